@@ -1,0 +1,78 @@
+"""gateway.json: one engine, the models it may answer for, and the limits of the proxy in front of it."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Model
+from .weights import ModelId
+
+Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$")]
+"""`host:port`."""
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Engine(Model):
+    """The process that holds the weights, reached over loopback."""
+
+    kind: Literal["ollama"]
+    url: str = Field(pattern=r"^http://[^\s/]+$")
+
+
+class ServedModel(Model):
+    """A catalog model and how the engine calls it."""
+
+    id: ModelId
+    engine_name: str = Field(min_length=1)
+    aliases: list[str] = []
+
+
+class Limits(Model):
+    """What a client may cost us. Times in seconds, sizes in bytes."""
+
+    connections: int = Field(1024, gt=0)
+    header_seconds: Seconds = 10
+    """From the first byte of a connection or request until its header is complete."""
+    body_seconds: Seconds = 60
+    idle_seconds: Seconds = 75
+    """A kept-alive connection without a request; above the 60 s of common load balancers so that they close first."""
+    body_bytes: int = Field(32 * 2**20, gt=0)
+    """Vision requests carry images inline; Ollama itself takes 20 MiB of them."""
+    connect_seconds: Seconds = 5
+    response_seconds: Seconds = 600
+    """Until the engine's first byte: a cold load of large weights fits, a dead engine does not hold a client for ever."""
+
+
+class Drain(Model):
+    """How the pod goes: serve on until clients have moved, then refuse, then wait for what is in flight."""
+
+    serve_seconds: Seconds = 5
+    grace_seconds: Seconds = 60
+    """terminationGracePeriodSeconds of the pod; drain returns 5 s before it at the latest."""
+
+
+class GatewayConfig(Model):
+    """The whole file."""
+
+    schema_: Literal[1] = Field(1, alias="schema")
+    listen: Address = "0.0.0.0:8080"
+    admin: Address = "0.0.0.0:9090"
+    engine: Engine
+    models: list[ServedModel] = Field(min_length=1)
+    default: ModelId | None = None
+    """Answers when a request names no model or `auto`; without it such a request is refused."""
+    limits: Limits = Limits()
+    drain: Drain = Drain()
+
+    @model_validator(mode="after")
+    def _names_are_unambiguous(self) -> "GatewayConfig":
+        seen: dict[str, str] = {}
+        for model in self.models:
+            for name in {model.id, model.engine_name, *model.aliases}:
+                if (other := seen.setdefault(name.casefold(), model.id)) != model.id:
+                    msg = f"name {name!r} stands for both {other!r} and {model.id!r}"
+                    raise ValueError(msg)
+        if self.default is not None and self.default not in {m.id for m in self.models}:
+            msg = f"default {self.default!r} is not among the models: {', '.join(m.id for m in self.models)}"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,85 @@
+"""weights.json: which files make up which models, and where they come from.
+
+A plan is named by its content, never by where the bytes come from: two plans that end in the same files on disk
+have the same digest, so a mirror or a local hub finds what another source has already filled.
+"""
+
+import hashlib
+import json
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from .base import Model
+
+FIRST_PULL = "first-pull"
+"""In place of a sha256 nobody has seen yet; recorded at the first pull, allowed in dev only."""
+
+
+def _contained(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if path.startswith("/") or "\\" in path or "\0" in path or any(p in ("..", ".") for p in path.split("/")) or not parts:
+        msg = f"must be a relative path without '..': {path!r}"
+        raise ValueError(msg)
+    return path
+
+
+RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_contained)]
+ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
+"""A catalog id. The grammar fits inside Ollama's model names and Kubernetes label values."""
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$", max_length=2048)]
+
+
+class WeightsFile(Model):
+    """One file of a model: where it comes from and what it must be."""
+
+    path: RelativePath
+    url: Url
+    revision: str = Field(min_length=1, max_length=128)
+    """Commit of the repository the file is pinned to; the hub must answer with the same one."""
+    bytes: int = Field(gt=0)
+    sha256: Sha256
+
+
+class OllamaRecipe(Model):
+    """What Ollama keeps beside the weights: its prompt template and default parameters."""
+
+    template: str | None = None
+    params: dict[str, str | int | float | bool | list[str]] = {}
+
+
+class ModelWeights(Model):
+    """The files of one model and the names under which the engine lists it, the first one canonical."""
+
+    id: ModelId
+    served_names: list[str] = Field(min_length=1)
+    format: Literal["gguf"]
+    files: list[WeightsFile] = Field(min_length=1)
+    ollama: OllamaRecipe = OllamaRecipe()
+
+
+class WeightsPlan(Model):
+    """The whole file: what a store must hold."""
+
+    # The field is `schema` in the file; pydantic's BaseModel has an attribute of that name.
+    schema_: Literal[1] = Field(1, alias="schema")
+    models: list[ModelWeights] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique(self) -> "WeightsPlan":
+        ids = [m.id for m in self.models]
+        if twice := sorted({i for i in ids if ids.count(i) > 1}):
+            msg = f"model {twice[0]!r} is listed twice"
+            raise ValueError(msg)
+        return self
+
+    def digest(self) -> str:
+        """Sha256 (hex) over what ends up on disk: ids, names, paths, sizes, content hashes, recipes; not the URLs."""
+        content = self.model_dump(mode="json", by_alias=True, exclude={"models": {"__all__": {"files": {"__all__": {"url", "revision"}}}}})
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def total_bytes(self) -> int:
+        """Bytes of all files, each content counted once."""
+        return sum({f.sha256 if f.sha256 != FIRST_PULL else f.url: f.bytes for m in self.models for f in m.files}.values())
