@@ -6,7 +6,6 @@ have the same digest, so a mirror or a local hub finds what another source has a
 
 import hashlib
 import json
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -18,16 +17,27 @@ FIRST_PULL = "first-pull"
 
 
 def _contained(path: str) -> str:
-    parts = PurePosixPath(path).parts
-    if path.startswith("/") or "\\" in path or "\0" in path or any(p in ("..", ".") for p in path.split("/")) or not parts:
+    if path.startswith("/") or "\\" in path or "\0" in path or any(p in ("", "..", ".") for p in path.split("/")):
         msg = f"must be a relative path without '..': {path!r}"
         raise ValueError(msg)
     return path
 
 
+def _not_cloud(name: str) -> str:
+    # Ollama sends such names to ollama.com, or reads them as a choice of source: types/model, server/cloud_proxy.go.
+    if name.casefold().endswith((":cloud", "-cloud", ":local")):
+        msg = f"{name!r} ends in a word that Ollama reads as a source of models, not as a name; choose another"
+        raise ValueError(msg)
+    return name
+
+
 RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_contained)]
 ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 """A catalog id. The grammar fits inside Ollama's model names and Kubernetes label values."""
+ServedName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,79})?$"), AfterValidator(_not_cloud)
+]
+"""`model` or `model:tag`, as Ollama lists it; without a tag it is `:latest`."""
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$", max_length=2048)]
 
@@ -47,14 +57,14 @@ class OllamaRecipe(Model):
     """What Ollama keeps beside the weights: its prompt template and default parameters."""
 
     template: str | None = None
-    params: dict[str, str | int | float | bool | list[str]] = {}
+    params: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
 
 
 class ModelWeights(Model):
     """The files of one model and the names under which the engine lists it, the first one canonical."""
 
     id: ModelId
-    served_names: list[str] = Field(min_length=1)
+    served_names: list[ServedName] = Field(min_length=1)
     format: Literal["gguf"]
     files: list[WeightsFile] = Field(min_length=1)
     ollama: OllamaRecipe = OllamaRecipe()
@@ -64,22 +74,40 @@ class WeightsPlan(Model):
     """The whole file: what a store must hold."""
 
     # The field is `schema` in the file; pydantic's BaseModel has an attribute of that name.
-    schema_: Literal[1] = Field(1, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     models: list[ModelWeights] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _unique(self) -> "WeightsPlan":
-        ids = [m.id for m in self.models]
-        if twice := sorted({i for i in ids if ids.count(i) > 1}):
-            msg = f"model {twice[0]!r} is listed twice"
-            raise ValueError(msg)
+        owners: dict[str, str] = {}
+        for model in self.models:
+            if model.id in owners.values():
+                msg = f"model {model.id!r} is listed twice"
+                raise ValueError(msg)
+            for name in model.served_names:
+                if (other := owners.setdefault(canonical(name), model.id)) != model.id:
+                    msg = f"name {name!r} stands for both {other!r} and {model.id!r}"
+                    raise ValueError(msg)
         return self
 
     def digest(self) -> str:
-        """Sha256 (hex) over what ends up on disk: ids, names, paths, sizes, content hashes, recipes; not the URLs."""
-        content = self.model_dump(mode="json", by_alias=True, exclude={"models": {"__all__": {"files": {"__all__": {"url", "revision"}}}}})
+        """Sha256 (hex) over what ends up on disk: ids, names, paths, sizes, content hashes, recipes; not the URLs.
+
+        Only a file without a known hash is told apart by its source, for nothing else says what it is.
+        """
+        content = self.model_dump(mode="json", by_alias=True)
+        for model in content["models"]:
+            for file in model["files"]:
+                if file["sha256"] != FIRST_PULL:
+                    del file["url"], file["revision"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def total_bytes(self) -> int:
         """Bytes of all files, each content counted once."""
-        return sum({f.sha256 if f.sha256 != FIRST_PULL else f.url: f.bytes for m in self.models for f in m.files}.values())
+        files = [f for m in self.models for f in m.files]
+        return sum({f.sha256 if f.sha256 != FIRST_PULL else f.url: f.bytes for f in files}.values())
+
+
+def canonical(name: str) -> str:
+    """`Foo` -> `foo:latest`: how Ollama compares names (sidecar/larder_sidecar/weights/ollama_store.py writes them)."""
+    return (name if ":" in name else f"{name}:latest").casefold()

@@ -1,0 +1,38 @@
+"""How a hub under test misbehaves; chosen by who constructs the hub, never by a request."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Everything off by default."""
+
+    refuse: tuple[int, str | None] | None = None
+    """Answer every resolve request with this status and X-Error-Code."""
+    busy: int = 0
+    """Answer the first that many GETs with 503."""
+    cut_after: int | None = None
+    """Close the connection after that many bytes of a body."""
+    cuts: int = 1_000_000
+    """How many bodies `cut_after` applies to."""
+    stall_after: int | None = None
+    """Send that many bytes of a body, then nothing, with the connection open."""
+    trickle: bool = False
+    """After `stall_after`, send one byte a tenth of a second instead of nothing."""
+    bytes_per_second: int | None = None
+    garbage: bool = False
+    """Bodies of the right size and the wrong content."""
+    short_by: int = 0
+    """Announce and send that many bytes fewer than metadata says."""
+    wrong_commit: str | None = None
+    """X-Repo-Commit of every answer."""
+    no_ranges: bool = False
+    """Ignore Range: always 200 with everything."""
+    no_linked_etag: bool = False
+    """Metadata without a sha256, as for a file outside LFS."""
+    etag: str | None = None
+    """ETag of bodies, in place of the sha256."""
+    redirect: str | None = None
+    """302 of GETs to this base URL, as a hub sends to its CDN; the path is appended."""
+    metadata_redirect: str | None = None
+    """302 of HEADs to this base URL without any metadata, as a captive portal sends."""
