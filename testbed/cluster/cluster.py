@@ -1,0 +1,165 @@
+"""The cluster seen from the host: start it, ask whether it runs, drop it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..packages import EXTRACTED, tool
+from ..paths import ROOT
+from ..progress import TestbedError, run, step
+from ..toolchain import tools
+from . import cgroups, network, pki
+from .layout import DISK, HOST, HUB, HUB_PORT, NODE, REGISTRY, REGISTRY_PORT
+
+START_WITHIN = 180.0
+"""Seconds until the node is Ready; measured 25 s on two idle cores."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster."""
+
+    address: str
+    """Of the node, reachable from this host."""
+    kubeconfig: Path
+
+    @property
+    def registry(self) -> str:
+        """`host:port` for pushing from this host."""
+        return f"{self.address}:{REGISTRY_PORT}"
+
+    @property
+    def hub(self) -> str:
+        """Base URL of the local hub, the same for this host and for pods."""
+        return f"http://{self.address}:{HUB_PORT}"
+
+    def kubectl(self, *args: str, timeout: float = 60) -> str:
+        """Run kubectl against this cluster and return its stdout."""
+        binary = tools.KUBERNETES.home / "bin" / "kubectl"
+        return run([binary, "--kubeconfig", self.kubeconfig, *args], log=HOST / "log" / "kubectl.log", timeout=timeout)
+
+
+def running() -> Cluster | None:
+    """The cluster of this checkout, if it runs."""
+    return _cluster() if _pid() is not None and (HOST / "up").exists() else None
+
+
+def start() -> Cluster:
+    """Start the cluster, or return the one that runs. Starts over whatever a killed one left. Raises TestbedError."""
+    if (found := running()) is not None:
+        return found
+    with step("Kubernetes on one node", 40):
+        _stop()
+        for folder in (HOST / "log", DISK, REGISTRY, HUB):
+            folder.mkdir(parents=True, exist_ok=True)
+        os.chown(DISK, 0, 0)
+        for marker in ("up", "failed"):
+            (HOST / marker).unlink(missing_ok=True)
+        subnet = _subnet()
+        link = network.Link.of(subnet)
+        pki.make(link.cluster)
+        _launch(link, cgroups.create())
+        _await_node(_cluster())
+    return _cluster()
+
+
+def drop(*, keep_disk: bool) -> None:
+    """End every process of the cluster and forget its state; the disk and the pushed images only when told to."""
+    _stop()
+    shutil.rmtree(HOST, ignore_errors=True)
+    if not keep_disk:
+        for folder in (DISK, REGISTRY, HUB):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _launch(link: network.Link, cgroup: str) -> None:
+    built = {t.name: str(t.home) for t in tools.CLUSTER}
+    unpacked = {f"debian/{name}": str(tool(name).parents[2]) for name in EXTRACTED}
+    arguments = json.dumps({"address": link.cluster, "cgroup": cgroup, "tools": built | unpacked})
+    log = (HOST / "log" / "supervisor.log").open("ab")
+    unshare = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
+    process = subprocess.Popen(
+        [*unshare, sys.executable, "-m", "testbed.cluster.supervisor", arguments],
+        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    pid = _child(process)
+    (HOST / "pid").write_text(json.dumps({"pid": pid, "started": _started(pid)}))
+    link.connect(pid)
+
+
+def _child(process: subprocess.Popen[bytes]) -> int:
+    """Pid, as the host sees it, of process 1 of the namespaces."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and process.poll() is None:
+        if pids := children.read_text().split():
+            return int(pids[0])
+        time.sleep(0.02)
+    msg = f"unshare could not make the cluster's namespaces; see {HOST}/log/supervisor.log. It needs root with CAP_SYS_ADMIN."
+    raise TestbedError(msg)
+
+
+def _await_node(cluster: Cluster) -> None:
+    deadline = time.monotonic() + START_WITHIN
+    kubectl = [tools.KUBERNETES.home / "bin" / "kubectl", "--kubeconfig", cluster.kubeconfig, "get", "node", NODE,
+               "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']  # fmt: skip
+    while True:
+        if (HOST / "failed").exists() or _pid() is None:
+            reason = (HOST / "failed").read_text() if (HOST / "failed").exists() else "its supervisor ended"
+            msg = f"the cluster did not start: {reason}. Logs: {HOST}/log/"
+            raise TestbedError(msg)
+        if (HOST / "up").exists() and subprocess.run(kubectl, capture_output=True, text=True, check=False).stdout == "True":
+            return
+        if time.monotonic() > deadline:
+            msg = f"the node was not Ready within {START_WITHIN:.0f} s. Logs: {HOST}/log/"
+            raise TestbedError(msg)
+        time.sleep(0.3)
+
+
+def _cluster() -> Cluster:
+    return Cluster(network.Link.of(_subnet()).cluster, HOST / "pki" / "admin.kubeconfig")
+
+
+def _subnet() -> str:
+    kept = HOST / "subnet"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(network.free_subnet())
+    return kept.read_text()
+
+
+def _pid() -> int | None:
+    """Pid of the namespaces' process 1, unless it ended or the number now belongs to another process."""
+    try:
+        held = json.loads((HOST / "pid").read_text())
+        return int(held["pid"]) if _started(held["pid"]) == held["started"] else None
+    except (OSError, ValueError):
+        return None
+
+
+def _started(pid: int) -> int:
+    """Start time in clock ticks since boot: with the pid it names one process for ever. Zombies count as gone."""
+    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    if state == "Z":
+        raise ProcessLookupError(pid)
+    return int(fields[18])
+
+
+def _stop() -> None:
+    if (pid := _pid()) is not None:
+        # The kernel ends every process of the PID namespace with its process 1, and process 1 last of all.
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while _pid() is not None:
+            if time.monotonic() > deadline:
+                msg = f"process {pid} of the cluster does not end; is a disk below {HOST} hanging?"
+                raise TestbedError(msg)
+            time.sleep(0.05)
+    (HOST / "pid").unlink(missing_ok=True)
+    cgroups.remove()

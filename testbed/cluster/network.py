@@ -1,0 +1,53 @@
+"""The one link between the host and the cluster: a veth pair with a /30 nobody else uses."""
+
+import ipaddress
+import json
+import subprocess
+from dataclasses import dataclass
+
+from ..progress import TestbedError
+
+POOL = ipaddress.ip_network("10.231.0.0/24")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Both ends of the pair."""
+
+    name: str
+    host: str
+    cluster: str
+
+    @classmethod
+    def of(cls, subnet: str) -> "Link":
+        """The link on a /30 of the pool."""
+        net = ipaddress.ip_network(subnet)
+        host, cluster = (str(a) for a in net.hosts())
+        return cls(f"larder{int(net.network_address) - int(POOL.network_address)}", host, cluster)
+
+    def connect(self, pid: int) -> None:
+        """Create the pair; its far end is born inside the network namespace of `pid` as eth0."""
+        # The kernel takes the pair of a killed cluster down with its namespace, but not at once.
+        subprocess.run(["ip", "link", "del", self.name], capture_output=True, check=False)
+        _ip("link", "add", self.name, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
+        _ip("addr", "add", f"{self.host}/30", "dev", self.name)
+        _ip("link", "set", self.name, "up")
+
+
+def free_subnet() -> str:
+    """A /30 of the pool that no route of this host covers. Raises TestbedError when all are taken."""
+    routes = json.loads(_ip("-4", "-j", "route", "show") or "[]")
+    taken = [ipaddress.ip_network(r["dst"], strict=False) for r in routes if r["dst"] != "default"]
+    for net in POOL.subnets(new_prefix=30):
+        if not any(net.overlaps(other) for other in taken):
+            return str(net)
+    msg = f"no free /30 in {POOL}: too many clusters run on this host; `make clean` in the checkouts you no longer use"
+    raise TestbedError(msg)
+
+
+def _ip(*args: str) -> str:
+    done = subprocess.run(["ip", *args], capture_output=True, text=True, check=False)
+    if done.returncode:
+        msg = f"ip {' '.join(args)}: {done.stderr.strip()}"
+        raise TestbedError(msg)
+    return done.stdout

@@ -1,0 +1,79 @@
+"""What a person sees while the testbed works: one line a step, with elapsed and expected time, and the log on failure."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class TestbedError(Exception):
+    """Something the user can act on. The text says what, where, and what to do."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+
+def say(text: str = "") -> None:
+    """Print a line at once, so that a pipe sees it too."""
+    print(text, flush=True)
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 90 else f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+@contextmanager
+def step(title: str, expected: float = 0) -> Iterator[None]:
+    """Show `title` while the body runs. `expected` is in seconds on two cores with cold caches; 0 says nothing of it."""
+    started = time.monotonic()
+    hint = f" of about {_clock(expected)}" if expected else ""
+    done = threading.Event()
+    live = sys.stdout.isatty()
+
+    def tick() -> None:
+        while not done.wait(1 if live else 30):
+            line = f"  … {title}: {_clock(time.monotonic() - started)}{hint}"
+            print(f"\r{line:<100}" if live else line, end="" if live else "\n", flush=True)
+
+    ticker = threading.Thread(target=tick, daemon=True)
+    ticker.start()
+    mark = "✗"
+    try:
+        yield
+        mark = "✓"
+    finally:
+        done.set()
+        ticker.join()
+        took = time.monotonic() - started
+        line = f"  {mark} {title}" + (f" ({_clock(took)})" if took >= 1 else "")
+        print(f"\r{line:<100}" if live else line, flush=True)
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 3600,
+) -> str:
+    """Run a command with its output in `log`; return its stdout. Raises TestbedError with the end of the log."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a") as sink:
+        sink.write(f"$ {' '.join(map(str, argv))}\n")
+        sink.flush()
+        try:
+            done = subprocess.run(
+                list(map(str, argv)), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, timeout=timeout, text=True, check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            msg = f"{argv[0]} did not finish within {timeout:.0f} s; see {log}"
+            raise TestbedError(msg) from error
+        sink.write(done.stdout)
+    if done.returncode:
+        tail = "\n".join("    " + line for line in log.read_text(errors="replace").splitlines()[-15:])
+        msg = f"{' '.join(map(str, argv[:4]))} … failed with exit code {done.returncode}. The end of {log}:\n{tail}"
+        raise TestbedError(msg)
+    return done.stdout

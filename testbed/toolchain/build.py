@@ -1,0 +1,83 @@
+"""Build one tool from its pins into `<cache>/<name>-<hash of the pins>/`, whole or not at all."""
+
+import fcntl
+import hashlib
+import inspect
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..paths import CACHE
+from ..progress import run, say, step
+
+SOURCES = Path(__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tool:
+    """Something to build: `pins` are the files that decide its content, `build(target, log)` fills the folder."""
+
+    name: str
+    title: str
+    expected: float
+    """Seconds, cold, on two cores."""
+    pins: tuple[Path, ...]
+    build: Callable[[Path, Path], None]
+
+    @property
+    def home(self) -> Path:
+        """The folder in the cache; its name changes with the pins and the recipe."""
+        digest = hashlib.sha256(inspect.getsource(self.build).encode())
+        for path in self.pins:
+            digest.update(path.read_bytes())
+        return CACHE / f"{self.name}-{digest.hexdigest()[:12]}"
+
+    def ensure(self) -> Path:
+        """Return `home`, building it first if nobody has. Safe beside another checkout that builds the same."""
+        home = self.home
+        if home.exists():
+            return home
+        with _alone(self.name):
+            if home.exists():
+                return home
+            partial = home.with_name(home.name + ".partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            with step(self.title, self.expected):
+                self.build(partial, CACHE / "log" / f"{self.name}.log")
+            partial.rename(home)
+        return home
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"  another checkout is building {name}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def go_build(module: str, packages: list[str], out: Path, log: Path, *, flags: tuple[str, ...] = (), cgo: bool = False) -> None:
+    """`go build` packages of one of the pinned modules beside this file, checked against its go.sum."""
+    env = os.environ | {
+        "CGO_ENABLED": "1" if cgo else "0",
+        # Go's own default lies outside the cache folder; -modcacherw lets `make clean-cache` remove it.
+        "GOMODCACHE": str(CACHE / "go-mod"),
+        "GOCACHE": str(CACHE / "go-build"),
+        "GOFLAGS": "-modcacherw",
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    run(["go", "build", "-trimpath", *flags, "-o", f"{out}/", *packages], log=log, cwd=SOURCES / "go" / module, env=env)
+
+
+def go_pins(module: str) -> tuple[Path, ...]:
+    """The files that pin a Go module."""
+    folder = SOURCES / "go" / module
+    return tuple(sorted(path for path in folder.iterdir() if path.suffix in (".mod", ".sum", ".go")))

@@ -1,0 +1,89 @@
+"""Which tools there are. Versions are read from the go.mod beside each, so they are written once."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from ..progress import run
+from .build import SOURCES, Tool, go_build, go_pins
+
+
+def pinned(module: str, path: str) -> str:
+    """The version of `path` in a module's go.mod, with its leading v."""
+    text = (SOURCES / "go" / module / "go.mod").read_text()
+    found = re.search(rf"{re.escape(path)} (v\S+)", text)
+    assert found, f"{path} is not required by {module}/go.mod"
+    return found[1]
+
+
+def _pulumi(out: Path, log: Path) -> None:
+    version = pinned("pulumi", "github.com/pulumi/pulumi/pkg/v3")
+    stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
+    flags = ("-tags", "osusergo,grpcnotrace", "-ldflags", stamp)
+    go_build("pulumi", ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"], out / "bin", log, flags=flags)
+
+
+def _kubernetes(out: Path, log: Path) -> None:
+    version = pinned("kubernetes", "k8s.io/kubernetes")
+    major, minor, _ = version.removeprefix("v").split(".")
+    # An unstamped apiserver says v0.0.0, and clients then take it for one without server-side apply.
+    stamp = "k8s.io/component-base/version.git"
+    values = {"Version": version, "Major": major, "Minor": minor, "TreeState": "clean"}
+    ldflags = "-s -w " + " ".join(f"-X {stamp}{key}={value}" for key, value in values.items())
+    programs = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"]
+    go_build("kubernetes", [f"k8s.io/kubernetes/cmd/{p}" for p in programs], out / "bin", log, flags=("-ldflags", ldflags))
+
+
+def _containerd(out: Path, log: Path) -> None:
+    base = "github.com/containerd/containerd/v2/cmd"
+    programs = [f"{base}/containerd", f"{base}/containerd-shim-runc-v2", f"{base}/ctr"]
+    go_build("containerd", programs, out / "bin", log, flags=("-ldflags", "-s -w"))
+
+
+def _coredns(out: Path, log: Path) -> None:
+    go_build("coredns", ["."], out / "bin", log, flags=("-ldflags", "-s -w"))
+
+
+def _ollama(out: Path, log: Path) -> None:
+    version = pinned("ollama", "github.com/ollama/ollama").removeprefix("v")
+    flags = ("-ldflags", f"-s -w -X github.com/ollama/ollama/version.Version={version}")
+    go_build("ollama", ["github.com/ollama/ollama"], out / "bin", log, flags=flags, cgo=True)
+    # Since 0.30 Ollama's engine is a llama-server process, looked for in ../lib/ollama beside the binary's folder.
+    engine = LLAMA_SERVER.ensure() / "bin" / "llama-server"
+    (out / "lib" / "ollama").mkdir(parents=True)
+    shutil.copy2(engine, out / "lib" / "ollama" / "llama-server")
+
+
+def _llama_server(out: Path, log: Path) -> None:
+    # The source distribution of llama-cpp-python carries llama.cpp whole, the server among it.
+    source = out / "src"
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
+    run([*pip, "-r", SOURCES / "llama-server.txt", "-d", source], log=log)
+    (archive,) = source.glob("*.tar.gz")
+    run(["tar", "-xzf", archive, "--strip-components=1", "-C", source], log=log)
+    options = {
+        "CMAKE_BUILD_TYPE": "Release", "BUILD_SHARED_LIBS": "OFF", "GGML_NATIVE": "OFF", "LLAMA_OPENSSL": "OFF",
+        "LLAMA_USE_PREBUILT_UI": "OFF", "LLAMA_BUILD_UI": "OFF", "LLAMA_BUILD_TESTS": "OFF", "LLAMA_BUILD_EXAMPLES": "OFF",
+    }  # fmt: skip
+    run(["cmake", "-S", source / "vendor/llama.cpp", "-B", out / "cmake", *(f"-D{k}={v}" for k, v in options.items())], log=log)
+    run(["cmake", "--build", out / "cmake", "--target", "llama-server", "-j", str(os.cpu_count() or 2)], log=log)
+    (out / "bin").mkdir()
+    binary = out / "bin" / "llama-server"
+    shutil.copy2(out / "cmake" / "bin" / "llama-server", binary)
+    run(["strip", binary], log=log)
+    shutil.rmtree(source)
+    shutil.rmtree(out / "cmake")
+
+
+PULUMI = Tool(name="pulumi", title="building the Pulumi CLI", expected=280, pins=go_pins("pulumi"), build=_pulumi)
+KUBERNETES = Tool(name="kubernetes", title="building Kubernetes", expected=360, pins=go_pins("kubernetes"), build=_kubernetes)
+CONTAINERD = Tool(name="containerd", title="building containerd", expected=70, pins=go_pins("containerd"), build=_containerd)
+COREDNS = Tool(name="coredns", title="building CoreDNS", expected=90, pins=go_pins("coredns"), build=_coredns)
+LLAMA_SERVER = Tool(
+    name="llama-server", title="building llama-server", expected=260, pins=(SOURCES / "llama-server.txt",), build=_llama_server
+)
+OLLAMA = Tool(name="ollama", title="building Ollama", expected=160, pins=(*go_pins("ollama"), *LLAMA_SERVER.pins), build=_ollama)
+
+CLUSTER = (KUBERNETES, CONTAINERD, COREDNS)
