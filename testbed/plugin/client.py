@@ -1,0 +1,105 @@
+"""The Kubernetes REST API over plain HTTPS: what one object needs, and errors as the server states them."""
+
+import http.client
+import json
+import threading
+import time
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from testbed.plugin.kubeconfig import Cluster
+from testbed.plugin.values import Manifest
+
+REQUEST_TIMEOUT: Final = 30.0  # seconds; the API server answers within its own 60 s or not at all
+KEEP_ALIVE: Final = 20.0  # seconds; well below what servers and proxies grant an idle connection
+FIELD_MANAGER: Final = "pulumi-kubernetes"
+
+
+class UnreachableError(Exception):
+    """No API server answers there."""
+
+
+class ApiError(Exception):
+    """The API server's refusal: its HTTP status, its machine-readable reason and its own words."""
+
+    def __init__(self, code: int, reason: str, message: str, details: Manifest) -> None:
+        super().__init__(message)
+        self.code, self.reason, self.details = code, reason, details
+
+
+class Client:
+    """One API server; safe to use from many threads, each on its own connection."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self._local = threading.local()
+
+    def get(self, path: str, **query: str) -> Manifest:
+        """GET an object, a list or a discovery document."""
+        return self._request("GET", path, query=query)
+
+    def create(self, path: str, manifest: Manifest, *, dry_run: bool) -> Manifest:
+        """POST: fails with AlreadyExists instead of taking over what is there (official plugin since 4.29)."""
+        return self._request("POST", path, manifest, query=_write(dry_run=dry_run))
+
+    def apply(self, path: str, manifest: Manifest, *, force: bool, dry_run: bool) -> Manifest:
+        """Server-side apply under our field manager."""
+        query = _write(dry_run=dry_run) | {"force": "true" if force else "false"}
+        return self._request("PATCH", path, manifest, query=query, content="application/apply-patch+yaml")
+
+    def replace(self, path: str, manifest: Manifest, *, dry_run: bool) -> Manifest:
+        """PUT the whole object."""
+        return self._request("PUT", path, manifest, query=_write(dry_run=dry_run))
+
+    def json_patch(self, path: str, operations: list[Manifest]) -> Manifest:
+        """RFC 6902."""
+        return self._request("PATCH", path, operations, content="application/json-patch+json")
+
+    def delete(self, path: str, propagation: str) -> Manifest:
+        """Ask for deletion; finalizers may keep the object for a while."""
+        return self._request("DELETE", path, {"kind": "DeleteOptions", "propagationPolicy": propagation})
+
+    def _request(
+        self, method: str, path: str, body: object = None, *, query: dict[str, str] | None = None, content: str = ""
+    ) -> Manifest:
+        target = f"{path}?{urlencode(query)}" if query else path
+        headers = {"Accept": "application/json", "Content-Type": content or "application/json"}
+        if self.cluster.token:
+            headers["Authorization"] = f"Bearer {self.cluster.token}"
+        payload = None if body is None else json.dumps(body).encode()
+        status, text = self._exchange(method, target, payload, headers)
+        try:
+            answer: Manifest = json.loads(text) if text else {}
+        except json.JSONDecodeError:
+            answer = {"message": text[:500].decode(errors="replace")}
+        if status >= 400:
+            message = answer.get("message") or f"{method} {path}: HTTP {status}"
+            raise ApiError(status, answer.get("reason", ""), message, answer.get("details") or {})
+        return answer
+
+    def _exchange(self, method: str, target: str, payload: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
+        """One request, never repeated: a POST that got through and lost its answer must not be sent twice."""
+        connection, used = getattr(self._local, "kept", (None, 0.0))
+        if connection is None or time.monotonic() - used > KEEP_ALIVE:
+            connection = http.client.HTTPSConnection(
+                self.cluster.host, self.cluster.port, timeout=REQUEST_TIMEOUT, context=self.cluster.tls
+            )
+        self._local.kept = (None, 0.0)
+        try:
+            connection.request(method, target, payload, headers)
+            response = connection.getresponse()
+            result = response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise UnreachableError(f"{self.cluster.server}: {error or type(error).__name__}") from error
+        self._local.kept = (connection, time.monotonic())
+        return result
+
+
+def _write(*, dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": FIELD_MANAGER} | ({"dryRun": "All"} if dry_run else {})
+
+
+def segment(name: str) -> str:
+    """A name as one path segment, whatever characters it brings."""
+    return quote(name, safe="")

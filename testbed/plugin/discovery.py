@@ -1,0 +1,89 @@
+"""Which URL serves a kind: asked of the API server once per group and version."""
+
+import threading
+
+from testbed.plugin.client import ApiError, Client, segment
+from testbed.plugin.values import Manifest
+
+# Only for previews without a cluster, where nobody can be asked; everything else is taken as namespaced.
+CLUSTER_SCOPED = frozenset(
+    [
+        "APIService",
+        "CSIDriver",
+        "CSINode",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "LocalModelCache",
+        "LocalModelNodeGroup",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "Node",
+        "PersistentVolume",
+        "PriorityClass",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+        "VolumeAttachment",
+    ]
+)
+
+
+class NoSuchKindError(Exception):
+    """The API server serves no such apiVersion and kind: usually a CRD that is not there yet."""
+
+
+class Discovery:
+    """Resource paths of one API server."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, tuple[str, bool]]] = {}
+
+    def namespaced(self, manifest: Manifest) -> bool:
+        """Whether objects of this kind live in a namespace."""
+        return self._resource(manifest)[1]
+
+    def collection(self, manifest: Manifest) -> str:
+        """The URL path that lists and creates objects like this one."""
+        plural, namespaced = self._resource(manifest)
+        root = _root(manifest["apiVersion"])
+        if not namespaced:
+            return f"{root}/{plural}"
+        return f"{root}/namespaces/{segment(manifest['metadata']['namespace'])}/{plural}"
+
+    def object(self, manifest: Manifest) -> str:
+        """The URL path of this very object."""
+        return f"{self.collection(manifest)}/{segment(manifest['metadata']['name'])}"
+
+    def forget(self) -> None:
+        """Ask again: a CRD has just been created."""
+        with self._lock:
+            self._known.clear()
+
+    def _resource(self, manifest: Manifest) -> tuple[str, bool]:
+        version, kind = manifest["apiVersion"], manifest["kind"]
+        with self._lock:
+            if kind not in self._known.get(version, {}):
+                self._known[version] = self._ask(version)
+            try:
+                return self._known[version][kind]
+            except KeyError:
+                raise NoSuchKindError(f'no matches for kind "{kind}" in version "{version}"') from None
+
+    def _ask(self, version: str) -> dict[str, tuple[str, bool]]:
+        try:
+            resources = self._client.get(_root(version))["resources"]
+        except ApiError as error:
+            if error.code == 404:
+                return {}
+            raise
+        return {entry["kind"]: (entry["name"], entry["namespaced"]) for entry in resources if "/" not in entry["name"]}
+
+
+def _root(version: str) -> str:
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"

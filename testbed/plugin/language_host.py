@@ -1,0 +1,75 @@
+"""`python -m testbed.plugin.language_host [FLAGS] ENGINE`: the stand-in for pulumi-language-python.
+
+Runs programs in this very interpreter, so the virtual environment is the one that started it.
+"""
+# ruff: noqa: ANN401, ARG002, D102, N802 - the protocol names the methods, and protobuf messages share no type
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pulumi.automation._server import LanguageServer
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+
+from testbed.plugin.rpc import serve
+
+
+class LanguageHost(LanguageServer):
+    """Runs the program that the CLI names; the server of Pulumi's automation API does the rest."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: None)
+
+    def Handshake(self, request: Any, context: Any) -> language_pb2.LanguageHandshakeResponse:
+        return language_pb2.LanguageHandshakeResponse()
+
+    def Run(self, request: Any, context: Any) -> Any:
+        # The CLI starts one host a project, so the working directory and the import path are the program's alone.
+        self.program = _program(Path(request.info.program_directory), request.info.entry_point)
+        return super().Run(request, context)  # type: ignore[no-untyped-call] # the SDK leaves it without types
+
+    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:
+        return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
+
+    def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
+        yield language_pb2.InstallDependenciesResponse(stderr=b"testbed: dependencies come from the lock file\n")
+
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
+        names = ("pulumi", "pulumi_kubernetes", "pydantic", "PyYAML")
+        found = [language_pb2.DependencyInfo(name=name, version=metadata.version(name)) for name in names]
+        return language_pb2.GetProgramDependenciesResponse(dependencies=found)
+
+    def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
+        """Start a policy pack: `python -m pulumi.policy ENGINE PACK`, its output handed on as it comes."""
+        command = [sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
+        with subprocess.Popen(command, cwd=request.pwd or None, stdout=subprocess.PIPE) as process:
+            for line in process.stdout or ():
+                yield language_pb2.RunPluginResponse(stdout=line)
+        yield language_pb2.RunPluginResponse(exitcode=process.returncode)
+
+
+def _program(directory: Path, entry_point: str) -> Callable[[], None]:
+    def run() -> None:
+        os.chdir(directory)
+        sys.path.insert(0, str(directory))
+        # `main: .` and no main at all both mean the directory; a file may be named as well.
+        start = directory / entry_point if entry_point not in ("", ".") else directory
+        runpy.run_path(str(start / "__main__.py" if start.is_dir() else start), run_name="__main__")
+
+    return run
+
+
+def main() -> None:
+    """Serve until the CLI ends this process; it sends SIGINT at the end of every run, too early to obey."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    serve(lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(), server))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""Whether an object has become what it promises: verdicts as functions of what the API server shows, no I/O here."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from testbed.plugin.annotations import asks, wait_for
+from testbed.plugin.values import Manifest
+
+
+class State(Enum):
+    """Ready and Failed end a wait, Waiting goes on until its deadline."""
+
+    READY = "ready"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one look at an object says, in words for the progress line."""
+
+    state: State
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a verdict needs besides the object: the claim's binding mode, the Service's endpoints, seconds waited."""
+
+    binding_mode: str = ""
+    endpoints: list[Manifest] = field(default_factory=list)
+    waited: float = 0.0
+
+
+READY: Final = Verdict(State.READY)
+# A Service whose selector finds nobody counts as ready after this long: it may be declared before its pods.
+SETTLE: Final = 10.0
+DEFAULT_TIMEOUT: Final = 600.0
+STORAGE_TIMEOUT: Final = 300.0
+
+
+def _waiting(reason: str) -> Verdict:
+    return Verdict(State.WAITING, reason)
+
+
+def default_timeout(kind: str) -> float:
+    """Seconds the official plugin grants when nobody says otherwise."""
+    return STORAGE_TIMEOUT if kind.startswith("PersistentVolume") else DEFAULT_TIMEOUT
+
+
+def verdict(inputs: Manifest, live: Manifest, around: Surroundings) -> Verdict:
+    """The verdict on a live object; annotations of the inputs (skipAwait, waitFor) replace the rule of its kind."""
+    if asks(inputs, "skipAwait"):
+        return READY
+    if expressions := wait_for(inputs):
+        missing = [wanted.expression for wanted in expressions if not wanted.met_by(live)]
+        return _waiting("waiting for " + ", ".join(missing)) if missing else READY
+    rule = _RULES.get((live["apiVersion"], live["kind"]))
+    return rule(live, around) if rule else READY
+
+
+def has_rule(live: Manifest) -> bool:
+    """Whether objects of this kind can be found wanting by a refresh."""
+    return (live["apiVersion"], live["kind"]) in _RULES
+
+
+def _condition(live: Manifest, name: str) -> Manifest:
+    conditions = live.get("status", {}).get("conditions") or []
+    return next((entry for entry in conditions if entry.get("type") == name), {})
+
+
+def _deployment(live: Manifest, _: Surroundings) -> Verdict:
+    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
+    updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
+    progressing = _condition(live, "Progressing")
+    stuck = (
+        f": [{progressing.get('reason')}] {progressing.get('message')}" if progressing.get("status") == "False" else ""
+    )
+    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 1):
+        return _waiting("waiting for the Deployment controller")
+    if updated < wanted:
+        return _waiting(f"{updated} of {wanted} pods are of the new version{stuck}")
+    if total > updated:
+        return _waiting(f"{total - updated} pods of the old version are still there{stuck}")
+    if (available := status.get("availableReplicas", 0)) < wanted:
+        return _waiting(f"{available} of {wanted} pods are available{stuck}")
+    return READY
+
+
+def _stateful_set(live: Manifest, _: Surroundings) -> Verdict:
+    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 1):
+        return _waiting("waiting for the StatefulSet controller")
+    if (ready := status.get("readyReplicas", 0)) < wanted:
+        return _waiting(f"{ready} of {wanted} pods are ready")
+    rolling = live["spec"].get("updateStrategy", {}).get("type") != "OnDelete"
+    if rolling and status.get("updateRevision") != status.get("currentRevision"):
+        return _waiting(f"{status.get('updatedReplicas', 0)} of {wanted} pods are of the new revision")
+    return READY
+
+
+def _daemon_set(live: Manifest, _: Surroundings) -> Verdict:
+    status = live.get("status", {})
+    wanted = status.get("desiredNumberScheduled", 0)
+    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 1):
+        return _waiting("waiting for the DaemonSet controller")
+    rolling = live["spec"].get("updateStrategy", {}).get("type") != "OnDelete"
+    if rolling and (updated := status.get("updatedNumberScheduled", 0)) < wanted:
+        return _waiting(f"{updated} of {wanted} nodes run the new version")
+    if (ready := status.get("numberReady", 0)) < wanted:
+        return _waiting(f"ready on {ready} of {wanted} nodes")
+    return READY
+
+
+def _job(live: Manifest, _: Surroundings) -> Verdict:
+    if (failed := _condition(live, "Failed")).get("status") == "True":
+        return Verdict(State.FAILED, f"[{failed.get('reason', 'Failed')}] {failed.get('message', '')}".rstrip())
+    if _condition(live, "Complete").get("status") == "True":
+        return READY
+    status = live.get("status", {})
+    counts = ", ".join(f"{name} {status.get(name, 0)}" for name in ("active", "succeeded", "failed"))
+    return _waiting(f"waiting for the Job to succeed ({counts})")
+
+
+def _pod(live: Manifest, _: Surroundings) -> Verdict:
+    phase = live.get("status", {}).get("phase", "Pending")
+    if phase == "Succeeded" or _condition(live, "Ready").get("status") == "True":
+        return READY
+    return _waiting(f"pod is {phase}: {_condition(live, 'Ready').get('message', 'not ready')}")
+
+
+def _claim(live: Manifest, around: Surroundings) -> Verdict:
+    phase = live.get("status", {}).get("phase", "Pending")
+    # Such a claim binds when its first pod is scheduled, which may well wait for this very claim.
+    if phase == "Bound" or (phase == "Pending" and around.binding_mode == "WaitForFirstConsumer"):
+        return READY
+    return _waiting(f"claim is {phase}")
+
+
+def _volume(live: Manifest, _: Surroundings) -> Verdict:
+    phase = live.get("status", {}).get("phase", "Pending")
+    if phase in ("Available", "Bound"):
+        return READY
+    claim = live["spec"].get("claimRef") or {}
+    hint = f"; its claimRef still names {claim.get('namespace')}/{claim.get('name')}" if phase == "Released" else ""
+    return _waiting(f"volume is {phase}{hint}")
+
+
+def _service(live: Manifest, around: Surroundings) -> Verdict:
+    spec = live["spec"]
+    if spec.get("type") == "LoadBalancer" and not live.get("status", {}).get("loadBalancer", {}).get("ingress"):
+        return _waiting("waiting for an IP address of the load balancer")
+    if spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None" or not spec.get("selector"):
+        return READY
+    endpoints = [endpoint for piece in around.endpoints for endpoint in piece.get("endpoints") or []]
+    pending = [one for one in endpoints if one.get("conditions", {}).get("ready") is False]
+    if pending:
+        return _waiting(f"{len(pending)} of {len(endpoints)} endpoints are not ready")
+    if not endpoints and around.waited < SETTLE:
+        return _waiting("waiting for pods that the selector matches")
+    return READY
+
+
+_RULES: Final[dict[tuple[str, str], Callable[[Manifest, Surroundings], Verdict]]] = {
+    ("apps/v1", "Deployment"): _deployment,
+    ("apps/v1", "StatefulSet"): _stateful_set,
+    ("apps/v1", "DaemonSet"): _daemon_set,
+    ("batch/v1", "Job"): _job,
+    ("v1", "Pod"): _pod,
+    ("v1", "PersistentVolumeClaim"): _claim,
+    ("v1", "PersistentVolume"): _volume,
+    ("v1", "Service"): _service,
+}
+
+
+def pod_troubles(pod: Manifest) -> Iterator[str]:
+    """Why a pod does not run: scheduling, waiting reasons, and what its containers wrote before they ended."""
+    status, name = pod.get("status", {}), pod["metadata"]["name"]
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False":
+        yield f"pod {name}: [{scheduled.get('reason')}] {scheduled.get('message')}"
+    for group in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(group) or []:
+            for words in _container_troubles(container):
+                yield f"pod {name}, container {container['name']}: {words}"
+
+
+def _container_troubles(container: dict[str, Any]) -> Iterator[str]:
+    if container.get("ready"):
+        return
+    state = container.get("state") or {}
+    waiting = state.get("waiting") or {}
+    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+        yield f"[{waiting['reason']}] {waiting.get('message', '')}".rstrip()
+    for ended in (state.get("terminated"), (container.get("lastState") or {}).get("terminated")):
+        if ended and ended.get("exitCode"):
+            message = (ended.get("message") or "").strip()
+            yield f"exit code {ended['exitCode']} ({ended.get('reason', 'Error')})" + (
+                f": {message}" if message else ""
+            )
+
+
+def event_troubles(events: list[Manifest], names: set[str]) -> list[str]:
+    """Warnings that Kubernetes recorded about these objects, each said once."""
+    about = [
+        event
+        for event in events
+        if event.get("type") == "Warning" and (event.get("involvedObject") or {}).get("name") in names
+    ]
+    lines = (f"{e['involvedObject']['name']}: [{e.get('reason')}] {(e.get('message') or '').strip()}" for e in about)
+    return list(dict.fromkeys(lines))
