@@ -2,12 +2,15 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 import yaml
 from pydantic import Field, ValidationError
 
 from ..config.base import Model
-from ..config.weights import ModelId, OllamaRecipe, RelativePath, Sha256
+from ..config.weights import ModelId, ModelWeights, OllamaRecipe, RelativePath, ServedName, Sha256, WeightsFile
+
+HUGGING_FACE = "https://huggingface.co"
 
 
 class CatalogFile(Model):
@@ -21,7 +24,7 @@ class CatalogFile(Model):
 class HubSource(Model):
     """A repository on a hub that speaks Hugging Face's protocol, at one commit."""
 
-    repo: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}$")]
+    repo: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$")]
     revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
     files: list[CatalogFile] = Field(min_length=1)
 
@@ -46,7 +49,7 @@ class CatalogEntry(Model):
 
     id: ModelId
     name: str
-    aliases: list[str] = []
+    aliases: list[ServedName] = Field(default_factory=list)
     format: Literal["gguf"]
     quantization: str
     context: int = Field(gt=0)
@@ -55,12 +58,23 @@ class CatalogEntry(Model):
     hub: HubSource
     ollama: OllamaRecipe = OllamaRecipe()
     needs: Needs
-    facts: list[Fact] = []
+    facts: list[Fact] = Field(default_factory=list)
 
     @property
     def bytes(self) -> int:
         """Size of all files."""
         return sum(f.bytes for f in self.hub.files)
+
+    def weights(self, endpoint: str = HUGGING_FACE) -> ModelWeights:
+        """What weights.json says of this model when it comes from the hub at `endpoint`; served under its id."""
+        base = f"{endpoint.rstrip('/')}/{self.hub.repo}/resolve/{self.hub.revision}"
+        files = [
+            WeightsFile(
+                path=f.path, url=f"{base}/{quote(f.path)}", revision=self.hub.revision, bytes=f.bytes, sha256=f.sha256
+            )
+            for f in self.hub.files
+        ]
+        return ModelWeights(id=self.id, served_names=[self.id], format=self.format, files=files, ollama=self.ollama)
 
 
 class CatalogError(ValueError):
@@ -79,7 +93,8 @@ def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
         try:
             entry = CatalogEntry.model_validate(yaml.safe_load(path.read_text()))
         except ValidationError as error:
-            problems += [f"catalog/models/{path.name}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            wrong = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
+            problems += [f"catalog/models/{path.name}: {line}" for line in wrong]
         except yaml.YAMLError as error:
             problems.append(f"catalog/models/{path.name}: not YAML: {error}")
         else:

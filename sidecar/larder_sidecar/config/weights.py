@@ -35,7 +35,9 @@ RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidato
 ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 """A catalog id. The grammar fits inside Ollama's model names and Kubernetes label values."""
 ServedName = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,79})?$"), AfterValidator(_not_cloud)
+    str,
+    Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,79})?$"),
+    AfterValidator(_not_cloud),
 ]
 """`model` or `model:tag`, as Ollama lists it; without a tag it is `:latest`."""
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]

@@ -1,0 +1,165 @@
+"""`larder-sidecar fetch`: the command line of the fetch role."""
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ..config.weights import WeightsPlan
+from .download import Patience
+from .errors import FetchError, PlanError
+from .fetch import Fetch, Summary
+from .hub import Hub
+from .progress import Reporter
+from .wait import wait_for
+
+if TYPE_CHECKING:
+    # argparse has no public name for what add_subparsers returns.
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+CONFIG = Path("/etc/larder/weights/weights.json")
+ROOT = Path("/weights/ollama")
+TERMINATION_LOG = Path("/dev/termination-log")
+"""Kubernetes' default terminationMessagePath; `kubectl describe pod` shows what is in it."""
+MESSAGE_BYTES = 4096
+"""More is cut off by the kubelet."""
+
+EPILOG = """
+A complete weights.json:
+  {"schema": 1,
+   "models": [{
+     "id": "tinyllama-1.1b-chat", "served-names": ["tinyllama-1.1b-chat"], "format": "gguf",
+     "files": [{
+       "path": "tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf",
+       "url": "https://huggingface.co/TheBloke/TinyLlama-1.1B-Chat-v1.0-GGUF/resolve/REVISION/FILE",
+       "revision": "52e7645ba7c309695bec7ac98f4f005b139cf465", "bytes": 668788096,
+       "sha256": "9fecc3b3cd76bba89d504f29b616eedf7da85b96540e490ca5824d3f7d2776a0"}],
+     "ollama": {"template": "{{ .Prompt }}", "params": {"stop": ["</s>"]}}}]}
+  ("sha256": "first-pull" takes the hub's word at the first pull and records it)
+
+Try it:
+  larder-sidecar fetch --config weights.json --root ./store     fill ./store; run again: 0 bytes fetched
+  OLLAMA_MODELS=./store OLLAMA_NOPRUNE=1 ollama serve           an engine over it
+  larder-sidecar fetch --config weights.json --root ./store --wait 60     only wait until somebody filled it
+
+Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
+"seconds": …}. Exit status 1: one line with the reason on stderr and in the termination log. Interrupted runs resume.
+HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are respected.
+"""
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    """Add the `fetch` command; its namespace's `run` takes the namespace and returns the exit status."""
+    parser = subparsers.add_parser(
+        "fetch",
+        help="fill a store with the weights of a plan, verified and resumable",
+        description="Fills the engine's store with the models of weights.json: downloads what is missing, verifies\n"
+        "every byte, makes a model visible only when it is complete, and does nothing where nothing is missing.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="FILE", help="weights.json (default %(default)s)"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, metavar="DIR", help="store, Ollama's OLLAMA_MODELS (default %(default)s)"
+    )
+    parser.add_argument(
+        "--wait", type=float, metavar="SECONDS", help="write nothing; wait so long until the store holds the plan"
+    )
+    parser.add_argument(
+        "--token-file", type=Path, metavar="FILE", help="file with the hub's token (default: environment HF_TOKEN)"
+    )
+    parser.add_argument(
+        "--stall-seconds", type=float, default=30.0, metavar="SECONDS", help="silence that ends an attempt (default 30)"
+    )
+    parser.add_argument(
+        "--lease-seconds", type=float, default=600.0, metavar="SECONDS", help="wait for another writer (default 600)"
+    )
+    parser.add_argument("--verify", action="store_true", help="hash every file again, whatever the marker says")
+    parser.add_argument(
+        "--termination-log", type=Path, metavar="FILE", help=f"default {TERMINATION_LOG}, where that exists"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line says; 0 if the store holds the plan."""
+    signal.signal(signal.SIGTERM, _terminate)
+    reporter = Reporter()
+    try:
+        summary = _run(options, reporter)
+    except FetchError as error:
+        print(f"larder-sidecar fetch: {error}", file=sys.stderr, flush=True)
+        leave_message(str(error), options.termination_log)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    reporter.event(
+        "done",
+        fetched_bytes=summary.fetched_bytes,
+        reused_bytes=summary.reused_bytes,
+        seconds=round(summary.seconds, 3),
+    )
+    return 0
+
+
+def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
+    plan = read_plan(options.config)
+    if options.wait is not None:
+        return wait_for(plan, options.root, options.wait, reporter)
+    with Hub(read_token(options.token_file), stall_seconds=options.stall_seconds) as hub:
+        return Fetch(
+            plan=plan,
+            root=options.root,
+            hub=hub,
+            reporter=reporter,
+            patience=Patience(stall_seconds=options.stall_seconds),
+            lease_seconds=options.lease_seconds,
+            distrust=options.verify,
+        ).run()
+
+
+def read_plan(path: Path) -> WeightsPlan:
+    """Raises PlanError with every problem of the file."""
+    try:
+        return WeightsPlan.from_json(path.read_bytes())
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}", "Pass --config FILE; --help shows a complete example.") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PlanError(f"{path}: {problems}", "--help shows a complete example.") from error
+
+
+def read_token(path: Path | None) -> str | None:
+    """From the file, else from HF_TOKEN, else None. Raises PlanError where the file cannot be read or is empty."""
+    if path is None:
+        return os.environ.get("HF_TOKEN", "").strip() or None
+    try:
+        token = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path}: the token cannot be read", "Check the Secret and its mount.") from error
+    if not token or not token.isascii() or not token.isprintable():
+        raise PlanError(f"{path}: holds no token", "One line of printable ASCII is expected.")
+    return token
+
+
+def leave_message(text: str, path: Path | None) -> None:
+    """Put `text` where Kubernetes looks for the reason; the default place is only used where it exists."""
+    target = path or TERMINATION_LOG
+    if path is None and not target.is_file():
+        return
+    try:
+        target.write_bytes(text.encode()[:MESSAGE_BYTES])
+    except OSError as error:
+        print(f"larder-sidecar fetch: cannot write {target}: {error.strerror}", file=sys.stderr)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of signal handlers)
+    # As PID 1 of a container the default would be to ignore it; unwinding gives the lease back.
+    sys.exit(128 + number)

@@ -1,0 +1,98 @@
+"""Why a store could not be filled.
+
+    FetchError
+    ├── HubError                 the hub said no, or something that cannot be trusted
+    │   ├── NotFoundError        404: repository, revision or file
+    │   ├── DeniedError          401, 403: private or gated, token missing or not good enough
+    │   ├── RevisionError        another commit than the plan pins
+    │   ├── RedirectError        sent to a place we do not follow
+    │   ├── ContentError         size or hash is not what the plan says
+    │   └── TransientError       worth another attempt: connection lost, 5xx, 429
+    │       └── StallError       bytes stopped coming
+    ├── GgufError                the file is no GGUF that an engine can load
+    ├── StoreError               the disk or the store
+    │   ├── DiskFullError
+    │   └── ReadOnlyError
+    ├── LeaseError               another writer holds the store, or took it from us
+    ├── PlanError                weights.json asks for what cannot be
+    └── WaitError                `--wait` is over and the store is not complete
+
+Each carries `reason` (what, where) and `remedy` (what to do); together they are the termination message.
+"""
+
+
+class FetchError(Exception):
+    """Base of all; `str()` is one line."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        self.reason, self.remedy = " ".join(reason.split()), " ".join(remedy.split())
+        super().__init__(f"{self.reason}. {self.remedy}")
+
+
+class HubError(FetchError):
+    """The hub said no, or something that cannot be trusted."""
+
+
+class NotFoundError(HubError):
+    """404."""
+
+
+class DeniedError(HubError):
+    """401 or 403."""
+
+
+class RevisionError(HubError):
+    """The hub answers for another commit."""
+
+
+class RedirectError(HubError):
+    """A redirect that is not followed."""
+
+
+class ContentError(HubError):
+    """Size or hash differ from the plan."""
+
+
+class TransientError(HubError):
+    """May go away by itself. `wait` is what the hub asked for, in seconds."""
+
+    def __init__(
+        self, reason: str, remedy: str = "Start again; what is here is kept and resumed.", wait: float = 0
+    ) -> None:
+        self.wait = wait
+        super().__init__(reason, remedy)
+
+
+class StallError(TransientError):
+    """Bytes stopped coming."""
+
+
+class GgufError(FetchError):
+    """Not a GGUF file that an engine can load."""
+
+    def __init__(self, reason: str, remedy: str = "Choose another file of the repository, or report it there.") -> None:
+        super().__init__(reason, remedy)
+
+
+class StoreError(FetchError):
+    """The disk or the store."""
+
+
+class DiskFullError(StoreError):
+    """Not enough space."""
+
+
+class ReadOnlyError(StoreError):
+    """The store cannot be written."""
+
+
+class LeaseError(FetchError):
+    """Another writer."""
+
+
+class PlanError(FetchError):
+    """weights.json asks for what cannot be."""
+
+
+class WaitError(FetchError):
+    """Waited in vain."""

@@ -1,0 +1,245 @@
+"""Fills a store so that it holds a plan: every file verified, manifests after their blobs, the marker last.
+
+Killed at any moment, the store is either without a model or complete, and the next run goes on where this one was.
+"""
+
+import contextlib
+import errno
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
+from .download import Download, Patience
+from .durable import sync_folder, write_atomically
+from .errors import DiskFullError, FetchError, GgufError, ReadOnlyError, StoreError
+from .gguf import check_gguf
+from .hub import Hub
+from .lease import Lease
+from .marker import (
+    STATE,
+    Marker,
+    Stored,
+    faults,
+    first_pulls,
+    read_marker,
+    stored,
+    vouched,
+    write_marker,
+)
+from .ollama_store import StoredFile, blob_path, layout, manifests, referenced
+from .part import Part
+from .progress import Reporter
+
+SPARE = 16 * 2**20
+"""Bytes that stay free for manifests, markers and the filesystem's own needs."""
+_READ = 4 << 20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did."""
+
+    fetched_bytes: int
+    reused_bytes: int
+    seconds: float
+
+
+@dataclass
+class Fetch:
+    """One run. `free` tells the free bytes of a folder's filesystem."""
+
+    plan: WeightsPlan
+    root: Path
+    hub: Hub
+    reporter: Reporter = field(default_factory=Reporter)
+    patience: Patience = field(default_factory=Patience)
+    lease_seconds: float = 600.0
+    distrust: bool = False
+    """Read and hash every file again, whatever the marker says."""
+    free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+
+    def run(self) -> Summary:
+        """Make the store complete. Raises FetchError."""
+        began = time.monotonic()
+        with _explained(self.root):
+            if not self.distrust and self._complete():
+                return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
+            for folder in ("blobs", "manifests", f"{STATE}/parts"):
+                (self.root / folder).mkdir(parents=True, exist_ok=True)
+            lease = Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds, waiting=self._wait)
+            with lease:
+                if not lease.held or (not self.distrust and self._complete()):
+                    return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
+                return _Filling(self, lease, began).run()
+
+    def _complete(self) -> bool:
+        marker = read_marker(self.root, self.plan.digest())
+        return marker is not None and not faults(self.root, marker)
+
+    def _wait(self, host: str) -> bool:
+        self.reporter.event("waiting", holder=host)
+        return not self.distrust and self._complete()
+
+
+class _Filling:
+    """The part of a run that writes, under the lease."""
+
+    def __init__(self, fetch: Fetch, lease: Lease, began: float) -> None:
+        self._fetch, self._lease, self._began, self._root = fetch, lease, began, fetch.root
+        self._known: dict[str, Stored] = {} if fetch.distrust else vouched(fetch.root)
+        self._recorded = first_pulls(fetch.root)
+        self._first_pull: dict[str, str] = {}
+        self._files: dict[str, Stored] = {}
+        self._fetched = self._reused = 0
+
+    def run(self) -> Summary:
+        self._withdraw_incomplete()
+        models = self._fetch.plan.models
+        present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
+        self._require_space([f for m in models for f in m.files if present[m.id, f.path] is None])
+        for model in models:
+            files = [self._ensure(file, present[model.id, file.path]) for file in model.files]
+            self._publish(model, files)
+        summary = Summary(self._fetched, self._reused, time.monotonic() - self._began)
+        self._lease.confirm()
+        write_marker(
+            self._root,
+            Marker(
+                plan=self._fetch.plan.digest(),
+                completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                seconds=round(summary.seconds, 3),
+                fetched_bytes=summary.fetched_bytes,
+                files=self._files,
+                first_pull=self._first_pull,
+            ),
+        )
+        return summary
+
+    def _withdraw_incomplete(self) -> None:
+        """Take back every manifest whose blobs are not all there, so that the engine does not offer what it lacks."""
+        for path in manifests(self._root):
+            needs = referenced(path.read_bytes())
+            if needs is None or not all((self._root / blob).is_file() for blob in needs):
+                path.unlink(missing_ok=True)
+                self._fetch.reporter.event("withdrawn", manifest=str(path.relative_to(self._root)))
+
+    def _present(self, file: WeightsFile) -> str | None:
+        """The sha256 under which a file is in the store and good; None if it is to be fetched."""
+        sha256 = self._recorded.get(file.url) if file.sha256 == FIRST_PULL else file.sha256
+        if sha256 is None or not (self._root / blob_path(sha256)).is_file():
+            return None
+        if blob_path(sha256) in self._known or self._read_back(sha256, file.bytes):
+            return sha256
+        return None
+
+    def _read_back(self, sha256: str, size: int) -> bool:
+        """Whether a blob that nobody vouches for is what its name says; a bad one is removed with all that names it."""
+        blob = self._root / blob_path(sha256)
+        self._fetch.reporter.event("verifying", file=blob_path(sha256), bytes=blob.stat().st_size)
+        if blob.stat().st_size == size and self._hash(blob) == sha256:
+            return True
+        for path in manifests(self._root):
+            if blob_path(sha256) in (referenced(path.read_bytes()) or ()):
+                path.unlink(missing_ok=True)
+        blob.unlink()
+        self._fetch.reporter.event("corrupted", file=blob_path(sha256))
+        return False
+
+    def _hash(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(_READ):
+                digest.update(chunk)
+                self._lease.check()
+        return digest.hexdigest()
+
+    def _require_space(self, missing: list[WeightsFile]) -> None:
+        by_part = {self._part_path(file): file.bytes for file in missing}
+        here = sum(min(part.stat().st_size, size) for part, size in by_part.items() if part.exists())
+        needed, free = sum(by_part.values()) - here + SPARE, self._fetch.free(self._root)
+        if missing and needed > free:
+            raise DiskFullError(
+                f"{self._root}: {needed} bytes are needed, {free} are free",
+                "Make the volume larger, or remove models from larder:models.",
+            )
+
+    def _ensure(self, file: WeightsFile, sha256: str | None) -> StoredFile:
+        if sha256 is None:
+            sha256 = self._download(file)
+        else:
+            self._reused += file.bytes
+        path = self._root / blob_path(sha256)
+        info = check_gguf(path)
+        self._files[blob_path(sha256)] = stored(path, sha256)
+        if file.sha256 == FIRST_PULL:
+            self._first_pull[file.url] = sha256
+        return StoredFile(sha256, file.bytes, info)
+
+    def _download(self, file: WeightsFile) -> str:
+        fetch = self._fetch
+        download = Download(fetch.hub, file, fetch.patience, fetch.reporter, self._lease.check)
+        metadata = download.metadata()
+        expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256
+        if expected and (self._root / blob_path(expected)).is_file() and self._read_back(expected, file.bytes):
+            self._reused += file.bytes
+            return expected
+        with Part(self._part_path(file)) as part:
+            fetch.reporter.event("fetching", file=file.path, bytes=file.bytes, resumed_at=part.size)
+            try:
+                download.into(part, expected)
+            finally:
+                self._fetched += download.fetched
+            sha256 = part.sha256()
+            try:
+                check_gguf(part.path)
+            except GgufError:
+                part.discard()
+                raise
+            self._lease.confirm()
+            part.place(self._root / blob_path(sha256))
+        fetch.reporter.event("verified", file=file.path, sha256=sha256, recorded=file.sha256 == FIRST_PULL)
+        return sha256
+
+    def _part_path(self, file: WeightsFile) -> Path:
+        name = file.sha256
+        if name == FIRST_PULL:
+            name = f"first-{hashlib.sha256(f'{file.revision} {file.url}'.encode()).hexdigest()[:32]}"
+        return self._root / STATE / "parts" / name
+
+    def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
+        self._lease.confirm()
+        scratch = self._root / STATE / "tmp"
+        made = layout(model, files)
+        for written in (made.blobs, made.manifests):
+            for name, content in written.items():
+                path = self._root / name
+                if not path.is_file() or path.read_bytes() != content:
+                    write_atomically(path, content, scratch=scratch)
+                self._files[name] = stored(path, hashlib.sha256(content).hexdigest())
+        sync_folder(self._root / "manifests")
+        self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))
+
+
+@contextlib.contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    """The operating system's errors in our words."""
+    try:
+        yield
+    except FetchError:
+        raise
+    except OSError as error:
+        where = f"{root}: {error.strerror or error}"
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            remedy = "Make the volume larger, or remove models from larder:models. What is here is resumed."
+            raise DiskFullError(where, remedy) from error
+        if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+            raise ReadOnlyError(
+                f"{where}, and the store is not complete",
+                "Mount it writable for uid 1000 (fsGroup), or fill it by the populate Job and use --wait here.",
+            ) from error
+        raise StoreError(where, "Check the volume and its mount.") from error

@@ -1,0 +1,193 @@
+"""One writer at a time on a store, also on storage that several nodes share and when the holder dies.
+
+The lease is a file made with O_EXCL and touched every 10 s. It counts as abandoned when its mtime is 60 s behind that
+of a file touched just now, so only the storage's own clock matters; or at once when its holder ran under this very
+kernel and no longer has its flock. Who takes an abandoned lease renames it away first, and exactly one rename wins.
+
+A holder that slept through all that (paused machine) finds out at its next chunk and stops. What it may still write
+until then does no harm: parts hold the same bytes at the same place, and a file is placed only after a last look here.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from .errors import LeaseError
+
+RENEW_SECONDS = 10.0
+STALE_SECONDS = 60.0
+POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lease, as written in it."""
+
+    id: str
+    host: str
+    kernel: str
+
+    @classmethod
+    def ourselves(cls) -> Self:
+        """A new holder in this process."""
+        return cls(id=uuid.uuid4().hex, host=socket.gethostname(), kernel=_kernel())
+
+
+class Lease:
+    """A context manager; entering waits up to `wait_seconds` for another holder, and raises LeaseError then.
+
+    `waiting` is called about once a second with the holder's host; it may return True to give up waiting because the
+    work is done, and then the lease is not held (`held` is False).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        wait_seconds: float,
+        waiting: Callable[[str], bool] = lambda _: False,
+        renew_seconds: float = RENEW_SECONDS,
+        stale_seconds: float = STALE_SECONDS,
+    ) -> None:
+        self._path, self._wait, self._waiting = path, wait_seconds, waiting
+        self._renew, self._stale = renew_seconds, stale_seconds
+        self._us, self._handle = Holder.ourselves(), -1
+        self._over, self._lost = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self.held = False
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + self._wait
+        while not self._take():
+            holder = _read(self._path)
+            if holder is not None and self._abandoned(holder):
+                self._clear(holder)
+                continue
+            host = holder.host if holder else "unknown"
+            if self._waiting(host):
+                return self
+            if time.monotonic() >= deadline:
+                raise LeaseError(
+                    f"{self._path}: the store is being filled by {host}; waited {self._wait:g} s",
+                    "Start again later: what it finishes is used, what it leaves is resumed.",
+                )
+            time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        self.held = True
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.held:
+            return
+        self._over.set()
+        self._thread.join()
+        self.held = False
+        if _read(self._path) == self._us:
+            self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def check(self) -> None:
+        """Cheap look, for every chunk. Raises LeaseError once the lease was lost."""
+        if self._lost.is_set():
+            raise LeaseError(
+                f"{self._path}: another writer has taken the store over",
+                "Start again: it waits for that writer and uses what it finished.",
+            )
+
+    def confirm(self) -> None:
+        """Thorough look at the file, before something is made visible. Raises LeaseError."""
+        if _read(self._path) != self._us:
+            self._lost.set()
+        self.check()
+
+    def _take(self) -> bool:
+        try:
+            handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        except FileExistsError:
+            return False
+        # Lock before content: who reads our name under this kernel finds the lock taken.
+        # We may wait for it: others hold it just long enough for a look.
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        os.write(handle, json.dumps(vars(self._us)).encode())
+        self._handle = handle
+        return True
+
+    def _keep(self) -> None:
+        while not self._over.wait(self._renew):
+            try:
+                if _read(self._path) != self._us:
+                    self._lost.set()
+                    return
+                os.utime(self._path)
+            except OSError:
+                self._lost.set()
+                return
+
+    def _abandoned(self, holder: Holder) -> bool:
+        if holder.kernel == self._us.kernel and _dead(self._path, holder):
+            return True
+        probe = self._path.with_name(f"lease.{self._us.id}.probe")
+        try:
+            probe.write_bytes(b"")
+            return probe.stat().st_mtime - self._path.stat().st_mtime > self._stale
+        except FileNotFoundError:
+            return False
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _clear(self, holder: Holder) -> None:
+        away = self._path.with_name(f"lease.{self._us.id}.away")
+        with contextlib.suppress(FileNotFoundError):
+            self._path.rename(away)
+            if _read(away) != holder:  # A new holder came between our look and our rename: give it back.
+                with contextlib.suppress(OSError):
+                    os.link(away, self._path)
+            away.unlink()
+
+
+def _read(path: Path) -> Holder | None:
+    """The holder; None while the file is not there."""
+    try:
+        return _parse(path.read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def _parse(content: bytes) -> Holder:
+    try:
+        return Holder(**json.loads(content))
+    except (ValueError, TypeError):
+        # Killed between making the file and writing its name.
+        return Holder(id="", host="unknown", kernel="")
+
+
+def _dead(path: Path, holder: Holder) -> bool:
+    """Whether `holder` lost its flock, which ends with its process; False where the filesystem has no locks."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _parse(os.read(handle, 4096)) == holder
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+
+
+def _kernel() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return uuid.uuid4().hex

@@ -1,0 +1,110 @@
+"""The done marker: `<root>/.larder/<plan sha256>.json`, written last, says that a store holds a plan and as what."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from ..config.base import Model
+from .durable import write_atomically
+
+STATE = ".larder"
+"""Folder inside the store for everything that is not the engine's: markers, parts, lease."""
+
+
+class Stored(Model):
+    """A file as it was when it was verified."""
+
+    bytes: int
+    modified: int
+    """mtime in whole seconds: finer times do not survive copies and some filesystems."""
+    sha256: str
+
+
+class Marker(Model):
+    """The whole file."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    plan: str
+    completed_at: str
+    seconds: float
+    fetched_bytes: int
+    files: dict[str, Stored]
+    """Blobs and manifests by path relative to the root."""
+    first_pull: dict[str, str] = Field(default_factory=dict)
+    """URL -> sha256 for files whose hash the plan does not know."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file that is not as the marker says. `touched`: same size, other time, so its content is in doubt."""
+
+    path: str
+    touched: bool
+
+
+def marker_path(root: Path, digest: str) -> Path:
+    """Where the marker of a plan lies."""
+    return root / STATE / f"{digest}.json"
+
+
+def read_marker(root: Path, digest: str) -> Marker | None:
+    """The marker of a plan; None where there is none that can be read."""
+    return _load(marker_path(root, digest))
+
+
+def write_marker(root: Path, marker: Marker) -> None:
+    """Write it atomically."""
+    write_atomically(marker_path(root, marker.plan), marker.to_json().encode(), scratch=root / STATE / "tmp")
+
+
+def stored(path: Path, sha256: str) -> Stored:
+    """What to remember of a file just verified."""
+    facts = path.stat()
+    return Stored(bytes=facts.st_size, modified=int(facts.st_mtime), sha256=sha256)
+
+
+def faults(root: Path, marker: Marker) -> list[Fault]:
+    """Compare the disk with the marker by existence, size and time; contents are not read."""
+    found = []
+    for path, was in marker.files.items():
+        state = _compare(root / path, was)
+        if state != "same":
+            found.append(Fault(path, touched=state == "touched"))
+    return found
+
+
+def vouched(root: Path) -> dict[str, Stored]:
+    """Blobs that any marker of the store verified and that look untouched since, by path."""
+    known: dict[str, Stored] = {}
+    for path in (root / STATE).glob("*.json"):
+        if marker := _load(path):
+            known |= {name: was for name, was in marker.files.items() if _compare(root / name, was) == "same"}
+    return known
+
+
+def first_pulls(root: Path) -> dict[str, str]:
+    """Hashes that earlier pulls recorded, by URL."""
+    known: dict[str, str] = {}
+    for path in (root / STATE).glob("*.json"):
+        if marker := _load(path):
+            known |= marker.first_pull
+    return known
+
+
+def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
+    try:
+        facts = path.stat()
+    except OSError:
+        return "gone"
+    if facts.st_size != was.bytes:
+        return "gone"
+    return "same" if int(facts.st_mtime) == was.modified else "touched"
+
+
+def _load(path: Path) -> Marker | None:
+    try:
+        return Marker.from_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
