@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .base import Model
 from .weights import ModelId
@@ -10,6 +10,17 @@ from .weights import ModelId
 Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$")]
 """`host:port`."""
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+def canonical(name: str) -> str:
+    """The form in which Ollama compares names: `Llama3`, `llama3:latest` and `library/llama3` are one model."""
+    name = name.casefold().removeprefix("registry.ollama.ai/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] else name + ":latest"
+
+
+def is_cloud(name: str) -> bool:
+    """Whether Ollama would send requests for this name to ollama.com instead of answering them."""
+    return name.casefold().endswith((":cloud", "-cloud"))
 
 
 class Engine(Model):
@@ -24,23 +35,37 @@ class ServedModel(Model):
 
     id: ModelId
     engine_name: str = Field(min_length=1)
-    aliases: list[str] = []
+    aliases: list[str] = Field(default=[])
+
+    def names(self) -> list[str]:
+        """Everything that a client may call it."""
+        return [self.id, self.engine_name, *self.aliases]
+
+    @field_validator("engine_name")
+    @classmethod
+    def _stays_here(cls, name: str) -> str:
+        if is_cloud(name):
+            msg = f"{name!r} is answered by ollama.com, not by this engine"
+            raise ValueError(msg)
+        return name
 
 
 class Limits(Model):
     """What a client may cost us. Times in seconds, sizes in bytes."""
 
-    connections: int = Field(1024, gt=0)
+    connections: int = Field(default=1024, gt=0)
     header_seconds: Seconds = 10
     """From the first byte of a connection or request until its header is complete."""
     body_seconds: Seconds = 60
     idle_seconds: Seconds = 75
     """A kept-alive connection without a request; above the 60 s of common load balancers so that they close first."""
-    body_bytes: int = Field(32 * 2**20, gt=0)
+    body_bytes: int = Field(default=32 * 2**20, gt=0)
     """Vision requests carry images inline; Ollama itself takes 20 MiB of them."""
+    buffered_bytes: int = Field(default=256 * 2**20, gt=0)
+    """Request bodies held at one time over all connections; more are answered 503."""
     connect_seconds: Seconds = 5
     response_seconds: Seconds = 600
-    """Until the engine's first byte: a cold load of large weights fits, a dead engine does not hold a client for ever."""
+    """Until the engine's first byte, and between two: a cold load of large weights fits, a dead engine is noticed."""
 
 
 class Drain(Model):
@@ -54,7 +79,7 @@ class Drain(Model):
 class GatewayConfig(Model):
     """The whole file."""
 
-    schema_: Literal[1] = Field(1, alias="schema")
+    schema_: Literal[1] = Field(default=1, alias="schema")
     listen: Address = "0.0.0.0:8080"
     admin: Address = "0.0.0.0:9090"
     engine: Engine
@@ -67,9 +92,16 @@ class GatewayConfig(Model):
     @model_validator(mode="after")
     def _names_are_unambiguous(self) -> "GatewayConfig":
         seen: dict[str, str] = {}
+        ids = [m.id for m in self.models]
+        if twice := sorted({i for i in ids if ids.count(i) > 1}):
+            msg = f"model {twice[0]!r} is listed twice"
+            raise ValueError(msg)
         for model in self.models:
-            for name in {model.id, model.engine_name, *model.aliases}:
-                if (other := seen.setdefault(name.casefold(), model.id)) != model.id:
+            for name in model.names():
+                if name.casefold() == "auto":
+                    msg = "'auto' cannot be the name of a model: it asks for the default"
+                    raise ValueError(msg)
+                if (other := seen.setdefault(canonical(name), model.id)) != model.id:
                     msg = f"name {name!r} stands for both {other!r} and {model.id!r}"
                     raise ValueError(msg)
         if self.default is not None and self.default not in {m.id for m in self.models}:

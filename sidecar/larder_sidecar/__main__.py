@@ -1,0 +1,7 @@
+"""`python -m larder_sidecar` is `larder-sidecar`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

@@ -1,0 +1,106 @@
+"""The application behind port 9090: health, metrics and drain, for the kubelet and Prometheus only."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from ..engines.ollama import Ollama
+from .drain import Lifecycle
+from .journal import Journal
+from .metrics import Metrics
+from .wire.answer import Answer, document, error
+from .wire.request import Request
+from .wire.server import Responder, ServerConnection
+
+METRICS_TYPE = b"text/plain; version=1.0.0; charset=utf-8"
+
+
+class Admin:
+    """GET only."""
+
+    def __init__(self, engine: Ollama, lifecycle: Lifecycle, metrics: Metrics, journal: Journal) -> None:
+        self._engine = engine
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._journal = journal
+        self._paths: dict[str, Callable[[], Awaitable[Answer]]] = {
+            "/livez": self._livez,
+            "/readyz": self._readyz,
+            "/enginez": self._enginez,
+            "/metrics": self._metrics_text,
+            "/drain": self._drain,
+        }
+
+    def closing(self) -> bool:
+        """Probes keep their connections, also while draining."""
+        return False
+
+    def admit(self, request: Request) -> Answer | None:
+        """Refuse by path and method."""
+        if request.path not in self._paths:
+            return error(404, "path_not_found", f"admin paths: {', '.join(self._paths)}")
+        if request.method not in ("GET", "HEAD"):
+            return error(405, "method_not_allowed", f"{request.path} takes GET", headers=((b"allow", b"GET, HEAD"),))
+        return None
+
+    def respond(self, request: Request, client: ServerConnection) -> Responder:
+        """Start the answer; none of them keeps the loop."""
+        client.deadline = float("inf")  # each has its own bound
+        return _Answering(
+            asyncio.get_running_loop().create_task(self._answer(request, client)), hangs_on=request.path != "/drain"
+        )
+
+    def finished(self, request: Request) -> None:
+        """Probes are noise, except to somebody who looks for them."""
+        self._journal.say("debug", "admin", method=request.method, path=request.path[:200], status=request.status)
+
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """Nothing: these answers are for machines of the same cluster."""
+        del request
+        return []
+
+    async def _answer(self, request: Request, client: ServerConnection) -> None:
+        client.answer(request, await self._paths[request.path]())
+
+    async def _livez(self) -> Answer:
+        return document({"status": "ok"})
+
+    async def _readyz(self) -> Answer:
+        health = await self._engine.health()
+        draining = self._lifecycle.closing
+        ready = health.ok and not draining
+        detail = {"ready": ready, "draining": draining, "engine": {"ok": health.ok, "detail": health.detail}}
+        return document(detail, 200 if ready else 503)
+
+    async def _enginez(self) -> Answer:
+        health = await self._engine.health()
+        return document(
+            {"engine": self._engine.kind, "ok": health.ok, "detail": health.detail}, 200 if health.ok else 503
+        )
+
+    async def _metrics_text(self) -> Answer:
+        return Answer(200, self._metrics.text(), content_type=METRICS_TYPE)
+
+    async def _drain(self) -> Answer:
+        return document({"drained": True, "in_flight": await self._lifecycle.drain()})
+
+
+class _Answering:
+    """An answer under way."""
+
+    def __init__(self, task: asyncio.Task[None], *, hangs_on: bool) -> None:
+        self._task = task
+        self._cancels = hangs_on
+
+    def client_gone(self) -> None:
+        """Nobody waits any more; a drain goes on regardless."""
+        if self._cancels:
+            self._task.cancel()
+
+    def pause(self) -> None:
+        """The answers are small."""
+
+    def resume(self) -> None:
+        """The answers are small."""
+
+    def expire(self) -> None:
+        """Never: each answer has its own bound."""

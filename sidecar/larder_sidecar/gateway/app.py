@@ -1,0 +1,164 @@
+"""The gateway's policy: which requests pass, which model they mean, and what is answered without the engine."""
+
+import itertools
+import os
+import re
+
+from ..config.gateway import GatewayConfig, ServedModel
+from . import splice
+from .drain import Lifecycle, Phase
+from .exchange import Exchange, Line
+from .journal import Journal
+from .metrics import Metrics
+from .names import Names, Unknown
+from .routes import Route, find_route, is_catalog_only
+from .wire.answer import RETRY_SOON, Answer, document, error
+from .wire.headers import render, to_engine
+from .wire.request import Request
+from .wire.server import Responder, ServerConnection
+from .wire.upstream import Pool
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
+_SMALL = 64 * 1024
+"""Bytes of a request that are cheaper to join than to send in pieces."""
+
+
+class Gateway:
+    """The application behind port 8080."""
+
+    def __init__(
+        self, config: GatewayConfig, pool: Pool, lifecycle: Lifecycle, metrics: Metrics, journal: Journal
+    ) -> None:
+        self._names = Names(config)
+        self._pool = pool
+        self._line = Line(pool, config.limits, metrics)
+        self._lifecycle = lifecycle
+        self._metrics = metrics
+        self._journal = journal
+        self._ids = itertools.count(1)
+        self._id_prefix = f"req-{os.urandom(6).hex()}-".encode()
+
+    # --- what a listener asks of an application
+
+    def closing(self) -> bool:
+        """Whether every response says `Connection: close`."""
+        return self._lifecycle.closing
+
+    def admit(self, request: Request) -> Answer | None:
+        """Refuse by path and method, before a body is read."""
+        if self._lifecycle.phase is Phase.REFUSING:
+            return error(503, "draining", "this gateway is going away; try again", headers=RETRY_SOON)
+        route = find_route(request.path)
+        if route is None:
+            if is_catalog_only(request.path):
+                message = "models come from the catalog: add the id to larder:models and run `pulumi up`"
+                return error(403, "catalog_only", message)
+            return error(404, "path_not_found", f"there is nothing at {request.path[:100]}")
+        request.operation = route.operation
+        if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
+            allowed = "GET, HEAD" if route.method == "GET" else route.method
+            message = f"{request.path[:100]} takes {allowed}"
+            return error(405, "method_not_allowed", message, headers=((b"allow", allowed.encode()),))
+        return None
+
+    def respond(self, request: Request, client: ServerConnection) -> Responder | None:
+        """Answer from here, or carry the request to the engine."""
+        route = find_route(request.path)
+        if route is None:  # admit has refused it already
+            client.answer(request, error(404, "path_not_found", "there is nothing here"))
+            return None
+        if route.kind == "models":
+            client.answer(request, self._models(request.path))
+            return None
+        body: list[bytes | memoryview] = []
+        if route.kind == "infer":
+            spliced = self._splice(request, route)
+            if isinstance(spliced, Answer):
+                client.answer(request, spliced)
+                return None
+            body = spliced
+        exchange = Exchange(
+            self._line, client, request, self._wire(request, route, body), self.identify(request), route.stream
+        )
+        exchange.start()
+        return exchange
+
+    def finished(self, request: Request) -> None:
+        """Count it and write its line."""
+        seconds = request.seconds()
+        self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
+        if self._journal.enabled("info"):
+            self._journal.say(
+                "info",
+                "request",
+                method=request.method,
+                path=request.path[:200],
+                status=request.status,
+                model=request.model or None,
+                duration_ms=round(seconds * 1000, 3),
+                bytes_in=request.received,
+                bytes_out=request.sent,
+                request_id=self._id(request).decode(),
+                **({"code": request.code} if request.code else {}),
+            )
+
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """`x-request-id`, and `x-larder-model` once it is known."""
+        headers = [(b"x-request-id", self._id(request))]
+        if request.model:
+            headers.append((b"x-larder-model", request.model.encode()))
+        return headers
+
+    # --- inside
+
+    def _id(self, request: Request) -> bytes:
+        """The client's own id if it is fit for a header and a log line, else a new one."""
+        if not request.id:
+            given = request.header(b"x-request-id")
+            request.id = given if _SANE_ID.fullmatch(given) else self._id_prefix + b"%d" % next(self._ids)
+        return request.id
+
+    def _splice(self, request: Request, route: Route) -> list[bytes | memoryview] | Answer:
+        """The body with the engine's name for the model, or why there is none."""
+        try:
+            fields = splice.find(request.body, route.fields)
+        except splice.BodyError as reason:
+            return error(400, "bad_body", str(reason))
+        named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
+        model = self._names.resolve(named)
+        if isinstance(model, Unknown):
+            return error(model.status, model.code, model.message, param="model")
+        request.model = model.id
+        return splice.replace(request.body, fields, model.engine_name)
+
+    def _wire(self, request: Request, route: Route, body: list[bytes | memoryview]) -> list[bytes | memoryview]:
+        """The request as the engine gets it."""
+        target = request.path + ("?" + request.query if request.query else "")
+        head = [
+            f"{route.method} {target} HTTP/1.1\r\nhost: ".encode("latin-1"),
+            self._pool.authority,
+            b"\r\nx-request-id: ",
+            self._id(request),
+            b"\r\n",
+            render(to_engine(request.headers)),
+        ]
+        size = sum(map(len, body))
+        if route.method == "POST":
+            head.append(b"content-length: %d\r\n" % size)
+        head.append(b"\r\n")
+        if size <= _SMALL:
+            return [b"".join((*head, *body))]
+        return [b"".join(head), *body]
+
+    def _models(self, path: str) -> Answer:
+        if path == "/v1/models":
+            return document({"object": "list", "data": [_described(m) for m in self._names.models]})
+        model = self._names.resolve(path.removeprefix("/v1/models/"))
+        if isinstance(model, Unknown):
+            return error(model.status, model.code, model.message, param="model")
+        return document(_described(model))
+
+
+def _described(model: ServedModel) -> dict[str, str | int]:
+    # Nobody can say when open weights were made; OpenAI's clients want an integer.
+    return {"id": model.id, "object": "model", "created": 0, "owned_by": "larder"}

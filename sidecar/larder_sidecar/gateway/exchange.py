@@ -1,0 +1,281 @@
+"""One request carried to the engine and its response carried back: bytes in, bytes out."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..config.gateway import Limits
+from .metrics import Metrics
+from .streams import Stream, Watch, watch_for
+from .wire.answer import RETRY_SOON, error, status_line
+from .wire.headers import render, to_client
+from .wire.request import Request
+from .wire.server import ServerConnection
+from .wire.upstream import Pool, ResponseHead, UpstreamConnection
+
+CONNECT_PAUSES = (0.1, 0.3)
+"""Seconds before the second and the third try to connect: an engine that restarts its listener is not down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way to the engine, shared by all exchanges."""
+
+    pool: Pool
+    limits: Limits
+    metrics: Metrics
+
+
+class Exchange:
+    """Joins a client's connection with one to the engine for the length of a response."""
+
+    __slots__ = (
+        "_chunked",
+        "_client",
+        "_extra",
+        "_head_sent",
+        "_keep",
+        "_line",
+        "_over",
+        "_request",
+        "_reused",
+        "_seen_body",
+        "_stream",
+        "_task",
+        "_upstream",
+        "_watch",
+        "_wire",
+    )
+
+    def __init__(
+        self,
+        line: Line,
+        client: ServerConnection,
+        request: Request,
+        wire: Sequence[bytes | memoryview],
+        extra: list[tuple[bytes, bytes]],
+        stream: Stream | None,
+    ) -> None:
+        self._line = line
+        self._client = client
+        self._request = request
+        self._wire = wire
+        self._extra = extra
+        """Headers of ours on the response."""
+        self._stream = stream
+        self._upstream: UpstreamConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
+        self._reused = False
+        self._head_sent = False
+        self._seen_body = False
+        self._chunked = False
+        self._keep = False
+        self._over = False
+
+    def start(self) -> None:
+        """Send the request: on a kept connection at once, on a new one as soon as it stands."""
+        self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
+        connection = self._line.pool.take()
+        if connection is not None:
+            self._reused = True
+            self._send(connection)
+        else:
+            self._task = self._client.loop.create_task(self._connect())
+
+    async def _connect(self) -> None:
+        for pause in (*CONNECT_PAUSES, None):
+            try:
+                connection = await self._line.pool.connect()
+            except OSError as reason:
+                self._line.metrics.connect_failed()
+                if pause is None:
+                    self._task = None
+                    detail = "timed out" if isinstance(reason, TimeoutError) else "failed"
+                    self._fail(
+                        503,
+                        "engine_unavailable",
+                        f"the engine is not reachable (connecting {detail}); try again in a moment",
+                    )
+                    return
+                await asyncio.sleep(pause)
+            else:
+                self._task = None
+                self._send(connection)
+                return
+
+    def _send(self, connection: UpstreamConnection) -> None:
+        self._upstream = connection
+        if self._client.paused:
+            connection.pause_reading()
+        connection.send(self, self._wire)
+
+    # --- from the engine
+
+    def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
+        """Pass on what one read from the engine brought, in one write."""
+        if self._over:
+            return
+        if done:
+            self._upstream = None
+        out: list[bytes] = []
+        if head is not None:
+            out.append(self._head(head))
+        if pieces:
+            self._body(pieces, out)
+        if done:
+            self._finish(out)
+            return
+        if not self._client.paused:
+            self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
+        if out:
+            self._client.write(b"".join(out))
+
+    def response_lost(self, reason: str) -> None:
+        """The engine's connection ended early."""
+        if self._over:
+            return
+        connection, self._upstream = self._upstream, None
+        if self._head_sent:
+            self._truncated("closed", reason)
+        elif self._reused and connection is not None and not connection.answered:
+            # The engine closed an idle connection while the request was on its way: it cannot have begun.
+            self._reused = False
+            self._line.metrics.retried()
+            self._task = self._client.loop.create_task(self._connect())
+        else:
+            self._line.metrics.truncated("closed")
+            self._fail(502, "engine_failed", f"{reason} before it answered")
+
+    def _head(self, head: ResponseHead) -> bytes:
+        request = self._request
+        request.status = head.status
+        self._head_sent = True
+        self._wire = ()
+        self._client.release_body(request)
+        self._line.metrics.first_byte(request.operation, request.model, request.seconds())
+        headers = to_client(head.headers)
+        content_type = next((v for k, v in headers if k == b"content-type"), b"")
+        self._watch = watch_for(self._stream, head.status, content_type)
+        if self._watch is not None:
+            headers.append((b"x-accel-buffering", b"no"))
+            if not any(k == b"cache-control" for k, _ in headers):
+                headers.append((b"cache-control", b"no-cache"))
+        self._keep = self._client.keeps(request)
+        bodiless = head.status in (204, 304)
+        framing = b""
+        if head.length is not None:
+            framing = b"" if bodiless else b"content-length: %d\r\n" % head.length
+        elif request.minor:
+            self._chunked = True
+            framing = b"transfer-encoding: chunked\r\n"
+        else:
+            self._keep = False
+        if not self._keep:
+            framing += b"connection: close\r\n"
+        elif not request.minor:
+            framing += b"connection: keep-alive\r\n"
+        return b"".join((status_line(head.status), render(headers), render(self._extra), framing, b"\r\n"))
+
+    def _body(self, pieces: list[bytes], out: list[bytes]) -> None:
+        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        self._seen_body = True
+        if self._watch is not None:
+            self._watch.see(body)
+        if self._request.method == "HEAD":
+            return
+        if self._chunked:
+            out += [b"%x\r\n" % len(body), body, b"\r\n"]
+        else:
+            out.append(body)
+
+    def _finish(self, out: list[bytes]) -> None:
+        if self._watch is not None and not self._watch.ended:
+            if out:
+                self._client.write(b"".join(out))
+            if self._watch.errored:
+                self._line.metrics.truncated("engine_error")
+                self._request.code = "engine_error"
+                self._end_stream(b"")
+            else:
+                self._truncated("unfinished", "the engine ended the stream before the answer was complete")
+            return
+        if self._chunked and self._request.method != "HEAD":
+            out.append(b"0\r\n\r\n")
+        self._over = True
+        self._client.write(b"".join(out))
+        self._client.finish(keep=self._keep)
+
+    # --- from the client
+
+    def client_gone(self) -> None:
+        """Close the engine's connection: that is what makes it stop."""
+        if self._over:
+            return
+        phase = (
+            "connect"
+            if self._upstream is None
+            else "stream"
+            if self._seen_body
+            else "first_byte"
+            if self._head_sent
+            else "headers"
+        )
+        self._line.metrics.aborted(phase)
+        self._leave()
+
+    def pause(self) -> None:
+        """The client reads slowly: let the engine wait."""
+        if self._upstream is not None:
+            self._upstream.pause_reading()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self._upstream is not None:
+            self._upstream.resume_reading()
+
+    def expire(self) -> None:
+        """The engine has said nothing for `response_seconds`."""
+        seconds = self._line.limits.response_seconds
+        if self._head_sent:
+            self._truncated("stalled", f"the engine sent nothing for {seconds:g} s")
+            return
+        self._line.metrics.truncated("stalled")
+        self._fail(504, "engine_timeout", f"the engine did not begin to answer within {seconds:g} s")
+
+    # --- ends
+
+    def _truncated(self, reason: str, message: str) -> None:
+        """The response is not whole, and part of it is sent: say so in the stream, or break off."""
+        self._line.metrics.truncated(reason)
+        self._request.code = f"truncated_{reason}"
+        if self._watch is None:
+            self._leave()
+            self._client.abort()
+        elif self._watch.ended:  # everything that matters has arrived
+            self._end_stream(b"")
+        else:
+            self._end_stream(self._watch.failure(message))
+
+    def _end_stream(self, last: bytes) -> None:
+        self._leave()
+        if self._chunked:
+            last = (b"%x\r\n%b\r\n" % (len(last), last) if last else b"") + b"0\r\n\r\n"
+        elif self._keep:  # a stream of announced length: it cannot be made longer
+            self._client.abort()
+            return
+        self._client.write(last)
+        self._client.finish(keep=self._keep)
+
+    def _fail(self, status: int, code: str, message: str) -> None:
+        self._leave()
+        self._client.answer(self._request, error(status, code, message, headers=RETRY_SOON if status == 503 else ()))
+
+    def _leave(self) -> None:
+        self._over = True
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if self._upstream is not None:
+            connection, self._upstream = self._upstream, None
+            connection.abandon()

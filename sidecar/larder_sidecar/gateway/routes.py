@@ -1,0 +1,55 @@
+"""The paths that exist: an allow-list, because an engine has paths that no client should reach."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path: who answers it, and for `infer` where the model's name stands and how its stream ends."""
+
+    path: str
+    method: str
+    kind: Literal["infer", "proxy", "models"]
+    operation: str
+    """The OTel GenAI operation, or the path's own name."""
+    fields: tuple[str, ...] = ("model",)
+    stream: Stream | None = None
+
+
+ROUTES = {
+    route.path: route
+    for route in (
+        Route("/v1/chat/completions", "POST", "infer", "chat", stream=OPENAI),
+        Route("/v1/completions", "POST", "infer", "text_completion", stream=OPENAI),
+        Route("/v1/embeddings", "POST", "infer", "embeddings"),
+        Route("/v1/responses", "POST", "infer", "chat", stream=RESPONSES),
+        Route("/v1/messages", "POST", "infer", "chat", stream=ANTHROPIC),
+        Route("/api/chat", "POST", "infer", "chat", stream=NDJSON),
+        Route("/api/generate", "POST", "infer", "text_completion", stream=NDJSON),
+        Route("/api/embed", "POST", "infer", "embeddings"),
+        Route("/api/show", "POST", "infer", "show", fields=("model", "name")),
+        Route("/api/tags", "GET", "proxy", "tags"),
+        Route("/api/ps", "GET", "proxy", "ps"),
+        Route("/api/version", "GET", "proxy", "version"),
+        Route("/v1/models", "GET", "models", "models"),
+    )
+}
+_ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")
+
+CATALOG_ONLY = ("/api/pull", "/api/create", "/api/delete", "/api/push", "/api/copy", "/api/blobs")
+"""Ollama's ways to change what is stored: refused, because the plan in the stack's settings decides it."""
+
+
+def find_route(path: str) -> Route | None:
+    """The route of a path; None for every path that is not in the list."""
+    if path.startswith("/v1/models/") and len(path) > len("/v1/models/"):
+        return _ONE_MODEL
+    return ROUTES.get(path)
+
+
+def is_catalog_only(path: str) -> bool:
+    """Whether the path is one of Ollama's that change the store."""
+    return path in CATALOG_ONLY or path.startswith("/api/blobs/")

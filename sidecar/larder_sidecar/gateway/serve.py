@@ -1,0 +1,127 @@
+"""The gateway as a process: two listeners, signals, and the way out."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from ..config.gateway import GatewayConfig, Limits
+from ..engines.ollama import Ollama
+from .admin import Admin
+from .app import Gateway
+from .drain import Lifecycle, Phase
+from .journal import Journal
+from .metrics import Metrics
+from .wire import call
+from .wire.registry import Registry
+from .wire.server import Application, ServerConnection
+from .wire.upstream import Pool
+
+HEALTH_SECONDS = 2.0
+ADMIN_LIMITS = Limits(connections=64, header_seconds=5, body_seconds=5, body_bytes=1024)
+STOP_SERVE_SECONDS = 1.0
+"""Served on after a SIGTERM that no drain came before: some clients learn of it in time."""
+_PHASES = {
+    Phase.LEAVING: "draining: not ready any more, connections close after their answer",
+    Phase.REFUSING: "draining: refusing new requests",
+}
+
+
+class ListenError(Exception):
+    """An address cannot be listened on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A gateway that listens."""
+
+    port: int
+    admin_port: int
+    lifecycle: Lifecycle
+    metrics: Metrics
+
+
+@contextlib.asynccontextmanager
+async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Running]:
+    """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError."""
+    metrics = Metrics()
+    clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
+    pool = Pool(config.engine.url, config.limits.connect_seconds)
+    engine = Ollama(lambda path: call.get(pool, path, HEALTH_SECONDS))
+    lifecycle = Lifecycle(
+        config.drain, clients, lambda phase, count: journal.say("info", _PHASES[phase], in_flight=count)
+    )
+    gateway = Gateway(config, pool, lifecycle, metrics, journal)
+    admin = Admin(engine, lifecycle, metrics, journal)
+    metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
+    metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
+    metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
+    metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
+    async with contextlib.AsyncExitStack() as stack:
+        server = await _listen("listen", config.listen, lambda: _protocol(gateway, config.limits, clients))
+        stack.callback(server.close)
+        admin_server = await _listen("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
+        stack.callback(admin_server.close)
+        for sweep in (clients.sweep(), probes.sweep(), pool.sweep()):
+            stack.callback(asyncio.create_task(sweep).cancel)
+        stack.callback(pool.close_idle)
+        stack.callback(clients.close_all)
+        stack.callback(probes.close_all)
+        yield Running(_port(server), _port(admin_server), lifecycle, metrics)
+
+
+async def serve(config: GatewayConfig, journal: Journal) -> None:
+    """Run until a signal: SIGTERM drains shortly (preStop may have drained already), SIGINT only finishes requests."""
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, signals.put_nowait, sign)
+    async with running(config, journal) as gateway:
+        journal.say(
+            "info",
+            "listening",
+            port=gateway.port,
+            admin_port=gateway.admin_port,
+            engine=config.engine.url,
+            models=[m.id for m in config.models],
+        )
+        # Everything made so far lives as long as the process: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        sign = await signals.get()
+        journal.say("info", "stopping", signal=sign.name)
+        serve_seconds = STOP_SERVE_SECONDS if sign is signal.SIGTERM else 0
+        stop = asyncio.create_task(gateway.lifecycle.stop(serve_seconds))
+        again = asyncio.create_task(signals.get())
+        await asyncio.wait({stop, again}, return_when=asyncio.FIRST_COMPLETED)
+        left = stop.result() if stop.done() else gateway.lifecycle.in_flight
+        again.cancel()
+    journal.say("info" if not left else "warning", "stopped", requests_cut=left)
+    journal.flush()
+
+
+def _protocol(app: Application, limits: Limits, registry: Registry) -> ServerConnection:
+    return ServerConnection(app, limits, registry)
+
+
+async def _listen(key: str, address: str, factory: Callable[[], ServerConnection]) -> asyncio.Server:
+    host, _, port = address.rpartition(":")
+    try:
+        return await asyncio.get_running_loop().create_server(factory, host.strip("[]"), int(port), backlog=1024)
+    except OSError as reason:
+        if reason.errno == errno.EADDRINUSE:
+            msg = f"{key}: {address} is in use by another process; stop it or set `{key}` to another port"
+        elif reason.errno == errno.EACCES:
+            msg = f"{key}: {address} may not be listened on by this user; take a port above 1023"
+        else:
+            msg = f"{key}: cannot listen on {address}: {reason.strerror or reason}"
+        raise ListenError(msg) from reason
+
+
+def _port(server: asyncio.Server) -> int:
+    address: socket.socket = server.sockets[0]
+    return int(address.getsockname()[1])

@@ -1,0 +1,62 @@
+"""Responses that the gateway writes itself, and the OpenAI shape of an error."""
+
+import json
+from dataclasses import dataclass
+from email.utils import formatdate
+from http import HTTPStatus
+
+STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
+
+
+def status_line(status: int) -> bytes:
+    """`HTTP/1.1 200 OK` with its line end; unregistered codes go without a phrase."""
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole response. `code` is what the log and the metrics call the error, '' for none."""
+
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    content_type: bytes = b"application/json"
+    code: str = ""
+
+    def encode(self, extra: list[tuple[bytes, bytes]], *, keep_alive: bool, body: bool = True) -> bytes:
+        """The bytes of the response, `extra` headers last; without the body for HEAD."""
+        lines = [
+            status_line(self.status),
+            b"content-type: ",
+            self.content_type,
+            b"\r\ndate: ",
+            formatdate(usegmt=True).encode(),
+        ]
+        for name, value in (*self.headers, *extra):
+            lines += [b"\r\n", name, b": ", value]
+        lines.append(b"\r\ncontent-length: %d\r\n" % len(self.body))
+        lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
+        if body:
+            lines.append(self.body)
+        return b"".join(lines)
+
+
+def error(
+    status: int, code: str, message: str, *, param: str | None = None, headers: tuple[tuple[bytes, bytes], ...] = ()
+) -> Answer:
+    """An error in OpenAI's shape."""
+    return Answer(status, json.dumps(error_object(status, code, message, param)).encode(), headers, code=code)
+
+
+def error_object(status: int, code: str, message: str, param: str | None = None) -> dict[str, dict[str, str | None]]:
+    """What OpenAI's clients raise their exceptions from."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return {"error": {"message": message, "type": kind, "code": code, "param": param}}
+
+
+def document(content: object, status: int = 200) -> Answer:
+    """A JSON document."""
+    return Answer(status, json.dumps(content).encode())
+
+
+RETRY_SOON = ((b"retry-after", b"2"),)

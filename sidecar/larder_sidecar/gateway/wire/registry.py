@@ -1,0 +1,79 @@
+"""All open client connections: their number is capped, their deadlines are looked at in one sweep."""
+
+import asyncio
+from typing import Protocol
+
+
+class Member(Protocol):
+    """What the registry asks of a connection."""
+
+    deadline: float
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being read or answered."""
+
+    def expire(self, now: float) -> None:
+        """The deadline has passed."""
+
+    def close(self) -> None:
+        """Close as soon as everything written is sent."""
+
+    def abort(self) -> None:
+        """Break off."""
+
+
+class Registry:
+    """The connections of one listener.
+
+    Deadlines are attributes compared every `period` seconds: a timer for each request would cost more than the rest
+    of its bookkeeping.
+    """
+
+    def __init__(self, cap: int, period: float = 0.1) -> None:
+        self.cap = cap
+        self.held = 0
+        """Bytes of request bodies in memory."""
+        self._period = period
+        self._members: set[Member] = set()
+
+    def add(self, member: Member) -> bool:
+        """Take it in, or say that there are enough."""
+        if len(self._members) >= self.cap:
+            return False
+        self._members.add(member)
+        return True
+
+    def discard(self, member: Member) -> None:
+        """It is closed."""
+        self._members.discard(member)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def in_flight(self) -> int:
+        """Connections with a request that is being read or answered."""
+        return sum(member.busy for member in self._members)
+
+    def close_idle(self) -> None:
+        """Close every connection that waits for a request."""
+        for member in [m for m in self._members if not m.busy]:
+            member.close()
+
+    def close_all(self) -> None:
+        """Break off what is in flight, close the rest."""
+        for member in list(self._members):
+            if member.busy:
+                member.abort()
+            else:
+                member.close()
+
+    async def sweep(self) -> None:
+        """Run for ever: end what is past its deadline."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._period)
+            now = loop.time()
+            for member in [m for m in self._members if m.deadline < now]:
+                member.expire(now)

@@ -1,0 +1,118 @@
+"""One request as the server side has read it, and the checks that need no more than its head."""
+
+import re
+import time
+from collections.abc import Sequence
+
+from .answer import Answer, error
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Names in lower case, in the order of arrival."""
+
+_ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
+
+
+class Request:
+    """Filled while it is read; `status`, `sent`, `model` and `failure` while it is answered."""
+
+    __slots__ = (
+        "body",
+        "code",
+        "content_length",
+        "expects_continue",
+        "head_done",
+        "headers",
+        "id",
+        "keep_alive",
+        "last",
+        "method",
+        "minor",
+        "model",
+        "operation",
+        "path",
+        "query",
+        "received",
+        "refusal",
+        "sent",
+        "started",
+        "status",
+        "target",
+    )
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.method = ""
+        self.target = b""
+        self.path = ""
+        self.query = ""
+        self.minor = 1
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.keep_alive = True
+        self.expects_continue = False
+        self.content_length: int | None = None
+        self.head_done = False
+        self.body = b""
+        self.received = 0
+        self.refusal: Answer | None = None
+        self.last = False
+        """The rest of the connection is not read: close it after the answer."""
+        self.id = b""
+        self.status = 0
+        self.sent = 0
+        self.model = ""
+        self.operation = ""
+        self.code = ""
+
+    def seconds(self) -> float:
+        """Time since its first byte."""
+        return time.monotonic() - self.started
+
+    def header(self, name: bytes) -> bytes:
+        """The first value of a header, b'' when it is absent."""
+        return next((value for key, value in self.headers if key == name), b"")
+
+
+def read_head(request: Request, version: str) -> Answer | None:
+    """Take path, length and expectation out of the head; the answer to a head that no server should accept."""
+    target = request.target.decode("latin-1")
+    if match := _ABSOLUTE.match(target):
+        target = target[match.end() :] or "/"
+    request.path, _, request.query = target.partition("?")
+    if version not in ("1.1", "1.0"):
+        return error(505, "http_version", f"HTTP/{version} is not spoken here; use HTTP/1.1")
+    request.minor = int(version[2])
+    hosts = 0
+    for name, value in request.headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"content-length":
+            request.content_length = int(value)
+        elif name in _CHECKS and (refusal := _CHECKS[name](request, value.lower())):
+            return refusal
+    if hosts != 1 and (request.minor or hosts):
+        return error(400, "bad_request", f"{hosts} Host headers; send exactly one")
+    return None
+
+
+def _transfer_encoding(request: Request, value: bytes) -> Answer | None:
+    # Another coding would reach the engine without the header that explains it; in HTTP/1.0 the framing is undefined.
+    if value.strip() != b"chunked" or not request.minor:
+        return error(400, "bad_request", "Transfer-Encoding must be `chunked`, in HTTP/1.1")
+    return None
+
+
+def _expect(request: Request, value: bytes) -> Answer | None:
+    if value.strip() != b"100-continue":
+        return error(417, "expectation_failed", "the only expectation understood is 100-continue")
+    request.expects_continue = bool(request.minor)
+    return None
+
+
+def _content_encoding(_request: Request, value: bytes) -> Answer | None:
+    # The model field is inside; and a few bytes of gzip unpack to gigabytes in the engine.
+    if value.strip() not in (b"", b"identity"):
+        return error(415, "unsupported_encoding", "compressed request bodies are not accepted; send the JSON as it is")
+    return None
+
+
+_CHECKS = {b"transfer-encoding": _transfer_encoding, b"expect": _expect, b"content-encoding": _content_encoding}

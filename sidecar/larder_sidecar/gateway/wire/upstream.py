@@ -1,0 +1,238 @@
+"""The client side of HTTP/1.1: kept-alive connections to one engine."""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+from urllib.parse import urlsplit
+
+import httptools
+
+from .request import Headers
+
+IDLE_KEPT = 64
+IDLE_SECONDS = 50.0
+
+
+@dataclass(slots=True)
+class ResponseHead:
+    """Status and headers (names in lower case); `length` is None when chunks or the connection's end mark the end."""
+
+    status: int
+    headers: Headers
+    length: int | None
+
+
+class Owner(Protocol):
+    """Who waits for the response on a connection."""
+
+    def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
+        """The head when it has just become complete, what came of the body, and whether that was all of it."""
+
+    def response_lost(self, reason: str) -> None:
+        """The connection ended before the response did."""
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to the engine; it carries one request at a time."""
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._parser = httptools.HttpResponseParser(self)
+        self._owner: Owner | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._head: ResponseHead | None = None
+        self._new_head = False
+        self._pieces: list[bytes] = []
+        self._done = False
+        self._reusable = False
+        self._fault = ""
+        self._until_close = False
+        self.answered = False
+        """A byte of the response in flight has arrived: its request must not be sent again."""
+        self.idle_since = 0.0
+
+    def send(self, owner: Owner, request: Sequence[bytes | memoryview]) -> None:
+        """Send a whole request; the owner hears the response."""
+        self._owner = owner
+        self._head = None
+        self._until_close = self.answered = self._done = False
+        if len(request) == 1:
+            self._transport.write(request[0])
+        else:
+            self._transport.writelines(request)
+
+    def abandon(self) -> None:
+        """The response is not wanted any more: close, which is what makes an engine stop generating."""
+        self._owner = None
+        self._transport.abort()
+
+    def close(self) -> None:
+        """Close an idle connection."""
+        self._transport.close()
+
+    @property
+    def usable(self) -> bool:
+        """Whether a request may be sent on it."""
+        return not self._transport.is_closing()
+
+    def pause_reading(self) -> None:
+        """Take no more from the engine: its own writes will block."""
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Go on."""
+        self._transport.resume_reading()
+
+    # --- the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Connected."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and tell the owner once for all that this read brought."""
+        if self._owner is None:
+            self._transport.abort()  # nobody asked
+            return
+        self.answered = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as reason:
+            self._fault = self._fault or f"the engine's answer is not HTTP/1.1: {reason}"
+        owner, pieces = self._owner, self._pieces
+        head = self._head if self._new_head else None
+        self._new_head = False
+        if pieces:
+            self._pieces = []
+        if self._fault:
+            self._owner = None
+            self._transport.abort()
+            if head is not None or pieces:
+                owner.response_data(head, pieces, done=False)
+            owner.response_lost(self._fault)
+        elif self._done:
+            self._owner = None
+            if self._reusable and not self._transport.get_write_buffer_size():
+                self._pool.keep(self)
+            else:
+                self._transport.close()
+            owner.response_data(head, pieces, done=True)
+        elif head is not None or pieces:
+            owner.response_data(head, pieces, done=False)
+
+    def eof_received(self) -> bool:
+        """The engine has nothing more to say."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the owner, unless the end of the connection is the end of the response."""
+        self._pool.forget(self)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            if self._until_close and exc is None:
+                owner.response_data(None, [], done=True)
+            else:
+                owner.response_lost(
+                    "the engine closed the connection" if exc is None else f"the connection to the engine broke: {exc}"
+                )
+        del self._parser  # parser and protocol refer to each other
+
+    # --- the parser
+
+    def on_message_begin(self) -> None:
+        """Start a response."""
+        if self._done:
+            self._fault = "the engine sent more than one response"
+        self._headers = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; trailers are dropped."""
+        if self._head is None:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """The head is whole; interim responses are skipped."""
+        status = self._parser.get_status_code()
+        if status < 200:
+            if status == 101:
+                self._fault = "the engine switched protocols"
+            return
+        length, chunked = None, False
+        for name, value in self._headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"transfer-encoding":
+                chunked = True
+                if value.strip().lower() != b"chunked":
+                    self._fault = "the engine answered in an unknown transfer coding"
+        if status in (204, 304):
+            length = 0
+        self._until_close = length is None and not chunked
+        self._head = ResponseHead(status, self._headers, length)
+        self._new_head = True
+
+    def on_body(self, piece: bytes) -> None:
+        """A piece of the body, without chunk framing."""
+        self._pieces.append(piece)
+
+    def on_message_complete(self) -> None:
+        """The response is whole."""
+        if self._head is not None:
+            self._done = True
+            self._reusable = self._parser.should_keep_alive()
+
+
+class Pool:
+    """The connections to one engine: the last one used is the first one taken again."""
+
+    def __init__(self, url: str, connect_seconds: float) -> None:
+        parts = urlsplit(url)
+        self.host = parts.hostname or ""
+        self.port = parts.port or 80
+        self.authority = parts.netloc.encode()
+        self.connect_seconds = connect_seconds
+        self._idle: list[UpstreamConnection] = []
+
+    def take(self) -> UpstreamConnection | None:
+        """An idle connection, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """A new connection. Raises OSError (TimeoutError among them)."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self.connect_seconds):
+            _, connection = await loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port)
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Its response is whole: keep it for the next request."""
+        if len(self._idle) >= IDLE_KEPT:
+            connection.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """It is closed."""
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+
+    def close_idle(self, older: float = -math.inf) -> None:
+        """Close the idle connections that have been so for `older` seconds; all without it."""
+        now = asyncio.get_running_loop().time()
+        for connection in [c for c in self._idle if now - c.idle_since > older]:
+            self._idle.remove(connection)
+            connection.close()
+
+    async def sweep(self) -> None:
+        """Run for ever: close what has been idle for long, the engine may be about to do the same."""
+        while True:
+            await asyncio.sleep(5)
+            self.close_idle(IDLE_SECONDS)
