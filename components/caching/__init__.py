@@ -1,0 +1,21 @@
+"""How weights reach an engine: one strategy a module, one contract for all of them."""
+
+from collections.abc import Mapping
+
+import pulumi
+
+from .base import CachingStrategy, Demand, Weights
+from .node_local import NodeLocal
+from .none import NoCache
+from .weights_config import WeightsConfig
+
+STRATEGIES: Mapping[str, type[CachingStrategy]] = {"none": NoCache, "node-local": NodeLocal}
+"""By the words of `larder:cache.strategy`; the only place that picks a class."""
+
+
+def deliver(strategy: str, demand: Demand, opts: pulumi.ResourceOptions) -> Weights:
+    """Register what the strategy needs, and say what an engine has to mount."""
+    return STRATEGIES[strategy](strategy, demand, opts).weights
+
+
+__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "Weights", "WeightsConfig", "deliver"]

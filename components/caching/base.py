@@ -1,0 +1,69 @@
+"""The contract between strategies and engines: `Demand` goes in, `Weights` comes out, and neither side knows more."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+from larder_sidecar.config.weights import WeightsPlan
+
+from ..component import Component
+from ..manifest import Container, Volume, VolumeMount
+from ..storage import DataVolumes
+from .weights_config import WeightsConfig
+
+STORE = "/weights/ollama"
+"""Where an engine finds its weights under every strategy: OLLAMA_MODELS, holding blobs/, manifests/ and .larder/."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demand:
+    """Which weights are wanted, and what a strategy may use to get them there."""
+
+    plan: WeightsPlan
+    config: WeightsConfig
+    image: str
+    """The sidecar image, whose `fetch` role fills a store."""
+    endpoint: str
+    """The hub."""
+    budget_seconds: int
+    """The longest that fetching the whole plan may take."""
+    namespace: pulumi.Input[str]
+    volumes: DataVolumes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """How the weights of the plan get to `STORE` in an engine's pod."""
+
+    strategy: str
+    volumes: tuple[Volume, ...]
+    """Named after the strategy: a volume that keeps its name and changes its kind fails the preview of a swap."""
+    mounts: tuple[VolumeMount, ...]
+    init_containers: tuple[Container, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    image: str | None = None
+    """In place of the engine's own image, where the weights are inside."""
+    hosts: tuple[str, ...] | None = None
+    """The only nodes that can reach the weights; None for all."""
+    overlap: bool = True
+    """May the next pod start before the last one is gone?"""
+    fetches: bool = False
+    """Do the engine's own pods download?"""
+    wait_seconds: int = 0
+    """How long a pod may be without weights after its start."""
+    ready: tuple[pulumi.Resource, ...] = ()
+    """What has to be there before the engine."""
+
+
+class CachingStrategy(Component, ABC):
+    """One way to bring weights to engines. A subclass registers what it needs and answers `weights`."""
+
+    def __init__(self, name: str, demand: Demand, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self.weights = self.deliver(demand)
+        self.register_outputs({"strategy": self.weights.strategy})
+
+    @abstractmethod
+    def deliver(self, demand: Demand) -> Weights:
+        """Register the strategy's resources as children, and say what an engine mounts and waits for."""

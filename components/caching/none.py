@@ -1,0 +1,29 @@
+"""Strategy `none`: nothing is kept, every pod fetches for itself."""
+
+from ..settings.quantities import in_mebibytes
+from .base import STORE, CachingStrategy, Demand, Weights
+from .fetch import fetch_container
+
+NAME = "none"
+SLACK_BYTES = 256 * 2**20
+"""Beside the weights: manifests, markers and the file system's own blocks. Beyond it the kubelet evicts the pod."""
+
+
+class NoCache(CachingStrategy):
+    """Weights are fetched into the pod at each start and go with it."""
+
+    TYPE = "larder:caching:None"
+
+    def deliver(self, demand: Demand) -> Weights:
+        """An emptyDir with room for the plan, and an init container that fills it."""
+        volume = f"weights-{NAME}"
+        limit = in_mebibytes(demand.plan.total_bytes() * 1.1 + SLACK_BYTES)
+        return Weights(
+            strategy=NAME,
+            volumes=({"name": volume, "empty_dir": {"size_limit": limit}}, demand.config.volume()),
+            mounts=({"name": volume, "mount_path": STORE, "read_only": True},),
+            init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}),),
+            fetches=True,
+            wait_seconds=demand.budget_seconds,
+            ready=(demand.config.config_map,),
+        )

@@ -1,0 +1,46 @@
+"""weights.json, as the ConfigMap that everything which fetches or waits reads."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from larder_sidecar.config.weights import WeightsPlan
+
+from ..component import Component
+from ..manifest import Volume, VolumeMount, metadata
+
+FOLDER = "/etc/larder/weights"
+FILE = "weights.json"
+
+
+class WeightsConfig(Component):
+    """Which files make up the models, and where they come from.
+
+    Named by the plan's digest, which leaves out where the bytes come from: another mirror is a change in place that
+    moves no pod, other weights are another ConfigMap. It stands outside the strategies so that a swap keeps it.
+    """
+
+    TYPE = "larder:caching:WeightsConfig"
+
+    def __init__(
+        self, name: str, plan: WeightsPlan, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, opts)
+        self.name = f"larder-weights-{plan.digest()[:8]}"
+        self.text = plan.to_json()
+        self.path = f"{FOLDER}/{FILE}"
+        self.config_map = k8s.core.v1.ConfigMap(
+            "weights.json",
+            metadata=metadata(
+                self.name, "the files of the models: where they come from and what they must be", namespace=namespace
+            ),
+            data={FILE: self.text},
+            opts=self.child(),
+        )
+        self.register_outputs({"name": self.name})
+
+    def volume(self) -> Volume:
+        """The volume of a pod that reads the file."""
+        return {"name": "weights-config", "config_map": {"name": self.name}}
+
+    def mount(self) -> VolumeMount:
+        """The mount of a container that reads the file."""
+        return {"name": "weights-config", "mount_path": FOLDER, "read_only": True}

@@ -1,0 +1,59 @@
+"""Jobs that run to their end once: named by content, because Kubernetes lets nobody change one."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod_security
+
+RETRIES = 6
+"""Failures of a pod before the Job gives up. Each try resumes where the last one stopped; the deadline is the bound."""
+
+
+def run_once(
+    name: str,
+    description: str,
+    *,
+    container: Container,
+    volumes: list[Volume],
+    host: str,
+    deadline_seconds: int,
+    namespace: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    content: str = "",
+) -> k8s.batch.v1.Job:
+    """A Job `<name>-<hash8>` on one host. `content` is what it reads beside its spec: its change is a new Job too."""
+    pod: k8s.core.v1.PodSpecArgsDict = {
+        "restart_policy": "Never",  # each try keeps its pod, and with it the reason
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "security_context": pod_security(),
+        "node_selector": {"kubernetes.io/hostname": host},
+        "containers": [{**container, "security_context": container_security()}],
+        "volumes": volumes,
+    }
+    unique = content_name(name, [pod, deadline_seconds, content])
+    patience = f"{deadline_seconds + 60}s"  # longer than the Job's own deadline, so that its reason is the one told
+    return k8s.batch.v1.Job(
+        name,
+        metadata=metadata(
+            unique,
+            description,
+            of=name,
+            namespace=namespace,
+            # A failed Job stays failed: the next `up` has to make it anew instead of waiting for it again.
+            annotations={"pulumi.com/replaceUnready": "true"},
+        ),
+        spec={
+            "backoff_limit": RETRIES,
+            "active_deadline_seconds": deadline_seconds,
+            "template": {"metadata": {"labels": labels(name)}, "spec": pod},
+        },
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                # Two Jobs at once would wait for each other's lock on the store.
+                delete_before_replace=True,
+                custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
+            ),
+        ),
+    )

@@ -1,0 +1,86 @@
+"""What every manifest shares: labels, the description it carries, and the security of its containers."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import TypeAlias
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+Container: TypeAlias = k8s.core.v1.ContainerArgsDict
+EnvVar: TypeAlias = k8s.core.v1.EnvVarArgsDict
+Metadata: TypeAlias = k8s.meta.v1.ObjectMetaArgsDict
+PodSpec: TypeAlias = k8s.core.v1.PodSpecArgsDict
+Resources: TypeAlias = k8s.core.v1.ResourceRequirementsArgsDict
+Volume: TypeAlias = k8s.core.v1.VolumeArgsDict
+VolumeMount: TypeAlias = k8s.core.v1.VolumeMountArgsDict
+
+INSTANCE = "larder"
+DESCRIPTION = "kubernetes.io/description"
+"""Kubernetes' own annotation for what an object is for: shown by `kubectl describe` as by `make plan`."""
+USER = 1000
+"""uid and gid of every process, and the group that volumes are made writable for."""
+
+
+def selector(name: str) -> dict[str, str]:
+    """The labels that select the pods of `name`: these two and never more, for selectors cannot change."""
+    return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": INSTANCE}
+
+
+def labels(name: str) -> dict[str, str]:
+    """All labels of an object that belongs to `name`."""
+    return {**selector(name), "app.kubernetes.io/part-of": "larder", "app.kubernetes.io/managed-by": "pulumi"}
+
+
+def metadata(
+    name: str,
+    description: str,
+    *,
+    of: str = INSTANCE,
+    namespace: pulumi.Input[str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    more_labels: Mapping[str, str] | None = None,
+) -> Metadata:
+    """Metadata of the object `name`, part of `of`. No namespace: the object is the cluster's."""
+    result: Metadata = {
+        "name": name,
+        "labels": {**labels(of), **(more_labels or {})},
+        "annotations": {DESCRIPTION: description, **(annotations or {})},
+    }
+    if namespace is not None:
+        result["namespace"] = namespace
+    return result
+
+
+def environment(values: Mapping[str, str]) -> list[EnvVar]:
+    """Environment variables of a container, in their order."""
+    return [{"name": name, "value": value} for name, value in values.items()]
+
+
+def container_security() -> k8s.core.v1.SecurityContextArgsDict:
+    """No privilege to gain, no capability, nothing writable but the mounts."""
+    return {
+        "allow_privilege_escalation": False,
+        "read_only_root_filesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def pod_security() -> k8s.core.v1.PodSecurityContextArgsDict:
+    """Not root; volumes belong to our group. With container_security this is the `restricted` standard."""
+    return {
+        "run_as_non_root": True,
+        "run_as_user": USER,
+        "run_as_group": USER,
+        "fs_group": USER,
+        # Only the root of the volume is looked at: walking gigabytes at every start would cost more than mounting.
+        "fs_group_change_policy": "OnRootMismatch",
+        "seccomp_profile": {"type": "RuntimeDefault"},
+    }
+
+
+def content_name(prefix: str, content: object) -> str:
+    """`<prefix>-<8 hex digits of the content>`: what cannot be changed in place gets a new name with its content."""
+    canonical = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
+    return f"{prefix}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"

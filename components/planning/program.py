@@ -1,0 +1,74 @@
+"""Run the real program through the real SDK, without a CLI, cluster, plugin or credentials."""
+
+import asyncio
+import contextvars
+import json
+import os
+import runpy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi.runtime import config as pulumi_config
+from pulumi.runtime import settings as pulumi_settings
+from pulumi.runtime.stack import run_in_stack
+
+from .. import ROOT
+from ..settings.sources import OVERLAY
+from .recorder import Recording, RecordingEngine, RecordingMonitor
+
+PROJECT = "larder"
+
+
+def stack_config(stack: str, root: Path = ROOT) -> dict[str, Any]:
+    """What Pulumi.<stack>.yaml configures. Raises FileNotFoundError."""
+    document = yaml.safe_load((root / f"Pulumi.{stack}.yaml").read_text()) or {}
+    return dict(document.get("config") or {})
+
+
+def record(
+    config: Mapping[str, Any], *, stack: str, unknowns: bool = False, secret_keys: frozenset[str] = frozenset()
+) -> Recording:
+    """What the engine would be told in a preview of the stack with this config. Raises what the program raises."""
+    recording = Recording()
+    monitor = RecordingMonitor(recording, project=PROJECT, stack=stack, unknowns=unknowns)
+    # The SDK keeps its whole state in context variables: a context of its own keeps one run from the next.
+    with _own_environment():
+        contextvars.Context().run(_run, monitor, RecordingEngine(recording), stack, config, secret_keys)
+    return recording
+
+
+def _run(
+    monitor: RecordingMonitor,
+    engine: RecordingEngine,
+    stack: str,
+    config: Mapping[str, Any],
+    secret_keys: frozenset[str],
+) -> None:
+    pulumi_settings.configure(
+        pulumi_settings.Settings(
+            project=PROJECT, stack=stack, monitor=monitor, engine=engine, dry_run=True, root_directory=str(ROOT)
+        )
+    )
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
+    pulumi_config.set_all_config(texts, list(secret_keys))
+    asyncio.run(run_in_stack(_program))
+
+
+def _program() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+@contextmanager
+def _own_environment() -> Iterator[None]:
+    """Nothing of the caller's environment reaches the program: neither an overlay nor a kubeconfig."""
+    hidden = {name: os.environ.pop(name) for name in (OVERLAY, "KUBECONFIG", "PULUMI_CONFIG") if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+__all__ = ["PROJECT", "Recording", "record", "stack_config"]

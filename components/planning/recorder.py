@@ -1,0 +1,120 @@
+"""The other side of the Pulumi SDK: a resource monitor and an engine that keep what they are told."""
+# ruff: noqa: D102, N802, ARG002 (the methods are the protocol's: pulumi/proto/pulumi/resource.proto, engine.proto)
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]  # protobuf ships no types
+from pulumi.runtime.proto import engine_pb2, resource_pb2
+
+from . import wire
+
+STACK = "pulumi:pulumi:Stack"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One resource as the engine receives it."""
+
+    urn: str
+    type: str
+    name: str
+    parent: str
+    custom: bool
+    inputs: Mapping[str, Any]
+    """Plain values; an unknown one is `wire.UNKNOWN`, a secret one `wire.Secret`."""
+    dependencies: frozenset[str]
+    provider: str
+    protect: bool
+    retain_on_delete: bool
+    delete_before_replace: bool
+    timeouts: Mapping[str, str]
+
+
+@dataclass
+class Recording:
+    """Everything that one run of a program told the engine."""
+
+    resources: list[Registered] = field(default_factory=list)
+    """In the order of their registration, so that nothing stands before what it depends on."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """Exports of the stack."""
+    messages: list[tuple[str, str]] = field(default_factory=list)
+    """(severity, text) of what the program logged, debug left out."""
+
+
+class RecordingEngine:
+    """Takes the program's log lines."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def Log(self, request: engine_pb2.LogRequest) -> empty_pb2.Empty:
+        if request.severity != engine_pb2.DEBUG:
+            self._recording.messages.append((engine_pb2.LogSeverity.Name(request.severity).lower(), request.message))
+        return empty_pb2.Empty()
+
+
+class RecordingMonitor:
+    """Answers registrations as the engine does in a preview of a stack that does not exist yet.
+
+    The SDK calls it in place of the stub of a connection: the requests are the protobuf messages that it would send.
+
+    `unknowns`: answer as for a resource whose outputs nobody knows before it is made. Otherwise outputs are the inputs,
+    as the Kubernetes provider previews them.
+    """
+
+    def __init__(self, recording: Recording, *, project: str, stack: str, unknowns: bool = False) -> None:
+        self._recording = recording
+        self._prefix = f"urn:pulumi:{stack}::{project}::"
+        self._unknowns = unknowns
+        self._lock = threading.Lock()
+
+    def GetDeploymentInfo(self, request: empty_pb2.Empty) -> resource_pb2.DeploymentInfo:
+        features = resource_pb2.ResourceMonitorFeature.values()
+        return resource_pb2.DeploymentInfo(supportedFeatures=features)
+
+    def RegisterResource(
+        self,
+        request: resource_pb2.RegisterResourceRequest,
+    ) -> resource_pb2.RegisterResourceResponse:
+        urn = self._urn(request)
+        with self._lock:
+            if any(known.urn == urn for known in self._recording.resources):
+                msg = f"{request.type} {request.name!r} is registered twice under the same parent"
+                raise ValueError(msg)
+            self._recording.resources.append(
+                Registered(
+                    urn=urn,
+                    type=request.type,
+                    name=request.name,
+                    parent=request.parent,
+                    custom=request.custom,
+                    inputs=wire.decoded(request.object),
+                    dependencies=frozenset(request.dependencies),
+                    provider=request.provider or request.providers.get("kubernetes", ""),
+                    protect=request.protect,
+                    retain_on_delete=request.retainOnDelete,
+                    delete_before_replace=request.deleteBeforeReplace,
+                    timeouts={"create": request.customTimeouts.create, "update": request.customTimeouts.update},
+                )
+            )
+        # In a preview nothing has an id yet, but a provider gets one so that it can be referred to.
+        return resource_pb2.RegisterResourceResponse(
+            urn=urn, id=wire.UNKNOWN_ID if request.custom else "", object=None if self._unknowns else request.object
+        )
+
+    def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> empty_pb2.Empty:
+        if f"::{STACK}::" in request.urn:
+            self._recording.outputs.update(wire.decoded(request.outputs))
+        return empty_pb2.Empty()
+
+    def SignalAndWaitForShutdown(self, request: empty_pb2.Empty) -> empty_pb2.Empty:
+        return empty_pb2.Empty()
+
+    def _urn(self, request: resource_pb2.RegisterResourceRequest) -> str:
+        parent_type = request.parent.split("::")[2] if request.parent else ""
+        inherited = "" if parent_type in ("", STACK) else f"{parent_type}$"
+        return f"{self._prefix}{inherited}{request.type}::{request.name}"

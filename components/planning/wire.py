@@ -1,0 +1,72 @@
+"""Property values as the SDK puts them on the wire: signatures for secrets and outputs, a marker for the unknown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]  # protobuf ships no types
+from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ID
+
+__all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "decoded", "secrets_in"]
+
+# The protocol's own constants (pulumi sdk/go/common/resource/sig): which kind of value a map with this key stands for.
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+_SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
+_OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+
+
+Property: TypeAlias = Any
+"""A JSON value that may hold `Secret` and `UNKNOWN`."""
+
+
+class _Unknown:
+    """A value that nobody knows before the resource is made."""
+
+    def __repr__(self) -> str:
+        return "<unknown>"
+
+
+UNKNOWN = _Unknown()
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A value marked secret. Its text never shows it."""
+
+    value: Property
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+def decoded(struct: struct_pb2.Struct) -> dict[str, Property]:
+    """The properties as plain values."""
+    return {key: _value(value) for key, value in json_format.MessageToDict(struct).items()}
+
+
+def _value(value: Property) -> Property:
+    match value:
+        case str() if value == UNKNOWN_ID:
+            return UNKNOWN
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_value(item) for item in value]
+        case dict() if value.get(_SIGNATURE) == _SECRET:
+            return Secret(_value(value.get("value")))
+        case dict() if value.get(_SIGNATURE) == _OUTPUT:
+            inner = _value(value["value"]) if "value" in value else UNKNOWN
+            return Secret(inner) if value.get("secret") else inner
+        case dict():
+            return {key: _value(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def secrets_in(value: Property) -> bool:
+    """Does the value hold a secret anywhere?"""
+    if isinstance(value, Secret):
+        return True
+    if isinstance(value, Mapping):
+        return any(secrets_in(item) for item in value.values())
+    return isinstance(value, list) and any(secrets_in(item) for item in value)

@@ -1,0 +1,77 @@
+"""One stack, wired."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from .caching import Demand, WeightsConfig, deliver
+from .component import Component
+from .manifest import metadata
+from .planning.weights_plan import weights_plan
+from .serving.gateway import Entry
+from .serving.ollama import NAME as OLLAMA
+from .serving.ollama import Ollama
+from .settings import Settings
+from .storage import DataVolumes
+
+
+def connect(settings: Settings) -> k8s.Provider:
+    """The one provider: the named context of KUBECONFIG, never the current one."""
+    context = settings.cluster.kube_context
+    return k8s.Provider(
+        "cluster",
+        context=context,
+        # Without it a rotated kubeconfig would look like another cluster and replace everything.
+        cluster_identifier=context,
+        # ConfigMaps with a fixed name change in place; the others carry their content in their name.
+        enable_config_map_mutable=True,
+    )
+
+
+class Platform(Component):
+    """Local models, served: the namespace, the data volumes, the weights, the engine and its entry."""
+
+    TYPE = "larder:platform:Platform"
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        namespace = self._namespace(settings)
+        plan = weights_plan(settings.entries, settings.hub.endpoint)
+        weights = deliver(
+            settings.cache.strategy,
+            Demand(
+                plan=plan,
+                config=WeightsConfig("weights", plan, namespace=namespace, opts=self.child()),
+                image=settings.images.sidecar,
+                endpoint=settings.hub.endpoint,
+                budget_seconds=settings.budget_seconds(plan.total_bytes()),
+                namespace=namespace,
+                volumes=DataVolumes.declare(settings, namespace=namespace, opts=self.child()),
+            ),
+            self.child(),
+        )
+        Ollama("ollama", settings, weights, namespace=namespace, opts=self.child())
+        entry = Entry("entry", settings, behind=OLLAMA, namespace=namespace, opts=self.child())
+        self.outputs: dict[str, pulumi.Input[object]] = {
+            "url": entry.url,
+            "node_port": settings.node_port,
+            "namespace": settings.cluster.namespace,
+            "strategy": weights.strategy,
+            "weights": {"digest": plan.digest(), "bytes": plan.total_bytes(), "models": list(settings.models)},
+        }
+        self.register_outputs(self.outputs)
+
+    def _namespace(self, settings: Settings) -> pulumi.Output[str]:
+        block = settings.cache.node_local
+        prepares = block is not None and block.prepare_path
+        namespace = k8s.core.v1.Namespace(
+            "namespace",
+            metadata=metadata(
+                settings.cluster.namespace,
+                "everything of this stack that lives in a namespace",
+                # The hostPath of the Job that makes the volume's folder is all that breaks the standard.
+                more_labels={} if prepares else {"pod-security.kubernetes.io/enforce": "restricted"},
+            ),
+            # Deleting a namespace deletes the claims in it.
+            opts=self.child(pulumi.ResourceOptions(protect=block is not None, retain_on_delete=block is not None)),
+        )
+        return namespace.metadata.apply(lambda known: str(known.name))

@@ -1,0 +1,117 @@
+"""The gateway: its file, the native sidecar that reads it, and the Service that is the entry."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from larder_sidecar.config.gateway import Engine, GatewayConfig, ServedModel
+
+from ..component import Component
+from ..manifest import Container, Volume, VolumeMount, container_security, environment, metadata, selector
+from ..network import ADMIN, CLIENTS
+from ..settings import Settings
+
+CONFIG_MAP = "larder-gateway"
+FOLDER = "/etc/larder/gateway"
+FILE = "gateway.json"
+TMP = "tmp"
+
+
+def gateway_config(settings: Settings, engine: Engine) -> GatewayConfig:
+    """gateway.json for one engine that serves all models of the settings."""
+    return GatewayConfig(
+        engine=engine,
+        models=[
+            ServedModel(
+                id=entry.id,
+                engine_name=entry.id,
+                aliases=[
+                    *entry.aliases,
+                    *(alias for alias, model in settings.gateway.aliases.items() if model == entry.id),
+                ],
+            )
+            for entry in settings.entries
+        ],
+        default=settings.default_model,
+    )
+
+
+def gateway_config_map(
+    config: GatewayConfig, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> k8s.core.v1.ConfigMap:
+    """The file under its fixed name: changed in place, and no pod is replaced for it.
+
+    A running gateway reads the file at its start only; a change reaches it with the next pod.
+    """
+    return k8s.core.v1.ConfigMap(
+        "gateway.json",
+        metadata=metadata(CONFIG_MAP, "the models the gateway answers for, and its limits", namespace=namespace),
+        data={FILE: config.to_json()},
+        opts=opts,
+    )
+
+
+def gateway_volume() -> Volume:
+    """The volume of a pod with a gateway: a directory, so that the kubelet can renew the file under the mount."""
+    return {"name": "gateway-config", "config_map": {"name": CONFIG_MAP}}
+
+
+def gateway_sidecar(image: str) -> Container:
+    """The native sidecar: started before the engine, stopped after it, ready when the engine is.
+
+    Probes of the engine come here too, for the kubelet cannot reach the engine's loopback.
+    """
+    mount: VolumeMount = {"name": "gateway-config", "mount_path": FOLDER, "read_only": True}
+    return {
+        "name": "gateway",
+        "image": image,
+        "restart_policy": "Always",
+        "command": ["larder-sidecar"],
+        "args": ["gateway", "--config", f"{FOLDER}/{FILE}"],
+        "env": environment({"HOME": "/tmp"}),  # noqa: S108 (an emptyDir of this pod)
+        "ports": [{"name": "http", "container_port": CLIENTS}, {"name": "admin", "container_port": ADMIN}],
+        "startup_probe": probe("/livez", period=1, failures=60),
+        "readiness_probe": probe("/readyz", period=2, failures=3),
+        "liveness_probe": probe("/livez", period=10, failures=6),
+        # Passes bytes through; the limit leaves room for request bodies of every connection at their usual size.
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
+        "volume_mounts": [mount, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
+        "termination_message_policy": "FallbackToLogsOnError",
+        "security_context": container_security(),
+    }
+
+
+def probe(path: str, *, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict:
+    """Ask the admin port every `period` seconds, give up after `failures` in a row."""
+    return {
+        "http_get": {"path": path, "port": ADMIN},
+        "period_seconds": period,
+        "timeout_seconds": 2,
+        "failure_threshold": failures,
+    }
+
+
+class Entry(Component):
+    """The one address that clients use, whatever stands behind it."""
+
+    TYPE = "larder:serving:Entry"
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        *,
+        behind: str,
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        port: k8s.core.v1.ServicePortArgsDict = {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}
+        if settings.node_port is not None:
+            port["node_port"] = settings.node_port
+        self.service = k8s.core.v1.Service(
+            "service",
+            metadata=metadata("larder", "the address of the platform", namespace=namespace),
+            spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},
+            opts=self.child(),
+        )
+        self.url = f"http://larder.{settings.cluster.namespace}"
+        self.register_outputs({"url": self.url})

@@ -1,0 +1,90 @@
+"""The Ollama stack: the engine on loopback, its gateway beside it, and who may reach it."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from larder_sidecar.config.gateway import Engine
+
+from ..caching import Weights
+from ..caching.base import STORE
+from ..component import Component
+from ..manifest import metadata, selector
+from ..network import gateway_ingress, hub_egress
+from ..settings import Settings
+from .gateway import gateway_config, gateway_config_map
+from .resources import ollama_resources
+from .workload import EngineSpec, engine_deployment
+
+NAME = "ollama"
+LISTEN = "127.0.0.1:11434"
+"""Loopback: nothing but the gateway of the same pod talks to Ollama."""
+KEEP_ALIVE = "30m"
+"""How long an idle model stays loaded."""
+
+
+class Ollama(Component):
+    """Ollama serving the models, reached through the gateway beside it."""
+
+    TYPE = "larder:serving:Ollama"
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        weights: Weights,
+        *,
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        config = gateway_config(settings, Engine(kind="ollama", url=f"http://{LISTEN}"))
+        config_map = gateway_config_map(config, namespace=namespace, opts=self.child())
+        policy = k8s.networking.v1.NetworkPolicy(
+            "policy",
+            metadata=metadata(
+                "larder-ollama",
+                "clients reach the gateway, Prometheus its admin port; the pod reaches the hub where it fetches",
+                of=NAME,
+                namespace=namespace,
+            ),
+            spec={
+                "pod_selector": {"match_labels": selector(NAME)},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": gateway_ingress(),
+                "egress": hub_egress(settings.hub.endpoint) if weights.fetches else [],
+            },
+            opts=self.child(),
+        )
+        engine = EngineSpec(
+            name=NAME,
+            description="the engine, and the gateway as its sidecar",
+            image=settings.images.ollama,
+            args=("serve",),
+            env=_environment(len(settings.models)),
+            resources=ollama_resources(settings),
+            hosts=tuple(settings.node_pools[settings.ollama.pool].hosts),
+            start_seconds=settings.budget_seconds(sum(entry.bytes for entry in settings.entries)),
+            grace_seconds=int(config.drain.grace_seconds),
+        )
+        self.deployment = engine_deployment(
+            engine,
+            weights,
+            sidecar_image=settings.images.sidecar,
+            namespace=namespace,
+            opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, policy])),
+        )
+        self.register_outputs({"deployment": NAME})
+
+
+def _environment(models: int) -> dict[str, str]:
+    return {
+        "OLLAMA_HOST": LISTEN,
+        "OLLAMA_MODELS": STORE,
+        # Ollama deletes blobs that it thinks unused at its start; the store is ours, read-only, and may hold more.
+        "OLLAMA_NOPRUNE": "1",
+        # Names that end in :cloud would be sent to ollama.com.
+        "OLLAMA_NO_CLOUD": "1",
+        "OLLAMA_MAX_LOADED_MODELS": str(models),
+        # Memory scales with it; the catalog counts one.
+        "OLLAMA_NUM_PARALLEL": "1",
+        "OLLAMA_KEEP_ALIVE": KEEP_ALIVE,
+    }

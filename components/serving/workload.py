@@ -1,0 +1,124 @@
+"""What every engine behind a gateway shares: the Deployment around its container."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from ..caching import Weights
+from ..manifest import Container, Volume, container_security, environment, labels, metadata, pod_security, selector
+from ..network import ADMIN
+from .gateway import TMP, gateway_sidecar, gateway_volume, probe
+from .resources import EngineResources
+
+HOME = "/home/larder"
+STARTUP_PERIOD = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """An engine as its Deployment needs to know it. It listens on loopback; the gateway stands before it."""
+
+    name: str
+    description: str
+    image: str
+    args: tuple[str, ...]
+    resources: EngineResources
+    hosts: tuple[str, ...]
+    """The nodes of its pool."""
+    start_seconds: int
+    """From the container's start until the engine answers, weights read from the slowest disk we accept."""
+    grace_seconds: int
+    """For requests in flight when the pod has to go."""
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+def engine_deployment(
+    engine: EngineSpec,
+    weights: Weights,
+    *,
+    sidecar_image: str,
+    namespace: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> k8s.apps.v1.Deployment:
+    """One engine with its weights and its gateway."""
+    deadline = weights.wait_seconds + engine.start_seconds
+    spec: k8s.apps.v1.DeploymentSpecArgsDict = {
+        "replicas": 1,
+        "revision_history_limit": 2,
+        "progress_deadline_seconds": deadline,
+        "strategy": _rollout(overlap=weights.overlap),
+        "selector": {"match_labels": selector(engine.name)},
+        "template": {"metadata": {"labels": labels(engine.name)}, "spec": _pod(engine, weights, sidecar_image)},
+    }
+    # Waiting here lasts longer than Kubernetes' own deadline, so that the reason is Kubernetes' and not ours.
+    patience = f"{deadline + 60}s"
+    return k8s.apps.v1.Deployment(
+        engine.name,
+        metadata=metadata(engine.name, engine.description, of=engine.name, namespace=namespace),
+        spec=spec,
+        opts=pulumi.ResourceOptions.merge(
+            opts,
+            pulumi.ResourceOptions(
+                depends_on=[*weights.ready], custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience)
+            ),
+        ),
+    )
+
+
+def _rollout(*, overlap: bool) -> k8s.apps.v1.DeploymentStrategyArgsDict:
+    # rollingUpdate is said although these are not defaults we need to say: a value that the API server filled in has no
+    # owner and stays behind when the type changes, and `Recreate` beside it is refused.
+    return (
+        {"type": "RollingUpdate", "rolling_update": {"max_surge": 1, "max_unavailable": 0}}
+        if overlap
+        else {"type": "Recreate"}
+    )
+
+
+def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> k8s.core.v1.PodSpecArgsDict:
+    hosts = engine.hosts if weights.hosts is None else tuple(host for host in engine.hosts if host in weights.hosts)
+    scratch: list[Volume] = [
+        {"name": "home", "empty_dir": {"size_limit": "64Mi"}},
+        {"name": TMP, "empty_dir": {"size_limit": "1Gi"}},
+    ]
+    return {
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "security_context": pod_security(),
+        "termination_grace_period_seconds": engine.grace_seconds,
+        "affinity": {
+            "node_affinity": {
+                "required_during_scheduling_ignored_during_execution": {
+                    "node_selector_terms": [
+                        {
+                            "match_expressions": [
+                                {"key": "kubernetes.io/hostname", "operator": "In", "values": list(hosts)}
+                            ]
+                        }
+                    ]
+                }
+            }
+        },
+        "init_containers": [*weights.init_containers, gateway_sidecar(sidecar_image)],
+        "containers": [_container(engine, weights)],
+        "volumes": [*weights.volumes, gateway_volume(), *scratch],
+    }
+
+
+def _container(engine: EngineSpec, weights: Weights) -> Container:
+    size = engine.resources
+    return {
+        "name": engine.name,
+        "image": weights.image or engine.image,
+        "args": list(engine.args),
+        "env": environment({"HOME": HOME, **engine.env, **weights.env}),
+        "startup_probe": probe("/enginez", period=STARTUP_PERIOD, failures=-(-engine.start_seconds // STARTUP_PERIOD)),
+        # The engine would cut its streams at SIGTERM: the gateway first waits until nothing is in flight.
+        "lifecycle": {"pre_stop": {"http_get": {"path": "/drain", "port": ADMIN}}},
+        "resources": {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}},
+        "volume_mounts": [*weights.mounts, {"name": "home", "mount_path": HOME}, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
+        "termination_message_policy": "FallbackToLogsOnError",
+        "security_context": container_security(),
+    }

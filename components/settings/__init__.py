@@ -1,0 +1,7 @@
+"""The stack config: pydantic, frozen, unknown keys refused; every problem at once, each with its path and remedy."""
+
+from .errors import SettingsError
+from .read import parse, read
+from .root import Settings
+
+__all__ = ["Settings", "SettingsError", "parse", "read"]

@@ -1,0 +1,39 @@
+"""What the blocks of the stack config share: kebab-case keys, nothing unknown, and what they are judged against."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.base import Model
+from pydantic import ConfigDict, ValidationInfo
+
+DEV = "dev"
+"""The stack that may take what others must not: weights nobody has hashed yet."""
+
+
+class Block(Model):
+    """Base of every block under `larder:`."""
+
+    model_config = ConfigDict(populate_by_name=False, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a block is judged against: the stack, the catalog, and the blocks that were read before it.
+
+    A block that could not be read leaves its part unknown (None): nothing is reported twice.
+    """
+
+    stack: str
+    catalog: Mapping[str, CatalogEntry]
+    hosts: frozenset[str] | None = None
+    """Hosts that some node pool provides."""
+    pools: frozenset[str] | None = None
+    models: tuple[CatalogEntry, ...] | None = None
+    """Entries of `larder:models`."""
+
+    @classmethod
+    def of(cls, info: ValidationInfo) -> Self | None:
+        """What the running validation is judged against; None where only the shape is looked at."""
+        return info.context if isinstance(info.context, cls) else None

@@ -1,0 +1,77 @@
+"""larder:cache: how weights get to the engines, and the data volumes that stay whatever the strategy is."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from .base import Block, Known
+from .names import choices, did_you_mean
+from .node_pools import Host
+from .quantities import Bandwidth, Size, readable, size_bytes
+
+Strategy = Literal["none", "node-local"]
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts or len(PurePosixPath(path).parts) < 3:
+        msg = (
+            f"{path!r} is not a folder to keep weights in. "
+            "Write an absolute path of at least two parts without '..', as in /var/lib/larder."
+        )
+        raise ValueError(msg)
+    return path.rstrip("/")
+
+
+class NodeLocal(Block):
+    """A folder on the disk of one node, as a volume named `<node>-model-storage`."""
+
+    node: Host
+    """The node that holds the disk; a host of some pool in larder:node-pools."""
+    path: Annotated[str, AfterValidator(_absolute)]
+    """The folder on that node."""
+    size: Size
+    """How much of the disk the volume stands for. Kubernetes does not enforce it."""
+    prepare_path: bool = False
+    """Make the folder by a Job when it is not there."""
+
+    @field_validator("node")
+    @classmethod
+    def _some_pool_provides_it(cls, node: str, info: ValidationInfo) -> str:
+        known = Known.of(info)
+        if known and known.hosts is not None and node not in known.hosts:
+            msg = (
+                f"no node pool provides host {node!r}. {did_you_mean(node, known.hosts)}"
+                f"Known hosts: {choices(known.hosts)}. Add it to larder:node-pools or choose one of them."
+            )
+            raise ValueError(msg)
+        return node
+
+
+class Cache(Block):
+    """One line swaps how weights reach the engine: `strategy`."""
+
+    strategy: Strategy
+    """How weights reach the engine: none (fetched at each start) or node-local (once a node)."""
+    min_bandwidth: Bandwidth = "20MiB/s"
+    """The slowest download to wait for. Every deadline that depends on weights is bytes / min-bandwidth + 120 s."""
+    node_local: NodeLocal | None = Field(None, validate_default=True)
+    """The local volume. Declared and kept whatever the strategy is; strategy node-local mounts it."""
+
+    @field_validator("node_local")
+    @classmethod
+    def _fits_the_strategy(cls, block: NodeLocal | None, info: ValidationInfo) -> NodeLocal | None:
+        if info.data.get("strategy") != "node-local":
+            return block
+        if block is None:
+            msg = "is missing, and strategy 'node-local' needs it. Write {node, path, size}, or choose strategy none."
+            raise ValueError(msg)
+        known = Known.of(info)
+        planned = sum(entry.bytes for entry in known.models) if known and known.models else 0
+        if size_bytes(block.size) < planned:
+            msg = (
+                f"size {block.size} is smaller than the weights of larder:models ({readable(planned)}). "
+                "Make the volume larger or serve fewer models."
+            )
+            raise ValueError(msg)
+        return block

@@ -1,0 +1,95 @@
+"""What is wrong with a stack config: one line a problem, each with its path and its remedy."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeAlias, get_args
+
+import pulumi
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from .names import choices, did_you_mean
+
+Shape: TypeAlias = Any
+"""What a pydantic TypeAdapter takes: a class, or a form such as `Annotated[list[str], …]`."""
+
+
+class SettingsError(pulumi.RunError):
+    """Every problem of the stack config at once. Pulumi prints a RunError without a stack trace."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def lines(key: str, shape: Shape, error: ValidationError) -> list[str]:
+    """The problems of one block: `shape` is the type that its value was read as."""
+    return [f"{_path(key, e['loc'])}: {_text(e, _fields_along(shape, e['loc']))}" for e in error.errors()]
+
+
+def _path(key: str, loc: tuple[int | str, ...]) -> str:
+    return key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]")
+
+
+def _text(error: ErrorDetails, along: list[tuple[type[BaseModel] | None, FieldInfo | None]]) -> str:
+    block, field = along[-1]
+    remedy = f" {field.description}" if field and field.description else ""
+    given = error["input"]
+    match error["type"]:
+        case "extra_forbidden":
+            known = _keys(along[-2][0] if len(along) > 1 else block)
+            return f"unknown key. {did_you_mean(str(error['loc'][-1]), known)}Known keys: {choices(known)}."
+        case "missing":
+            return f"is missing.{remedy}"
+        case "literal_error":
+            valid = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+            return f"{given!r} is none of the choices. {did_you_mean(str(given), valid)}Choices: {', '.join(valid)}."
+        case "value_error":
+            return str(error["ctx"]["error"])
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return f"must be a mapping, not {given!r}.{f' Keys: {choices(_keys(block))}.' if block else ''}"
+        case "too_short":
+            return f"must not be empty.{remedy}"
+        case "string_pattern_mismatch":
+            return f"{given!r} is not allowed here.{remedy} Pattern: {error['ctx']['pattern']}"
+        case _:
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}, not {given!r}.{remedy}"
+
+
+def _keys(block: type[BaseModel] | None) -> list[str]:
+    return [field.alias or name for name, field in block.model_fields.items()] if block else []
+
+
+def _fields_along(shape: Shape, loc: tuple[int | str, ...]) -> list[tuple[type[BaseModel] | None, FieldInfo | None]]:
+    """The block type and the field at each step of the path, the block itself first."""
+    block = _block_in(shape)
+    along: list[tuple[type[BaseModel] | None, FieldInfo | None]] = [(block, None)]
+    for part in loc:
+        field = next((f for n, f in block.model_fields.items() if (f.alias or n) == part), None) if block else None
+        if field is not None:
+            shape = field.annotation
+        elif block is None:
+            # A step through a list or a mapping: the type inside is what comes next.
+            shape = (get_args(_mapping_or_list(shape)) or (None,))[-1]
+            field = along[-1][1]
+        else:
+            shape = None
+        block = _block_in(shape)
+        along.append((block, field))
+    return along
+
+
+def _block_in(shape: Shape) -> type[BaseModel] | None:
+    """The model that a type stands for, through `Annotated` and `| None`; none for mappings and lists."""
+    if isinstance(shape, type) and issubclass(shape, BaseModel):
+        return shape
+    if getattr(shape, "__origin__", None) in (list, dict):
+        return None
+    return next((found for argument in get_args(shape) if (found := _block_in(argument))), None)
+
+
+def _mapping_or_list(shape: Shape) -> Shape:
+    while shape is not None and getattr(shape, "__origin__", None) not in (list, dict):
+        shape = next(iter(get_args(shape)), None)
+    return shape

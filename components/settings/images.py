@@ -1,0 +1,33 @@
+"""larder:images: what runs, by digest."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from .base import Block
+
+_REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
+
+
+def _by_digest(reference: object) -> str:
+    if not isinstance(reference, str) or not _REFERENCE.match(reference):
+        tagged = isinstance(reference, str) and "@" not in reference
+        what = "names a tag or nothing, and tags move" if tagged else "is no digest reference"
+        msg = f"{reference!r} {what}. Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
+        raise ValueError(msg)
+    return reference
+
+
+ImageReference = Annotated[
+    str, BeforeValidator(_by_digest), WithJsonSchema({"type": "string", "pattern": _REFERENCE.pattern})
+]
+
+
+class Images(Block):
+    """Digest references of the images."""
+
+    sidecar: ImageReference
+    """The sidecar image, name@sha256:…; `make up` passes its own."""
+    ollama: ImageReference
+    """The Ollama image, name@sha256:…; `make up` passes its own."""

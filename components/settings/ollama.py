@@ -1,0 +1,32 @@
+"""larder:ollama: the Ollama stack."""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from .base import Block, Known
+from .names import choices, did_you_mean
+from .quantities import Size
+
+
+class Ollama(Block):
+    """Where the Ollama engine runs and what it may take."""
+
+    pool: str
+    """The pool in larder:node-pools whose nodes run the engine."""
+    memory: Size | None = None
+    """Memory of the engine's container. Default: what the catalog says its models need, and the engine itself."""
+    cpu: Annotated[str, Field(pattern=r"^[1-9]\d*m?$")] | None = None
+    """CPU request of the engine's container, as in 2 or 500m. Default: the most that one of its models needs."""
+
+    @field_validator("pool")
+    @classmethod
+    def _pool_is_declared(cls, pool: str, info: ValidationInfo) -> str:
+        known = Known.of(info)
+        if known and known.pools is not None and pool not in known.pools:
+            msg = (
+                f"no pool {pool!r} in larder:node-pools. {did_you_mean(pool, known.pools)}"
+                f"Known pools: {choices(known.pools)}."
+            )
+            raise ValueError(msg)
+        return pool

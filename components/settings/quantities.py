@@ -1,0 +1,65 @@
+"""Sizes and bandwidths: the only place that reads or writes them."""
+
+import math
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+_FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SIZE = re.compile(r"^([1-9]\d{0,9})(Ki|Mi|Gi|Ti)$")
+_BANDWIDTH = re.compile(r"^([1-9]\d{0,9})(Ki|Mi|Gi)B/s$")
+
+
+def size_bytes(text: str) -> int:
+    """`20Gi` -> 21474836480. Raises ValueError."""
+    if not isinstance(text, str) or not (match := _SIZE.match(text)):
+        msg = f"{text!r} is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi."
+        raise ValueError(msg)
+    return int(match[1]) * _FACTORS[match[2]]
+
+
+def bandwidth_bytes(text: str) -> int:
+    """`20MiB/s` -> 20971520 bytes a second. Raises ValueError."""
+    if not isinstance(text, str) or not (match := _BANDWIDTH.match(text)):
+        msg = f"{text!r} is not a bandwidth. Write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s."
+        raise ValueError(msg)
+    return int(match[1]) * _FACTORS[match[2]]
+
+
+def in_mebibytes(count: float) -> str:
+    """Bytes as a Kubernetes quantity, rounded up: 1 -> `1Mi`."""
+    return f"{math.ceil(count / _FACTORS['Mi'])}Mi"
+
+
+def readable(count: float) -> str:
+    """Bytes for people: 668788096 -> `637.8 MiB`."""
+    for unit, factor in reversed(_FACTORS.items()):
+        if count >= factor:
+            return f"{count / factor:.1f} {unit}B"
+    return f"{count:.0f} B"
+
+
+def _size(text: str) -> str:
+    size_bytes(text)
+    return text
+
+
+def _bandwidth(text: str) -> str:
+    bandwidth_bytes(text)
+    return text
+
+
+Size = Annotated[
+    str, BeforeValidator(_size), WithJsonSchema({"type": "string", "pattern": _SIZE.pattern, "examples": ["20Gi"]})
+]
+Bandwidth = Annotated[
+    str,
+    BeforeValidator(_bandwidth),
+    WithJsonSchema({"type": "string", "pattern": _BANDWIDTH.pattern, "examples": ["20MiB/s"]}),
+]
+
+
+def millicores(text: str) -> int:
+    """`500m` -> 500, `2` -> 2000."""
+    return int(text[:-1]) if text.endswith("m") else int(text) * 1000

@@ -1,0 +1,73 @@
+"""From the raw stack config to `Settings`, or to every problem it has."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from larder_sidecar.catalog import CatalogEntry, load_catalog
+from larder_sidecar.catalog.models import CatalogError
+from larder_sidecar.config.base import kebab
+from pydantic import TypeAdapter, ValidationError
+
+from .base import Known
+from .errors import SettingsError, lines
+from .names import choices, did_you_mean
+from .node_pools import NodePools
+from .root import Settings
+from .sources import NAMESPACE, raw_config
+
+
+def read(root: Path) -> Settings:
+    """Settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
+    return parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root / "catalog" / "models"))
+
+
+def read_catalog(folder: Path) -> dict[str, CatalogEntry]:
+    """The catalog, its problems told as settings' problems are. Raises SettingsError."""
+    try:
+        return load_catalog(folder)
+    except CatalogError as error:
+        raise SettingsError(error.problems) from error
+
+
+def parse(raw: Mapping[str, Any], *, stack: str, catalog: Mapping[str, CatalogEntry]) -> Settings:
+    """Read `larder:` keys. Raises SettingsError with every problem of every block."""
+    fields = Settings.model_fields
+    keys = {NAMESPACE + kebab(name): name for name in fields}
+    problems = [f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}." for key in raw if key not in keys]
+    done: dict[str, Any] = {}
+    for key, name in keys.items():
+        field = fields[name]
+        if raw.get(key) is None:
+            if field.is_required():
+                problems.append(f"{key}: is missing. {field.description}")
+            continue
+        # `rebuild_annotation` puts back what pydantic took out of Annotated[…]: constraints and validators.
+        shape = field.rebuild_annotation()
+        try:
+            done[name] = TypeAdapter(shape).validate_python(raw[key], context=_known(stack, catalog, done))
+        except ValidationError as error:
+            problems += lines(key, shape, error)
+    if problems:
+        raise SettingsError(problems)
+    by_alias = {kebab(name): value for name, value in done.items()}
+    return Settings.model_validate(by_alias, context=_known(stack, catalog, done))
+
+
+def _known(stack: str, catalog: Mapping[str, CatalogEntry], done: Mapping[str, Any]) -> Known:
+    pools: NodePools | None = done.get("node_pools")
+    models: list[str] | None = done.get("models")
+    return Known(
+        stack=stack,
+        catalog=catalog,
+        pools=None if pools is None else frozenset(pools),
+        hosts=None if pools is None else frozenset(host for pool in pools.values() for host in pool.hosts),
+        models=None if models is None else tuple(catalog[model] for model in models),
+    )
+
+
+def _near(key: str, keys: Mapping[str, str]) -> str:
+    # Compared without the namespace, which every key shares.
+    near = did_you_mean(key.removeprefix(NAMESPACE), [k.removeprefix(NAMESPACE) for k in keys])
+    return near.replace("'", f"'{NAMESPACE}", 1)

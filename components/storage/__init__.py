@@ -1,0 +1,6 @@
+"""Data volumes: kept apart from the strategies that mount them, so that a swap never touches data."""
+
+from .local_volume import LocalVolume
+from .volumes import DataVolumes
+
+__all__ = ["DataVolumes", "LocalVolume"]

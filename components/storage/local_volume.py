@@ -1,0 +1,108 @@
+"""The disk of one node as a volume that outlives everything else."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from ..component import Component
+from ..jobs import run_once
+from ..manifest import metadata
+from ..settings.cache import NodeLocal
+
+PREPARE_SECONDS = 120
+"""To pull the image and start one container that has nothing to do."""
+
+
+class LocalVolume(Component):
+    """A folder on one node's disk, as a claim that pods of that node mount; protected and retained."""
+
+    TYPE = "larder:storage:LocalVolume"
+
+    def __init__(
+        self,
+        name: str,
+        settings: NodeLocal,
+        *,
+        image: str,
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        self.node = settings.node
+        self.claim_name = f"{settings.node}-model-storage"
+        ready: list[pulumi.Resource] = []
+        if settings.prepare_path:
+            ready.append(self._prepare(settings, image, namespace))
+        storage_class = k8s.storage.v1.StorageClass(
+            "class",
+            metadata=metadata(self.claim_name, "binds the claim to the volume once a pod is placed on its node"),
+            provisioner="kubernetes.io/no-provisioner",
+            volume_binding_mode="WaitForFirstConsumer",
+            reclaim_policy="Retain",
+            opts=self.child(),
+        )
+        # Weights are gigabytes that took hours to get: neither `destroy` nor a dropped block may delete them.
+        kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=[storage_class])
+        self.volume = k8s.core.v1.PersistentVolume(
+            "volume",
+            metadata=metadata(self.claim_name, f"the folder {settings.path} of node {settings.node}"),
+            spec={
+                "capacity": {"storage": settings.size},
+                "access_modes": ["ReadWriteOnce"],
+                "persistent_volume_reclaim_policy": "Retain",
+                "storage_class_name": self.claim_name,
+                "volume_mode": "Filesystem",
+                "local": {"path": settings.path},
+                "node_affinity": {
+                    "required": {
+                        "node_selector_terms": [
+                            {
+                                "match_expressions": [
+                                    {"key": "kubernetes.io/hostname", "operator": "In", "values": [settings.node]}
+                                ]
+                            }
+                        ]
+                    }
+                },
+            },
+            opts=self.child(kept),
+        )
+        self.claim = k8s.core.v1.PersistentVolumeClaim(
+            "claim",
+            metadata=metadata(
+                self.claim_name,
+                "what pods mount to reach the volume",
+                namespace=namespace,
+                # Bound when the first pod is placed; under a strategy that mounts nothing that is never.
+                annotations={"pulumi.com/skipAwait": "true"},
+            ),
+            spec={
+                "access_modes": ["ReadWriteOnce"],
+                "storage_class_name": self.claim_name,
+                "volume_mode": "Filesystem",
+                "resources": {"requests": {"storage": settings.size}},
+            },
+            opts=self.child(pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=[self.volume]))),
+        )
+        self.ready: tuple[pulumi.Resource, ...] = (*ready, self.claim)
+        self.register_outputs({"claim": self.claim_name})
+
+    def _prepare(self, settings: NodeLocal, image: str, namespace: pulumi.Input[str]) -> k8s.batch.v1.Job:
+        # The kubelet makes the folder when it mounts the hostPath; the container itself has nothing to do and no right
+        # to write. The group of the volume becomes ours when the claim is first mounted: local volumes honour fsGroup.
+        return run_once(
+            "prepare-path",
+            f"makes the folder {settings.path} on node {settings.node}",
+            container={
+                "name": "prepare",
+                "image": image,
+                "command": ["larder-sidecar"],
+                "args": ["--help"],
+                "volume_mounts": [{"name": "folder", "mount_path": "/weights", "read_only": True}],
+                "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+            },
+            volumes=[{"name": "folder", "host_path": {"path": settings.path, "type": "DirectoryOrCreate"}}],
+            host=settings.node,
+            deadline_seconds=PREPARE_SECONDS,
+            namespace=namespace,
+            opts=self.child(),
+        )
