@@ -29,7 +29,19 @@ EXTRACTED = {"etcd": "etcd-server", "docker-registry": "docker-registry"}
 
 def install() -> None:
     """Install what is missing. Raises TestbedError where apt cannot."""
-    missing = [package for probe, package in INSTALLED.items() if not _present(probe)]
+    _install([package for probe, package in INSTALLED.items() if not _present(probe)])
+    for binary, package in EXTRACTED.items():
+        if not tool(binary).exists():
+            with step(f"unpacking {package} (not installed: it would start a service)", 5):
+                _extract(binary, package)
+
+
+def ensure(package: str) -> None:
+    """Install one package whose program has its name."""
+    _install([] if _present(package) else [package])
+
+
+def _install(missing: list[str]) -> None:
     if missing:
         say(f"  installing Debian packages: {', '.join(missing)}")
         env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
@@ -38,10 +50,6 @@ def install() -> None:
             _update(env, log)
             apt = ["apt-get", "install", "-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=120"]
             run([*apt, *missing], log=log, env=env)
-    for binary, package in EXTRACTED.items():
-        if not tool(binary).exists():
-            with step(f"unpacking {package} (not installed: it would start a service)", 5):
-                _extract(binary, package)
 
 
 def tool(binary: str) -> Path:

@@ -4,8 +4,12 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-STATE = ROOT / ".larder"
-"""Everything of this checkout: cluster, disk, venv, Pulumi state. `make clean` removes it."""
+HOME = ROOT / ".larder"
+"""Everything of this checkout. `make clean` removes it."""
+STATE = Path(os.environ.get("LARDER_STATE") or HOME)
+"""Cluster, disk and Pulumi state; the end-to-end tests set one of their own, so that they never touch stack dev."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "larder"
 """What every checkout of this user can share: the built toolchain, by the hash of its pins. `make clean-cache`."""
-VENV = STATE / "venv"
+VENV = HOME / "venv"
+STACKS = Path(os.environ.get("LARDER_STACKS") or ROOT)
+"""Folder of the stack files that `make up` deploys."""

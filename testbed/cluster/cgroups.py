@@ -3,10 +3,10 @@
 import hashlib
 from pathlib import Path
 
-from ..paths import ROOT
+from ..paths import STATE
 
 MOUNT = Path("/sys/fs/cgroup")
-NAME = f"larder-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+NAME = f"larder-{hashlib.sha256(str(STATE).encode()).hexdigest()[:8]}"
 
 
 def _unified() -> bool:

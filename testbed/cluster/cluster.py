@@ -15,6 +15,7 @@ from ..paths import ROOT
 from ..progress import TestbedError, run, step
 from ..toolchain import tools
 from . import cgroups, network, pki
+from .egress import open_ as open_egress
 from .layout import DISK, HOST, HUB, HUB_PORT, NODE, REGISTRY, REGISTRY_PORT
 
 START_WITHIN = 180.0
@@ -50,8 +51,11 @@ def running() -> Cluster | None:
     return _cluster() if _pid() is not None and (HOST / "up").exists() else None
 
 
-def start() -> Cluster:
-    """Start the cluster, or return the one that runs. Starts over whatever a killed one left. Raises TestbedError."""
+def start(*, egress: bool = False) -> Cluster:
+    """Start the cluster, or return the one that runs; `egress` gives its pods a way to what this host can reach.
+
+    Starts over whatever a killed one left. Raises TestbedError.
+    """
     if (found := running()) is not None:
         return found
     with step("Kubernetes on one node", 40):
@@ -65,6 +69,8 @@ def start() -> Cluster:
         link = network.Link.of(subnet)
         pki.make(link.cluster)
         _launch(link, cgroups.create())
+        if egress:
+            open_egress(_pid() or 0)
         _await_node(_cluster())
     return _cluster()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from .layout import (
     API_PORT,
     DNS_DOMAIN,
+    EGRESS_DNS,
     HUB_INSIDE,
     HUB_PORT,
     INSIDE,
@@ -133,6 +134,7 @@ _COREFILE = f""".:53 {{
     kubernetes {DNS_DOMAIN} in-addr.arpa {{
         kubeconfig {PKI}/coredns.kubeconfig larder
     }}
+    forward . {EGRESS_DNS}
     cache 10
 }}
 """

@@ -31,6 +31,9 @@ HUB = STATE / "hub"
 HUB_INSIDE = Path("/run/hub")
 HUB_PORT = 8099
 
+EGRESS_GATEWAY, EGRESS_DNS = "10.0.2.2", "10.0.2.3"
+"""What slirp4netns answers to inside the namespace."""
+
 API_PORT = 6443
 DNS_DOMAIN = "cluster.local"
 SERVICE_CIDR = "10.96.0.0/16"

@@ -1,0 +1,45 @@
+# The commands of Larder. `make help` lists them; each can be run again at any time.
+STACK ?= dev
+PYTHON := .larder/venv/bin/python
+export CONTEXT REGISTRY STACK ONLY FULL
+.DEFAULT_GOAL := help
+.PHONY: help up down url clean clean-cache venv test lint e2e plan render
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  STACK=dev picks the stack; CONTEXT=… REGISTRY=… put stack dev on a cluster that exists; ONLY=… narrows test and e2e"
+
+up: ## the platform on an embedded cluster, ending with an answer from it
+	@python3 -m testbed up
+
+down: ## remove the stack; the weights stay on their volume
+	@python3 -m testbed down
+
+url: ## base URL of the running stack
+	@python3 -m testbed url
+
+clean: ## remove the cluster and everything of this checkout, the weights too
+	@python3 -m testbed clean
+
+clean-cache: ## remove the built toolchain from the cache folder
+	@python3 -m testbed clean-cache
+
+venv:
+	@python3 -m testbed venv
+
+lint: venv
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy __main__.py components testbed sidecar/larder_sidecar tests
+
+test: lint ## lint, types, and every test that needs no cluster
+	@$(PYTHON) -m pytest $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
+
+e2e: ## the stack on the embedded cluster with the real engine
+	@python3 -m testbed e2e
+
+plan: venv ## preview STACK without CLI, cluster or credentials
+	@$(PYTHON) -m components.planning plan --stack $(STACK)
+
+render: venv ## the manifests of STACK as files, for Argo CD and Flux
+	@$(PYTHON) -m components.planning render --stack $(STACK) --out rendered/$(STACK)

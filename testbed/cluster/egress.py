@@ -1,0 +1,36 @@
+"""A way out for pods, only where there is somewhere to go: user-mode networking, so the host gets no rule and no sysctl.
+
+slirp4netns gives the cluster's network namespace a tap device behind which it opens ordinary sockets of the host.
+It ends with the namespace: its exit pipe closes when the cluster's process 1 does.
+"""
+
+import subprocess
+import time
+
+from ..packages import ensure
+from ..progress import TestbedError
+from .layout import EGRESS_GATEWAY, HOST
+
+ENABLED_WITHIN = 10.0
+
+
+def open_(pid: int) -> None:
+    """Give the namespace of process `pid` a default route to wherever this host can connect."""
+    ensure("slirp4netns")
+    log = (HOST / "log" / "egress.log").open("ab")
+    # The tap device and its route replace the default route over the veth pair, which leads nowhere without NAT.
+    _inside(pid, "ip", "route", "del", "default", check=False)
+    slirp = subprocess.Popen(
+        ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), "tap0"],
+        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + ENABLED_WITHIN
+    while EGRESS_GATEWAY not in _inside(pid, "ip", "route", "show", "default", check=False):
+        if slirp.poll() is not None or time.monotonic() > deadline:
+            msg = f"pods got no way out: slirp4netns did not start; see {HOST}/log/egress.log"
+            raise TestbedError(msg)
+        time.sleep(0.05)
+
+
+def _inside(pid: int, *argv: str, check: bool = True) -> str:
+    return subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *argv], capture_output=True, text=True, check=check).stdout

@@ -1,0 +1,67 @@
+"""Base images from Debian packages, where no registry with ready ones can be reached."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from ..progress import TestbedError, run, step
+from .buildah import LOG, STORAGE, buildah, contained, exists
+
+PIP = Path(__file__).with_name("pip.txt")
+
+PACKAGES = ["python3", "ca-certificates"]
+UNNEEDED = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian",
+            "var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log"]  # fmt: skip
+
+BASE = "localhost/larder/base:1"
+BUILD_BASE = "localhost/larder/build-base:1"
+
+
+def ensure() -> None:
+    """Make both bases: one with Python, one with pip on top. Same release as the host, so built programs find their libc."""
+    if exists(BASE) and exists(BUILD_BASE):
+        return
+    with step("base image from Debian packages", 120):
+        root = STORAGE / "debootstrap"
+        shutil.rmtree(root, ignore_errors=True)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        mirror, release = _mirror()
+        contained("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", release, root, mirror)
+        _slim(root)
+        _commit(root, BASE)
+        # pip's wheel runs as it is; Debian's package would bring a compiler's worth of dependencies.
+        wheels = root / "wheels"
+        run([sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", PIP, "-d", wheels], log=LOG)
+        (wheel,) = wheels.glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(root / "usr/lib/python3/dist-packages")
+        shutil.rmtree(wheels)
+        _commit(root, BUILD_BASE)
+        shutil.rmtree(root)
+
+
+def _slim(root: Path) -> None:
+    for name in UNNEEDED:
+        shutil.rmtree(root / name, ignore_errors=True)
+
+
+def _commit(root: Path, image: str) -> None:
+    container = buildah("from", "scratch").strip()
+    buildah("add", container, root, "/")
+    buildah("commit", "--rm", "--timestamp=0", container, image)
+
+
+def _mirror() -> tuple[str, str]:
+    """URL and release of the archive this host itself installs from."""
+    lines = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"], capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    for line in lines:
+        uri, _, release = line.partition(" ")
+        if uri and "-" not in release:
+            return uri, release
+    msg = "apt has no package source to make a base image from; run `apt-get update` and look into /etc/apt/sources.list"
+    raise TestbedError(msg)
+

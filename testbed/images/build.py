@@ -1,0 +1,92 @@
+"""The images a deployment needs, each built only when its inputs changed and pushed only when the registry lacks it."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..paths import ROOT
+from ..progress import run, step
+from ..toolchain import tools
+from . import base, buildah
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Image:
+    """A repository, the files that decide its content, and how it is built under a given name."""
+
+    repository: str
+    inputs: tuple[Path, ...]
+    build: Callable[[str], None]
+    expected: float
+    version: str = ""
+
+    @property
+    def tag(self) -> str:
+        """The version where one is fixed, else the hash of the inputs."""
+        if self.version:
+            return self.version
+        digest = hashlib.sha256()
+        for path in sorted(_files(self.inputs)):
+            digest.update(f"{path.name}\0".encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def ensure(self, registry: str) -> str:
+        """Build and push what is missing; return the digest."""
+        if (digest := buildah.pushed(registry, self.repository, self.tag)) is not None:
+            return digest
+        local = f"localhost/{self.repository}:{self.tag}"
+        with step(f"image {self.repository}", self.expected):
+            if not buildah.exists(local):
+                self.build(local)
+            return buildah.push(local, registry, self.repository, self.tag)
+
+
+def deploy(registry: str, name: str) -> dict[str, str]:
+    """Build and push everything for a cluster that pulls from `name`; return `larder:images`."""
+    PAUSE.ensure(registry)
+    images = {"sidecar": SIDECAR, "ollama": OLLAMA}
+    return {role: f"{name}/{image.repository}@{image.ensure(registry)}" for role, image in images.items()}
+
+
+def _files(inputs: tuple[Path, ...]) -> Iterator[Path]:
+    for path in inputs:
+        found = path.rglob("*") if path.is_dir() else [path]
+        yield from (p for p in found if p.is_file() and "__pycache__" not in p.parts)
+
+
+def _sidecar(image: str) -> None:
+    base.ensure()
+    folder = ROOT / "sidecar"
+    buildah.build(image, folder / "Dockerfile", folder, {"BASE": base.BASE, "BUILD_BASE": base.BUILD_BASE})
+
+
+def _ollama(image: str) -> None:
+    base.ensure()
+    buildah.build(image, HERE / "ollama.Dockerfile", tools.OLLAMA.ensure(), {"BASE": base.BASE})
+
+
+def _pause(image: str) -> None:
+    root = buildah.STORAGE / "pause"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    run(["gcc", "-static", "-Os", "-s", "-o", root / "pause", HERE / "pause.c"], log=buildah.LOG)
+    container = buildah.buildah("from", "scratch").strip()
+    buildah.buildah("add", container, root / "pause", "/pause")
+    buildah.buildah("config", "--entrypoint", '["/pause"]', "--user", "65535:65535", container)
+    buildah.buildah("commit", "--rm", "--timestamp=0", container, image)
+    shutil.rmtree(root)
+
+
+SIDECAR = Image(
+    "larder/sidecar",
+    (ROOT / "sidecar/Dockerfile", ROOT / "sidecar/requirements.lock", ROOT / "sidecar/larder_sidecar", HERE / "base.py"),
+    _sidecar,
+    40,
+)
+OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", *tools.OLLAMA.pins, HERE / "base.py"), _ollama, 20)
+# containerd's configuration names this one by tag.
+PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")

@@ -1,0 +1,71 @@
+"""Building and pushing with buildah: storage of our own, mounts that cannot outlive the command."""
+
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from ..paths import CACHE
+from ..progress import run
+
+STORAGE = CACHE / "containers"
+LOG = CACHE / "log" / "images.log"
+
+
+def contained(*argv: str | Path, cwd: Path | None = None) -> str:
+    """Run in a mount namespace of its own: a killed build leaves no mount on the host."""
+    return run(["unshare", "--mount", *argv], log=LOG, cwd=cwd)
+
+
+def buildah(*args: str | Path) -> str:
+    """Run buildah on our storage."""
+    own = ["--root", STORAGE / "storage", "--runroot", STORAGE / "run", "--storage-driver", "overlay"]
+    return contained("buildah", *own, *args)
+
+
+def exists(image: str) -> bool:
+    """Whether our storage holds `image`."""
+    argv = ["unshare", "--mount", "buildah", "--root", STORAGE / "storage", "--runroot", STORAGE / "run",
+            "--storage-driver", "overlay", "inspect", "--type", "image", image]  # fmt: skip
+    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+def build(image: str, dockerfile: Path, context: Path, arguments: dict[str, str]) -> None:
+    """Build a Dockerfile as `image`. Chroot isolation: neither a runtime nor user namespaces are needed."""
+    args = [f"--build-arg={k}={v}" for k, v in arguments.items()]
+    if bundle := os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE"):
+        args += [f"--volume={bundle}:{bundle}:ro", f"--build-arg=PIP_CERT={bundle}"]
+    buildah("bud", "--isolation", "chroot", "--layers=false", "--timestamp=0", "-f", dockerfile, "-t", image, *args, context)
+
+
+def push(image: str, registry: str, repository: str, tag: str) -> str:
+    """Push to `registry`/`repository`:`tag` and return the digest under which it can be pulled."""
+    digest_file = STORAGE / "digest"
+    plain = f"--tls-verify={str(not _plain(registry)).lower()}"
+    buildah("push", plain, "--digestfile", digest_file, image, f"docker://{registry}/{repository}:{tag}")
+    return digest_file.read_text().strip()
+
+
+def pushed(registry: str, repository: str, tag: str) -> str | None:
+    """The digest behind a tag of a registry, or None."""
+    scheme = "http" if _plain(registry) else "https"
+    types = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+    request = urllib.request.Request(f"{scheme}://{registry}/v2/{repository}/manifests/{tag}", method="HEAD", headers={"Accept": types})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return str(answer.headers["Docker-Content-Digest"])
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def size(image: str) -> int:
+    """Bytes of the layers of an image as stored, uncompressed."""
+    return int(json.loads(buildah("inspect", "--type", "image", image))["Docker"].get("size", 0))
+
+
+def _plain(registry: str) -> bool:
+    """A registry at a bare address on this host's own networks speaks plain HTTP; any other is held to TLS."""
+    host = registry.rsplit(":", 1)[0]
+    return host in ("localhost", "127.0.0.1") or host.startswith("10.231.")

@@ -1,0 +1,188 @@
+"""Pulumi for one stack: the official CLI where it can be had, else the built one; state in this checkout."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .paths import CACHE, ROOT, STACKS, STATE, VENV
+from .progress import TestbedError, run, say, step
+from .toolchain import tools
+
+LOG = STATE / "log" / "pulumi.log"
+DOWNLOAD_WITHIN = 4.0
+"""Seconds given to the first answer of a download before the pinned sources are built instead."""
+RELEASES = "https://github.com/pulumi/pulumi/releases/download"
+
+
+@dataclass(frozen=True)
+class Pulumi:
+    """A CLI and what it needs around it. `standin` says whether the testbed's kubernetes plugin takes the official one's place."""
+
+    binary: Path
+    env: Mapping[str, str]
+    standin: bool
+
+    def run(self, *args: str, timeout: float = 1800) -> str:
+        """Run quietly and return stdout. Raises TestbedError with the end of the log."""
+        return run([self.binary, *args, "--non-interactive"], log=LOG, cwd=ROOT, env=self.env, timeout=timeout)
+
+    def show(self, *args: str) -> int:
+        """Run with the user's terminal; return the exit code."""
+        return subprocess.run([self.binary, *args], cwd=ROOT, env=self.env, check=False).returncode
+
+
+def prepare() -> Pulumi:
+    """Find or build the CLI, the language host and the kubernetes plugin."""
+    official = shutil.which("pulumi") or _downloaded()
+    folder = Path(official).parent if official else tools.PULUMI.ensure() / "bin"
+    home = STATE / "pulumi"
+    path = [str(folder), os.environ.get("PATH", "")]
+    if not (folder / "pulumi-language-python").exists():
+        path.insert(0, str(_wrapper(home / "bin" / "pulumi-language-python", "testbed.plugin.language_host")))
+    passphrase = STATE / "passphrase"
+    if not passphrase.exists():
+        passphrase.touch(mode=0o600)
+        passphrase.write_text(secrets.token_urlsafe(24))
+    (STATE / "state").mkdir(parents=True, exist_ok=True)
+    env = os.environ | {
+        "PATH": ":".join(path),
+        "PULUMI_HOME": str(home),
+        "PULUMI_BACKEND_URL": f"file://{STATE}/state",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_ERROR_OUTPUT_STRING": "true",
+        "PYTHONPATH": f"{ROOT}/sidecar",
+    }
+    standin = not _official_plugin(folder / "pulumi", home, env)
+    if standin:
+        env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+        _wrapper(home / "plugins" / f"resource-kubernetes-v{_plugin_version()}" / "pulumi-resource-kubernetes", "testbed.plugin.kubernetes")
+    return Pulumi(folder / "pulumi", env, standin)
+
+
+def _plugin_version() -> str:
+    metadata = next((VENV / "lib").glob("python3.*/site-packages/pulumi_kubernetes-*.dist-info"))
+    return metadata.name.removeprefix("pulumi_kubernetes-").removesuffix(".dist-info")
+
+
+def _wrapper(path: Path, module: str) -> Path:
+    """An executable that runs one of our modules with this checkout's Python; return its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}:{ROOT}/sidecar" exec "{VENV}/bin/python" -m {module} "$@"\n')
+    path.chmod(0o755)
+    return path.parent
+
+
+def _official_plugin(binary: Path, home: Path, env: Mapping[str, str]) -> bool:
+    """Whether the official kubernetes plugin is there or could be downloaded."""
+    version = _plugin_version()
+    folder = home / "plugins" / f"resource-kubernetes-v{version}"
+    program = folder / "pulumi-resource-kubernetes"
+    if program.exists():
+        return not program.read_bytes()[:2] == b"#!"
+    if not _answers("https://api.github.com"):
+        return False
+    with step("the official kubernetes plugin", 20):
+        run([binary, "plugin", "install", "resource", "kubernetes", version], log=LOG, env=env, timeout=300)
+    return True
+
+
+def _downloaded() -> str | None:
+    """The official CLI from Pulumi's releases, checked against their checksums, or None where they do not answer."""
+    version = tools.pinned("pulumi", "github.com/pulumi/pulumi/pkg/v3")
+    home = CACHE / f"pulumi-official-{version}"
+    if (home / "pulumi").exists():
+        return str(home / "pulumi")
+    if (tools.PULUMI.home / "bin" / "pulumi").exists() or not _answers(RELEASES):
+        return None
+    name = f"pulumi-{version}-linux-{'arm64' if os.uname().machine == 'aarch64' else 'x64'}.tar.gz"
+    with step("the official Pulumi CLI", 20):
+        partial = home.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        run(["curl", "-fsSL", "--max-time", "600", "-O", f"{RELEASES}/{version}/{name}"], log=LOG, cwd=partial)
+        sums = f"{RELEASES}/{version}/pulumi-{version.removeprefix('v')}-checksums.txt"
+        run(["curl", "-fsSL", "--max-time", "60", "-o", "sums", sums], log=LOG, cwd=partial)
+        run(["sha256sum", "--check", "--ignore-missing", "--strict", "sums"], log=LOG, cwd=partial)
+        with tarfile.open(partial / name) as archive:
+            archive.extractall(partial, filter="data")
+        (partial / "pulumi").rename(home)
+        shutil.rmtree(partial)
+    return str(home / "pulumi")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=DOWNLOAD_WITHIN):
+            return True
+    except urllib.error.HTTPError as error:
+        return error.code in (404, 405)
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+class Stack:
+    """One stack of the program, run with an overlay: what only this run knows, such as digests and addresses."""
+
+    def __init__(self, name: str, overlay: Mapping[str, object], *, kubeconfig: Path | None = None) -> None:
+        self.name = name
+        pulumi = prepare()
+        overlay_file = STATE / f"overlay.{name}.json"
+        overlay_file.write_text(json.dumps(overlay, indent=1))
+        extra = {"LARDER_OVERLAY": str(overlay_file)} | ({"KUBECONFIG": str(kubeconfig)} if kubeconfig else {})
+        self.pulumi = Pulumi(pulumi.binary, {**pulumi.env, **extra}, pulumi.standin)
+        self._config = self._working_copy()
+
+    def up(self) -> dict[str, int]:
+        """Deploy, on the user's terminal; return what was done: {"same": 12, "create": 1, …}."""
+        self._select()
+        self._unlock()
+        if self.pulumi.show("up", "--yes", "--skip-preview", "--suppress-outputs", *self._where()):
+            msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
+            raise TestbedError(msg)
+        (last,) = json.loads(self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", *self._where()))
+        return dict(last.get("resourceChanges", {}))
+
+    def destroy(self) -> None:
+        """Remove everything but what is protected: the data volumes stay."""
+        self._select()
+        self._unlock()
+        if self.pulumi.show("destroy", "--yes", "--skip-preview", "--exclude-protected", "--suppress-outputs", *self._where()):
+            msg = f"pulumi destroy of stack {self.name} failed; what to do stands above"
+            raise TestbedError(msg)
+
+    def outputs(self) -> dict[str, object]:
+        """The stack's outputs."""
+        return dict(json.loads(self.pulumi.run("stack", "output", "--json", f"--stack={self.name}")))
+
+    def _where(self) -> list[str]:
+        return [f"--stack={self.name}", f"--config-file={self._config}"]
+
+    def _select(self) -> None:
+        stacks = json.loads(self.pulumi.run("stack", "ls", "--json"))
+        if self.name not in {s["name"] for s in stacks}:
+            self.pulumi.run("stack", "init", self.name, "--secrets-provider=passphrase", f"--config-file={self._config}")
+
+    def _working_copy(self) -> Path:
+        """The stack file as Pulumi may write to it: it would put this checkout's salt into the committed one."""
+        copy = STATE / f"Pulumi.{self.name}.yaml"
+        salt = [line for line in copy.read_text().splitlines() if line.startswith("encryptionsalt:")] if copy.exists() else []
+        text = (STACKS / f"Pulumi.{self.name}.yaml").read_text()
+        copy.write_text("\n".join([f"# Made from Pulumi.{self.name}.yaml by `make up`: change that one.", *salt, text]))
+        return copy
+
+    def _unlock(self) -> None:
+        """Take away the lock of an update that was killed; one that still runs is left alone."""
+        for lock in (STATE / "state").glob(f".pulumi/locks/**/{self.name}/*.json"):
+            holder = json.loads(lock.read_text())
+            if not Path(f"/proc/{holder['pid']}").exists():
+                say(f"  an earlier update of stack {self.name} was cut off; going on from there")
+                lock.unlink()

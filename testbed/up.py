@@ -1,0 +1,167 @@
+"""`make up`: from nothing to an answer of the deployed endpoint."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import packages, preflight, python
+from .cluster import cluster as embedded
+from .cluster.cluster import Cluster
+from .cluster.layout import HUB, NODE, REGISTRY_NAME
+from .hub.repository import Repositories
+from .hub.tiny_model import tiny_model
+from .images import build as images
+from .paths import STATE
+from .progress import TestbedError, say, step
+from .pulumi import Stack
+from .toolchain import tools
+
+HUGGING_FACE = "https://huggingface.co"
+ANSWER_WITHIN = 60.0
+"""Seconds for the first answer after Pulumi says that everything is ready."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a stack goes: the overlay it needs there, and how this host reaches it."""
+
+    overlay: Mapping[str, object]
+    kubeconfig: Path | None
+    address: str
+    """Of a node."""
+
+
+def main() -> None:
+    """Bring everything up and prove it with a question."""
+    context, registry = os.environ.get("CONTEXT"), os.environ.get("REGISTRY")
+    if bool(context) != bool(registry):
+        msg = "CONTEXT= and REGISTRY= go together: the cluster, and a registry it can pull from and you can push to"
+        raise TestbedError(msg)
+    target = existing(context, registry) if context and registry else here()
+    stack = Stack("dev", target.overlay, kubeconfig=target.kubeconfig)
+    say("\nDeploying stack dev")
+    changes = stack.up()
+    changed = sum(count for kind, count in changes.items() if kind != "same")
+    say(f"{changes.get('same', 0)} resources as they were, {changed} changed." if changed else "Nothing changed.")
+    outputs = stack.outputs()
+    url = f"http://{target.address}:{outputs['node_port']}"
+    (STATE / "url.dev").write_text(url)
+    ask(url, str(outputs["default_model"]))
+    farewell(url, outputs, target)
+
+
+def here() -> Target:
+    """The embedded cluster with everything it needs."""
+    preflight.check()
+    packages.install()
+    python.ensure()
+    for tool in (*tools.CLUSTER, tools.LLAMA_SERVER, tools.OLLAMA):
+        tool.ensure()
+    online = hub_answers()
+    cluster = embedded.start(egress=online)
+    built = images.deploy(cluster.registry, REGISTRY_NAME)
+    overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **weights(cluster, online=online)}
+    return Target(overlay, cluster.kubeconfig, cluster.address)
+
+
+def existing(context: str, registry: str) -> Target:
+    """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        msg = "CONTEXT= needs kubectl on PATH, to ask the cluster for its nodes"
+        raise TestbedError(msg)
+    asked = subprocess.run([kubectl, "--context", context, "get", "nodes", "-o", "json"], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        msg = f"context {context}: {asked.stderr.strip()}"
+        raise TestbedError(msg)
+    nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in json.loads(asked.stdout)["items"]}
+    first = next(iter(nodes))
+    python.ensure()
+    packages.install()
+    overlay = {
+        "larder:images": images.deploy(registry, registry),
+        "larder:cluster": {"kind": "on-prem", "context": context},
+        "larder:node-pools": {"cpu": {"hosts": list(nodes)}},
+        "larder:cache": {"node-local": {"node": first}},
+        "larder:gateway": {"service": "NodePort"},
+    }
+    address = next(a["address"] for a in nodes[first] if a["type"] == "InternalIP")
+    return Target(overlay, Path(config) if (config := os.environ.get("KUBECONFIG")) else None, address)
+
+
+def hub_answers() -> bool:
+    """Whether models can be fetched from Hugging Face from this host."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(HUGGING_FACE, method="HEAD"), timeout=5):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, urllib.error.URLError):
+        return False
+
+
+def weights(cluster: Cluster, *, online: bool) -> dict[str, object]:
+    """What the overlay says about models: nothing where the hub answers, else a tiny model on a hub of our own."""
+    if online:
+        return {}
+    with step("a tiny model with random weights"):
+        Repositories(HUB).publish("larder/tiny-random-GGUF", "tiny-random.gguf", tiny_model())
+    say(f"  ! {HUGGING_FACE} does not answer from here: serving tiny-random from a local hub. Its answers are noise.")
+    return {"larder:models": ["tiny-random"], "larder:hub": {"endpoint": cluster.hub}}
+
+
+def ask(url: str, model: str) -> None:
+    """Ask one streamed question and print the answer as it comes. Raises TestbedError when none does."""
+    question = "Why is the sky blue? One sentence."
+    body = {"model": model, "stream": True, "max_tokens": 48, "messages": [{"role": "user", "content": question}]}
+    request = urllib.request.Request(
+        f"{url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    say(f'\n> {question}   (POST {url}/v1/chat/completions, "model": "{model}")')
+    deadline = time.monotonic() + ANSWER_WITHIN
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
+                text = "".join(_deltas(answer))
+                break
+        except (OSError, urllib.error.URLError) as error:
+            # kube-proxy may be a moment behind the readiness that Pulumi waited for.
+            if time.monotonic() > deadline:
+                msg = f"{url} did not answer within {ANSWER_WITHIN:.0f} s: {error}"
+                raise TestbedError(msg) from error
+            time.sleep(0.5)
+    say(repr(text)[1:-1][:300])
+    if not text:
+        msg = f"{url} answered without a word; see `kubectl logs deploy/ollama -c gateway -n ai`"
+        raise TestbedError(msg)
+
+
+def _deltas(lines: object) -> list[str]:
+    found = []
+    for line in lines:  # type: ignore[attr-defined]  # urllib types its answers as untyped IO
+        data = line.decode().removeprefix("data: ").strip()
+        if data.startswith("{"):
+            found.append(json.loads(data)["choices"][0]["delta"].get("content") or "")
+    return found
+
+
+def farewell(url: str, outputs: Mapping[str, object], target: Target) -> None:
+    """Where things are and what to try next."""
+    kubeconfig = f"--kubeconfig {os.path.relpath(target.kubeconfig)} " if target.kubeconfig else ""
+    say(f"""
+Larder is up.
+  URL        {url}        (make url)
+  strategy   {outputs['strategy']}
+  weights    {outputs['weights']}
+Next
+  curl {url}/v1/models
+  change `strategy: none` to `strategy: node-local` in Pulumi.dev.yaml and run `make up` again
+  kubectl {kubeconfig}-n ai get pods
+  make down     removes the stack and keeps the weights;  make clean  removes the cluster as well""")

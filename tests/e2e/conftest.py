@@ -1,0 +1,78 @@
+"""One embedded cluster for all end-to-end tests, driven the way a person would: `make`, and a line of the stack file."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Platform:
+    """Stack dev as deployed by `make up`, and hands to change it."""
+
+    url: str = ""
+
+    def make(self, target: str, timeout: float = 900) -> str:
+        """Run a make target; return what a person would see. Fails the test when it fails."""
+        done = subprocess.run(["make", target], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        if target == "up":
+            self.url = self.make("url").strip()
+        return done.stdout
+
+    def swap(self, strategy: str) -> str:
+        """Change the one line of the stack file, a copy of the committed one, and deploy."""
+        stack = Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
+        text, count = re.subn(r"(?m)^(    strategy: )\S+$", rf"\g<1>{strategy}", stack.read_text())
+        assert count == 1, "the strategy is no longer one line of Pulumi.dev.yaml"
+        stack.write_text(text)
+        return self.make("up")
+
+    def kubectl(self, *args: str) -> str:
+        from testbed.cluster import cluster
+
+        running = cluster.running()
+        assert running is not None
+        return running.kubectl(*args)
+
+    def get(self, *args: str) -> Mapping[str, object]:
+        return dict(json.loads(self.kubectl("-n", "ai", "get", *args, "-o", "json")))
+
+    def chat(self, **extra: object) -> urllib.request.Request:
+        body = {"model": "tiny-random", "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}], **extra}
+        return urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def bytes_sent_by_hub(self) -> int:
+        from testbed.cluster import cluster
+
+        running = cluster.running()
+        assert running is not None
+        with urllib.request.urlopen(f"{running.hub}/_stats", timeout=5) as answer:
+            return sum(json.load(answer)["bytes"].values())
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    if not os.environ.get("LARDER_E2E"):
+        pytest.skip("needs the embedded cluster: run `make e2e`")
+    stacks = Path(os.environ["LARDER_STATE"], "stacks")
+    stacks.mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "Pulumi.dev.yaml", stacks)
+    os.environ["LARDER_STACKS"] = str(stacks)
+    found = Platform()
+    found.make("up", timeout=3000)
+    yield found
+
+
+def seconds(output: str) -> list[float]:
+    """Every duration that a transcript states."""
+    return [float(s) for s in re.findall(r"\((\d+) s\)", output)]
