@@ -6,30 +6,14 @@ from testbed.plugin.client import ApiError, Client, segment
 from testbed.plugin.values import Manifest
 
 # Only for previews without a cluster, where nobody can be asked; everything else is taken as namespaced.
-CLUSTER_SCOPED = frozenset(
-    [
-        "APIService",
-        "CSIDriver",
-        "CSINode",
-        "ClusterRole",
-        "ClusterRoleBinding",
-        "CustomResourceDefinition",
-        "IngressClass",
-        "LocalModelCache",
-        "LocalModelNodeGroup",
-        "MutatingWebhookConfiguration",
-        "Namespace",
-        "Node",
-        "PersistentVolume",
-        "PriorityClass",
-        "RuntimeClass",
-        "StorageClass",
-        "ValidatingAdmissionPolicy",
-        "ValidatingAdmissionPolicyBinding",
-        "ValidatingWebhookConfiguration",
-        "VolumeAttachment",
-    ]
-)
+# fmt: off
+CLUSTER_SCOPED = frozenset({
+    "APIService", "CSIDriver", "CSINode", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
+    "IngressClass", "LocalModelCache", "LocalModelNodeGroup", "MutatingWebhookConfiguration", "Namespace", "Node",
+    "PersistentVolume", "PriorityClass", "RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
+})
+# fmt: on
 
 
 class NoSuchKindError(Exception):

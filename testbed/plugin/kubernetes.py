@@ -1,6 +1,5 @@
 """`python -m testbed.plugin.kubernetes [ENGINE]`: the stand-in for pulumi-resource-kubernetes."""
 
-import signal
 import sys
 
 from pulumi.runtime.proto import provider_pb2_grpc
@@ -10,8 +9,7 @@ from testbed.plugin.rpc import serve
 
 
 def main(arguments: list[str]) -> None:
-    """Serve until the CLI ends this process; it announces a Ctrl-C by the Cancel call, not by the signal."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Serve until the CLI ends this process."""
     engine = next((argument for argument in reversed(arguments) if not argument.startswith("-")), "")
     provider = KubernetesProvider(engine)
     serve(lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server))

@@ -6,7 +6,6 @@ Runs programs in this very interpreter, so the virtual environment is the one th
 
 import os
 import runpy
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -66,8 +65,7 @@ def _program(directory: Path, entry_point: str) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Serve until the CLI ends this process; it sends SIGINT at the end of every run, too early to obey."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Serve until the CLI ends this process."""
     serve(lambda server: language_pb2_grpc.add_LanguageRuntimeServicer_to_server(LanguageHost(), server))
 
 

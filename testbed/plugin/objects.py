@@ -16,7 +16,7 @@ Progress = Callable[[str], None]
 # A namespace or CRD of the same `up` may need a moment to be seen.
 RETRIES: Final = (1.0, 2.0, 4.0, 8.0)
 _OURS_BEFORE_APPLY: Final = frozenset({FIELD_MANAGER, "pulumi-resource-kubernetes", "kubectl", "before-first-apply"})
-_SERVER_OWNED: Final = [
+_SERVER_OWNED: Final = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
     "deletionTimestamp",
@@ -24,7 +24,7 @@ _SERVER_OWNED: Final = [
     "managedFields",
     "resourceVersion",
     "uid",
-]
+)
 _LEFT_UNAWAITED: Final = frozenset({"Namespace", "Pod", "DaemonSet", "Deployment", "StatefulSet", "Job"})
 
 

@@ -1,5 +1,7 @@
 """The gRPC edge: serving on a loopback port, talking back to the engine, and errors in the form Pulumi reads."""
 
+import os
+import signal
 import sys
 import threading
 import traceback
@@ -15,6 +17,7 @@ from testbed.plugin.values import Manifest, encode
 
 # Pulumi's own limit for messages of its plugins.
 _OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
+GRACE: Final = 1.0  # seconds for answers that are on their way
 WORKERS: Final = 64  # each wait holds one thread; Pulumi runs 4 operations a CPU at once
 
 
@@ -110,11 +113,21 @@ class Engine:
 
 
 def serve(register: Callable[[Any], None]) -> None:
-    """Serve what `register` adds on a free loopback port, print the port for the CLI, and stay until it hangs up."""
+    """Serve what `register` adds on a free loopback port and print the port; end when the CLI sends SIGINT or SIGTERM.
+
+    The CLI starts plugins in a process group of their own, so a Ctrl-C at the terminal does not come here: it cancels
+    by the protocol, sends SIGINT when it is done, and kills what has not ended 5 s later.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=WORKERS), options=_OPTIONS)
     register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    server.wait_for_termination()
+    ended.wait()
+    server.stop(grace=GRACE).wait()
+    sys.stderr.flush()
+    os._exit(0)  # a thread that still waits for a cluster or runs a program must not hold the CLI

@@ -1,0 +1,120 @@
+"""What a change of inputs means: update in place, replacement, deletion first."""
+
+import pytest
+
+from testbed.plugin.diff import Change, Kind, Mutable, changes, delete_first, ignored
+from testbed.plugin.values import UNKNOWN
+
+NOTHING_MUTABLE = Mutable()
+
+
+def manifest(kind: str, version: str = "v1", **rest: object) -> dict:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": "n", "namespace": "ai"}, **rest}
+
+
+def paths(old: dict, new: dict, mutable: Mutable = NOTHING_MUTABLE) -> dict[str, tuple[str, bool]]:
+    return {change.property_path: (change.kind.value, change.replaces) for change in changes(old, new, mutable)}
+
+
+def test_equal_inputs_differ_in_nothing():
+    one = manifest("ConfigMap", data={"a": "1"})
+    assert paths(one, one) == {}
+
+
+def test_each_difference_is_named_where_it_is():
+    old = {"spec": {"containers": [{"image": "a:1", "env": [{"name": "X"}]}]}, "metadata": {"labels": {"a.b/c": "1"}}}
+    new = {"spec": {"containers": [{"image": "a:2"}], "new": 1}, "metadata": {"labels": {"a.b/c": "2"}}}
+    assert paths(old, new) == {
+        'metadata.labels["a.b/c"]': ("UPDATE", False),
+        "spec.containers[0].env": ("DELETE", False),
+        "spec.containers[0].image": ("UPDATE", False),
+        "spec.new": ("ADD", False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "old", "new", "replaced"),
+    [
+        ("PersistentVolumeClaim", "v1", {"storageClassName": "a"}, {"storageClassName": "b"}, True),
+        ("PersistentVolumeClaim", "v1", {"resources": {"requests": {"storage": "1Gi"}}}, {"resources": {}}, False),
+        ("PersistentVolume", "v1", {"local": {"path": "/a"}}, {"local": {"path": "/b"}}, True),
+        ("PersistentVolume", "v1", {"local": {"path": "/a"}}, {"hostPath": {"path": "/a"}}, True),
+        ("PersistentVolume", "v1", {"nodeAffinity": {"a": 1}}, {"nodeAffinity": {"a": 2}}, False),
+        ("Job", "batch/v1", {"template": {"a": 1}}, {"template": {"a": 2}}, True),
+        ("Job", "batch/v1", {"backoffLimit": 1}, {"backoffLimit": 2}, False),
+        ("Deployment", "apps/v1", {"selector": {"a": "1"}}, {"selector": {"a": "2"}}, True),
+        ("Deployment", "apps/v1", {"template": {"a": 1}}, {"template": {"a": 2}}, False),
+        ("Service", "v1", {"clusterIP": "None"}, {}, True),
+    ],
+)
+def test_some_fields_can_only_change_with_the_object(kind, version, old, new, replaced):
+    found = changes(manifest(kind, version, spec=old), manifest(kind, version, spec=new), NOTHING_MUTABLE)
+    assert found
+    assert any(change.replaces for change in found) is replaced
+
+
+def test_a_branch_that_brings_a_fixed_field_replaces_too():
+    assert paths(manifest("Job", "batch/v1"), manifest("Job", "batch/v1", spec={"template": {}})) == {
+        "spec": ("ADD", True)
+    }
+    assert paths(manifest("Job", "batch/v1"), manifest("Job", "batch/v1", spec={"ttl": 1})) == {"spec": ("ADD", False)}
+
+
+@pytest.mark.parametrize("field", ["name", "namespace"])
+def test_a_renamed_or_moved_object_is_another_object(field):
+    old, new = manifest("ConfigMap"), manifest("ConfigMap")
+    new["metadata"][field] = "other"
+    assert paths(old, new) == {f"metadata.{field}": ("UPDATE", True)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mutable", "extra", "replaced"),
+    [
+        ("ConfigMap", Mutable(), {}, True),
+        ("ConfigMap", Mutable(config_maps=True), {}, False),
+        ("ConfigMap", Mutable(config_maps=True), {"immutable": True}, True),
+        ("Secret", Mutable(), {}, True),
+        ("Secret", Mutable(secrets=True), {}, False),
+        ("Secret", Mutable(config_maps=True), {}, True),
+    ],
+)
+def test_changed_data_replaces_unless_the_provider_lets_it_change(kind, mutable, extra, replaced):
+    old, new = manifest(kind, data={"a": "1"}, **extra), manifest(kind, data={"a": "2"}, **extra)
+    assert paths(old, new, mutable) == {"data.a": ("UPDATE", replaced)}
+
+
+def test_deletion_comes_first_only_where_the_name_must_be_free():
+    fixed = manifest("ConfigMap")
+    autonamed = {"metadata": {"name": "n", "namespace": "ai", "annotations": {"pulumi.com/autonamed": "true"}}}
+    renamed = {"metadata": {"name": "m", "namespace": "ai"}}
+    moved = {"metadata": {"name": "n", "namespace": "other"}}
+    assert delete_first("n", fixed, fixed)
+    assert not delete_first("n", autonamed, autonamed)
+    assert not delete_first("n", fixed, renamed)
+    assert not delete_first("n", fixed, moved)
+
+
+def test_an_unknown_is_always_a_change():
+    assert paths({"spec": {"a": "1"}}, {"spec": {"a": UNKNOWN}}) == {"spec.a": ("UPDATE", False)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "equal"),
+    [("0.5", "500m", True), ("1024Mi", "1Gi", True), ("1Gi", "1G", False), (2, "2", True), ("2", "3", False)],
+)
+def test_quantities_are_compared_by_amount(old, new, equal):
+    assert (paths({"limits": {"cpu": old}}, {"limits": {"cpu": new}}) == {}) is equal
+
+
+def test_other_texts_are_compared_as_they_are():
+    assert paths({"env": [{"value": "1.0"}]}, {"env": [{"value": "1"}]}) == {"env[0].value": ("UPDATE", False)}
+
+
+def test_ignored_properties_cover_what_lies_below_them():
+    assert ignored("spec.replicas", ["spec.replicas"])
+    assert ignored("spec.template.spec.containers[0].image", ["spec.template"])
+    assert not ignored("spec.replicasets", ["spec.replicas"])
+
+
+def test_a_change_knows_its_path():
+    assert Change(("a", 0, 'b"c'), Kind.ADD, replaces=False).property_path == 'a[0]["b\\"c"]'

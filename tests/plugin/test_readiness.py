@@ -1,0 +1,202 @@
+"""When an object counts as ready, and what is said while it does not."""
+
+import pytest
+
+from testbed.plugin.readiness import (
+    SETTLE,
+    State,
+    Surroundings,
+    default_timeout,
+    event_troubles,
+    pod_troubles,
+    verdict,
+)
+
+
+def live(kind: str, version: str = "v1", *, spec: dict | None = None, status: dict | None = None) -> dict:
+    return {
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": "n", "namespace": "ai", "generation": 2},
+        "spec": spec or {},
+        "status": status or {},
+    }
+
+
+def condition(name: str, status: str = "True", **rest: str) -> dict:
+    return {"conditions": [{"type": name, "status": status, **rest}]}
+
+
+SEEN = {"observedGeneration": 2}
+ROLLED_OUT = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
+SET_READY = {"observedGeneration": 2, "readyReplicas": 2, "updateRevision": "b", "currentRevision": "b"}
+EVERYWHERE = {"observedGeneration": 2, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberReady": 1}
+NOWHERE = EVERYWHERE | {"numberReady": 0}
+READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions": {"ready": False}}
+
+
+@pytest.mark.parametrize(
+    ("object_", "around", "state", "words"),
+    [
+        (live("Deployment", "apps/v1", spec={"replicas": 2}), Surroundings(), State.WAITING, "controller"),
+        (live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT), Surroundings(), State.READY, ""),
+        (
+            live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT | {"observedGeneration": 1}),
+            Surroundings(),
+            State.WAITING,
+            "controller",
+        ),
+        (
+            live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT | {"updatedReplicas": 1}),
+            Surroundings(),
+            State.WAITING,
+            "1 of 2 pods are of the new version",
+        ),
+        (
+            live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT | {"replicas": 3}),
+            Surroundings(),
+            State.WAITING,
+            "1 pods of the old version",
+        ),
+        (
+            live(
+                "Deployment",
+                "apps/v1",
+                spec={"replicas": 2},
+                status=ROLLED_OUT
+                | {"availableReplicas": 0}
+                | condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="too slow"),
+            ),
+            Surroundings(),
+            State.WAITING,
+            "[ProgressDeadlineExceeded] too slow",
+        ),
+        (
+            live("Deployment", "apps/v1", spec={"replicas": 0}, status={"observedGeneration": 2}),
+            Surroundings(),
+            State.READY,
+            "",
+        ),
+        (live("StatefulSet", "apps/v1", spec={"replicas": 2}, status=SET_READY), Surroundings(), State.READY, ""),
+        (
+            live("StatefulSet", "apps/v1", spec={"replicas": 2}, status=SET_READY | {"currentRevision": "a"}),
+            Surroundings(),
+            State.WAITING,
+            "new revision",
+        ),
+        (live("DaemonSet", "apps/v1", status=EVERYWHERE), Surroundings(), State.READY, ""),
+        (
+            live("DaemonSet", "apps/v1", status=EVERYWHERE | {"numberReady": 0}),
+            Surroundings(),
+            State.WAITING,
+            "0 of 1 nodes",
+        ),
+        (live("Job", "batch/v1", status={"active": 1}), Surroundings(), State.WAITING, "active 1"),
+        (live("Job", "batch/v1", status=condition("Complete")), Surroundings(), State.READY, ""),
+        (
+            live("Job", "batch/v1", status=condition("Failed", reason="BackoffLimitExceeded", message="gave up")),
+            Surroundings(),
+            State.FAILED,
+            "[BackoffLimitExceeded] gave up",
+        ),
+        (live("Pod", status={"phase": "Running"} | condition("Ready")), Surroundings(), State.READY, ""),
+        (live("Pod", status={"phase": "Succeeded"}), Surroundings(), State.READY, ""),
+        (live("Pod", status={"phase": "Pending"}), Surroundings(), State.WAITING, "Pending"),
+        (live("PersistentVolumeClaim", status={"phase": "Pending"}), Surroundings(), State.WAITING, "Pending"),
+        (live("PersistentVolumeClaim", status={"phase": "Bound"}), Surroundings(), State.READY, ""),
+        (
+            live("PersistentVolumeClaim", status={"phase": "Pending"}),
+            Surroundings(binding_mode="WaitForFirstConsumer"),
+            State.READY,
+            "",
+        ),
+        (
+            live("PersistentVolumeClaim", status={"phase": "Lost"}),
+            Surroundings(binding_mode="WaitForFirstConsumer"),
+            State.WAITING,
+            "Lost",
+        ),
+        (live("PersistentVolume", status={"phase": "Available"}), Surroundings(), State.READY, ""),
+        (
+            live("PersistentVolume", spec={"claimRef": {"namespace": "ai", "name": "c"}}, status={"phase": "Released"}),
+            Surroundings(),
+            State.WAITING,
+            "claimRef still names ai/c",
+        ),
+        (live("Service", spec={"selector": {"a": "b"}}), Surroundings(), State.WAITING, "selector"),
+        (live("Service", spec={"selector": {"a": "b"}}), Surroundings(waited=SETTLE), State.READY, ""),
+        (live("Service", spec={"selector": {"a": "b"}, "clusterIP": "None"}), Surroundings(), State.READY, ""),
+        (live("Service"), Surroundings(), State.READY, ""),
+        (
+            live("Service", spec={"selector": {"a": "b"}}),
+            Surroundings(
+                endpoints=[{"endpoints": [{"conditions": {"ready": False}}, {"conditions": {"ready": True}}]}]
+            ),
+            State.WAITING,
+            "1 of 2 endpoints",
+        ),
+        (
+            live("Service", spec={"selector": {"a": "b"}}),
+            Surroundings(endpoints=[{"endpoints": [READY_ENDPOINT]}]),
+            State.READY,
+            "",
+        ),
+        (live("Service", spec={"type": "LoadBalancer"}), Surroundings(waited=SETTLE), State.WAITING, "IP address"),
+        (live("ConfigMap"), Surroundings(), State.READY, ""),
+        (live("Whatever", "example.org/v1"), Surroundings(), State.READY, ""),
+    ],
+)
+def test_each_kind_has_its_rule(object_, around, state, words):
+    found = verdict({}, object_, around)
+    assert found.state is state
+    assert words in found.reason
+
+
+def test_annotations_replace_the_rule_of_the_kind():
+    pending = live("Job", "batch/v1", status={"active": 1})
+    skipped = {"metadata": {"annotations": {"pulumi.com/skipAwait": "true"}}}
+    awaited = {"metadata": {"annotations": {"pulumi.com/waitFor": "jsonpath={.status.active}=1"}}}
+    never = {"metadata": {"annotations": {"pulumi.com/waitFor": "condition=Done"}}}
+    assert verdict(skipped, pending, Surroundings()).state is State.READY
+    assert verdict(awaited, pending, Surroundings()).state is State.READY
+    assert verdict(never, pending, Surroundings()).reason == "waiting for condition=Done"
+
+
+def test_storage_gets_five_minutes_and_the_rest_ten():
+    assert default_timeout("PersistentVolumeClaim") == default_timeout("PersistentVolume") == 300
+    assert default_timeout("Deployment") == 600
+
+
+def test_a_pod_tells_why_it_does_not_run():
+    pod = live("Pod") | {
+        "status": {
+            "conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
+            ],
+            "initContainerStatuses": [
+                {
+                    "name": "fetch",
+                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
+                    "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "hub answers 404\n"}},
+                },
+                {"name": "done", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}},
+            ],
+            "containerStatuses": [
+                {"name": "engine", "state": {"waiting": {"reason": "PodInitializing"}}},
+                {"name": "fine", "ready": True, "lastState": {"terminated": {"exitCode": 1}}},
+            ],
+        }
+    }
+    assert list(pod_troubles(pod)) == [
+        "pod n: [Unschedulable] no node",
+        "pod n, container fetch: [CrashLoopBackOff] back-off 10s",
+        "pod n, container fetch: exit code 3 (Error): hub answers 404",
+    ]
+
+
+def test_events_are_warnings_about_these_objects_said_once():
+    def event(name: str, kind: str = "Warning") -> dict:
+        return {"type": kind, "reason": "FailedMount", "message": "no such path ", "involvedObject": {"name": name}}
+
+    events = [event("n"), event("n"), event("n", "Normal"), event("other")]
+    assert event_troubles(events, {"n"}) == ["n: [FailedMount] no such path"]
