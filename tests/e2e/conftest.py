@@ -5,10 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +46,33 @@ class Platform:
         assert running is not None
         return running.kubectl(*args)
 
-    def get(self, *args: str) -> Mapping[str, object]:
+    def get(self, *args: str) -> Mapping[str, Any]:
         return dict(json.loads(self.kubectl("-n", "ai", "get", *args, "-o", "json")))
 
     def chat(self, **extra: object) -> urllib.request.Request:
         body = {"model": "tiny-random", "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}], **extra}
         return urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def apply(self, *manifests: Mapping[str, object]) -> None:
+        from testbed.cluster.layout import HOST
+
+        file = HOST / "apply.json"
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
+        self.kubectl("apply", "-f", str(file))
+
+    def terminated(self, pod: str) -> str:
+        """The termination message of a pod's first container, empty while it runs."""
+        (status,) = self.get(f"pod/{pod}")["status"].get("containerStatuses", [{}])
+        return str(status.get("state", {}).get("terminated", {}).get("message", ""))
+
+    @staticmethod
+    def until(check: Callable[[], str], *, within: float) -> str:
+        """What `check` says, as soon as it says something."""
+        deadline = time.monotonic() + within
+        while not (found := check()):
+            assert time.monotonic() < deadline, f"nothing within {within} s"
+            time.sleep(0.5)
+        return found
 
     def bytes_sent_by_hub(self) -> int:
         from testbed.cluster import cluster
@@ -71,8 +94,3 @@ def platform() -> Iterator[Platform]:
     found = Platform()
     found.make("up", timeout=3000)
     yield found
-
-
-def seconds(output: str) -> list[float]:
-    """Every duration that a transcript states."""
-    return [float(s) for s in re.findall(r"\((\d+) s\)", output)]

@@ -1,0 +1,82 @@
+"""`make up` on the embedded cluster: the deployed endpoint answers, and deploying twice changes nothing."""
+
+import json
+import re
+import time
+import urllib.request
+
+import pytest
+
+from .conftest import Platform
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+def test_the_endpoint_answers_with_the_model_that_was_asked_for(platform: Platform) -> None:
+    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
+        body = json.load(answer)
+        assert answer.headers["x-larder-model"] == "tiny-random"
+    assert body["choices"][0]["message"]["content"]
+
+
+def test_a_stream_arrives_in_pieces_and_ends_with_done(platform: Platform) -> None:
+    with urllib.request.urlopen(platform.chat(stream=True), timeout=60) as answer:
+        lines = [line for line in answer.read().decode().split("\n") if line]
+    assert len(lines) > 3
+    assert all(line.startswith("data: ") for line in lines)
+    assert lines[-1] == "data: [DONE]"
+
+
+def test_models_are_listed_under_their_catalog_ids(platform: Platform) -> None:
+    with urllib.request.urlopen(f"{platform.url}/v1/models", timeout=10) as answer:
+        assert [m["id"] for m in json.load(answer)["data"]] == ["tiny-random"]
+
+
+def test_a_second_up_changes_nothing_within_a_minute(platform: Platform) -> None:
+    started = time.monotonic()
+    output = platform.make("up")
+    assert "Nothing changed." in output
+    assert time.monotonic() - started < 60
+
+
+def test_every_container_runs_as_nobody_special_on_a_read_only_root(platform: Platform) -> None:
+    for pod in platform.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]:
+        spec = pod["spec"]
+        for container in [*spec["initContainers"], *spec["containers"]]:
+            asked = container["securityContext"]
+            assert asked["readOnlyRootFilesystem"] and asked["capabilities"] == {"drop": ["ALL"]}
+            assert (asked.get("runAsNonRoot") or spec["securityContext"]["runAsNonRoot"]) is True
+        who = platform.kubectl("-n", "ai", "exec", pod["metadata"]["name"], "-c", "gateway", "--", "python3", "-c", "import os; print(os.getuid())")
+        assert who.strip() == "1000"
+
+
+def test_a_deleted_pod_is_replaced_and_serves_again(platform: Platform) -> None:
+    platform.kubectl("-n", "ai", "delete", "pod", "-l", "app.kubernetes.io/name=ollama", "--wait=true")
+    platform.kubectl("-n", "ai", "rollout", "status", "deployment/ollama", "--timeout=120s", )
+    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
+        assert answer.status == 200
+
+
+def test_a_hub_that_refuses_is_named_by_the_pod_and_the_old_pod_goes_on_serving(platform: Platform) -> None:
+    """The weights of a model that is not on the hub: the new pod says so in its termination message."""
+    weights = next(c for c in platform.get("configmaps")["items"] if c["metadata"]["name"].startswith("larder-weights"))
+    plan = json.loads(weights["data"]["weights.json"])
+    plan["models"][0]["files"][0]["url"] = re.sub(r"resolve/[^/]+/", "resolve/" + "f" * 40 + "/", plan["models"][0]["files"][0]["url"])
+    pod = next(iter(platform.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]))
+    fetch = next(c for c in pod["spec"]["initContainers"] if c["name"] == "fetch")
+    manifest = {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "refused", "namespace": "ai"},
+        "spec": {
+            "restartPolicy": "Never", "securityContext": pod["spec"]["securityContext"], "automountServiceAccountToken": False,
+            "containers": [{**fetch, "args": [a for a in fetch["args"]], "volumeMounts": [m for m in fetch["volumeMounts"] if not m["mountPath"].startswith("/var/run")]}],
+            "volumes": [v if v.get("configMap", {}).get("name") != weights["metadata"]["name"] else {"name": v["name"], "configMap": {"name": "refused"}}
+                        for v in pod["spec"]["volumes"]],
+        },
+    }  # fmt: skip
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "refused", "namespace": "ai"}, "data": {"weights.json": json.dumps(plan)}}
+    platform.apply(config, manifest)
+    try:
+        reason = platform.until(lambda: platform.terminated("refused"), within=60)
+        assert "revision" in reason or "commit" in reason, reason
+    finally:
+        platform.kubectl("-n", "ai", "delete", "pod/refused", "configmap/refused", "--wait=false")

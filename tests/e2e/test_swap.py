@@ -1,0 +1,63 @@
+"""One line changes the caching strategy: nobody's request fails, and bytes that are there are not fetched again."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+
+from .conftest import ROOT, Platform
+from .load import Load
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+def strategy(platform: Platform) -> list[str]:
+    deployment = platform.get("deployment/ollama")
+    return [v["name"] for v in deployment["spec"]["template"]["spec"]["volumes"] if v["name"].startswith("weights-")]
+
+
+def test_clients_never_notice_a_swap_and_the_disk_remembers(platform: Platform) -> None:
+    fetched = []
+    with Load(platform.url, "tiny-random") as load:
+        for wanted in ("node-local", "none", "node-local"):
+            before = platform.bytes_sent_by_hub()
+            platform.swap(wanted)
+            fetched.append(platform.bytes_sent_by_hub() - before)
+            assert any(wanted in volume for volume in strategy(platform))
+    assert load.failures == []
+    assert load.answers > 50
+    first, without, again = fetched
+    assert first > 0 and without > 0
+    assert again == 0
+
+
+def test_a_pod_deleted_under_node_local_serves_again_without_a_download(platform: Platform) -> None:
+    platform.swap("node-local")
+    before = platform.bytes_sent_by_hub()
+    platform.kubectl("-n", "ai", "delete", "pod", "-l", "app.kubernetes.io/name=ollama", "--wait=true")
+    platform.kubectl("-n", "ai", "rollout", "status", "deployment/ollama", "--timeout=120s")
+    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
+        assert answer.status == 200
+    assert platform.bytes_sent_by_hub() == before
+
+
+def test_down_keeps_the_volume_and_the_next_up_fetches_nothing(platform: Platform) -> None:
+    platform.swap("node-local")
+    platform.make("down")
+    assert json.loads(platform.kubectl("get", "pv", "-o", "json"))["items"]
+    assert not platform.get("deployments")["items"]
+    before = platform.bytes_sent_by_hub()
+    platform.make("up")
+    assert platform.bytes_sent_by_hub() == before
+
+
+def test_a_new_cluster_on_the_old_disk_fetches_nothing(platform: Platform) -> None:
+    platform.swap("node-local")
+    subprocess.run([sys.executable, "-c", "from testbed.cluster import cluster; cluster.drop(keep_disk=True)"], cwd=ROOT, env=os.environ, check=True)
+    platform.make("up")
+    assert platform.bytes_sent_by_hub() == 0  # the hub counts from its own start, and it is as new as the cluster
+    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
+        assert answer.status == 200
