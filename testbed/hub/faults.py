@@ -16,7 +16,7 @@ class Faults:
     cuts: int = 1_000_000
     """How many bodies `cut_after` applies to."""
     stall_after: int | None = None
-    """Send that many bytes of a body, then nothing, with the connection open."""
+    """Send nothing beyond that byte of the file, with the connection open."""
     trickle: bool = False
     """After `stall_after`, send one byte a tenth of a second instead of nothing."""
     bytes_per_second: int | None = None

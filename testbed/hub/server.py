@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         if faults.refuse:
             self._refuse(HTTPStatus(faults.refuse[0]), faults.refuse[1], "Refused")
             return
-        if self.command == "HEAD" and faults.metadata_redirect:
+        if self.command == "HEAD" and faults.metadata_redirect is not None:
             self._redirect(faults.metadata_redirect + self.path, {})
             return
         if self.command == "GET" and self.server.take("busy"):
@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         file = self.server.repositories.find(repo, revision, path)
         linked = {} if faults.no_linked_etag else {"X-Linked-Etag": f'"{file.sha256}"'}
         headers = {"X-Repo-Commit": faults.wrong_commit or file.revision, "X-Linked-Size": str(file.bytes), **linked}
-        if faults.redirect:
+        if faults.redirect is not None:
             self._redirect(faults.redirect + self.path, headers)
             return
         self._content(file, headers | {"ETag": f'"{faults.etag or file.sha256}"'})
@@ -175,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self, file: Published, start: int, end: int) -> None:
         faults, sent, began = self.server.faults, 0, time.monotonic()
-        limit = faults.stall_after
+        limit = None if faults.stall_after is None else max(0, faults.stall_after - start)
         if faults.cut_after is not None and self.server.take("cuts"):
             limit = faults.cut_after
         piece = _PIECE if faults.bytes_per_second is None else max(1, faults.bytes_per_second // 50)

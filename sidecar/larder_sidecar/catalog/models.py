@@ -96,7 +96,7 @@ def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
             wrong = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
             problems += [f"catalog/models/{path.name}: {line}" for line in wrong]
         except yaml.YAMLError as error:
-            problems.append(f"catalog/models/{path.name}: not YAML: {error}")
+            problems.append(f"catalog/models/{path.name}: not YAML: {' '.join(str(error).split())}")
         else:
             if entry.id != path.stem:
                 problems.append(f"catalog/models/{path.name}: id: is {entry.id!r}; it must equal the file's name")

@@ -45,7 +45,7 @@ class Holder:
 class Lease:
     """A context manager; entering waits up to `wait_seconds` for another holder, and raises LeaseError then.
 
-    `waiting` is called about once a second with the holder's host; it may return True to give up waiting because the
+    `waiting` is called at every poll with the holder's host; it may return True to give up waiting because the
     work is done, and then the lease is not held (`held` is False).
     """
 
@@ -57,9 +57,10 @@ class Lease:
         waiting: Callable[[str], bool] = lambda _: False,
         renew_seconds: float = RENEW_SECONDS,
         stale_seconds: float = STALE_SECONDS,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._path, self._wait, self._waiting = path, wait_seconds, waiting
-        self._renew, self._stale = renew_seconds, stale_seconds
+        self._renew, self._stale, self._poll = renew_seconds, stale_seconds, poll_seconds
         self._us, self._handle = Holder.ourselves(), -1
         self._over, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -80,7 +81,7 @@ class Lease:
                     f"{self._path}: the store is being filled by {host}; waited {self._wait:g} s",
                     "Start again later: what it finishes is used, what it leaves is resumed.",
                 )
-            time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+            time.sleep(min(self._poll, max(0.0, deadline - time.monotonic())))
         self.held = True
         self._thread.start()
         return self

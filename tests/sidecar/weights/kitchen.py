@@ -1,0 +1,120 @@
+"""A hub with tiny models, the plan that names them, and the fetch role as a function and as a process."""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
+from larder_sidecar.weights.download import Patience
+from larder_sidecar.weights.fetch import Fetch, Summary
+from larder_sidecar.weights.hub import Hub
+from larder_sidecar.weights.ollama_store import blob_path, manifests, referenced
+from larder_sidecar.weights.progress import Reporter
+
+from testbed.hub.faults import Faults
+from testbed.hub.repository import Published, Repositories
+from testbed.hub.server import Hub as LocalHub
+from testbed.hub.tiny_model import tiny_model
+
+ROOT = Path(__file__).parents[3]
+PATIENCE = Patience(stall_seconds=0.25, failures=3, first_wait=0.01)
+RECIPE = OllamaRecipe(template="{{ .Prompt }}", params={"stop": ["</s>"], "num_predict": 16})
+BIG = 3_000_000
+"""Bytes; enough for a download to be interrupted in the middle."""
+
+
+@dataclass
+class Kitchen:
+    """A store under test and the hub that fills it."""
+
+    folder: Path
+    stack: ExitStack
+    published: dict[str, Published] = field(default_factory=dict)
+    log: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "store"
+
+    def publish(
+        self, name: str = "tiny", *, seed: int = 0, size: int = 0, chunks: list[bytes] | None = None
+    ) -> Published:
+        content = chunks if chunks is not None else tiny_model(seed, size=size)
+        published = Repositories(self.folder / "hub").publish(f"larder/{name}-GGUF", f"{name}.gguf", content)
+        self.published[name] = published
+        return published
+
+    def hub(self, faults: Faults | None = None, *, token: str = "") -> LocalHub:
+        return self.stack.enter_context(LocalHub(self.folder / "hub", faults=faults, token=token))
+
+    def plan(self, hub: LocalHub | str, *names: str, **changes: str | int) -> WeightsPlan:
+        """A plan of the published models; `changes` alters the fields of every file."""
+        base = hub if isinstance(hub, str) else hub.url
+        models = []
+        for name in names or self.published:
+            it = self.published[name]
+            url = f"{base}/{it.repo}/resolve/{it.revision}/{it.path}"
+            facts = {"path": it.path, "url": url, "revision": it.revision, "bytes": it.bytes, "sha256": it.sha256}
+            file = WeightsFile.model_validate(facts | changes)
+            models.append(ModelWeights(id=name, served_names=[name], format="gguf", files=[file], ollama=RECIPE))
+        return WeightsPlan(models=models)
+
+    def fetch(
+        self,
+        plan: WeightsPlan,
+        *,
+        token: str | None = None,
+        lease_seconds: float = 5,
+        distrust: bool = False,
+        free: Callable[[Path], int] = lambda _: 1 << 40,
+    ) -> Summary:
+        with Hub(token, stall_seconds=PATIENCE.stall_seconds) as hub:
+            run = Fetch(plan, self.root, hub, Reporter(self.log), PATIENCE, lease_seconds, distrust, free)
+            return run.run()
+
+    def process(self, plan: WeightsPlan, *more: str) -> subprocess.Popen[str]:
+        """The real command in a process of its own; killed at the end of the test at the latest."""
+        config = self.folder / "weights.json"
+        config.write_text(plan.to_json())
+        command = [sys.executable, "-c", MAIN, "fetch", "--config", str(config), "--root", str(self.root), *more]
+        environment = {"PYTHONPATH": str(ROOT / "sidecar"), "PATH": os.environ["PATH"]}
+        process = subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder
+        )
+        self.stack.callback(process.communicate)
+        self.stack.callback(process.kill)
+        return process
+
+    def events(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.log.getvalue().splitlines()]
+
+    def models(self) -> set[str]:
+        """What Ollama would list, each proven complete: every blob is there and is what its name says."""
+        names = set()
+        for manifest in manifests(self.root):
+            for blob in referenced(manifest.read_bytes()) or {"no manifest"}:
+                content = (self.root / blob).read_bytes()
+                assert blob == blob_path(hashlib.sha256(content).hexdigest()), f"{manifest} offers a bad {blob}"
+            names.add(f"{manifest.parent.name}:{manifest.name}")
+        return names
+
+    def part_bytes(self) -> int:
+        return sum(p.stat().st_size for p in (self.root / ".larder/parts").glob("*") if p.suffix != ".json")
+
+
+# The shape of larder_sidecar/cli.py, which other roles share.
+MAIN = """
+import argparse, sys
+from larder_sidecar.weights.cli import add_parser
+parser = argparse.ArgumentParser(prog="larder-sidecar")
+add_parser(parser.add_subparsers(required=True))
+options = parser.parse_args()
+sys.exit(options.run(options))
+"""

@@ -1,0 +1,103 @@
+"""The command says what it did in its last line, and why it failed where Kubernetes looks for it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from larder_sidecar.config.weights import WeightsPlan
+from larder_sidecar.weights import cli
+from larder_sidecar.weights.errors import PlanError, WaitError
+from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.wait import wait_for
+
+from testbed.hub.faults import Faults
+from tests.sidecar.weights.kitchen import Kitchen
+
+
+def test_the_last_line_is_a_summary(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    for fetched in (it.bytes, 0):
+        process = kitchen.process(plan)
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 0
+        lines = [json.loads(line) for line in out.splitlines()]
+        assert lines[-1]["event"] == "done"
+        assert lines[-1]["fetched_bytes"] == fetched
+        assert lines[-1]["reused_bytes"] == it.bytes - fetched
+        assert lines[-1]["seconds"] >= 0
+
+
+def test_the_reason_of_a_failure_is_one_line_in_the_termination_log(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    log = kitchen.folder / "termination-log"
+    plan = kitchen.plan(kitchen.hub(Faults(refuse=(404, "EntryNotFound"))))
+    process = kitchen.process(plan, "--termination-log", str(log))
+    out, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "Traceback" not in errors
+    assert log.read_text().count("\n") == 0
+    assert "has no file tiny.gguf (404)" in log.read_text()
+    assert '"done"' not in out
+
+
+def test_every_problem_of_a_plan_is_named_by_its_place(tmp_path: Path) -> None:
+    config = tmp_path / "weights.json"
+    config.write_text(
+        '{"schema": 1, "models": [{"id": "a", "served-names": ["a:cloud"], "format": "gguf", "files": []}]}'
+    )
+    with pytest.raises(PlanError, match=r"served-names\.0: .*source of models.*; models\.0\.files: "):
+        cli.read_plan(config)
+
+
+@pytest.mark.parametrize("content", ["", "two\nlines", "umläut"])
+def test_a_token_file_holds_one_printable_line(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(content)
+    with pytest.raises(PlanError) as caught:
+        cli.read_token(path)
+    assert "umläut" not in str(caught.value)
+    path.write_text("hf_fine\n")
+    assert cli.read_token(path) == "hf_fine"
+
+
+def test_the_example_in_the_help_is_a_plan() -> None:
+    example = re.search(r"\{.*\}\]\}", cli.EPILOG.partition('("sha256": "first-pull"')[0], re.DOTALL)
+    assert example
+    assert WeightsPlan.from_json(example[0]).models[0].id == "tinyllama-1.1b-chat"
+
+
+def test_wait_ends_when_somebody_else_filled_the_store(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    waiter = kitchen.process(plan, "--wait", "20")
+    assert waiter.stdout
+    assert json.loads(waiter.stdout.readline())["event"] == "waiting"
+    kitchen.fetch(plan)
+    out, _ = waiter.communicate(timeout=20)
+    assert waiter.returncode == 0
+    assert json.loads(out.splitlines()[-1])["fetched_bytes"] == 0
+
+
+def test_wait_says_what_is_missing_and_writes_nothing(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    with pytest.raises(WaitError, match="no done marker yet"):
+        wait_for(plan, kitchen.root, 0, Reporter(kitchen.log))
+    assert not kitchen.root.exists()
+    kitchen.fetch(plan)
+    (kitchen.root / f"blobs/sha256-{it.sha256}").unlink()
+    with pytest.raises(WaitError, match=f"sha256-{it.sha256} is missing"):
+        wait_for(plan, kitchen.root, 0, Reporter(kitchen.log))
+
+
+def test_progress_comes_every_two_seconds_with_rate_and_eta(kitchen: Kitchen) -> None:
+    now = iter([0.0, 1.0, 2.0, 3.0, 4.0])
+    transfer = Reporter(kitchen.log, clock=lambda: next(now)).transfer("f", total=1000, start=100)
+    for have in (200, 300, 400, 500):
+        transfer.at(have)
+    assert [json.loads(line) for line in kitchen.log.getvalue().splitlines()] == [
+        {"event": "progress", "file": "f", "bytes": 300, "total": 1000, "bytes_per_second": 100, "eta_seconds": 7},
+        {"event": "progress", "file": "f", "bytes": 500, "total": 1000, "bytes_per_second": 100, "eta_seconds": 5},
+    ]

@@ -1,0 +1,220 @@
+"""A store is filled once, verified, and repaired where it was damaged."""
+
+import json
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from larder_sidecar.config.weights import FIRST_PULL, ModelWeights, WeightsPlan
+from larder_sidecar.weights.errors import ContentError, DiskFullError, GgufError, PlanError, StoreError
+from larder_sidecar.weights.marker import marker_path, read_marker
+from larder_sidecar.weights.ollama_store import blob_path
+
+from testbed.hub.faults import Faults
+from tests.sidecar.weights.kitchen import BIG, RECIPE, Kitchen
+
+
+def test_a_model_arrives_whole_and_a_second_run_fetches_nothing(kitchen: Kitchen) -> None:
+    size = kitchen.publish().bytes
+    hub = kitchen.hub()
+    plan = kitchen.plan(hub)
+
+    assert kitchen.fetch(plan).fetched_bytes == size
+    requests = hub.stats.requests
+    again = kitchen.fetch(plan)
+
+    assert kitchen.models() == {"tiny:latest"}
+    assert (again.fetched_bytes, again.reused_bytes) == (0, size)
+    assert hub.stats.requests == requests
+    assert sum(hub.stats.bytes.values()) == size
+    assert not (kitchen.root / ".larder/lease").exists()
+
+
+def test_the_manifest_holds_weights_template_and_parameters(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    kitchen.fetch(kitchen.plan(kitchen.hub()))
+
+    manifest = json.loads((kitchen.root / "manifests/registry.ollama.ai/library/tiny/latest").read_text())
+    layers = {layer["mediaType"].rpartition(".")[2]: layer["digest"] for layer in manifest["layers"]}
+    read = {kind: (kitchen.root / blob_path(digest[7:])).read_bytes() for kind, digest in layers.items()}
+    assert read["template"].decode() == RECIPE.template
+    assert json.loads(read["params"]) == RECIPE.params
+    assert layers["model"] == f"sha256:{kitchen.published['tiny'].sha256}"
+    config = json.loads((kitchen.root / blob_path(manifest["config"]["digest"][7:])).read_text())
+    assert (config["model_family"], config["file_type"], config["model_type"]) == ("llama", "F32", "31K")
+
+
+def test_every_served_name_gets_a_manifest_and_latest_is_the_default_tag(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    model = kitchen.plan(kitchen.hub()).models[0]
+    names = {"served_names": ["tiny", "tiny:q4", "other"]}
+    kitchen.fetch(WeightsPlan(models=[ModelWeights.model_validate(model.model_dump() | names)]))
+    assert kitchen.models() == {"tiny:latest", "tiny:q4", "other:latest"}
+
+
+def test_a_lost_blob_is_fetched_again_and_only_that_one(kitchen: Kitchen) -> None:
+    lost, kept = kitchen.publish("lost", seed=1), kitchen.publish("kept", seed=2)
+    hub = kitchen.hub()
+    plan = kitchen.plan(hub)
+    kitchen.fetch(plan)
+    (kitchen.root / blob_path(lost.sha256)).unlink()
+
+    summary = kitchen.fetch(plan)
+
+    assert (summary.fetched_bytes, summary.reused_bytes) == (lost.bytes, kept.bytes)
+    assert kitchen.models() == {"lost:latest", "kept:latest"}
+
+
+def test_damage_of_the_same_size_is_found_by_time_and_repaired(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    blob = kitchen.root / blob_path(it.sha256)
+    blob.write_bytes(bytes(it.bytes))
+    os.utime(blob, (0, 0))
+
+    assert kitchen.fetch(plan).fetched_bytes == it.bytes
+    assert kitchen.models() == {"tiny:latest"}
+    assert "corrupted" in kitchen.events()
+
+
+def test_verify_finds_damage_that_left_size_and_time_alone(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    blob = kitchen.root / blob_path(it.sha256)
+    times = blob.stat()
+    blob.write_bytes(bytes(it.bytes))
+    os.utime(blob, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+    assert kitchen.fetch(plan).fetched_bytes == 0
+    assert kitchen.fetch(plan, distrust=True).fetched_bytes == it.bytes
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_a_lost_manifest_or_marker_costs_no_download(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    (kitchen.root / "manifests/registry.ollama.ai/library/tiny/latest").unlink()
+    assert kitchen.fetch(plan).fetched_bytes == 0
+    assert kitchen.models() == {"tiny:latest"}
+    marker_path(kitchen.root, plan.digest()).write_text("{")
+    assert kitchen.fetch(plan).fetched_bytes == 0
+
+
+def test_another_plan_with_the_same_weights_reuses_them_unread(kitchen: Kitchen) -> None:
+    one = kitchen.publish("one", seed=1)
+    kitchen.publish("two", seed=2)
+    hub = kitchen.hub()
+    kitchen.fetch(kitchen.plan(hub, "one"))
+    summary = kitchen.fetch(kitchen.plan(hub, "one", "two"))
+    assert summary.reused_bytes == one.bytes
+    assert "verifying" not in kitchen.events()
+
+
+def test_a_mirror_is_not_asked_for_what_the_first_hub_gave(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    kitchen.fetch(kitchen.plan(kitchen.hub()))
+    mirror = kitchen.hub()
+    assert kitchen.fetch(kitchen.plan(mirror)).fetched_bytes == 0
+    assert mirror.stats.requests == 0
+
+
+@pytest.mark.parametrize("faults", [Faults(), Faults(no_linked_etag=True)], ids=["hub knows the hash", "nobody does"])
+def test_first_pull_records_the_hash(kitchen: Kitchen, faults: Faults) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub(faults), sha256=FIRST_PULL)
+    kitchen.fetch(plan)
+    marker = read_marker(kitchen.root, plan.digest())
+    assert marker is not None
+    assert list(marker.first_pull.values()) == [it.sha256]
+    assert kitchen.fetch(plan).fetched_bytes == 0
+
+
+def test_first_pull_believes_the_hub_over_the_bytes(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    with pytest.raises(ContentError, match="sha256"):
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(garbage=True)), sha256=FIRST_PULL))
+    assert kitchen.models() == set()
+
+
+def test_an_old_version_serves_until_the_new_one_is_complete(kitchen: Kitchen) -> None:
+    kitchen.publish(seed=1)
+    kitchen.fetch(kitchen.plan(kitchen.hub()))
+    kitchen.publish(seed=2)
+    with pytest.raises(ContentError):
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(garbage=True))))
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_a_file_that_is_no_gguf_is_never_placed(kitchen: Kitchen) -> None:
+    kitchen.publish(chunks=[b"lmgg" + bytes(1000)])
+    with pytest.raises(GgufError, match="legacy GGML"):
+        kitchen.fetch(kitchen.plan(kitchen.hub()))
+    assert kitchen.models() == set()
+    assert kitchen.part_bytes() == 0
+
+
+def test_a_split_model_is_refused_with_the_way_out(kitchen: Kitchen) -> None:
+    kitchen.publish("one", seed=1)
+    kitchen.publish("two", seed=2)
+    plan = kitchen.plan(kitchen.hub())
+    both = plan.models[0].model_copy(update={"files": [m.files[0] for m in plan.models]})
+    with pytest.raises(PlanError, match="gguf-split --merge"):
+        kitchen.fetch(WeightsPlan(models=[both]))
+
+
+def test_no_byte_is_asked_for_where_space_lacks(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    hub = kitchen.hub()
+    with pytest.raises(DiskFullError, match=rf"{it.bytes + 16 * 2**20} bytes are needed, 5 are free"):
+        kitchen.fetch(kitchen.plan(hub), free=lambda _: 5)
+    assert hub.stats.bytes == {}
+
+
+def test_a_full_disk_keeps_what_came_and_the_next_run_resumes(kitchen: Kitchen) -> None:
+    it = kitchen.publish(size=BIG)
+    hub = kitchen.hub()
+    plan = kitchen.plan(hub)
+    with file_size_limit(1_000_000), pytest.raises(StoreError, match="too large"):
+        kitchen.fetch(plan)
+    assert kitchen.models() == set()
+    assert kitchen.part_bytes() == 1_000_000
+
+    assert kitchen.fetch(plan).fetched_bytes == it.bytes - 1_000_000
+    assert kitchen.models() == {"tiny:latest"}
+
+
+@contextmanager
+def file_size_limit(size: int) -> Iterator[None]:
+    """Stands for a full disk: the kernel ends a write half way and refuses the next one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_read_only_store_is_named(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    kitchen.root.mkdir()
+    process = kitchen.process(kitchen.plan(kitchen.hub()), "--root", "/proc/sys/store")
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "/proc/sys/store" in errors
+
+
+def test_a_complete_store_needs_no_write(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    before = {path: path.stat().st_mtime_ns for path in kitchen.root.rglob("*")}
+    kitchen.fetch(plan)
+    assert before == {path: path.stat().st_mtime_ns for path in kitchen.root.rglob("*")}

@@ -1,0 +1,176 @@
+"""Whatever the hub does, the reason is named, nothing unverified is placed, and what can be resumed is."""
+
+from dataclasses import dataclass
+
+import pytest
+from larder_sidecar.weights.errors import (
+    ContentError,
+    DeniedError,
+    FetchError,
+    HubError,
+    NotFoundError,
+    RedirectError,
+    RevisionError,
+    StallError,
+    TransientError,
+)
+from larder_sidecar.weights.hub import check_redirect, shown
+
+from testbed.hub.faults import Faults
+from tests.sidecar.weights.kitchen import BIG, PATIENCE, Kitchen
+
+
+@dataclass(frozen=True)
+class Case:
+    faults: Faults
+    error: type[FetchError]
+    says: str
+    kept: int = 0
+    """Bytes of the part that the next run resumes."""
+
+
+CUT = 1_000_000
+CASES = {
+    "private or wrong repository": Case(Faults(refuse=(401, "RepoNotFound")), DeniedError, "HF_TOKEN"),
+    "gated": Case(Faults(refuse=(403, "GatedRepo")), DeniedError, "Accept its terms"),
+    "no repository": Case(Faults(refuse=(404, "RepoNotFound")), NotFoundError, "no such repository"),
+    "no revision": Case(Faults(refuse=(404, "RevisionNotFound")), NotFoundError, "no revision"),
+    "no file": Case(Faults(refuse=(404, "EntryNotFound")), NotFoundError, "case-sensitive"),
+    "gone": Case(Faults(refuse=(410, None)), HubError, "410"),
+    "always busy": Case(Faults(refuse=(503, None)), TransientError, "503"),
+    "moved commit": Case(Faults(wrong_commit="f" * 40), RevisionError, "f" * 40),
+    "short file": Case(Faults(short_by=10), ContentError, f"sends {BIG - 10} bytes, the plan says {BIG}"),
+    "garbage of the same size": Case(Faults(garbage=True), ContentError, "the content has sha256"),
+    "cut before progress": Case(Faults(cut_after=0), TransientError, "connection lost"),
+    "silence": Case(Faults(stall_after=CUT), StallError, "no bytes came", kept=CUT),
+    "trickle": Case(Faults(stall_after=CUT, trickle=True), StallError, "fewer than"),
+    "login page": Case(Faults(metadata_redirect="http://127.0.0.1:1"), RedirectError, "without saying what"),
+    "endless redirects": Case(Faults(redirect=""), RedirectError, "more than 5 times"),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+def test_a_fault_is_named_and_nothing_of_the_model_is_visible(kitchen: Kitchen, case: Case) -> None:
+    it = kitchen.publish(size=BIG)
+    with pytest.raises(case.error, match=case.says) as caught:
+        kitchen.fetch(kitchen.plan(kitchen.hub(case.faults)))
+
+    assert kitchen.models() == set()
+    assert list((kitchen.root / "blobs").iterdir()) == []
+    assert "\n" not in str(caught.value)
+    assert caught.value.remedy
+
+    healthy = kitchen.hub()
+    summary = kitchen.fetch(kitchen.plan(healthy))
+    assert kitchen.models() == {"tiny:latest"}
+    if case.says != "fewer than":  # How many bytes trickled in is a matter of time.
+        assert summary.fetched_bytes == it.bytes - case.kept
+        assert sum(healthy.stats.bytes.values()) == it.bytes - case.kept
+
+
+HARMLESS = {
+    "cut three times": (Faults(cut_after=800_000, cuts=3), 0),
+    "busy twice": (Faults(busy=2), 0),
+    "no ranges": (Faults(cut_after=800_000, cuts=1, no_ranges=True), 800_000),
+    "no hash in the metadata": (Faults(no_linked_etag=True, cut_after=800_000, cuts=1), 0),
+}
+
+
+@pytest.mark.parametrize(("faults", "again"), HARMLESS.values(), ids=HARMLESS.keys())
+def test_a_passing_fault_costs_no_more_than_it_must(kitchen: Kitchen, faults: Faults, again: int) -> None:
+    it = kitchen.publish(size=BIG)
+    hub = kitchen.hub(faults)
+    assert kitchen.fetch(kitchen.plan(hub)).fetched_bytes == it.bytes + again
+    assert sum(hub.stats.bytes.values()) == it.bytes + again
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_a_part_under_another_etag_is_not_continued(kitchen: Kitchen) -> None:
+    it = kitchen.publish(size=BIG)
+    with pytest.raises(StallError):
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(stall_after=CUT, etag="old"))))
+    assert kitchen.fetch(kitchen.plan(kitchen.hub(Faults(etag="new")))).fetched_bytes == it.bytes
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_a_damaged_part_costs_one_fresh_start(kitchen: Kitchen) -> None:
+    it = kitchen.publish(size=BIG)
+    with pytest.raises(StallError):
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(stall_after=CUT))))
+    part = kitchen.root / ".larder/parts" / it.sha256
+    part.write_bytes(bytes(CUT))
+
+    assert kitchen.fetch(kitchen.plan(kitchen.hub())).fetched_bytes == it.bytes - CUT + it.bytes
+    assert kitchen.models() == {"tiny:latest"}
+    assert "restarted" in kitchen.events()
+
+
+def test_a_wrong_hash_is_not_resumed(kitchen: Kitchen) -> None:
+    kitchen.publish(size=BIG)
+    with pytest.raises(ContentError):
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(garbage=True))))
+    assert list((kitchen.root / ".larder/parts").iterdir()) == []
+
+
+@pytest.mark.parametrize("changes", [{"bytes": BIG - 1}, {"sha256": "0" * 64}], ids=["size", "hash"])
+def test_a_plan_that_differs_from_the_metadata_fetches_no_byte(kitchen: Kitchen, changes: dict[str, str | int]) -> None:
+    kitchen.publish(size=BIG)
+    hub = kitchen.hub()
+    with pytest.raises(ContentError, match="the plan says"):
+        kitchen.fetch(kitchen.plan(hub, **changes))
+    assert hub.stats.bytes == {}
+
+
+def test_a_dead_hub_is_tried_a_few_times_and_named(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    with pytest.raises(TransientError, match=r"http://127.0.0.1:1/.*cannot connect"):
+        kitchen.fetch(kitchen.plan("http://127.0.0.1:1"))
+    assert kitchen.events().count("retry") == PATIENCE.failures - 1
+
+
+def test_the_token_opens_a_private_repository(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    hub = kitchen.hub(token="hf_right")
+    for wrong in (None, "hf_wrong"):
+        with pytest.raises(DeniedError) as caught:
+            kitchen.fetch(kitchen.plan(hub), token=wrong)
+        assert "hf_wrong" not in str(caught.value)
+    kitchen.fetch(kitchen.plan(hub), token="hf_right")
+    assert "hf_right" not in kitchen.log.getvalue()
+
+
+def test_the_cdn_gets_the_request_but_not_the_token(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    cdn = kitchen.hub()
+    hub = kitchen.hub(Faults(redirect=cdn.url), token="hf_right")
+    kitchen.fetch(kitchen.plan(hub), token="hf_right")
+    assert kitchen.models() == {"tiny:latest"}
+    assert [line.split()[0] for line in hub.stats.log] == ["HEAD", "GET"]
+    assert all(line.endswith(" token") for line in hub.stats.log)
+    assert [line.rsplit(" ", 1)[1] for line in cdn.stats.log] == ["-"]
+
+
+REDIRECTS = {
+    "within the internet": ("https://hub.test/f", "https://cdn.test/f", True),
+    "within the cluster": ("http://hub.local/f", "http://cdn.local/f", True),
+    "out of the cluster": ("https://hub.local/f", "https://cdn.test/f", True),
+    "from TLS to plain": ("https://hub.test/f", "http://hub.test/f", False),
+    "into the cluster": ("https://hub.test/f", "https://metadata.local/f", False),
+    "to a file": ("http://hub.test/f", "file:///etc/passwd", False),
+}
+
+
+@pytest.mark.parametrize(("source", "target", "allowed"), REDIRECTS.values(), ids=REDIRECTS.keys())
+def test_redirects(source: str, target: str, allowed: bool) -> None:
+    def follow() -> None:
+        check_redirect(source, target, inside=lambda host: host.endswith(".local"))
+
+    if allowed:
+        follow()
+    else:
+        with pytest.raises(RedirectError, match="redirects"):
+            follow()
+
+
+def test_messages_hide_signatures_and_passwords() -> None:
+    assert shown("https://me:secret@cdn.test:8443/a/b?X-Amz-Signature=abc") == "https://cdn.test:8443/a/b"

@@ -1,0 +1,116 @@
+"""Killed, stopped or doubled: the store is without the model or complete, and no byte is fetched twice."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from testbed.hub.faults import Faults
+from tests.sidecar.weights.kitchen import BIG, Kitchen
+
+SLOW = Faults(bytes_per_second=6_000_000)
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+
+
+def done(process: subprocess.Popen[str]) -> dict[str, int]:
+    out, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    last = json.loads(out.splitlines()[-1])
+    assert last["event"] == "done"
+    return last
+
+
+def test_killed_in_the_middle_the_next_start_fetches_only_the_rest(kitchen: Kitchen) -> None:
+    it = kitchen.publish(size=2 * BIG)
+    hub = kitchen.hub(SLOW)
+    plan = kitchen.plan(hub)
+    process = kitchen.process(plan)
+    until(lambda: kitchen.part_bytes() > 400_000)
+    process.kill()
+    process.wait()
+
+    assert kitchen.models() == set()
+    kept = kitchen.part_bytes()
+    began = time.monotonic()
+    summary = done(kitchen.process(plan))
+
+    assert summary["fetched_bytes"] == it.bytes - kept
+    assert kitchen.models() == {"tiny:latest"}
+    assert time.monotonic() - began < 10, "a dead holder of this machine must not be waited for"
+    # What was in flight when the process died is the only waste.
+    assert sum(hub.stats.bytes.values()) - it.bytes < 600_000
+
+
+def test_stopped_politely_it_gives_the_lease_back(kitchen: Kitchen) -> None:
+    kitchen.publish(size=BIG)
+    process = kitchen.process(kitchen.plan(kitchen.hub(SLOW)))
+    until(lambda: kitchen.part_bytes() > 100_000)
+    process.terminate()
+    assert process.wait(10) == 128 + signal.SIGTERM
+    assert not (kitchen.root / ".larder/lease").exists()
+
+
+def test_of_two_writers_one_fetches_and_the_other_uses_it(kitchen: Kitchen) -> None:
+    it = kitchen.publish(size=BIG)
+    hub = kitchen.hub(SLOW)
+    plan = kitchen.plan(hub)
+    both = [kitchen.process(plan), kitchen.process(plan)]
+
+    fetched = sorted(done(process)["fetched_bytes"] for process in both)
+
+    assert fetched == [0, it.bytes]
+    assert sum(hub.stats.bytes.values()) == it.bytes
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_the_survivor_of_two_writers_goes_on(kitchen: Kitchen) -> None:
+    kitchen.publish(size=BIG)
+    plan = kitchen.plan(kitchen.hub(SLOW))
+    first = kitchen.process(plan)
+    until(lambda: kitchen.part_bytes() > 100_000)
+    second = kitchen.process(plan)
+    first.kill()
+    first.wait()
+    assert done(second)["fetched_bytes"] < BIG
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_another_writer_is_named_when_the_wait_is_over(kitchen: Kitchen) -> None:
+    kitchen.publish(size=BIG)
+    plan = kitchen.plan(kitchen.hub(Faults(stall_after=100_000)))
+    first = kitchen.process(plan)
+    until(lambda: kitchen.part_bytes() > 0)
+    second = kitchen.process(plan, "--lease-seconds", "0")
+    _, errors = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert f"is being filled by {os.uname().nodename}" in errors
+    assert first.poll() is None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_any_moment_no_listed_model_is_incomplete(kitchen: Kitchen, seed: int) -> None:
+    """Three models arrive in turn; `models` reads every blob that a manifest names and compares its hash."""
+    sizes = [kitchen.publish(name, seed=number, size=400_000).bytes for number, name in enumerate(("a", "b", "c"))]
+    hub = kitchen.hub(Faults(bytes_per_second=4_000_000))
+    plan = kitchen.plan(hub)
+    moments = random.Random(seed)
+    for _ in range(2):
+        process = kitchen.process(plan)
+        until(lambda: (kitchen.root / ".larder").exists())
+        time.sleep(moments.uniform(0, 0.35))
+        process.kill()
+        process.wait()
+        assert kitchen.models() <= {"a:latest", "b:latest", "c:latest"}
+    assert kitchen.fetch(plan).fetched_bytes <= sum(sizes)
+    assert kitchen.models() == {"a:latest", "b:latest", "c:latest"}

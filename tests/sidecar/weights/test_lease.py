@@ -1,0 +1,99 @@
+"""One writer at a time; a dead one is replaced, a live one never."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from larder_sidecar.weights.errors import LeaseError
+from larder_sidecar.weights.lease import Lease
+
+
+def lease(path: Path, wait: float = 0, *, renew: float = 0.05, stale: float = 60) -> Lease:
+    return Lease(path, wait_seconds=wait, renew_seconds=renew, stale_seconds=stale)
+
+
+def foreign(path: Path, age: float) -> None:
+    """A lease that a machine elsewhere last renewed `age` seconds ago."""
+    path.write_text(json.dumps({"id": "theirs", "host": "elsewhere", "kernel": "other"}))
+    os.utime(path, (time.time() - age, time.time() - age))
+
+
+def test_the_second_writer_waits_for_the_first(tmp_path: Path) -> None:
+    with lease(tmp_path / "lease"), pytest.raises(LeaseError, match="is being filled by"), lease(tmp_path / "lease"):
+        pass
+    with lease(tmp_path / "lease") as second:
+        second.confirm()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_of_another_machine_is_believed_for_a_minute(tmp_path: Path) -> None:
+    foreign(tmp_path / "lease", age=59)
+    with pytest.raises(LeaseError, match="elsewhere"), lease(tmp_path / "lease"):
+        pass
+    foreign(tmp_path / "lease", age=61)
+    with lease(tmp_path / "lease") as ours:
+        ours.confirm()
+
+
+def test_a_holder_killed_before_it_wrote_its_name_is_replaced_in_time(tmp_path: Path) -> None:
+    (tmp_path / "lease").touch()
+    with pytest.raises(LeaseError, match="unknown"), lease(tmp_path / "lease"):
+        pass
+    os.utime(tmp_path / "lease", (0, 0))
+    with lease(tmp_path / "lease"):
+        pass
+
+
+def test_a_live_holder_renews(tmp_path: Path) -> None:
+    with lease(tmp_path / "lease") as ours:
+        os.utime(tmp_path / "lease", (0, 0))
+        time.sleep(0.3)
+        assert time.time() - (tmp_path / "lease").stat().st_mtime < 10
+        ours.check()
+
+
+def test_who_lost_the_lease_stops_and_leaves_the_new_one_alone(tmp_path: Path) -> None:
+    with lease(tmp_path / "lease") as ours:
+        (tmp_path / "lease").unlink()
+        foreign(tmp_path / "lease", age=0)
+        with pytest.raises(LeaseError, match="has taken the store over"):
+            ours.confirm()
+        with pytest.raises(LeaseError):
+            ours.check()
+    assert json.loads((tmp_path / "lease").read_text())["id"] == "theirs"
+
+
+def test_waiting_ends_early_when_the_work_is_done(tmp_path: Path) -> None:
+    foreign(tmp_path / "lease", age=0)
+    seen: list[str] = []
+    with Lease(tmp_path / "lease", wait_seconds=60, waiting=lambda host: not seen.append(host)) as ours:
+        assert not ours.held
+    assert seen == ["elsewhere"]
+    assert (tmp_path / "lease").exists()
+
+
+def test_many_that_find_a_dead_lease_never_hold_it_together(tmp_path: Path) -> None:
+    foreign(tmp_path / "lease", age=3600)
+    inside, most, taken = 0, 0, 0
+    count = threading.Lock()
+
+    def work() -> None:
+        nonlocal inside, most, taken
+        with Lease(tmp_path / "lease", wait_seconds=20, poll_seconds=0.02) as ours:
+            with count:
+                inside += 1
+                most, taken = max(most, inside), taken + 1
+            ours.confirm()
+            time.sleep(0.005)
+            with count:
+                inside -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (most, taken) == (1, 4)
