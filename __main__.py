@@ -1,13 +1,15 @@
-"""The Pulumi program: read the settings, build the platform, say where it is."""
+"""The Pulumi program: read the settings, plan, build the platform, say where it is."""
 
 from pathlib import Path
 
 import pulumi
 
+from components.planning.plan import make_plan
 from components.platform import Platform, connect
 from components.settings import read
 
 settings = read(Path(__file__).parent)
-platform = Platform("larder", settings, pulumi.ResourceOptions(providers=[connect(settings)]))
+plan = make_plan(settings)
+platform = Platform("larder", settings, plan, pulumi.ResourceOptions(providers=[connect(settings)]))
 for name, value in platform.outputs.items():
     pulumi.export(name, value)

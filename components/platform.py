@@ -6,7 +6,7 @@ import pulumi_kubernetes as k8s
 from .caching import Demand, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
-from .planning.weights_plan import weights_plan
+from .planning.plan import Plan
 from .serving.gateway import Entry
 from .serving.ollama import NAME as OLLAMA
 from .serving.ollama import Ollama
@@ -16,7 +16,7 @@ from .storage import DataVolumes
 
 def connect(settings: Settings) -> k8s.Provider:
     """The one provider: the named context of KUBECONFIG, never the current one."""
-    context = settings.cluster.kube_context
+    context = settings.cluster.context
     return k8s.Provider(
         "cluster",
         context=context,
@@ -32,31 +32,35 @@ class Platform(Component):
 
     TYPE = "larder:platform:Platform"
 
-    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         namespace = self._namespace(settings)
-        plan = weights_plan(settings.entries, settings.hub.endpoint)
         weights = deliver(
             settings.cache.strategy,
             Demand(
-                plan=plan,
-                config=WeightsConfig("weights", plan, namespace=namespace, opts=self.child()),
+                plan=plan.weights,
+                config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
                 image=settings.images.sidecar,
                 endpoint=settings.hub.endpoint,
-                budget_seconds=settings.budget_seconds(plan.total_bytes()),
+                budget_seconds=plan.budget_seconds,
                 namespace=namespace,
                 volumes=DataVolumes.declare(settings, namespace=namespace, opts=self.child()),
             ),
             self.child(),
         )
-        Ollama("ollama", settings, weights, namespace=namespace, opts=self.child())
+        Ollama("ollama", settings, plan, weights, namespace=namespace, opts=self.child())
         entry = Entry("entry", settings, behind=OLLAMA, namespace=namespace, opts=self.child())
         self.outputs: dict[str, pulumi.Input[object]] = {
             "url": entry.url,
             "node_port": settings.node_port,
             "namespace": settings.cluster.namespace,
             "strategy": weights.strategy,
-            "weights": {"digest": plan.digest(), "bytes": plan.total_bytes(), "models": list(settings.models)},
+            "weights": {
+                "digest": plan.weights.digest(),
+                "bytes": plan.weights.total_bytes(),
+                "models": list(settings.models),
+            },
+            "default_model": settings.default_model,
         }
         self.register_outputs(self.outputs)
 

@@ -12,7 +12,7 @@ SLACK_BYTES = 256 * 2**20
 class NoCache(CachingStrategy):
     """Weights are fetched into the pod at each start and go with it."""
 
-    TYPE = "larder:caching:None"
+    TYPE = "larder:caching:NoCache"
 
     def deliver(self, demand: Demand) -> Weights:
         """An emptyDir with room for the plan, and an init container that fills it."""

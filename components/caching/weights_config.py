@@ -18,7 +18,7 @@ class WeightsConfig(Component):
     moves no pod, other weights are another ConfigMap. It stands outside the strategies so that a swap keeps it.
     """
 
-    TYPE = "larder:caching:WeightsConfig"
+    TYPE = "larder:weights:WeightsConfig"
 
     def __init__(
         self, name: str, plan: WeightsPlan, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None

@@ -2,7 +2,7 @@
 
 import pulumi
 import pulumi_kubernetes as k8s
-from larder_sidecar.config.gateway import Engine, GatewayConfig, ServedModel
+from larder_sidecar.config.gateway import GatewayConfig
 
 from ..component import Component
 from ..manifest import Container, Volume, VolumeMount, container_security, environment, metadata, selector
@@ -13,25 +13,6 @@ CONFIG_MAP = "larder-gateway"
 FOLDER = "/etc/larder/gateway"
 FILE = "gateway.json"
 TMP = "tmp"
-
-
-def gateway_config(settings: Settings, engine: Engine) -> GatewayConfig:
-    """gateway.json for one engine that serves all models of the settings."""
-    return GatewayConfig(
-        engine=engine,
-        models=[
-            ServedModel(
-                id=entry.id,
-                engine_name=entry.id,
-                aliases=[
-                    *entry.aliases,
-                    *(alias for alias, model in settings.gateway.aliases.items() if model == entry.id),
-                ],
-            )
-            for entry in settings.entries
-        ],
-        default=settings.default_model,
-    )
 
 
 def gateway_config_map(

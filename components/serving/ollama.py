@@ -2,21 +2,18 @@
 
 import pulumi
 import pulumi_kubernetes as k8s
-from larder_sidecar.config.gateway import Engine
 
 from ..caching import Weights
 from ..caching.base import STORE
 from ..component import Component
 from ..manifest import metadata, selector
 from ..network import gateway_ingress, hub_egress
+from ..planning.plan import OLLAMA_ADDRESS, Plan
 from ..settings import Settings
-from .gateway import gateway_config, gateway_config_map
-from .resources import ollama_resources
+from .gateway import gateway_config_map
 from .workload import EngineSpec, engine_deployment
 
 NAME = "ollama"
-LISTEN = "127.0.0.1:11434"
-"""Loopback: nothing but the gateway of the same pod talks to Ollama."""
 KEEP_ALIVE = "30m"
 """How long an idle model stays loaded."""
 
@@ -30,14 +27,14 @@ class Ollama(Component):
         self,
         name: str,
         settings: Settings,
+        plan: Plan,
         weights: Weights,
         *,
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
-        config = gateway_config(settings, Engine(kind="ollama", url=f"http://{LISTEN}"))
-        config_map = gateway_config_map(config, namespace=namespace, opts=self.child())
+        config_map = gateway_config_map(plan.gateway, namespace=namespace, opts=self.child())
         policy = k8s.networking.v1.NetworkPolicy(
             "policy",
             metadata=metadata(
@@ -60,10 +57,10 @@ class Ollama(Component):
             image=settings.images.ollama,
             args=("serve",),
             env=_environment(len(settings.models)),
-            resources=ollama_resources(settings),
+            resources=plan.engine,
             hosts=tuple(settings.node_pools[settings.ollama.pool].hosts),
-            start_seconds=settings.budget_seconds(sum(entry.bytes for entry in settings.entries)),
-            grace_seconds=int(config.drain.grace_seconds),
+            start_seconds=plan.budget_seconds,
+            grace_seconds=int(plan.gateway.drain.grace_seconds),
         )
         self.deployment = engine_deployment(
             engine,
@@ -77,7 +74,7 @@ class Ollama(Component):
 
 def _environment(models: int) -> dict[str, str]:
     return {
-        "OLLAMA_HOST": LISTEN,
+        "OLLAMA_HOST": OLLAMA_ADDRESS,
         "OLLAMA_MODELS": STORE,
         # Ollama deletes blobs that it thinks unused at its start; the store is ours, read-only, and may hold more.
         "OLLAMA_NOPRUNE": "1",

@@ -9,8 +9,8 @@ import pulumi_kubernetes as k8s
 from ..caching import Weights
 from ..manifest import Container, Volume, container_security, environment, labels, metadata, pod_security, selector
 from ..network import ADMIN
+from ..planning.resources import EngineResources
 from .gateway import TMP, gateway_sidecar, gateway_volume, probe
-from .resources import EngineResources
 
 HOME = "/home/larder"
 STARTUP_PERIOD = 2

@@ -27,11 +27,19 @@ class Known:
 
     stack: str
     catalog: Mapping[str, CatalogEntry]
-    hosts: frozenset[str] | None = None
-    """Hosts that some node pool provides."""
-    pools: frozenset[str] | None = None
+    pools: Mapping[str, tuple[str, ...]] | None = None
+    """The node pools, each with its hosts."""
+    kind: str | None = None
+    """Kind of the cluster."""
     models: tuple[CatalogEntry, ...] | None = None
     """Entries of `larder:models`."""
+    weights_host: str | None = None
+    """The only node that can reach the weights, where the strategy keeps them on one."""
+
+    @property
+    def hosts(self) -> frozenset[str] | None:
+        """Hosts that some node pool provides."""
+        return None if self.pools is None else frozenset(host for hosts in self.pools.values() for host in hosts)
 
     @classmethod
     def of(cls, info: ValidationInfo) -> Self | None:

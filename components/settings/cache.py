@@ -58,6 +58,11 @@ class Cache(Block):
     node_local: NodeLocal | None = Field(None, validate_default=True)
     """The local volume. Declared and kept whatever the strategy is; strategy node-local mounts it."""
 
+    @property
+    def weights_host(self) -> str | None:
+        """The only node that can reach the weights; None where all can."""
+        return self.node_local.node if self.strategy == "node-local" and self.node_local else None
+
     @field_validator("node_local")
     @classmethod
     def _fits_the_strategy(cls, block: NodeLocal | None, info: ValidationInfo) -> NodeLocal | None:

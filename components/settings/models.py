@@ -2,15 +2,15 @@
 
 from typing import Annotated
 
-from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.weights import FIRST_PULL
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from .base import DEV, Known
 from .names import choices, did_you_mean
+from .served import refuse_ambiguous, served
 
 
-def in_catalog(model: str, info: ValidationInfo) -> str:
+def _in_catalog(model: str, info: ValidationInfo) -> str:
     """Refuse an id without a catalog entry, and one whose weights cannot be verified outside of dev."""
     if (known := Known.of(info)) is None:
         return model
@@ -34,23 +34,14 @@ def _distinct(models: list[str], info: ValidationInfo) -> list[str]:
     if twice := sorted({m for m in models if models.count(m) > 1}):
         msg = f"{twice[0]!r} is listed twice. List each model once."
         raise ValueError(msg)
-    known = Known.of(info)
-    holders: dict[str, str] = {}
-    for entry in [known.catalog[m] for m in models] if known else []:
-        for name in names_of(entry):
-            if (other := holders.setdefault(name.casefold(), entry.id)) != entry.id:
-                msg = (
-                    f"the name {name!r} stands for both {other!r} and {entry.id!r}. "
-                    "Serve one of them, or drop the alias from a catalog entry."
-                )
-                raise ValueError(msg)
+    if known := Known.of(info):
+        refuse_ambiguous(served([known.catalog[model] for model in models], {}))
     return models
 
 
-def names_of(entry: CatalogEntry) -> list[str]:
-    """Every name a request may use for the model, its id first."""
-    return [entry.id, *entry.aliases]
-
-
-Models = Annotated[list[Annotated[str, AfterValidator(in_catalog)]], Field(min_length=1), AfterValidator(_distinct)]
+Models = Annotated[
+    list[Annotated[str, AfterValidator(_in_catalog)]],
+    Field(min_length=1),
+    AfterValidator(_distinct),
+]
 """Catalog ids. The first one answers requests that name no model unless larder:gateway.default says otherwise."""

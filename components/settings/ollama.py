@@ -29,4 +29,11 @@ class Ollama(Block):
                 f"Known pools: {choices(known.pools)}."
             )
             raise ValueError(msg)
+        if known and known.pools and known.weights_host and known.weights_host not in (hosts := known.pools[pool]):
+            msg = (
+                f"pool {pool!r} ({choices(hosts)}) does not hold node {known.weights_host!r}, "
+                "where strategy 'node-local' keeps the weights. "
+                "Choose the pool of that node, or another node in larder:cache.node-local."
+            )
+            raise ValueError(msg)
         return pool

@@ -11,6 +11,8 @@ from larder_sidecar.config.base import kebab
 from pydantic import TypeAdapter, ValidationError
 
 from .base import Known
+from .cache import Cache
+from .cluster import Cluster
 from .errors import SettingsError, lines
 from .names import choices, did_you_mean
 from .node_pools import NodePools
@@ -58,12 +60,15 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Mapping[str, CatalogEn
 def _known(stack: str, catalog: Mapping[str, CatalogEntry], done: Mapping[str, Any]) -> Known:
     pools: NodePools | None = done.get("node_pools")
     models: list[str] | None = done.get("models")
+    cluster: Cluster | None = done.get("cluster")
+    cache: Cache | None = done.get("cache")
     return Known(
         stack=stack,
         catalog=catalog,
-        pools=None if pools is None else frozenset(pools),
-        hosts=None if pools is None else frozenset(host for pool in pools.values() for host in pool.hosts),
+        pools=None if pools is None else {name: tuple(pool.hosts) for name, pool in pools.items()},
+        kind=None if cluster is None else cluster.kind,
         models=None if models is None else tuple(catalog[model] for model in models),
+        weights_host=None if cache is None else cache.weights_host,
     )
 
 

@@ -6,7 +6,7 @@ from pydantic import Field, PrivateAttr
 from .base import Block, Known
 from .cache import Cache
 from .cluster import Cluster
-from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType
+from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service
 from .hub import Hub
 from .images import Images
 from .models import Models
@@ -58,7 +58,7 @@ class Settings(Block):
     @property
     def service_type(self) -> ServiceType:
         """How clients reach the entry."""
-        return self.gateway.service or ("NodePort" if self.cluster.kind == "embedded" else "ClusterIP")
+        return self.gateway.service or default_service(self.cluster.kind)
 
     @property
     def node_port(self) -> int | None:

@@ -1,0 +1,44 @@
+"""Does it fit? What the plan asks of disk, memory and time, and what an operator should know before `up`."""
+
+from collections.abc import Iterator
+
+from larder_sidecar.config.weights import FIRST_PULL
+
+from ..settings import Settings
+from ..settings.quantities import readable, size_bytes
+from .plan import Plan
+
+TIGHT = 0.9
+"""Part of a volume beyond which the next model will not fit."""
+
+
+def admission(settings: Settings, plan: Plan) -> list[str]:
+    """What the plan asks for, a line each."""
+    total = plan.weights.total_bytes()
+    memory = size_bytes(plan.engine.memory)
+    return [
+        f"disk    {readable(total)} of weights {_place(settings, total)}",
+        f"memory  {readable(memory)} for the engine; {readable(2 * memory)} on its node while one pod follows another",
+        f"cpu     {plan.engine.cpu} requested for the engine, no limit",
+        f"time    {plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)",
+    ]
+
+
+def _place(settings: Settings, total: int) -> str:
+    block = settings.cache.node_local
+    if settings.cache.strategy == "node-local" and block:
+        return f"on node {block.node}, {total / size_bytes(block.size):.0%} of its {block.size}"
+    return "in each pod, fetched at every start"
+
+
+def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
+    """What is allowed and still worth a second look."""
+    total = plan.weights.total_bytes()
+    block = settings.cache.node_local
+    if block and total > TIGHT * size_bytes(block.size):
+        yield f"larder:cache.node-local.size: {readable(total)} of weights nearly fill {block.size}."
+    unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
+    if unseen:
+        yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
+    if settings.hub.endpoint.startswith("http://"):
+        yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."

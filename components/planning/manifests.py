@@ -1,0 +1,119 @@
+"""The manifests that a recorded program declares, as files for whoever applies them without Pulumi."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import wire
+from .recorder import Recording, Registered
+
+MARK = "# Rendered by `make render`; changes here are lost.\n"
+"""First line of every file, and how a stale one is told from a file of somebody else."""
+
+PHASES = {
+    "Namespace": 0,
+    "StorageClass": 10,
+    "PersistentVolume": 20,
+    "PersistentVolumeClaim": 30,
+    "ConfigMap": 40,
+    "NetworkPolicy": 50,
+    "Service": 60,
+    "Job": 70,
+    "Deployment": 80,
+}
+"""The order of applying. The numbers stay when resources come and go, so that a diff shows what changed and no more."""
+OTHERS = 90
+
+
+def phase(resource: Registered) -> int:
+    """When to apply the resource."""
+    return PHASES.get(kind(resource), OTHERS)
+
+
+def kind(resource: Registered) -> str:
+    """`Deployment` for kubernetes:apps/v1:Deployment."""
+    return resource.type.rpartition(":")[2]
+
+
+def is_manifest(resource: Registered) -> bool:
+    """Is it an object of the cluster, rather than a component or a provider?"""
+    return resource.custom and resource.type.startswith("kubernetes:")
+
+
+def render(recording: Recording) -> tuple[dict[str, str], list[str]]:
+    """File names with their contents, and the names of what was left out because it holds a secret."""
+    files: dict[str, str] = {}
+    left_out: list[str] = []
+    for resource in filter(is_manifest, recording.resources):
+        name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
+        if wire.secrets_in(resource.inputs) or kind(resource) == "Secret":
+            left_out.append(name)
+        else:
+            files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource.inputs)
+    return dict(sorted(files.items())), sorted(left_out)
+
+
+def write(files: Mapping[str, str], folder: Path) -> list[str]:
+    """Make the folder hold these files and none that an earlier run left; the names of those that changed.
+
+    Each file is replaced as a whole, and stale ones go last: what is killed half-way is finished by the next run.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    changed = [name for name, text in files.items() if not _holds(folder / name, text)]
+    for name in changed:
+        half = folder / f".{name}.{os.getpid()}"
+        half.write_text(files[name])
+        half.replace(folder / name)
+    stale = [path for path in sorted(folder.glob("*.yaml")) if path.name not in files and _is_ours(path)]
+    for path in stale:
+        path.unlink()
+    return [*changed, *(path.name for path in stale)]
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open() as file:
+        return file.readline() == MARK
+
+
+class _Dumper(yaml.SafeDumper):
+    """Block style, and texts of several lines as they read."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_Dumper.add_representer(str, _text)
+
+_FIRST = ("apiVersion", "kind", "metadata", "name", "namespace")
+
+
+def _document(inputs: Mapping[str, Any]) -> str:
+    return yaml.dump(_ordered(_without_pulumi(inputs)), Dumper=_Dumper, sort_keys=False, width=120)
+
+
+def _without_pulumi(inputs: Mapping[str, Any]) -> dict[str, Any]:
+    # Annotations that only Pulumi's provider reads.
+    annotations = inputs["metadata"].get("annotations", {})
+    kept = {key: value for key, value in annotations.items() if not key.startswith("pulumi.com/")}
+    return {**inputs, "metadata": {**inputs["metadata"], "annotations": kept}}
+
+
+def _ordered(value: wire.Property) -> wire.Property:
+    """Maps sorted, with the keys first that people look for first: the wire keeps no order."""
+    if isinstance(value, list):
+        return [_ordered(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _ordered(value[key]) for key in sorted(value, key=lambda key: (_rank(key), key))}
+
+
+def _rank(key: str) -> int:
+    return _FIRST.index(key) if key in _FIRST else len(_FIRST)

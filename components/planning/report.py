@@ -1,0 +1,40 @@
+"""What `make plan` prints."""
+
+from collections.abc import Iterable
+
+import yaml
+
+from ..settings import Settings
+from .admission import admission, warnings
+from .manifests import is_manifest
+from .plan import Plan
+from .recorder import Recording
+from .tree import tree
+
+
+def report(stack: str, settings: Settings, plan: Plan, recording: Recording, notes: Iterable[str]) -> str:
+    """The whole text: settings in force, resources with what each is for, admission, warnings."""
+    objects = sum(map(is_manifest, recording.resources))
+    said = [*notes, *warnings(settings, plan), *(text for _, text in recording.messages)]
+    parts = [
+        f"larder, stack {stack}: {', '.join(settings.models)}, cache strategy {settings.cache.strategy}",
+        _section("Settings in force", _settings(settings)),
+        _section(f"Resources ({objects} objects)", tree(recording)),
+        _section("Admission", admission(settings, plan)),
+        _section("Outputs", (f"{name}: {value}" for name, value in sorted(recording.outputs.items()))),
+    ]
+    if said:
+        parts.append(_section("Warnings", said))
+    return "\n\n".join(parts) + "\n"
+
+
+def _settings(settings: Settings) -> list[str]:
+    blocks = settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+    text = yaml.safe_dump(
+        {f"larder:{key}": value for key, value in blocks.items()}, sort_keys=False, default_flow_style=None, width=200
+    )
+    return text.splitlines()
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    return "\n".join([title, *(f"  {line}".rstrip() for line in lines)])

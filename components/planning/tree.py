@@ -1,0 +1,74 @@
+"""The resource tree of a recorded program, each line with what it is for."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ..component import Component
+from ..manifest import DESCRIPTION
+from .manifests import OTHERS, is_manifest, kind, phase
+from .recorder import STACK, Recording, Registered
+
+PARTS = ("storage", "weights", "caching", "serving")
+WIDTH = 52
+"""Of the column of names, tree included."""
+
+
+def tree(recording: Recording) -> list[str]:
+    """Lines, parents before their children."""
+    children: dict[str, list[Registered]] = defaultdict(list)
+    for resource in recording.resources:
+        children[resource.parent].append(resource)
+    root = next(resource for resource in recording.resources if resource.type == STACK)
+    return list(_lines(root.urn, children, ""))
+
+
+def _lines(parent: str, children: dict[str, list[Registered]], indent: str) -> Iterator[str]:
+    below = sorted(children[parent], key=_order)
+    for resource in below:
+        last = resource is below[-1]
+        # Nothing stands above the first level, so it needs no branch.
+        branch, deeper = (
+            ("", "")
+            if not indent and parent.count("$") == 0 and _is_stack(parent)
+            else (("└─ ", "   ") if last else ("├─ ", "│  "))
+        )
+        kept = "  [kept by destroy]" if resource.protect else ""
+        yield f"{indent + branch + _title(resource):<{WIDTH}} {purpose(resource)}{kept}"
+        yield from _lines(resource.urn, children, indent + deeper)
+
+
+def _is_stack(urn: str) -> bool:
+    return f"::{STACK}::" in urn
+
+
+def _order(resource: Registered) -> tuple[int, int, str, str]:
+    # Objects in the order of their making, then the parts that hold more of them: what data needs before what uses it.
+    module = resource.type.split(":")[1]
+    part = PARTS.index(module) if module in PARTS else len(PARTS)
+    return (phase(resource) if is_manifest(resource) else OTHERS + 1, part, resource.type, resource.name)
+
+
+def _title(resource: Registered) -> str:
+    name = resource.inputs["metadata"]["name"] if is_manifest(resource) else resource.name
+    return f"{kind(resource)} {name}"
+
+
+def purpose(resource: Registered) -> str:
+    """What it is for: its own description, or the first line of its component's docstring."""
+    if is_manifest(resource):
+        return str(resource.inputs["metadata"]["annotations"][DESCRIPTION])
+    if resource.type.startswith("pulumi:providers:"):
+        return f"the cluster of kube context {resource.inputs.get('context')}"
+    return _docstrings()[resource.type]
+
+
+def _docstrings() -> dict[str, str]:
+    return {
+        c.TYPE: (c.__doc__ or "").partition("\n")[0].rstrip(".") for c in _subclasses(Component) if "TYPE" in vars(c)
+    }
+
+
+def _subclasses(of: type[Component]) -> Iterator[type[Component]]:
+    for subclass in of.__subclasses__():
+        yield subclass
+        yield from _subclasses(subclass)

@@ -1,0 +1,44 @@
+"""`python -m components.settings.schema`: the JSON Schema of Pulumi.<stack>.yaml, so that editors complete stack files.
+
+`> components/settings/schema.json` renews the committed one; a test says when that is due.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .root import Settings
+from .sources import NAMESPACE
+
+FILE = Path(__file__).with_name("schema.json")
+FROM_THE_RUN = {"images"}
+"""Blocks that the run may pass and a stack file may leave out."""
+
+
+def schema() -> dict[str, Any]:
+    """The schema: blocks of `larder:` in `config`, whatever else Pulumi keeps in the file left to Pulumi."""
+    root = Settings.model_json_schema(by_alias=True)
+    config = {
+        "type": "object",
+        "properties": {NAMESPACE + key: value for key, value in root["properties"].items()},
+        "required": [NAMESPACE + key for key in root["required"] if key not in FROM_THE_RUN],
+        "patternProperties": {f"^(?!{NAMESPACE})": {}},
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Stack file of Larder",
+        "type": "object",
+        "properties": {"config": config},
+        "required": ["config"],
+        "$defs": root["$defs"],
+    }
+
+
+def text() -> str:
+    """The schema as it is committed."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(text(), end="")

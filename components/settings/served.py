@@ -1,0 +1,31 @@
+"""The names that models are served under, judged by the gateway's own model of its file."""
+
+from collections.abc import Iterable, Mapping
+
+from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.gateway import Engine, GatewayConfig, ServedModel
+from pydantic import ValidationError
+
+_ANY_ENGINE = "http://127.0.0.1:1"
+
+
+def served(entries: Iterable[CatalogEntry], aliases: Mapping[str, str]) -> list[ServedModel]:
+    """The models with their ids, the catalog's aliases and these. Raises pydantic.ValidationError."""
+    return [
+        ServedModel(
+            id=entry.id,
+            engine_name=entry.id,
+            aliases=[*entry.aliases, *(alias for alias, model in aliases.items() if model == entry.id)],
+        )
+        for entry in entries
+    ]
+
+
+def refuse_ambiguous(models: list[ServedModel]) -> None:
+    """Refuse what the gateway would refuse at its start. Raises ValueError."""
+    try:
+        GatewayConfig(engine=Engine(kind="ollama", url=_ANY_ENGINE), models=models)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        msg = f"{reason.get('ctx', {}).get('error', reason['msg'])}. The gateway would refuse it: choose other names."
+        raise ValueError(msg) from error
