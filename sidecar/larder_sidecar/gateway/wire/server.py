@@ -124,7 +124,7 @@ class ServerConnection(asyncio.Protocol):
         if reading is not None and not reading.head_done and not self._deaf:
             self._head_bytes += len(data)
             if self._head_bytes > HEAD_BYTES:
-                self._reject(error(431, "headers_too_large", f"the request's head is larger than {HEAD_BYTES} bytes"))
+                self._reject(_head_too_large())
         if self._active is None:
             self._next()
 
@@ -159,6 +159,7 @@ class ServerConnection(asyncio.Protocol):
         """A piece of the target."""
         if self._reading is not None:
             self._reading.target += url
+            self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers are dropped."""
@@ -179,11 +180,14 @@ class ServerConnection(asyncio.Protocol):
         if self._parser.should_upgrade():
             self._upgrade = True
             return
-        request.refusal = read_head(request, self._parser.get_http_version())
-        if request.refusal is None and self._head_bytes > HEAD_BYTES:
-            request.refusal = error(431, "headers_too_large", f"the request's head is larger than {HEAD_BYTES} bytes")
-        if request.refusal is None:
-            request.refusal = self._app.admit(request)
+        if self._head_bytes > HEAD_BYTES:
+            request.refusal = _head_too_large()
+        else:
+            request.refusal = read_head(request, self._parser.get_http_version())
+        if request.refusal is not None:
+            self._cut(request)
+            return
+        request.refusal = self._app.admit(request)
         if request.refusal is None and (request.content_length or 0) > self._limits.body_bytes:
             request.refusal = self._too_large()
         if request.refusal is not None and (request.expects_continue or (request.content_length or 0) > HEAD_BYTES):
@@ -344,6 +348,8 @@ class ServerConnection(asyncio.Protocol):
     def _end(self, *, linger: bool) -> None:
         """Close; when the client may still be sending, give it time to read the answer before the reset reaches it."""
         self._deaf = True
+        while self._queue:  # asked after a request that said it was the last
+            self._release(self._queue.popleft())
         if not linger or not self._transport.can_write_eof() or self._transport.is_closing():
             self._transport.close()
             return
@@ -377,3 +383,7 @@ class ServerConnection(asyncio.Protocol):
             msg = "protocol upgrades are not offered here"
             raise httptools.HttpParserError(msg)
         return _UPGRADE.sub(b"x-not-upgraded:", head) + separator + rest
+
+
+def _head_too_large() -> Answer:
+    return error(431, "headers_too_large", f"the request's head is larger than {HEAD_BYTES} bytes")

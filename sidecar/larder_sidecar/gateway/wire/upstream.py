@@ -107,15 +107,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._new_head = False
         if pieces:
             self._pieces = []
-        if self._fault:
+        if self._fault and not self._done:
             self._owner = None
             self._transport.abort()
-            if head is not None or pieces:
-                owner.response_data(head, pieces, done=False)
+            if pieces and head is None:
+                owner.response_data(None, pieces, done=False)
             owner.response_lost(self._fault)
         elif self._done:
             self._owner = None
-            if self._reusable and not self._transport.get_write_buffer_size():
+            if self._reusable and not self._fault and not self._transport.get_write_buffer_size():
                 self._pool.keep(self)
             else:
                 self._transport.close()
@@ -155,6 +155,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is whole; interim responses are skipped."""
+        if self._done:
+            return
         status = self._parser.get_status_code()
         if status < 200:
             if status == 101:
@@ -176,7 +178,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body, without chunk framing."""
-        self._pieces.append(piece)
+        if not self._done:
+            self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
         """The response is whole."""

@@ -1,0 +1,77 @@
+"""The real gateway on the loop it ships with, in front of a scripted engine."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+import uvloop
+from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.gateway.journal import Journal
+from larder_sidecar.gateway.serve import Running, running
+
+from tests.sidecar.gateway.scripted import Engine
+
+CHAT = "/v1/chat/completions"
+MODELS = [
+    {"id": "tiny", "engine-name": "tiny:q4", "aliases": ["gpt-3.5-turbo"]},
+    {"id": "phi-3-mini", "engine-name": "Phi3", "aliases": []},
+]
+
+Start = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
+    return {"uvloop": uvloop.new_event_loop}
+
+
+class Lines:
+    """A log in memory."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str, /) -> None:
+        self.text += text
+
+
+@pytest.fixture
+def log() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[Engine]:
+    engine = Engine()
+    await engine.start()
+    yield engine
+    await engine.stop()
+
+
+@pytest.fixture
+def start(engine: Engine, log: Lines) -> Start:
+    """Start a gateway with other limits or settings than the default ones."""
+
+    @contextlib.asynccontextmanager
+    async def starting(**settings: object) -> AsyncIterator[Running]:
+        config = GatewayConfig.model_validate(
+            {
+                "listen": "127.0.0.1:0",
+                "admin": "127.0.0.1:0",
+                "engine": {"kind": "ollama", "url": engine.url},
+                "models": MODELS,
+                "default": "tiny",
+                **settings,
+            }
+        )
+        async with running(config, Journal("debug", log, delay=0)) as gateway:
+            yield gateway
+
+    return starting
+
+
+@pytest.fixture
+async def gateway(start: Start) -> AsyncIterator[Running]:
+    async with start() as gateway:
+        yield gateway

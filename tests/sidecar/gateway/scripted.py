@@ -1,0 +1,248 @@
+"""An engine that does what the test says and keeps what it was sent; a client that shows every byte it gets."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, settings
+
+PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For property tests: quick enough for every run, and no judge of a busy machine's speed."""
+WAIT = 5.0
+"""Seconds that any single step of a test may take."""
+
+
+@dataclass
+class Received:
+    """One request as the engine saw it."""
+
+    head: bytes
+    body: bytes
+    connection: int
+
+    @property
+    def line(self) -> str:
+        return self.head.split(b"\r\n", 1)[0].decode("latin-1")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.head.decode("latin-1").split("\r\n")[1:]
+        return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
+
+
+@dataclass
+class Turn:
+    """One request being answered."""
+
+    request: Received
+    _writer: asyncio.StreamWriter
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+    """The gateway has closed its side."""
+
+    async def send(self, *pieces: bytes) -> None:
+        for piece in pieces:
+            self._writer.write(piece)
+            await self._writer.drain()
+
+    async def chunk(self, data: bytes) -> None:
+        await self.send(b"%x\r\n%b\r\n" % (len(data), data))
+
+    async def stream_head(self, content_type: str = "text/event-stream") -> None:
+        await self.send(
+            f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        )
+
+    async def end(self) -> None:
+        await self.send(b"0\r\n\r\n")
+
+    async def reply(self, body: bytes, status: str = "200 OK", headers: str = "") -> None:
+        await self.send(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode(), body)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def reset(self) -> None:
+        self._writer.transport.abort()
+
+
+Script = Callable[[Turn], Awaitable[None]]
+
+
+async def answer_ok(turn: Turn) -> None:
+    await turn.reply(b'{"ok":true}', headers="Content-Type: application/json\r\n")
+
+
+class Engine:
+    """A server on loopback; `script` decides what it does with each request."""
+
+    def __init__(self) -> None:
+        self.script: Script = answer_ok
+        self.requests: list[Received] = []
+        self.connections = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self._writers.add(writer)
+        self.connections += 1
+        number = self.connections
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError, asyncio.IncompleteReadError):
+            await self._answer_all(reader, writer, number)
+        self._tasks.discard(task)
+        self._writers.discard(writer)
+        writer.close()
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        begun = b""
+        while True:
+            head = begun + await reader.readuntil(b"\r\n\r\n")
+            request = Received(head, b"", number)
+            request.body = await reader.readexactly(int(request.headers.get("content-length", "0")))
+            self.requests.append(request)
+            turn = Turn(request, writer)
+            script = asyncio.ensure_future(self.script(turn))
+            more = asyncio.ensure_future(reader.read(1))
+            try:
+                await asyncio.wait({script, more}, return_when=asyncio.FIRST_COMPLETED)
+                if more.done() and not more.result():
+                    turn.gone.set()
+                await script
+                begun = await more
+            finally:
+                script.cancel()
+                more.cancel()
+                await asyncio.gather(script, more, return_exceptions=True)
+            if not begun:
+                return
+
+
+@dataclass
+class Response:
+    """A response as the client got it."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    chunks: list[bytes]
+
+    def __getitem__(self, name: str) -> str:
+        return ", ".join(value for key, value in self.headers if key == name)
+
+    def json(self) -> dict[str, object]:
+        document: dict[str, object] = json.loads(self.body)
+        return document
+
+    @property
+    def code(self) -> object:
+        fault = self.json()["error"]
+        assert isinstance(fault, dict)
+        return fault["code"]
+
+
+class Client:
+    """One raw connection to the gateway."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await asyncio.wait_for(self.writer.drain(), WAIT)
+
+    async def post(self, path: str, body: bytes, headers: str = "") -> None:
+        await self.send(request(path, body, headers))
+
+    async def head(self) -> tuple[int, list[tuple[str, str]]]:
+        raw = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), WAIT)
+        first, *lines = raw.decode("latin-1").rstrip("\r\n").split("\r\n")
+        pairs = [line.partition(": ") for line in lines]
+        return int(first.split()[1]), [(name.lower(), value) for name, _, value in pairs]
+
+    async def chunk(self) -> bytes:
+        size = int((await asyncio.wait_for(self.reader.readuntil(b"\r\n"), WAIT)).strip(), 16)
+        data = await asyncio.wait_for(self.reader.readexactly(size + 2), WAIT)
+        assert data.endswith(b"\r\n")
+        return data[:-2]
+
+    async def response(self, *, head_only: bool = False) -> Response:
+        status, headers = await self.head()
+        response = Response(status, headers, b"", [])
+        if head_only or status in (204, 304):
+            return response
+        if response["transfer-encoding"] == "chunked":
+            while chunk := await self.chunk():
+                response.chunks.append(chunk)
+            response.body = b"".join(response.chunks)
+        elif length := response["content-length"]:
+            response.body = await asyncio.wait_for(self.reader.readexactly(int(length)), WAIT)
+        else:
+            response.body = await self.rest()
+        return response
+
+    async def rest(self) -> bytes:
+        """Everything until the gateway closes."""
+        return await asyncio.wait_for(self.reader.read(), WAIT)
+
+    async def closed(self) -> bool:
+        """Whether the gateway closes now, without another byte."""
+        return await self.rest() == b""
+
+    async def leave(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+def request(path: str, body: bytes = b"", headers: str = "", method: str = "POST") -> bytes:
+    return f"{method} {path} HTTP/1.1\r\nHost: larder\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
+@contextlib.asynccontextmanager
+async def connect(port: int, limit: int = 2**16) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+    client = Client(reader, writer)
+    try:
+        yield client
+    finally:
+        await client.leave()
+
+
+async def ask(port: int, path: str, body: bytes = b"", headers: str = "", method: str = "POST") -> Response:
+    """One request on a connection of its own."""
+    async with connect(port) as client:
+        await client.send(request(path, body, headers, method))
+        return await client.response(head_only=method == "HEAD")
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    """Wait for something that has no event of its own."""
+    for _ in range(int(WAIT / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"waited {WAIT:g} s for {what}")

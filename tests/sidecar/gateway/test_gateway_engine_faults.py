@@ -1,0 +1,264 @@
+"""Clients that leave stop the engine; engines that fail are told to the client, never hidden."""
+
+import asyncio
+import json
+import re
+
+import pytest
+from larder_sidecar.gateway.serve import Running
+
+from tests.sidecar.gateway.conftest import CHAT, Start
+from tests.sidecar.gateway.scripted import WAIT, Engine, Turn, ask, connect, until
+
+
+def count(gateway: Running, name: str) -> float:
+    match = re.search(rf"^{re.escape(name)} (\S+)$", gateway.metrics.text().decode(), re.MULTILINE)
+    return float(match.group(1)) if match else 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("window", ["headers", "first_byte", "stream"])
+async def test_a_client_that_leaves_stops_the_engine(
+    gateway: Running, engine: Engine, window: str, stream: bool
+) -> None:
+    reached, gone = asyncio.Event(), asyncio.Event()
+
+    async def script(turn: Turn) -> None:
+        head = b"Transfer-Encoding: chunked" if stream else b"Content-Length: 100"
+        if window != "headers":
+            await turn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + head + b"\r\n\r\n")
+        if window == "stream":
+            await turn.send(b"5\r\nhello\r\n" if stream else b"hello")
+        reached.set()
+        await turn.gone.wait()
+        gone.set()
+
+    engine.script = script
+    async with connect(gateway.port) as client:
+        await client.post(CHAT, b"{}")
+        await asyncio.wait_for(reached.wait(), WAIT)
+        if window != "headers":
+            await client.head()
+        if window == "stream":
+            await client.reader.readexactly(5)
+    await asyncio.wait_for(gone.wait(), 1)
+    assert count(gateway, f'larder_upstream_aborts_total{{phase="{window}"}}') == 1
+
+
+async def test_a_client_that_leaves_while_we_connect_is_forgotten(start: Start, engine: Engine) -> None:
+    await engine.stop()
+    async with start() as gateway:
+        async with connect(gateway.port) as client:
+            await client.post(CHAT, b"{}")
+            await until(lambda: count(gateway, "larder_upstream_connect_errors_total") >= 1, "the first try")
+        await until(lambda: count(gateway, 'larder_upstream_aborts_total{phase="connect"}') == 1, "the count")
+
+
+SSE = ("text/event-stream", CHAT, b'data: {"n":1}\n\n')
+ANTHROPIC = ("text/event-stream", "/v1/messages", b"event: ping\ndata: {}\n\n")
+NDJSON = ("application/x-ndjson", "/api/chat", b'{"done":false}\n')
+
+
+@pytest.mark.parametrize(("content_type", "path", "line"), [SSE, ANTHROPIC, NDJSON])
+@pytest.mark.parametrize("how", ["closed", "unfinished", "stalled"])
+async def test_a_stream_that_breaks_ends_with_an_error(
+    start: Start, engine: Engine, how: str, content_type: str, path: str, line: bytes
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head(content_type)
+        await turn.chunk(line)
+        if how == "closed":
+            turn.reset()
+        elif how == "unfinished":
+            await turn.end()
+        else:
+            await turn.gone.wait()
+
+    engine.script = script
+    async with start(limits={"response-seconds": 0.3}) as gateway:
+        response = await ask(gateway.port, path, b"{}")
+        assert count(gateway, f'larder_stream_truncated_total{{reason="{how}"}}') == 1
+    assert response.body.startswith(line)
+    last = response.body[len(line) :]
+    if path == CHAT:
+        assert json.loads(last.removeprefix(b"data: "))["error"]["code"] == "upstream_failed"
+        assert last.endswith(b"}\n\n")
+    elif path == "/v1/messages":
+        assert last.startswith(b'event: error\ndata: {"type": "error", "error": {"type": "api_error"')
+    else:
+        assert list(json.loads(last)) == ["error"]
+
+
+async def test_an_event_cut_in_half_is_ended_before_the_error(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head()
+        await turn.chunk(b'data: {"cho')
+        turn.reset()
+
+    engine.script = script
+    response = await ask(gateway.port, CHAT, b"{}")
+    assert response.body.startswith(b'data: {"cho\n\ndata: {"error": ')
+
+
+@pytest.mark.parametrize(
+    ("content_type", "path", "pieces"),
+    [
+        ("text/event-stream", CHAT, [b"data: {}\n\ndata: [DO", b"NE]\n\n"]),
+        ("text/event-stream", "/v1/messages", [b"event: message_stop\ndata: {}\n\n"]),
+        ("text/event-stream", "/v1/responses", [b"event: a\n\nevent: response.compl", b"eted\ndata: {}\n\n"]),
+        ("application/x-ndjson", "/api/generate", [b'{"done":false}\n', b'{"a":1,"do', b'ne":true}\n']),
+        ("application/json", CHAT, [b"{}"]),
+    ],
+)
+async def test_a_whole_stream_is_not_called_broken(
+    gateway: Running, engine: Engine, content_type: str, path: str, pieces: list[bytes]
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head(content_type)
+        for piece in pieces:
+            await turn.chunk(piece)
+            await asyncio.sleep(0.01)
+        await turn.end()
+
+    engine.script = script
+    assert (await ask(gateway.port, path, b"{}")).body == b"".join(pieces)
+    assert "truncated_total{" in gateway.metrics.text().decode()
+    assert not re.search(r"^larder_stream_truncated_total.* 1\.0$", gateway.metrics.text().decode(), re.MULTILINE)
+
+
+async def test_text_that_speaks_of_the_end_is_not_the_end(gateway: Running, engine: Engine) -> None:
+    said = b"data: " + json.dumps({"content": '\ndata: [DONE]\n"done":true'}).encode() + b"\n\n"
+
+    async def script(turn: Turn) -> None:
+        await turn.stream_head()
+        await turn.chunk(said)
+        await turn.end()
+
+    engine.script = script
+    response = await ask(gateway.port, CHAT, b"{}")
+    assert b"upstream_failed" in response.body.removeprefix(said)
+
+
+async def test_an_error_line_of_the_engine_is_counted_and_not_doubled(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head("application/x-ndjson")
+        await turn.chunk(b'{"done":false}\n{"error":"out of memory"}\n')
+        await turn.end()
+
+    engine.script = script
+    response = await ask(gateway.port, "/api/chat", b"{}")
+    assert response.body == b'{"done":false}\n{"error":"out of memory"}\n'
+    assert count(gateway, 'larder_stream_truncated_total{reason="engine_error"}') == 1
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
+async def test_a_plain_answer_that_breaks_is_not_ended_politely(gateway: Running, engine: Engine, framing: str) -> None:
+    async def script(turn: Turn) -> None:
+        part = b"hello" if "Length" in framing else b"5\r\nhello\r\n"
+        await turn.send(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{framing}\r\n\r\n".encode(), part)
+        turn.reset()
+
+    engine.script = script
+    async with connect(gateway.port) as client:
+        await client.post(CHAT, b"{}")
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await client.response()
+    assert count(gateway, 'larder_stream_truncated_total{reason="closed"}') == 1
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}",
+        b"HTTP/1.1 101 Switching\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+    ],
+)
+async def test_an_engine_that_does_not_speak_http_is_a_bad_gateway(
+    gateway: Running, engine: Engine, raw: bytes
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.send(raw)
+        await turn.gone.wait()
+
+    engine.script = script
+    response = await ask(gateway.port, CHAT, b"{}")
+    assert (response.status, response.code) == (502, "engine_failed")
+
+
+async def test_a_second_answer_is_never_given_to_the_next_client(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.reply(b"one")
+        if len(engine.requests) == 1:
+            await turn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstray")
+
+    engine.script = script
+    for _ in range(2):
+        response = await ask(gateway.port, CHAT, b"{}")
+        assert response.body == b"one" or response.status == 502
+        await asyncio.sleep(0.02)
+    assert engine.connections == 2
+
+
+async def test_a_kept_connection_that_was_closed_is_no_failure(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        if len(engine.requests) == 2:
+            turn.reset()  # instead of an answer: the request crossed the engine's close
+        else:
+            await turn.reply(b"ok")
+
+    engine.script = script
+    for _ in range(2):
+        assert (await ask(gateway.port, CHAT, b'{"n":1}')).body == b"ok"
+    assert [r.body for r in engine.requests] == [b'{"model":"tiny:q4","n":1}'] * 3
+    assert [r.connection for r in engine.requests] == [1, 1, 2]
+    assert count(gateway, "larder_upstream_retries_total") == 1
+
+
+async def test_a_request_is_sent_once_on_a_new_connection(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        turn.reset()
+
+    engine.script = script
+    response = await ask(gateway.port, CHAT, b"{}")
+    assert (response.status, response.code, len(engine.requests)) == (502, "engine_failed", 1)
+
+
+async def test_a_request_is_not_sent_again_after_the_first_byte(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        if len(engine.requests) == 2:
+            await turn.send(b"HTTP/1.1 2")
+            turn.close()
+        else:
+            await turn.reply(b"ok")
+
+    engine.script = script
+    assert (await ask(gateway.port, CHAT, b"{}")).status == 200
+    assert (await ask(gateway.port, CHAT, b"{}")).status == 502
+    assert len(engine.requests) == 2
+
+
+async def test_a_silent_engine_is_a_timeout(start: Start, engine: Engine) -> None:
+    gone = asyncio.Event()
+
+    async def script(turn: Turn) -> None:
+        await turn.gone.wait()
+        gone.set()
+
+    engine.script = script
+    async with start(limits={"response-seconds": 0.2}) as gateway:
+        response = await ask(gateway.port, CHAT, b"{}")
+        assert (response.status, response.code) == (504, "engine_timeout")
+        await asyncio.wait_for(gone.wait(), WAIT)
+
+
+async def test_an_engine_that_is_down_is_said_and_found_again(gateway: Running, engine: Engine) -> None:
+    assert (await ask(gateway.port, CHAT, b"{}")).status == 200
+    await engine.stop()
+    response = await ask(gateway.port, CHAT, b"{}")
+    assert (response.status, response.code, response["retry-after"]) == (503, "engine_unavailable", "2")
+    waiting = asyncio.create_task(ask(gateway.port, CHAT, b"{}"))
+    await asyncio.sleep(0.05)
+    await engine.start()
+    assert (await waiting).status == 200  # it came back while we were trying

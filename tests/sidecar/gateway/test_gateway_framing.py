@@ -1,0 +1,163 @@
+"""However the network cuts a message, the same message is read."""
+
+import asyncio
+import itertools
+from collections.abc import Iterable
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from larder_sidecar.config.gateway import Limits
+from larder_sidecar.gateway.wire.answer import Answer
+from larder_sidecar.gateway.wire.registry import Registry
+from larder_sidecar.gateway.wire.request import Request
+from larder_sidecar.gateway.wire.server import ServerConnection
+from larder_sidecar.gateway.wire.upstream import Pool, ResponseHead, UpstreamConnection
+
+from tests.sidecar.gateway.scripted import PROPERTY
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.ended = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.written += b"".join(list_of_data)
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.ended = True
+
+    abort = close
+
+
+class Echo:
+    """An application that answers with what it read."""
+
+    def closing(self) -> bool:
+        return False
+
+    def admit(self, request: Request) -> Answer | None:
+        return Answer(404, b"") if request.path == "/missing" else None
+
+    def respond(self, request: Request, client: ServerConnection) -> None:
+        headers = b";".join(k + b"=" + v for k, v in request.headers)
+        client.answer(request, Answer(200, b"|".join([request.method.encode(), request.target, headers, request.body])))
+
+    def finished(self, request: Request) -> None: ...
+
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        return []
+
+
+class Kept:
+    """An owner that keeps the response."""
+
+    def __init__(self) -> None:
+        self.head: ResponseHead | None = None
+        self.body = b""
+        self.ends: list[str] = []
+
+    def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
+        self.head = head or self.head
+        self.body += b"".join(pieces)
+        if done:
+            self.ends.append("done")
+
+    def response_lost(self, reason: str) -> None:
+        self.ends.append("lost")
+
+
+REQUESTS = {
+    "length": b"POST /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
+    "chunked": b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nabc\r\n2;e=1\r\nde\r\n0\r\nT: 1\r\n\r\n",
+    "pipelined": b"GET /a HTTP/1.1\r\nHost: x\r\nE:\r\n\r\n"
+    b"POST /missing HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi"
+    b"GET /c HTTP/1.1\r\nHost: x\r\n\r\n",
+    "twice": b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+    "broken": b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b\r\nHost: y z\r\n\r\n",
+    "last": b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+RESPONSES = {
+    "length": b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n\r\nhello",
+    "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n",
+    "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nB:\r\n\r\n",
+    "until close": b"HTTP/1.1 200 OK\r\n\r\nhello",
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
+    "two": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho",
+    "nonsense": b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhello",
+}
+
+
+def cut(message: bytes, at: set[int]) -> list[bytes]:
+    edges = [0, *sorted(at), len(message)]
+    return [message[a:b] for a, b in itertools.pairwise(edges) if a != b]
+
+
+def served(pieces: list[bytes]) -> bytes:
+    async def run() -> bytes:
+        connection, wire = ServerConnection(Echo(), Limits(), Registry(1)), Wire()
+        connection.connection_made(wire)
+        for piece in pieces:
+            if not wire.ended:
+                connection.data_received(piece)
+        connection.connection_lost(None)
+        lines = [line for line in wire.written.split(b"\r\n") if not line.startswith(b"date: ")]
+        return b"\r\n".join(lines) + (b"END" if wire.ended else b"")
+
+    return asyncio.run(run())
+
+
+def received(pieces: list[bytes]) -> tuple[int, list[tuple[bytes, bytes]], bytes, list[str]]:
+    async def run() -> tuple[int, list[tuple[bytes, bytes]], bytes, list[str]]:
+        connection, wire, owner = UpstreamConnection(Pool("http://x", 1)), Wire(), Kept()
+        connection.connection_made(wire)
+        connection.send(owner, [b"GET"])
+        for piece in pieces:
+            if not wire.ended:
+                connection.data_received(piece)
+        connection.connection_lost(None)
+        head = owner.head or ResponseHead(0, [], None)
+        return head.status, list(head.headers), owner.body, owner.ends
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("message", REQUESTS.values(), ids=REQUESTS)
+@PROPERTY
+@given(data=st.data())
+def test_requests_do_not_depend_on_how_they_are_cut(message: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.sets(st.integers(1, len(message) - 1)))
+    assert served(cut(message, at)) == served([message])
+
+
+@pytest.mark.parametrize("message", RESPONSES.values(), ids=RESPONSES)
+@PROPERTY
+@given(data=st.data())
+def test_responses_do_not_depend_on_how_they_are_cut(message: bytes, data: st.DataObject) -> None:
+    at = data.draw(st.sets(st.integers(1, len(message) - 1)))
+    assert received(cut(message, at)) == received([message])
+
+
+@pytest.mark.parametrize("side", [served, received])
+@PROPERTY
+@given(raw=st.binary(max_size=200))
+def test_noise_is_answered_or_given_up_without_another_error(side: object, raw: bytes) -> None:
+    cast("type", side)([b"HTTP/1.1 " + raw, raw])

@@ -1,0 +1,88 @@
+"""`larder-sidecar gateway` as an operator starts it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from larder_sidecar.config.gateway import GatewayConfig
+
+COMMAND = [sys.executable, "-m", "larder_sidecar"]
+ENV = {**os.environ, "PYTHONPATH": "sidecar"}
+GOOD = {
+    "listen": "127.0.0.1:0",
+    "admin": "127.0.0.1:0",
+    "engine": {"kind": "ollama", "url": "http://127.0.0.1:9"},
+    "models": [{"id": "tiny", "engine-name": "tiny"}],
+}
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *words], env=ENV, capture_output=True, text=True, timeout=20, check=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "gateway.json"
+    path.write_text(json.dumps(GOOD))
+    return path
+
+
+def test_help_holds_a_file_that_is_accepted() -> None:
+    shown = run("gateway", "--help").stdout
+    example = shown[shown.index("\n{\n") :]
+    assert GatewayConfig.from_json(example).models[0].id == "tinyllama-1.1b-chat"
+
+
+def test_each_problem_of_the_file_has_its_line(config: Path) -> None:
+    config.write_text(
+        json.dumps({**GOOD, "listen": "nowhere", "limits": {"connections": 0}, "models": [{"id": "A B"}]})
+    )
+    done = run("gateway", "--config", str(config))
+    lines = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert [line.removeprefix(f"{config}: ").split(": ")[0] for line in lines[:-1]] == [
+        "listen",
+        "models.0.id",
+        "models.0.engine-name",
+        "limits.connections",
+    ]
+    assert "--help" in lines[-1]
+
+
+@pytest.mark.parametrize(("content", "says"), [("{", "Invalid JSON"), (None, "No such file")])
+def test_a_file_that_cannot_be_read_is_said(config: Path, content: str | None, says: str) -> None:
+    config.unlink() if content is None else config.write_text(content)
+    done = run("gateway", "--config", str(config))
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
+    assert says in done.stderr
+
+
+def test_a_port_in_use_is_said(config: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        config.write_text(json.dumps({**GOOD, "admin": address}))
+        done = run("gateway", "--config", str(config))
+    assert done.returncode == 1
+    assert done.stderr == f"admin: {address} is in use by another process; stop it or set `admin` to another port\n"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(config: Path, sign: signal.Signals) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "gateway", "--config", str(config)], env=ENV, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        with socket.create_connection(("127.0.0.1", first["port"])) as client:
+            client.sendall(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert b'"tiny"' in client.recv(4096)
+        process.send_signal(sign)
+        rest, _ = process.communicate(timeout=10)
+    messages = [json.loads(line)["message"] for line in rest.splitlines()]
+    assert process.returncode == 0
+    assert (first["message"], messages[-1]) == ("listening", "stopped")
