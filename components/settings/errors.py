@@ -23,9 +23,9 @@ class SettingsError(pulumi.RunError):
         super().__init__("\n".join(self.problems))
 
 
-def lines(key: str, shape: Shape, error: ValidationError) -> list[str]:
-    """The problems of one block: `shape` is the type that its value was read as."""
-    return [f"{_path(key, e['loc'])}: {_text(e, _fields_along(shape, e['loc']))}" for e in error.errors()]
+def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:
+    """The problems of one block, which was read as what its field says."""
+    return [f"{_path(key, e['loc'])}: {_text(e, _fields_along(block, e['loc']))}" for e in error.errors()]
 
 
 def _path(key: str, loc: tuple[int | str, ...]) -> str:
@@ -61,10 +61,11 @@ def _keys(block: type[BaseModel] | None) -> list[str]:
     return [field.alias or name for name, field in block.model_fields.items()] if block else []
 
 
-def _fields_along(shape: Shape, loc: tuple[int | str, ...]) -> list[tuple[type[BaseModel] | None, FieldInfo | None]]:
+def _fields_along(root: FieldInfo, loc: tuple[int | str, ...]) -> list[tuple[type[BaseModel] | None, FieldInfo | None]]:
     """The block type and the field at each step of the path, the block itself first."""
+    shape: Shape = root.annotation
     block = _block_in(shape)
-    along: list[tuple[type[BaseModel] | None, FieldInfo | None]] = [(block, None)]
+    along: list[tuple[type[BaseModel] | None, FieldInfo | None]] = [(block, root)]
     for part in loc:
         field = next((f for n, f in block.model_fields.items() if (f.alias or n) == part), None) if block else None
         if field is not None:

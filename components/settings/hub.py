@@ -12,7 +12,7 @@ _ENDPOINT = re.compile(r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$")
 
 
 def _endpoint(url: str) -> str:
-    if not _ENDPOINT.match(url):
+    if not _ENDPOINT.fullmatch(url):
         msg = "is not a hub. Write http(s)://host without a slash at the end, as in https://huggingface.co."
         raise ValueError(msg)
     if "@" in urlsplit(url).netloc:

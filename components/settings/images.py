@@ -11,7 +11,7 @@ _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 
 
 def _by_digest(reference: object) -> str:
-    if not isinstance(reference, str) or not _REFERENCE.match(reference):
+    if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
         tagged = isinstance(reference, str) and "@" not in reference
         what = "names a tag or nothing, and tags move" if tagged else "is no digest reference"
         msg = f"{reference!r} {what}. Write name@sha256:<64 hex digits>; `make up` passes those of its own images."

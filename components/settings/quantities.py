@@ -7,13 +7,13 @@ from typing import Annotated
 from pydantic import BeforeValidator, WithJsonSchema
 
 _FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-_SIZE = re.compile(r"^([1-9]\d{0,9})(Ki|Mi|Gi|Ti)$")
-_BANDWIDTH = re.compile(r"^([1-9]\d{0,9})(Ki|Mi|Gi)B/s$")
+_SIZE = re.compile(r"^([1-9][0-9]{0,9})(Ki|Mi|Gi|Ti)$")
+_BANDWIDTH = re.compile(r"^([1-9][0-9]{0,9})(Ki|Mi|Gi)B/s$")
 
 
 def size_bytes(text: str) -> int:
     """`20Gi` -> 21474836480. Raises ValueError."""
-    if not isinstance(text, str) or not (match := _SIZE.match(text)):
+    if not isinstance(text, str) or not (match := _SIZE.fullmatch(text)):
         msg = f"{text!r} is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi."
         raise ValueError(msg)
     return int(match[1]) * _FACTORS[match[2]]
@@ -21,7 +21,7 @@ def size_bytes(text: str) -> int:
 
 def bandwidth_bytes(text: str) -> int:
     """`20MiB/s` -> 20971520 bytes a second. Raises ValueError."""
-    if not isinstance(text, str) or not (match := _BANDWIDTH.match(text)):
+    if not isinstance(text, str) or not (match := _BANDWIDTH.fullmatch(text)):
         msg = f"{text!r} is not a bandwidth. Write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s."
         raise ValueError(msg)
     return int(match[1]) * _FACTORS[match[2]]

@@ -46,11 +46,11 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Mapping[str, CatalogEn
                 problems.append(f"{key}: is missing. {field.description}")
             continue
         # `rebuild_annotation` puts back what pydantic took out of Annotated[…]: constraints and validators.
-        shape = field.rebuild_annotation()
+        shape = TypeAdapter(field.rebuild_annotation())
         try:
-            done[name] = TypeAdapter(shape).validate_python(raw[key], context=_known(stack, catalog, done))
+            done[name] = shape.validate_python(raw[key], context=_known(stack, catalog, done))
         except ValidationError as error:
-            problems += lines(key, shape, error)
+            problems += lines(key, field, error)
     if problems:
         raise SettingsError(problems)
     by_alias = {kebab(name): value for name, value in done.items()}

@@ -1,0 +1,59 @@
+"""The JSON Schema and the documentation say what the models say."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from larder_sidecar.config.base import kebab
+
+from components import ROOT
+from components.caching import STRATEGIES
+from components.settings import Settings, schema
+from components.settings.cache import Strategy
+from components.settings.errors import _block_in
+
+
+def test_the_committed_schema_is_the_one_of_the_models() -> None:
+    assert schema.FILE.read_text() == schema.text(), (
+        "run: python -m components.settings.schema > components/settings/schema.json"
+    )
+
+
+def test_every_stack_file_points_editors_to_the_schema() -> None:
+    for path in ROOT.glob("Pulumi.*.yaml"):
+        assert path.read_text().startswith("# yaml-language-server: $schema=components/settings/schema.json\n"), (
+            path.name
+        )
+
+
+def test_every_block_of_every_stack_file_is_in_the_schema() -> None:
+    known = schema.schema()["properties"]["config"]["properties"]
+    for path in ROOT.glob("Pulumi.*.yaml"):
+        config = yaml.safe_load(path.read_text())["config"]
+        assert {key for key in config if key.startswith("larder:")} <= set(known)
+
+
+def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, field in model.model_fields.items():
+        path = f"{prefix}{kebab(name)}"
+        yield path, field
+        if block := _block_in(field.annotation):
+            yield from _paths(block, f"{path}.")
+
+
+SETTINGS = dict(_paths(Settings, "larder:"))
+
+
+@pytest.mark.parametrize("path", SETTINGS)
+def test_every_setting_is_documented(path: str) -> None:
+    assert f"`{path}`" in (ROOT / "docs" / "settings.md").read_text()
+
+
+@pytest.mark.parametrize("path", SETTINGS)
+def test_every_setting_says_what_it_is(path: str) -> None:
+    assert SETTINGS[path].description
+
+
+def test_the_choices_of_strategy_are_the_strategies_there_are() -> None:
+    assert set(STRATEGIES) == set(Strategy.__args__)

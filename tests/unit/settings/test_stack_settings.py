@@ -1,0 +1,238 @@
+"""Bad stack configs: one line a problem, with its path and what to do, all of them at once."""
+
+from typing import Any
+
+import pytest
+from stack_config import DIGEST, GOOD, problems, settings
+
+MODELS = "Choose one of them or add it to catalog/models/."
+BLOCKS = (
+    "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:models, larder:node-pools, "
+    "larder:ollama"
+)
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    (
+        {"larder:cache": {"strategy": "nodelocal"}},
+        "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
+        "Choices: none, node-local.",
+    ),
+    (
+        {"larder:cache": {"stratgy": "none"}},
+        "larder:cache.stratgy: unknown key. Did you mean 'strategy'? Known keys: min-bandwidth, node-local, strategy.",
+    ),
+    (
+        {"larder:modles": ["alpha"]},
+        f"larder:modles: unknown key. Did you mean 'larder:models'? Known keys: {BLOCKS}.",
+    ),
+    (
+        {"larder:cache": {"node-local": None}},
+        "larder:cache.node-local: is missing, and strategy 'node-local' needs it. "
+        "Write {node, path, size}, or choose strategy none.",
+    ),
+    (
+        {"larder:models": ["alhpa"]},
+        f"larder:models[0]: unknown model 'alhpa'. Did you mean 'alpha'? "
+        f"Known models: alpha, beta, delta, gamma. {MODELS}",
+    ),
+    ({"larder:models": []}, "larder:models: must not be empty. Catalog ids of the models to serve."),
+    ({"larder:models": None}, "larder:models: is missing. Catalog ids of the models to serve."),
+    ({"larder:models": ["alpha", "alpha"]}, "larder:models: 'alpha' is listed twice. List each model once."),
+    (
+        {"larder:models": ["alpha", "delta"]},
+        "larder:models: name 'FIRST' stands for both 'alpha' and 'delta'. "
+        "The gateway would refuse it: choose other names.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"size": "20GB"}}},
+        "larder:cache.node-local.size: '20GB' is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"size": 20}}},
+        "larder:cache.node-local.size: 20 is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi.",
+    ),
+    (
+        {"larder:cache": {"min-bandwidth": "20MB"}},
+        "larder:cache.min-bandwidth: '20MB' is not a bandwidth. "
+        "Write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"node": "venis"}}},
+        "larder:cache.node-local.node: no node pool provides host 'venis'. Did you mean 'venus'? "
+        "Known hosts: mars, pluto, venus. Add it to larder:node-pools or choose one of them.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"path": "/../etc"}}},
+        "larder:cache.node-local.path: '/../etc' is not a folder to keep weights in. "
+        "Write an absolute path of at least two parts without '..', as in /var/lib/larder.",
+    ),
+    (
+        {"larder:models": ["beta"]},
+        "larder:cache.node-local: size 2Gi is smaller than the weights of larder:models (3.0 GiB). "
+        "Make the volume larger or serve fewer models.",
+    ),
+    (
+        {"larder:ollama": {"pool": "cpus"}},
+        "larder:ollama.pool: no pool 'cpus' in larder:node-pools. Did you mean 'cpu'? Known pools: cpu, spare.",
+    ),
+    (
+        {"larder:ollama": {"pool": "spare"}},
+        "larder:ollama.pool: pool 'spare' (pluto) does not hold node 'venus', where strategy 'node-local' keeps the "
+        "weights. Choose the pool of that node, or another node in larder:cache.node-local.",
+    ),
+    (
+        {"larder:images": {"ollama": "ollama/ollama:latest"}},
+        "larder:images.ollama: 'ollama/ollama:latest' names a tag or nothing, and tags move. "
+        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+    ),
+    (
+        {"larder:images": {"ollama": "ollama@sha256:12"}},
+        "larder:images.ollama: 'ollama@sha256:12' is no digest reference. "
+        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+    ),
+    (
+        {"larder:images": None},
+        "larder:images: is missing. Digest references {sidecar, ollama}; "
+        "`make up` passes those of the images it has built.",
+    ),
+    (
+        {"larder:cluster": {"kind": "eks"}},
+        "larder:cluster.context: is missing. Name the kube context of the eks cluster; the current one is never used.",
+    ),
+    (
+        {"larder:cluster": "embedded"},
+        "larder:cluster: must be a mapping, not 'embedded'. Keys: context, kind, namespace.",
+    ),
+    (
+        {"larder:gateway": {"default": "beta"}},
+        "larder:gateway.default: 'beta' is not among larder:models. Choices: alpha.",
+    ),
+    (
+        {"larder:gateway": {"aliases": {"gpt": "aplha"}}},
+        "larder:gateway.aliases: 'aplha' is not among larder:models. Did you mean 'alpha'? Choices: alpha.",
+    ),
+    (
+        {"larder:gateway": {"aliases": {"auto": "alpha"}}},
+        "larder:gateway.aliases: 'auto' cannot be the name of a model: it asks for the default. "
+        "The gateway would refuse it: choose other names.",
+    ),
+    (
+        {"larder:gateway": {"service": "ClusterIP", "node-port": 30081}},
+        "larder:gateway.node-port: does nothing with service ClusterIP. Drop it, or set service: NodePort.",
+    ),
+    (
+        {"larder:cluster": {"kind": "on-prem", "context": "c"}, "larder:gateway": {"node-port": 30081}},
+        "larder:gateway.node-port: does nothing with service ClusterIP. Drop it, or set service: NodePort.",
+    ),
+    (
+        {"larder:gateway": {"node-port": 80}},
+        "larder:gateway.node-port: input should be greater than or equal to 30000, not 80. The port of every node that "
+        "leads to the entry, 30000 to 32767; only with NodePort. Default: 30080.",
+    ),
+    (
+        {"larder:hub": {"endpoint": "huggingface.co"}},
+        "larder:hub.endpoint: is not a hub. "
+        "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+    ),
+    (
+        {"larder:hub": {"endpoint": "https://hub:99999"}},
+        "larder:hub.endpoint: has a port that is none. Write http(s)://host:1…65535.",
+    ),
+    (
+        {"larder:hub": {"endpoint": "https://user:hunter2@hub"}},
+        "larder:hub.endpoint: must not hold a user or password: it is written into a ConfigMap.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), BAD, ids=[line.partition(": ")[0] for _, line in BAD])
+def test_a_bad_setting_is_one_line_with_its_path_and_its_remedy(changes: dict[str, Any], line: str) -> None:
+    assert problems(changes) == [line]
+
+
+def test_a_model_without_sha256_is_taken_in_dev_only() -> None:
+    changes = {"larder:models": ["gamma"]}
+    assert problems(changes, stack="dev") == []
+    assert problems(changes, stack="prod") == [
+        "larder:models[0]: catalog/models/gamma.yaml has no sha256 for gamma.gguf (first-pull), which only stack dev "
+        "accepts. Pull it once in dev and write the recorded hash into the entry."
+    ]
+
+
+def test_errors_come_all_at_once() -> None:
+    wrong = {
+        "larder:cluster": {"kind": "embeded"},
+        "larder:modles": [],
+        "larder:models": ["alpha", "omega"],
+        "larder:cache": {
+            "strategy": "nfs",
+            "min-bandwith": "1MiB/s",
+            "node-local": {"node": "earth", "size": "2 Gi"},
+        },
+        "larder:images": {"sidecar": "sidecar:1"},
+        "larder:ollama": {"pool": "gpu", "cpu": "0"},
+        "larder:hub": {"endpoint": "ftp://hub"},
+    }
+    assert [line.partition(": ")[0] for line in problems(wrong)] == [
+        "larder:modles",
+        "larder:cluster.kind",
+        "larder:models[1]",
+        "larder:cache.strategy",
+        "larder:cache.node-local.node",
+        "larder:cache.node-local.size",
+        "larder:cache.min-bandwith",
+        "larder:images.sidecar",
+        "larder:ollama.pool",
+        "larder:ollama.cpu",
+        "larder:hub.endpoint",
+    ]
+
+
+def test_nothing_is_reported_twice_when_a_block_it_depends_on_is_wrong() -> None:
+    changes = {"larder:node-pools": {"cpu": {"hosts": []}}}
+    assert [line.partition(": ")[0] for line in problems(changes)] == ["larder:node-pools.cpu.hosts"]
+
+
+def test_keys_are_kebab_case_only() -> None:
+    changes = {"larder:cache": {"min_bandwidth": "1MiB/s"}}
+    assert problems(changes) == [
+        "larder:cache.min_bandwidth: unknown key. Did you mean 'min-bandwidth'? "
+        "Known keys: min-bandwidth, node-local, strategy."
+    ]
+
+
+def test_defaults_are_filled_in() -> None:
+    found = settings()
+    assert found.cluster.context == "larder"
+    assert found.cluster.namespace == "ai"
+    assert found.default_model == "alpha"
+    assert (found.service_type, found.node_port) == ("NodePort", 30080)
+    assert found.hub.endpoint == "https://huggingface.co"
+    assert [entry.id for entry in found.entries] == ["alpha"]
+
+
+def test_an_existing_cluster_is_entered_by_its_own_means_unless_told_otherwise() -> None:
+    found = settings({"larder:cluster": {"kind": "on-prem", "context": "team"}})
+    assert (found.service_type, found.node_port) == ("ClusterIP", None)
+
+
+def test_a_volume_may_be_declared_that_the_strategy_does_not_mount() -> None:
+    found = settings({"larder:cache": {"strategy": "none"}})
+    assert found.cache.node_local is not None
+    assert found.cache.weights_host is None
+
+
+def test_a_budget_is_bytes_by_bandwidth_and_two_minutes() -> None:
+    found = settings({"larder:cache": {"min-bandwidth": "10MiB/s"}})
+    assert found.budget_seconds(0) == 120
+    assert found.budget_seconds(25 * 2**20) == 123  # rounded up
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        settings().cluster.namespace = "other"  # type: ignore[misc]  # what the test is about
+
+
+def test_the_good_config_is_good() -> None:
+    assert problems({}) == []
+    assert GOOD["larder:images"]["sidecar"].endswith(DIGEST)
