@@ -2,7 +2,7 @@
 
 Byte for byte the same on every Python and machine: every number comes out of SHAKE-128 and exact float32 arithmetic,
 never out of `random`. The noise is shaped a little, so that it is pleasant to test with: the first dimension of the
-residual stream is a large constant, and each row of the output matrix weighs it. That makes words likely, raw bytes
+residual stream starts as a constant, and each row of the output matrix weighs it. That makes words likely, raw bytes
 rare, and the end of the text come after some forty tokens.
 """
 
@@ -26,10 +26,11 @@ CHAT_TEMPLATE = (
 )
 NORMAL, UNKNOWN, CONTROL, BYTE = 1, 2, 3, 6
 """Token types of llama.h."""
-STEADY = 8.0
-"""The constant first dimension; against it the other dimensions stay small after every RMS norm."""
-LIKELY, ENDING, RARE = 1.0, 0.5, -1.0
-"""Weight of the first dimension in a token's output row: logits lie near +5.6, +2.8 and -5.6."""
+STEADY = 0.5
+"""The first dimension of every embedding: strong enough to lead, weak enough that prompts still make a difference."""
+LIKELY, ENDING, RARE = 1.0, 1.3, -2.0
+"""Weight of the first dimension in a token's output row, found by trial: answers of 40 tokens in the median, of one
+in fifty times, and without raw bytes; greedy ones never end by themselves."""
 
 _CHUNK = 1 << 20
 
