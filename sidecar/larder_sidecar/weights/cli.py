@@ -54,7 +54,7 @@ HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are respected.
 
 
 def add_parser(subparsers: "Subparsers") -> None:
-    """Add the `fetch` command; its namespace's `run` takes the namespace and returns the exit status."""
+    """Add the `fetch` command; its namespace's `func` takes the namespace and returns the exit status."""
     parser = subparsers.add_parser(
         "fetch",
         help="fill a store with the weights of a plan, verified and resumable",
@@ -85,7 +85,7 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser.add_argument(
         "--termination-log", type=Path, metavar="FILE", help=f"default {TERMINATION_LOG}, where that exists"
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(func=run)
 
 
 def run(options: argparse.Namespace) -> int:

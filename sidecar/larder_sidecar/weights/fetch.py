@@ -37,6 +37,7 @@ from .progress import Reporter
 
 SPARE = 16 * 2**20
 """Bytes that stay free for manifests, markers and the filesystem's own needs."""
+ABANDONED_SECONDS = 7 * 86_400
 _READ = 4 << 20
 
 
@@ -98,6 +99,7 @@ class _Filling:
         self._fetched = self._reused = 0
 
     def run(self) -> Summary:
+        self._sweep()
         self._withdraw_incomplete()
         models = self._fetch.plan.models
         present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
@@ -119,6 +121,15 @@ class _Filling:
             ),
         )
         return summary
+
+    def _sweep(self) -> None:
+        """Remove what killed runs left: half-written small files, and parts nobody resumed for a week."""
+        old = time.time() - ABANDONED_SECONDS
+        for path in (self._root / STATE / "tmp").glob("*"):
+            path.unlink(missing_ok=True)
+        for path in (self._root / STATE / "parts").glob("*"):
+            if path.stat().st_mtime < old:
+                path.unlink(missing_ok=True)
 
     def _withdraw_incomplete(self) -> None:
         """Take back every manifest whose blobs are not all there, so that the engine does not offer what it lacks."""

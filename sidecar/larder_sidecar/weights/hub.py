@@ -190,6 +190,10 @@ def _explained(url: str) -> Iterator[None]:
             f"{shown(url)}: TLS failed: {type(error.args[0]).__name__ if error.args else 'SSLError'}",
             "Check the certificate; a private CA goes into SSL_CERT_FILE.",
         ) from None
+    except urllib3.exceptions.ProxyError:
+        raise TransientError(
+            f"{shown(url)}: cannot get through the proxy", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
+        ) from None
     except (urllib3.exceptions.NameResolutionError, urllib3.exceptions.NewConnectionError) as error:
         raise TransientError(
             f"{shown(url)}: cannot connect ({type(error).__name__})", "Check DNS, network policy and proxy settings."

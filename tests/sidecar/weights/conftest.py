@@ -20,4 +20,5 @@ def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.delenv("no_proxy", raising=False)  # Python prefers the lower-case name.
     monkeypatch.delenv("HF_TOKEN", raising=False)

@@ -24,7 +24,7 @@ from testbed.hub.server import Hub as LocalHub
 from testbed.hub.tiny_model import tiny_model
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = Patience(stall_seconds=0.25, failures=3, first_wait=0.01)
+PATIENCE = Patience(stall_seconds=0.2, failures=3, first_wait=0.01)
 RECIPE = OllamaRecipe(template="{{ .Prompt }}", params={"stop": ["</s>"], "num_predict": 16})
 BIG = 3_000_000
 """Bytes; enough for a download to be interrupted in the middle."""
@@ -83,7 +83,17 @@ class Kitchen:
         """The real command in a process of its own; killed at the end of the test at the latest."""
         config = self.folder / "weights.json"
         config.write_text(plan.to_json())
-        command = [sys.executable, "-c", MAIN, "fetch", "--config", str(config), "--root", str(self.root), *more]
+        command = [
+            sys.executable,
+            "-m",
+            "larder_sidecar",
+            "fetch",
+            "--config",
+            str(config),
+            "--root",
+            str(self.root),
+            *more,
+        ]
         environment = {"PYTHONPATH": str(ROOT / "sidecar"), "PATH": os.environ["PATH"]}
         process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder
@@ -107,14 +117,3 @@ class Kitchen:
 
     def part_bytes(self) -> int:
         return sum(p.stat().st_size for p in (self.root / ".larder/parts").glob("*") if p.suffix != ".json")
-
-
-# The shape of larder_sidecar/cli.py, which other roles share.
-MAIN = """
-import argparse, sys
-from larder_sidecar.weights.cli import add_parser
-parser = argparse.ArgumentParser(prog="larder-sidecar")
-add_parser(parser.add_subparsers(required=True))
-options = parser.parse_args()
-sys.exit(options.run(options))
-"""
