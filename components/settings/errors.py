@@ -1,7 +1,7 @@
 """What is wrong with a stack config: one line a problem, each with its path and its remedy."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 import pulumi
@@ -85,12 +85,12 @@ def _block_in(shape: Shape) -> type[BaseModel] | None:
     """The model that a type stands for, through `Annotated` and `| None`; none for mappings and lists."""
     if isinstance(shape, type) and issubclass(shape, BaseModel):
         return shape
-    if getattr(shape, "__origin__", None) in (list, dict):
+    if getattr(shape, "__origin__", None) in (list, dict, Mapping):
         return None
     return next((found for argument in get_args(shape) if (found := _block_in(argument))), None)
 
 
 def _mapping_or_list(shape: Shape) -> Shape:
-    while shape is not None and getattr(shape, "__origin__", None) not in (list, dict):
+    while shape is not None and getattr(shape, "__origin__", None) not in (list, dict, Mapping):
         shape = next(iter(get_args(shape)), None)
     return shape

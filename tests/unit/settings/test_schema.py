@@ -1,7 +1,7 @@
 """The JSON Schema and the documentation say what the models say."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -56,4 +56,4 @@ def test_every_setting_says_what_it_is(path: str) -> None:
 
 
 def test_the_choices_of_strategy_are_the_strategies_there_are() -> None:
-    assert set(STRATEGIES) == set(Strategy.__args__)
+    assert set(STRATEGIES) == set(get_args(Strategy))

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from stack_config import DIGEST, GOOD, problems, settings
+
+from tests.unit.stack_config import DIGEST, GOOD, problems, settings
 
 MODELS = "Choose one of them or add it to catalog/models/."
 BLOCKS = (
@@ -189,7 +190,7 @@ def test_errors_come_all_at_once() -> None:
 
 
 def test_nothing_is_reported_twice_when_a_block_it_depends_on_is_wrong() -> None:
-    changes = {"larder:node-pools": {"cpu": {"hosts": []}}}
+    changes: dict[str, Any] = {"larder:node-pools": {"cpu": {"hosts": []}}}
     assert [line.partition(": ")[0] for line in problems(changes)] == ["larder:node-pools.cpu.hosts"]
 
 
@@ -230,7 +231,7 @@ def test_a_budget_is_bytes_by_bandwidth_and_two_minutes() -> None:
 
 def test_settings_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        settings().cluster.namespace = "other"  # type: ignore[misc]  # what the test is about
+        settings().cluster.namespace = "other"
 
 
 def test_the_good_config_is_good() -> None:

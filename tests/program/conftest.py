@@ -1,0 +1,21 @@
+"""The `preview` fixture: the real program, through the real SDK, against a recorder in place of the engine."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.program.previews import Preview, preview_of
+
+
+@pytest.fixture(scope="session")
+def preview() -> Callable[..., Preview]:
+    """`preview("node-local", {"larder:…": …}, unknowns=…)`; equal calls are one run."""
+    runs: dict[str, Preview] = {}
+
+    def run(*args: object, **options: object) -> Preview:
+        key = repr((args, sorted(options.items())))
+        if key not in runs:
+            runs[key] = preview_of(*args, **options)  # type: ignore[arg-type]  # the fixture has preview_of's signature
+        return runs[key]
+
+    return run

@@ -1,0 +1,73 @@
+"""One preview of the real program, and how tests look at it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from components import ROOT
+from components.planning.manifests import is_manifest, kind
+from components.planning.program import record, stack_config
+from components.planning.recorder import Recording, Registered
+from components.settings.sources import merged
+
+STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+IMAGES = {name: f"registry.example/{name}@sha256:{digit * 64}" for name, digit in (("sidecar", "1"), ("ollama", "2"))}
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the engine was told."""
+
+    recording: Recording
+
+    def objects(self) -> list[Registered]:
+        """Objects of the cluster."""
+        return [resource for resource in self.recording.resources if is_manifest(resource)]
+
+    def all(self, wanted: str) -> list[Registered]:
+        """Objects of a kind."""
+        return [resource for resource in self.objects() if kind(resource) == wanted]
+
+    def one(self, wanted: str, name: str | None = None) -> Registered:
+        """The object of a kind; its name begins with `name`."""
+        found = [r for r in self.all(wanted) if name is None or r.inputs["metadata"]["name"].startswith(name)]
+        assert len(found) == 1, f"{len(found)} of {wanted} {name or ''}"
+        return found[0]
+
+    def named(self) -> dict[str, Registered]:
+        """Objects by kind and name."""
+        return {f"{kind(r)} {r.inputs['metadata']['name']}": r for r in self.objects()}
+
+    def pod(self, wanted: str = "Deployment", name: str | None = None) -> dict[str, Any]:
+        """The pod template's spec."""
+        spec: dict[str, Any] = self.one(wanted, name).inputs["spec"]["template"]["spec"]
+        return spec
+
+    def pods(self) -> dict[str, dict[str, Any]]:
+        """The pod template's spec of everything that makes pods."""
+        makers = {name: r for name, r in self.named().items() if "template" in r.inputs.get("spec", {})}
+        return {name: resource.inputs["spec"]["template"]["spec"] for name, resource in makers.items()}
+
+    def engine(self) -> dict[str, Any]:
+        """The engine's container."""
+        (container,) = self.pod()["containers"]
+        return dict(container)
+
+    def init(self, name: str) -> dict[str, Any]:
+        """The engine's init container of that name."""
+        (container,) = [c for c in self.pod()["initContainers"] if c["name"] == name]
+        return dict(container)
+
+
+def preview_of(
+    strategy: str | None = None,
+    overlay: Mapping[str, Any] | None = None,
+    *,
+    stack: str = "dev",
+    unknowns: bool = False,
+    secrets: frozenset[str] = frozenset(),
+) -> Preview:
+    """Preview a stack file with a strategy and an overlay."""
+    run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
+    config = merged(merged(stack_config(stack), run), overlay or {})
+    return Preview(record(config, stack=stack, unknowns=unknowns, secret_keys=secrets))

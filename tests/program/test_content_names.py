@@ -1,0 +1,67 @@
+"""What cannot be changed in place is named by its content; what can keeps its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.program.previews import Preview
+
+Previews = Callable[..., Preview]
+OTHER_IMAGE = {"larder:images": {"sidecar": f"registry.example/sidecar@sha256:{'3' * 64}"}}
+OTHER_HUB = {"larder:hub": {"endpoint": "https://mirror.example"}}
+OTHER_MODEL = {"larder:models": ["tiny-random"]}
+SLOWER = {"larder:cache": {"min-bandwidth": "1MiB/s"}}
+OTHER_ALIAS = {"larder:gateway": {"aliases": {"gpt": "tinyllama-1.1b-chat"}}}
+
+
+def _name(seen: Preview, kind: str, prefix: str) -> str:
+    return str(seen.one(kind, prefix).inputs["metadata"]["name"])
+
+
+@pytest.mark.parametrize("change", [OTHER_IMAGE, OTHER_HUB, OTHER_MODEL, SLOWER], ids=["image", "hub", "model", "time"])
+def test_a_job_that_would_run_differently_is_another_job(preview: Previews, change: dict[str, Any]) -> None:
+    before, after = preview("node-local"), preview("node-local", change)
+    assert _name(before, "Job", "populate-") != _name(after, "Job", "populate-")
+    assert before.one("Job", "populate-").urn == after.one("Job", "populate-").urn  # replaced, so the old one goes
+    assert after.one("Job", "populate-").delete_before_replace
+
+
+def test_a_job_that_would_run_the_same_is_the_same_job(preview: Previews) -> None:
+    before, after = preview("node-local"), preview("node-local", OTHER_ALIAS)
+    assert before.one("Job", "populate-").inputs == after.one("Job", "populate-").inputs
+
+
+def test_other_weights_are_another_file_and_another_pod(preview: Previews) -> None:
+    before, after = preview("node-local"), preview("node-local", OTHER_MODEL)
+    assert _name(before, "ConfigMap", "larder-weights-") != _name(after, "ConfigMap", "larder-weights-")
+    assert before.pod()["volumes"] != after.pod()["volumes"]
+
+
+@pytest.mark.parametrize("strategy", ["none", "node-local"])
+def test_the_same_weights_from_elsewhere_move_no_pod(preview: Previews, strategy: str) -> None:
+    before, after = preview(strategy), preview(strategy, OTHER_HUB)
+    assert _name(before, "ConfigMap", "larder-weights-") == _name(after, "ConfigMap", "larder-weights-")
+    assert before.one("ConfigMap", "larder-weights-").inputs != after.one("ConfigMap", "larder-weights-").inputs
+    assert before.pod() == after.pod()
+
+
+def test_names_for_clients_change_in_place_without_a_new_pod(preview: Previews) -> None:
+    before, after = preview("none"), preview("none", OTHER_ALIAS)
+    assert before.one("ConfigMap", "larder-gateway").inputs != after.one("ConfigMap", "larder-gateway").inputs
+    assert before.one("Deployment").inputs == after.one("Deployment").inputs
+
+
+def test_the_provider_lets_config_maps_change_in_place(preview: Previews) -> None:
+    (provider,) = [r for r in preview("none").recording.resources if r.type == "pulumi:providers:kubernetes"]
+    assert provider.inputs["enableConfigMapMutable"] == "true"
+    assert provider.inputs["context"] == provider.inputs["clusterIdentifier"] == "larder"
+    assert "kubeconfig" not in provider.inputs
+
+
+def test_selectors_hold_what_never_changes(preview: Previews) -> None:
+    wanted = {"app.kubernetes.io/name": "ollama", "app.kubernetes.io/instance": "larder"}
+    seen = preview("none")
+    assert seen.one("Deployment").inputs["spec"]["selector"] == {"matchLabels": wanted}
+    assert seen.one("Service").inputs["spec"]["selector"] == wanted
+    assert wanted.items() <= seen.one("Deployment").inputs["spec"]["template"]["metadata"]["labels"].items()

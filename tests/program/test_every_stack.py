@@ -1,0 +1,72 @@
+"""Every stack file under every strategy: what the engine would be told."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from components.caching import STRATEGIES
+from components.manifest import DESCRIPTION
+from components.planning.recorder import STACK
+from tests.program.previews import STACKS, Preview
+
+CASES = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
+Previews = Callable[..., Preview]
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+@pytest.mark.parametrize("unknowns", [False, True], ids=["known", "unknown"])
+def test_it_previews(preview: Previews, stack: str, strategy: str, unknowns: bool) -> None:
+    seen = preview(strategy, stack=stack, unknowns=unknowns)
+    assert seen.recording.outputs["strategy"] == strategy
+    assert {"Namespace", "Service", "Deployment", "ConfigMap", "NetworkPolicy"} <= {n.split()[0] for n in seen.named()}
+    assert not [text for severity, text in seen.recording.messages if severity == "error"]
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+def test_names_are_known_before_anything_is_made(preview: Previews, stack: str, strategy: str) -> None:
+    known, unknown = preview(strategy, stack=stack), preview(strategy, stack=stack, unknowns=True)
+    assert known.named().keys() == unknown.named().keys()
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+def test_everything_stands_under_a_parent_and_uses_the_one_provider(
+    preview: Previews, stack: str, strategy: str
+) -> None:
+    seen = preview(strategy, stack=stack)
+    (provider,) = [r for r in seen.recording.resources if r.type == "pulumi:providers:kubernetes"]
+    for resource in seen.recording.resources:
+        assert bool(resource.parent) == (resource.type != STACK), resource.urn
+    for resource in seen.objects():
+        assert resource.provider.startswith(f"{provider.urn}::"), resource.urn
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+def test_every_object_says_what_it_is_for(preview: Previews, stack: str, strategy: str) -> None:
+    for name, resource in preview(strategy, stack=stack).named().items():
+        assert resource.inputs["metadata"]["annotations"][DESCRIPTION], name
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+def test_every_namespaced_object_waits_for_the_namespace(preview: Previews, stack: str, strategy: str) -> None:
+    seen = preview(strategy, stack=stack)
+    namespace = seen.one("Namespace")
+    for name, resource in seen.named().items():
+        if "namespace" in resource.inputs["metadata"]:
+            assert resource.inputs["metadata"]["namespace"] == namespace.inputs["metadata"]["name"], name
+            assert namespace.urn in resource.dependencies, name
+
+
+def test_two_previews_of_one_stack_are_the_same() -> None:
+    from tests.program.previews import preview_of
+
+    first, second = preview_of("node-local"), preview_of("node-local")
+    assert {n: r.inputs for n, r in first.named().items()} == {n: r.inputs for n, r in second.named().items()}
+
+
+def test_a_preview_costs_less_than_three_seconds_of_processor() -> None:
+    from tests.program.previews import preview_of
+
+    began = time.process_time()
+    preview_of("none")
+    assert time.process_time() - began < 3

@@ -1,0 +1,69 @@
+"""`make plan` and `make render` as commands."""
+
+from pathlib import Path
+
+import pytest
+
+from components.planning.__main__ import main
+
+
+def test_plan_shows_the_tree_with_what_each_resource_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--stack", "dev"]) == 0
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert any("Deployment ollama" in line and "the engine, and the gateway as its sidecar" in line for line in lines)
+    assert any("Ollama ollama" in line and "Ollama serving the models" in line for line in lines)
+    assert any("PersistentVolumeClaim" in line and "[kept by destroy]" in line for line in lines)
+    for section in ("Settings in force", "Resources (", "Admission", "Outputs", "Warnings"):
+        assert f"\n{section}" in printed
+
+
+def test_plan_says_openly_that_images_are_placeholders(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["plan"])
+    assert "larder:images: absent, so placeholders stand in" in capsys.readouterr().out
+
+
+def test_plan_is_the_same_every_time(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["plan"])
+    first = capsys.readouterr().out
+    main(["plan"])
+    assert capsys.readouterr().out == first
+
+
+def test_a_refused_stack_is_an_exit_status_and_a_line_for_each_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("larder:cache: {strategy: nfs}\nlarder:models: [nothing]\n")
+    assert main(["plan", "--overlay", str(overlay)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert [line.partition(": ")[0] for line in printed.err.splitlines()] == [
+        "larder:models[0]",
+        "larder:cache.strategy",
+    ]
+
+
+def test_an_unknown_stack_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["plan", "--stack", "produktion"])
+    assert ended.value.code == 2
+    assert "no Pulumi.produktion.yaml. Known stacks: dev" in capsys.readouterr().err
+
+
+def test_render_needs_real_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["render", "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err.startswith("larder:images: is missing.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_render_writes_one_file_for_each_resource(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    digest = f"sha256:{'0' * 64}"
+    overlay = tmp_path / "images.yaml"
+    overlay.write_text(f"larder:images: {{sidecar: 'a@{digest}', ollama: 'b@{digest}'}}\n")
+    call = ["render", "--overlay", str(overlay), "--out", str(tmp_path / "out")]
+    assert main(call) == 0
+    assert "10 files, 10 changed" in capsys.readouterr().out
+    assert main(call) == 0
+    assert "10 files, 0 changed" in capsys.readouterr().out
+    assert len(list((tmp_path / "out").iterdir())) == 10

@@ -1,0 +1,73 @@
+"""`make render`: manifests as files that `kubectl apply -f` takes in their order."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.caching import STRATEGIES
+from components.planning import wire
+from components.planning.manifests import render, write
+from components.planning.recorder import Recording
+from tests.program.previews import Preview
+
+Previews = Callable[..., Preview]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_files_hold_what_the_engine_was_told(preview: Previews, strategy: str) -> None:
+    seen = preview(strategy)
+    files, left_out = render(seen.recording)
+    assert left_out == []
+    documents = {f"{d['kind']} {d['metadata']['name']}": d for d in map(yaml.safe_load, files.values())}
+    assert documents.keys() == seen.named().keys()
+    for name, resource in seen.named().items():
+        assert documents[name].get("spec") == resource.inputs.get("spec"), name
+        assert documents[name].get("data") == resource.inputs.get("data"), name
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_what_others_need_comes_first(preview: Previews, strategy: str) -> None:
+    kinds = [name.split("-")[1] for name in render(preview(strategy).recording)[0]]
+    order = ["namespace", "storageclass", "persistentvolume", "persistentvolumeclaim", "configmap", "service"]
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
+    assert kinds[-1] == "deployment"
+
+
+def test_nothing_that_only_pulumi_reads_is_rendered(preview: Previews) -> None:
+    assert not [name for name, text in render(preview("node-local").recording)[0].items() if "pulumi.com/" in text]
+
+
+def test_other_settings_do_not_rename_files(preview: Previews) -> None:
+    names = [set(render(preview(strategy).recording)[0]) for strategy in ("none", "node-local")]
+    assert names[0] < names[1]
+
+
+def test_a_second_run_changes_nothing(preview: Previews, tmp_path: Path) -> None:
+    files, _ = render(preview("node-local").recording)
+    assert write(files, tmp_path) == list(files)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert write(files, tmp_path) == []
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_files_that_are_no_longer_declared_go_and_those_of_others_stay(preview: Previews, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("kind: ConfigMap\n")
+    write(render(preview("node-local").recording)[0], tmp_path)
+    files, _ = render(preview("none").recording)
+    write(files, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*files, "mine.yaml"}
+
+
+def test_an_object_with_a_secret_is_left_out_and_named(preview: Previews) -> None:
+    seen = preview("none")
+    hidden = replace(
+        seen.one("ConfigMap", "larder-gateway"),
+        inputs={"kind": "ConfigMap", "metadata": {"name": "open"}, "data": {"token": wire.Secret("hunter2")}},
+    )
+    files, left_out = render(Recording(resources=[hidden, seen.one("Service")]))
+    assert left_out == ["configmap-open"]
+    assert "hunter2" not in str(files)
+    assert len(files) == 1

@@ -1,0 +1,135 @@
+"""One line swaps the strategy. What clients see, where the engine looks and what holds data must not move."""
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from components.caching import STRATEGIES
+from components.caching.base import STORE
+from tests.program.previews import Preview
+
+Previews = Callable[..., Preview]
+SWAPS = list(permutations(STRATEGIES, 2))
+swaps = pytest.mark.parametrize(("before", "after"), SWAPS)
+each = pytest.mark.parametrize("strategy", STRATEGIES)
+
+
+@swaps
+def test_clients_never_notice_a_swap(preview: Previews, before: str, after: str) -> None:
+    assert preview(before).one("Service").inputs == preview(after).one("Service").inputs
+
+
+@swaps
+def test_the_engine_finds_its_weights_where_they_were(preview: Previews, before: str, after: str) -> None:
+    def engine(strategy: str) -> tuple[Any, ...]:
+        container = preview(strategy).engine()
+        return container["image"], container["args"], container["env"], container["resources"], _store(container)[0]
+
+    assert engine(before) == engine(after)
+
+
+@swaps
+def test_a_volume_that_changes_its_kind_changes_its_name(preview: Previews, before: str, after: str) -> None:
+    kinds: dict[str, set[str]] = {}
+    for strategy in (before, after):
+        for volume in preview(strategy).pod()["volumes"]:
+            kinds.setdefault(volume["name"], set()).update(volume.keys() - {"name"})
+    assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
+    assert {f"weights-{before}", f"weights-{after}"} <= kinds.keys()
+
+
+@swaps
+def test_data_stays_as_it_is(preview: Previews, before: str, after: str) -> None:
+    for kind in ("PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"):
+        one, other = preview(before).one(kind), preview(after).one(kind)
+        assert (one.urn, one.inputs) == (other.urn, other.inputs)
+
+
+@swaps
+def test_what_keeps_its_name_keeps_its_place_in_the_tree(preview: Previews, before: str, after: str) -> None:
+    """Under another parent it would be another resource: made while the old one still has the name."""
+    one, other = preview(before).named(), preview(after).named()
+    assert {n: one[n].urn for n in one.keys() & other.keys()} == {n: other[n].urn for n in one.keys() & other.keys()}
+
+
+@each
+def test_data_is_protected_and_outlives_its_removal(preview: Previews, strategy: str) -> None:
+    for kind in ("PersistentVolume", "PersistentVolumeClaim", "Namespace"):
+        resource = preview(strategy).one(kind)
+        assert (resource.protect, resource.retain_on_delete) == (True, True), kind
+
+
+@each
+def test_nothing_else_is_protected(preview: Previews, strategy: str) -> None:
+    kept = {name.split()[0] for name, resource in preview(strategy).named().items() if resource.protect}
+    assert kept == {"PersistentVolume", "PersistentVolumeClaim", "Namespace"}
+
+
+def test_without_a_data_volume_a_destroy_leaves_nothing(preview: Previews) -> None:
+    seen = preview("none", {"larder:cache": {"node-local": None}})
+    assert not any(resource.protect or resource.retain_on_delete for resource in seen.objects())
+
+
+@each
+def test_the_rollout_is_stated_in_full(preview: Previews, strategy: str) -> None:
+    """A rollingUpdate that the API server filled in would stay behind and refuse a later Recreate."""
+    assert preview(strategy).one("Deployment").inputs["spec"]["strategy"] in (
+        {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+        {"type": "Recreate"},
+    )
+
+
+@each
+def test_engines_never_write_weights(preview: Previews, strategy: str) -> None:
+    path, mount = _store(preview(strategy).engine())
+    assert path == STORE
+    assert mount["readOnly"] is True
+
+
+def test_under_none_each_pod_fetches_into_itself(preview: Previews) -> None:
+    seen = preview("none")
+    (volume,) = [v for v in seen.pod()["volumes"] if v["name"] == "weights-none"]
+    # 10 % and 256 MiB beyond the weights: 668788096 bytes.
+    assert volume["emptyDir"] == {"sizeLimit": "958Mi"}
+    assert _store(seen.init("fetch"))[1].get("readOnly", False) is False
+    assert "--wait" not in seen.init("fetch")["args"]
+    assert seen.all("Job") == [seen.one("Job", "prepare-path-")]
+
+
+def test_under_node_local_one_job_fetches_and_pods_wait(preview: Previews) -> None:
+    seen = preview("node-local")
+    job = seen.one("Job", "populate-")
+    (writer,) = seen.pod("Job", "populate-")["containers"]
+    assert _store(writer)[1]["subPath"] == "ollama"
+    assert _store(writer)[1]["readOnly"] is False
+    assert "--wait" not in writer["args"]
+    assert "--wait" in seen.init("fetch")["args"]
+    assert _store(seen.init("fetch"))[1] == _store(seen.engine())[1]
+    assert _store(seen.engine())[1]["subPath"] == "ollama"
+    assert {job.urn, seen.one("ConfigMap", "larder-weights-").urn} <= seen.one("Deployment").dependencies
+    assert {seen.one("PersistentVolumeClaim").urn, seen.one("Job", "prepare-path-").urn} <= job.dependencies
+
+
+def test_under_node_local_the_engine_runs_where_the_disk_is(preview: Previews) -> None:
+    overlay = {"larder:node-pools": {"cpu": {"hosts": ["larder", "other"]}}}
+    assert _hosts(preview("none", overlay)) == ["larder", "other"]
+    assert _hosts(preview("node-local", overlay)) == ["larder"]
+    assert preview("node-local", overlay).pod("Job", "populate-")["nodeSelector"] == {
+        "kubernetes.io/hostname": "larder"
+    }
+
+
+def _store(container: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    (mount,) = [
+        m for m in container["volumeMounts"] if m["name"].startswith("weights-") and m["name"] != "weights-config"
+    ]
+    return mount["mountPath"], mount
+
+
+def _hosts(seen: Preview) -> list[str]:
+    affinity = seen.pod()["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+    (term,) = affinity["nodeSelectorTerms"]
+    (expression,) = term["matchExpressions"]
+    return list(expression["values"])

@@ -1,0 +1,79 @@
+"""One number, min-bandwidth, sets every budget that depends on weights; nothing waits without an end."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from components.caching import STRATEGIES
+from tests.program.previews import Preview
+
+Previews = Callable[..., Preview]
+SLOW = {"larder:cache": {"min-bandwidth": "1MiB/s"}}
+BYTES = 668788096
+BUDGET = 638 + 120
+"""Seconds for TinyLlama at 1 MiB/s."""
+
+
+def _seconds(timeout: str) -> int:
+    assert timeout.endswith("s")
+    return int(timeout[:-1])
+
+
+def test_the_job_has_as_long_as_the_weights_take(preview: Previews) -> None:
+    job = preview("node-local", SLOW).one("Job", "populate-")
+    assert job.inputs["spec"]["activeDeadlineSeconds"] == BUDGET
+    assert "ttlSecondsAfterFinished" not in job.inputs["spec"]
+    assert _seconds(job.timeouts["create"]) > BUDGET
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_engine_has_as_long_as_the_weights_take(preview: Previews, strategy: str) -> None:
+    seen = preview(strategy, SLOW)
+    probe = seen.engine()["startupProbe"]
+    assert probe["httpGet"] == {"path": "/enginez", "port": 9090}
+    assert 0 <= probe["periodSeconds"] * probe["failureThreshold"] - BUDGET < probe["periodSeconds"]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_rollout_may_take_fetching_and_starting(preview: Previews, strategy: str) -> None:
+    deployment = preview(strategy, SLOW).one("Deployment")
+    assert deployment.inputs["spec"]["progressDeadlineSeconds"] == 2 * BUDGET
+    assert _seconds(deployment.timeouts["create"]) == _seconds(deployment.timeouts["update"]) > 2 * BUDGET
+
+
+def test_waiting_for_the_store_ends_when_filling_it_must_have_ended(preview: Previews) -> None:
+    arguments = preview("node-local", SLOW).init("fetch")["args"]
+    assert arguments[arguments.index("--wait") + 1] == str(BUDGET)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_pod_drains_through_the_gateway_before_the_engine_stops(preview: Previews, strategy: str) -> None:
+    from larder_sidecar.config.gateway import GatewayConfig
+
+    seen = preview(strategy)
+    config = GatewayConfig.from_json(seen.one("ConfigMap", "larder-gateway").inputs["data"]["gateway.json"])
+    assert seen.engine()["lifecycle"] == {"preStop": {"httpGet": {"path": "/drain", "port": 9090}}}
+    assert seen.pod()["terminationGracePeriodSeconds"] == config.drain.grace_seconds
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_the_gateway_starts_before_the_engine_and_is_probed_on_its_admin_port(preview: Previews, strategy: str) -> None:
+    seen = preview(strategy)
+    gateway = seen.init("gateway")
+    assert seen.pod()["initContainers"][-1] == gateway
+    assert gateway["restartPolicy"] == "Always"
+    asked: dict[str, Any] = {name: gateway[name]["httpGet"] for name in gateway if name.endswith("Probe")}
+    assert asked == {
+        "startupProbe": {"path": "/livez", "port": 9090},
+        "readinessProbe": {"path": "/readyz", "port": 9090},
+        "livenessProbe": {"path": "/livez", "port": 9090},
+    }
+
+
+def test_two_pods_of_stack_dev_fit_on_two_cores(preview: Previews) -> None:
+    """A swap starts the next pod beside the last one; the cluster's own pods ask for about 200m."""
+    for strategy in STRATEGIES:
+        seen = preview(strategy)
+        requests = [c["resources"]["requests"]["cpu"] for c in (seen.engine(), seen.init("gateway"))]
+        assert 2 * sum(int(cpu.removesuffix("m")) for cpu in requests) <= 2000 - 200

@@ -1,0 +1,67 @@
+"""What a plan asks for, and what is worth a second look."""
+
+from typing import Any
+
+import pytest
+
+from components.planning.admission import admission, warnings
+from components.planning.plan import make_plan, weights_plan
+from tests.unit.stack_config import CATALOG, settings
+
+
+def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
+    found = settings(changes)
+    return dict(line.split(maxsplit=1) for line in admission(found, make_plan(found)))
+
+
+def _warnings(changes: dict[str, Any]) -> list[str]:
+    found = settings(changes)
+    return [line.partition(": ")[0] for line in warnings(found, make_plan(found))]
+
+
+def test_memory_is_what_all_models_need_together_and_the_engine_itself() -> None:
+    plan = make_plan(settings({"larder:models": ["alpha", "gamma"]}))
+    assert (plan.engine.memory, plan.engine.cpu) == ("704Mi", "500m")  # 2 x 256Mi + 192Mi; the processor is shared
+
+
+def test_the_settings_may_say_otherwise() -> None:
+    plan = make_plan(settings({"larder:ollama": {"memory": "8Gi", "cpu": "3"}}))
+    assert (plan.engine.memory, plan.engine.cpu) == ("8Gi", "3")
+
+
+def test_disk_is_where_the_strategy_puts_it() -> None:
+    assert _lines()["disk"] == "1.0 MiB of weights on node venus, 0% of its 2Gi"
+    assert _lines({"larder:cache": {"strategy": "none"}})["disk"] == (
+        "1.0 MiB of weights in each pod, fetched at every start"
+    )
+
+
+def test_while_pods_overlap_a_node_holds_both() -> None:
+    assert _lines()["memory"] == "448.0 MiB for the engine; 896.0 MiB on its node while one pod follows another"
+
+
+@pytest.mark.parametrize(
+    ("changes", "paths"),
+    [
+        ({}, []),
+        ({"larder:models": ["gamma"]}, ["larder:models"]),
+        ({"larder:hub": {"endpoint": "http://hub"}}, ["larder:hub.endpoint"]),
+        (
+            {"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "3Gi"}}},
+            ["larder:cache.node-local.size"],
+        ),
+    ],
+    ids=["none", "first pull", "plain http", "nearly full"],
+)
+def test_warnings(changes: dict[str, Any], paths: list[str]) -> None:
+    assert _warnings(changes) == paths
+
+
+def test_where_bytes_come_from_does_not_name_a_plan() -> None:
+    one, other = (weights_plan([CATALOG["alpha"]], hub) for hub in ("https://a", "https://b/mirror"))
+    assert one.digest() == other.digest()
+    assert other.models[0].files[0].url == f"https://b/mirror/org/alpha/resolve/{'0' * 40}/alpha.gguf"
+
+
+def test_the_context_that_memory_was_counted_at_is_the_one_served() -> None:
+    assert weights_plan([CATALOG["alpha"]], "https://a").models[0].ollama.params["num_ctx"] == 2048
