@@ -28,11 +28,18 @@ class ApiError(Exception):
 
 
 class Client:
-    """One API server; safe to use from many threads, each on its own connection."""
+    """One API server; safe to use from many threads."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._idle: list[tuple[http.client.HTTPSConnection, float]] = []
+
+    def close(self) -> None:
+        """Hang up; the next request connects again."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop()[0].close()
 
     def get(self, path: str, **query: str) -> Manifest:
         """GET an object, a list or a discovery document."""
@@ -79,12 +86,9 @@ class Client:
 
     def _exchange(self, method: str, target: str, payload: bytes | None, headers: dict[str, str]) -> tuple[int, bytes]:
         """One request, never repeated: a POST that got through and lost its answer must not be sent twice."""
-        connection, used = getattr(self._local, "kept", (None, 0.0))
-        if connection is None or time.monotonic() - used > KEEP_ALIVE:
-            connection = http.client.HTTPSConnection(
-                self.cluster.host, self.cluster.port, timeout=REQUEST_TIMEOUT, context=self.cluster.tls
-            )
-        self._local.kept = (None, 0.0)
+        connection = self._idle_connection() or http.client.HTTPSConnection(
+            self.cluster.host, self.cluster.port, timeout=REQUEST_TIMEOUT, context=self.cluster.tls
+        )
         try:
             connection.request(method, target, payload, headers)
             response = connection.getresponse()
@@ -92,8 +96,18 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise UnreachableError(f"{self.cluster.server}: {error or type(error).__name__}") from error
-        self._local.kept = (connection, time.monotonic())
+        with self._lock:
+            self._idle.append((connection, time.monotonic()))
         return result
+
+    def _idle_connection(self) -> http.client.HTTPSConnection | None:
+        with self._lock:
+            while self._idle:
+                connection, since = self._idle.pop()
+                if time.monotonic() - since < KEEP_ALIVE:
+                    return connection
+                connection.close()
+        return None
 
 
 def _write(*, dry_run: bool) -> dict[str, str]:

@@ -1,0 +1,72 @@
+"""What the tests against a real API server need: the server, the Pulumi CLI, and a stack of their own."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.paths import CACHE
+from testbed.plugin import kubeconfig
+from testbed.plugin.client import Client
+from tests.plugin.stack import Stack
+
+
+def _lacking(what: str) -> None:
+    """Skip with the reason; fail where the part was promised."""
+    if os.environ.get("CI") and os.environ.get("LARDER_E2E"):
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def kubeconfig_path() -> Path:
+    """The kubeconfig of an API server that tests may write to."""
+    named = os.environ.get("KUBECONFIG_TEST")
+    if not named:
+        _lacking("no API server: KUBECONFIG_TEST names no kubeconfig")
+    path = Path(str(named))
+    if not path.is_file():
+        _lacking(f"KUBECONFIG_TEST: {path} is not there")
+    return path
+
+
+@pytest.fixture(scope="session")
+def api(kubeconfig_path: Path) -> Iterator[Client]:
+    """The API server itself, to look behind Pulumi's back."""
+    client = Client(kubeconfig.read(str(kubeconfig_path), None, None))
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def cli() -> Path:
+    """The Pulumi CLI: on PATH, else the newest that this user's cache holds."""
+    built = sorted(CACHE.glob("pulumi-*/bin/pulumi"), key=lambda path: path.stat().st_mtime)
+    found = shutil.which("pulumi") or (str(built[-1]) if built else None)
+    if found is None:
+        _lacking("no Pulumi CLI on PATH or in the cache folder")
+    return Path(str(found))
+
+
+@pytest.fixture
+def namespace(api: Client) -> Iterator[str]:
+    """A namespace of this test; its name also marks the test's cluster-scoped objects."""
+    name = f"plugin-test-{secrets.token_hex(4)}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": name}}, dry_run=False)
+    yield name
+    for collection in ("/api/v1/persistentvolumes", "/apis/storage.k8s.io/v1/storageclasses"):
+        for item in api.get(collection, labelSelector=f"test={name}")["items"]:
+            path = f"{collection}/{item['metadata']['name']}"
+            if "finalizers" in item["metadata"]:
+                api.json_patch(path, [{"op": "remove", "path": "/metadata/finalizers"}])
+            api.delete(path, "Background")
+    api.delete(f"/api/v1/namespaces/{name}", "Background")
+
+
+@pytest.fixture
+def stack(tmp_path: Path, cli: Path, kubeconfig_path: Path, namespace: str) -> Stack:
+    """A stack on the API server, run by the real CLI through the stand-in plugins."""
+    return Stack.made(tmp_path, cli, kubeconfig_path, namespace)

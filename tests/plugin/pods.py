@@ -1,0 +1,71 @@
+"""Plays the kubelet for pods that no scheduler takes: sets their status through the API."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from testbed.plugin.client import ApiError, Client
+
+# Pods with this scheduler stay where they are, also on a cluster that has nodes.
+UNSCHEDULED = {"schedulerName": "nobody"}
+
+SUCCEEDED: dict[str, Any] = {"phase": "Succeeded", "conditions": [{"type": "Ready", "status": "False"}]}
+RUNNING: dict[str, Any] = {
+    "phase": "Running",
+    "conditions": [{"type": kind, "status": "True"} for kind in ("Ready", "ContainersReady", "Initialized")],
+}
+
+
+def crashed(container: str, message: str) -> dict[str, Any]:
+    """The status of a pod whose init container ended with this termination message."""
+    ended = {"exitCode": 3, "reason": "Error", "message": message, "startedAt": None, "finishedAt": None}
+    waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}
+    status = {
+        "name": container,
+        "image": "i",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 1,
+        "state": {"waiting": waiting},
+        "lastState": {"terminated": ended},
+    }
+    return {"phase": "Pending", "initContainerStatuses": [status]}
+
+
+@contextmanager
+def becoming(api: Client, namespace: str, status: dict[str, Any]) -> Iterator[None]:
+    """While this lasts, every pod of the namespace gets this status as soon as it appears."""
+    ended = threading.Event()
+
+    def play() -> None:
+        seen: set[str] = set()
+        while not ended.wait(0.1):
+            for pod in api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]:
+                if pod["metadata"]["uid"] in seen:
+                    continue
+                path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
+                try:
+                    api.json_patch(path, [{"op": "replace", "path": "/status", "value": pod["status"] | status}])
+                except ApiError as error:
+                    if error.code not in (404, 409):
+                        raise
+                    continue
+                seen.add(pod["metadata"]["uid"])
+
+    player = threading.Thread(target=play)
+    player.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        player.join(timeout=10)
+
+
+def until(condition: Any, seconds: float = 20.0) -> None:
+    """Wait for something the cluster does by itself."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.1)

@@ -1,0 +1,125 @@
+"""A Pulumi stack in a folder: what it declares, and the CLI's commands on it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(__file__).parent / "program"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One stack with its own state, plugins and program; nothing of the user's Pulumi is touched."""
+
+    folder: Path
+    cli: Path
+    environment: dict[str, str]
+    namespace: str
+    kubeconfig: Path
+
+    @classmethod
+    def made(cls, folder: Path, cli: Path, kubeconfig: Path, namespace: str) -> "Stack":
+        """A new stack; the stand-ins are the only plugins it can find."""
+        shutil.copytree(PROGRAM, folder / "program")
+        (folder / "state").mkdir()
+        version = metadata.version("pulumi_kubernetes")
+        plugin = folder / "home" / "plugins" / f"resource-kubernetes-v{version}" / "pulumi-resource-kubernetes"
+        _script(plugin, "kubernetes")
+        _script(folder / "bin" / "pulumi-language-python", "language_host")
+        (folder / "bin" / "pulumi").symlink_to(cli)
+        environment = {
+            "HOME": str(folder),
+            "PATH": f"{folder}/bin:{os.environ['PATH']}",
+            "PULUMI_HOME": str(folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{folder}/state",
+            "PULUMI_CONFIG_PASSPHRASE": "of a test",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        }
+        stack = cls(folder, folder / "bin" / "pulumi", environment, namespace, kubeconfig)
+        stack.done("stack", "init", "test")
+        return stack
+
+    def declare(self, *objects: dict[str, Any], **provider: Any) -> None:
+        """Replace what the program declares; see `declared`."""
+        given = {"kubeconfig": str(self.kubeconfig), "namespace": self.namespace} | provider
+        document = {"provider": given, "objects": objects}
+        (self.folder / "program" / "objects.json").write_text(json.dumps(document))
+
+    def run(self, *command: str) -> Outcome:
+        """Run the CLI and return how it ended."""
+        done = subprocess.run(
+            [self.cli, *command, "--non-interactive", "--color=never"],
+            cwd=self.folder / "program",
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def done(self, *command: str) -> str:
+        """Run the CLI; its text. Fails the test when the command fails."""
+        outcome = self.run(*command)
+        assert outcome.code == 0, outcome.text
+        return outcome.text
+
+    def up(self) -> str:
+        """Bring the stack to what is declared, without a preview before."""
+        return self.done("up", "--yes", "--skip-preview", "--diff")
+
+    def refused(self, *command: str) -> str:
+        """Run the CLI; its text. Fails the test when the command succeeds."""
+        outcome = self.run(*command)
+        assert outcome.code != 0, outcome.text
+        return outcome.text
+
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """What a preview would do, by resource name."""
+        done = subprocess.run(
+            [self.cli, "preview", "--json", "--non-interactive"],
+            cwd=self.folder / "program",
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        planned = json.loads(done.stdout)
+        assert done.returncode == 0, [entry["message"] for entry in planned.get("diagnostics", [])]
+        # A replacement shows up as several steps; `replace` is the one that carries its reasons.
+        order = sorted(planned["steps"], key=lambda step: step["op"] == "replace")
+        return {step["urn"].rpartition("::")[2]: step for step in order}
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """The resources in the state, by name."""
+        deployment = json.loads(self.done("stack", "export"))["deployment"]
+        return {item["urn"].rpartition("::")[2]: item for item in deployment.get("resources", [])}
+
+
+def declared(name: str, manifest: dict[str, Any], *, secret: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
+    """One resource: resource options by their Python names, `timeout` in seconds, `after` names of earlier ones."""
+    return {"name": name, "manifest": manifest, "options": options, "secret": secret}
+
+
+def _script(path: Path, module: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m testbed.plugin.{module} "$@"\n')
+    path.chmod(0o755)

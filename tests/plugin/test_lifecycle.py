@@ -1,0 +1,173 @@
+"""One object through its life: created once, unchanged, drifted, adopted, refused; by the real CLI and API server."""
+
+import pytest
+
+from testbed.plugin.client import Client
+from tests.plugin.pods import UNSCHEDULED, becoming, crashed
+from tests.plugin.stack import Stack, declared
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def config_map(name: str = "settings", **data: str) -> dict:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data or {"a": "1"}}
+
+
+def deployment(**template: object) -> dict:
+    labels = {"app": "engine"}
+    spec = UNSCHEDULED | {"containers": [{"name": "engine", "image": "engine:1"}]} | template
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "engine"},
+        "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}},
+    }
+
+
+def test_a_second_up_changes_nothing_and_a_refresh_sees_no_drift(stack: Stack):
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "larder"},
+        "spec": {"clusterIP": "None", "selector": {"app": "engine"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    resources = {"limits": {"cpu": "0.5", "memory": "1024Mi"}}
+    engine = deployment(containers=[{"name": "engine", "image": "engine:1", "resources": resources}])
+    engine["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
+    stack.declare(declared("map", config_map()), declared("service", service), declared("engine", engine))
+    stack.up()
+    stack.done("up", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.done("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+    stack.done("preview", "--expect-no-changes")
+
+
+def test_a_preview_leaves_the_cluster_as_it_is(stack: Stack, api: Client):
+    stack.declare(declared("map", config_map(a="1")), enable_config_map_mutable=True)
+    stack.up()
+    path = f"/api/v1/namespaces/{stack.namespace}/configmaps"
+    before = api.get(f"{path}/settings")["metadata"]["resourceVersion"]
+    stack.declare(
+        declared("map", config_map(a="2")), declared("other", config_map("other")), enable_config_map_mutable=True
+    )
+    steps = stack.steps()
+    assert (steps["map"]["op"], steps["other"]["op"]) == ("update", "create")
+    assert api.get(f"{path}/settings")["metadata"]["resourceVersion"] == before
+    assert "other" not in [item["metadata"]["name"] for item in api.get(path)["items"]]
+
+
+def test_a_field_that_is_no_longer_stated_disappears(stack: Stack, api: Client):
+    stack.declare(declared("map", config_map(a="1", b="2")), enable_config_map_mutable=True)
+    stack.up()
+    stack.declare(declared("map", config_map(a="1")), enable_config_map_mutable=True)
+    assert "- b" in stack.up()
+    assert api.get(f"/api/v1/namespaces/{stack.namespace}/configmaps/settings")["data"] == {"a": "1"}
+
+
+def test_drift_is_seen_by_a_refresh_and_undone_by_up(stack: Stack, api: Client):
+    path = f"/api/v1/namespaces/{stack.namespace}/configmaps/settings"
+    stack.declare(declared("map", config_map(a="1")), enable_config_map_mutable=True)
+    stack.up()
+    api.json_patch(path, [{"op": "replace", "path": "/data/a", "value": "9"}])
+    stack.refused("refresh", "--preview-only", "--expect-no-changes")
+    stack.done("refresh", "--yes", "--skip-preview")
+    stack.refused("up", "--yes", "--skip-preview")  # somebody else owns the field now, and is not overruled silently
+    forced = config_map(a="1")
+    forced["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
+    stack.declare(declared("map", forced), enable_config_map_mutable=True)
+    stack.up()
+    assert api.get(path)["data"] == {"a": "1"}
+
+
+def test_an_object_that_somebody_deleted_is_made_again_after_a_refresh(stack: Stack, api: Client):
+    stack.declare(declared("map", config_map()))
+    stack.up()
+    api.delete(f"/api/v1/namespaces/{stack.namespace}/configmaps/settings", "Background")
+    stack.done("refresh", "--yes", "--skip-preview")
+    assert stack.steps()["map"]["op"] == "create"
+    stack.up()
+
+
+def test_lost_state_says_how_to_import_and_the_import_carries_on(stack: Stack, api: Client):
+    path = f"/api/v1/namespaces/{stack.namespace}/configmaps"
+    api.create(path, config_map() | {"immutable": False}, dry_run=False)
+    stack.declare(declared("map", config_map()))
+    message = stack.refused("up", "--yes", "--skip-preview")
+    assert "already exists" in message
+    assert f'import_="{stack.namespace}/settings"' in message
+    whole = config_map() | {"immutable": False}
+    whole["metadata"] = {"name": "settings", "namespace": stack.namespace}
+    stack.declare(declared("map", whole, import_=f"{stack.namespace}/settings"))
+    stack.up()
+    stack.declare(declared("map", whole))
+    stack.done("preview", "--expect-no-changes")
+
+
+def test_an_unnamed_object_is_replaced_without_a_gap(stack: Stack, api: Client):
+    unnamed = config_map(a="1") | {"metadata": {}}
+    stack.declare(declared("map", unnamed))
+    stack.up()
+    first = stack.state()["map"]["id"]
+    stack.declare(declared("map", unnamed | {"data": {"a": "2"}}))
+    step = stack.steps()["map"]
+    assert step["op"] == "replace"
+    assert step["replaceReasons"] == ["data.a"]
+    stack.up()
+    second = stack.state()["map"]["id"]
+    assert first != second
+    names = [item["metadata"]["name"] for item in api.get(f"/api/v1/namespaces/{stack.namespace}/configmaps")["items"]]
+    assert second.rpartition("/")[2] in names
+    assert first.rpartition("/")[2] not in names
+
+
+def test_a_secret_is_never_readable_in_output_or_state(stack: Stack):
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token"}, "stringData": {"token": "geheim-7"}}
+    stack.declare(declared("token", secret, secret=("stringData",)))
+    text = stack.up()
+    stack.declare(declared("token", secret | {"stringData": {"token": "geheim-8"}}, secret=("stringData",)))
+    text += stack.done("preview", "--diff") + stack.up() + stack.done("refresh", "--yes", "--skip-preview", "--diff")
+    state = "".join(path.read_text() for path in (stack.folder / "state").rglob("*.json"))
+    for readable in ("geheim-7", "geheim-8", "Z2VoZWltLTg=", "Z2VoZWltLTc="):
+        assert readable not in text
+        assert readable not in state
+    stack.done("preview", "--expect-no-changes")
+
+
+def test_a_refused_secret_is_not_quoted(stack: Stack):
+    bad = config_map() | {"data": {"a": "1", "b/c": "2"}, "metadata": {"name": "settings", "labels": {"l": "geheim 7"}}}
+    stack.declare(declared("map", bad, secret=("metadata",)))
+    message = stack.refused("up", "--yes", "--skip-preview")
+    assert "metadata.labels" in message
+    assert "geheim 7" not in message
+
+
+def test_what_did_not_become_ready_is_kept_and_says_what_its_containers_wrote(stack: Stack, api: Client):
+    failing = deployment(initContainers=[{"name": "fetch", "image": "sidecar:1"}])
+    stack.declare(declared("engine", failing, timeout="4s"))
+    with becoming(api, stack.namespace, crashed("fetch", "the hub answers 404 for tinyllama")):
+        message = stack.refused("up", "--yes", "--skip-preview")
+    assert "timed out after 4 s" in message
+    assert "container fetch: exit code 3 (Error): the hub answers 404 for tinyllama" in message
+    assert stack.state()["engine"]["id"] == f"{stack.namespace}/engine"
+    failing["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
+    stack.declare(declared("engine", failing))
+    stack.up()
+    stack.done("preview", "--expect-no-changes")
+
+
+def test_names_and_namespaces_that_exist_only_after_up_do_not_break_a_preview(stack: Stack):
+    stranger = config_map()
+    stranger["metadata"]["namespace"] = f"{stack.namespace}-not-yet"
+    stack.declare(declared("map", stranger))
+    assert stack.steps()["map"]["op"] == "create"
+
+
+def test_a_preview_without_the_cluster_warns_and_plans(stack: Stack, tmp_path):
+    away = tmp_path / "away"
+    away.write_text(
+        "current-context: c\nclusters: [{name: c, cluster: {server: 'https://127.0.0.1:9', "
+        "insecure-skip-tls-verify: true}}]\ncontexts: [{name: c, context: {cluster: c}}]\n"
+    )
+    stack.declare(declared("map", config_map()), kubeconfig=str(away))
+    text = stack.done("preview")
+    assert "configured Kubernetes cluster is unreachable: https://127.0.0.1:9" in text
+    assert "+ 3 to create" in text
