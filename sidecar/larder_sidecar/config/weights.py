@@ -7,6 +7,7 @@ have the same digest, so a mirror or a local hub finds what another source has a
 import hashlib
 import json
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -31,6 +32,15 @@ def _not_cloud(name: str) -> str:
     return name
 
 
+def _plain_url(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0 or "@" in parts.netloc:
+        # The message must not quote what may be a password.
+        msg = "must have a host, and no user or password (a token comes from --token-file or HF_TOKEN)"
+        raise ValueError(msg)
+    return url
+
+
 RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_contained)]
 ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
 """A catalog id. The grammar fits inside Ollama's model names and Kubernetes label values."""
@@ -41,7 +51,7 @@ ServedName = Annotated[
 ]
 """`model` or `model:tag`, as Ollama lists it; without a tag it is `:latest`."""
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$", max_length=2048)]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$", max_length=2048), AfterValidator(_plain_url)]
 
 
 class WeightsFile(Model):

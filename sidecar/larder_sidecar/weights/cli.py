@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -137,15 +138,19 @@ def read_plan(path: Path) -> WeightsPlan:
 
 
 def read_token(path: Path | None) -> str | None:
-    """From the file, else from HF_TOKEN, else None. Raises PlanError where the file cannot be read or is empty."""
+    """From the file, else from HF_TOKEN, else None. Raises PlanError where it is no token; it is never quoted."""
     if path is None:
-        return os.environ.get("HF_TOKEN", "").strip() or None
-    try:
-        token = path.read_text().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PlanError(f"{path}: the token cannot be read", "Check the Secret and its mount.") from error
-    if not token or not token.isascii() or not token.isprintable():
-        raise PlanError(f"{path}: holds no token", "One line of printable ASCII is expected.")
+        where, token = "HF_TOKEN", os.environ.get("HF_TOKEN", "").strip()
+        if not token:
+            return None
+    else:
+        where = str(path)
+        try:
+            token = path.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise PlanError(f"{where}: the token cannot be read", "Check the Secret and its mount.") from None
+    if not re.fullmatch(r"[!-~]+", token):
+        raise PlanError(f"{where}: holds no token", "One word of printable ASCII is expected.")
     return token
 
 

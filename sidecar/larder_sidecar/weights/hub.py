@@ -56,7 +56,7 @@ class Hub:
                 raise refusal(response.status, response.headers, file)
             commit = response.headers.get("X-Repo-Commit")
             if commit is None and response.status in _REDIRECTS:
-                elsewhere = shown(urljoin(file.url, response.headers.get("Location", "")))
+                elsewhere = shown(_resolved(file.url, response.headers.get("Location", "")))
                 raise RedirectError(
                     f"{shown(file.url)} redirects to {elsewhere} without saying what the file is",
                     "A login page or proxy may stand between: check the network, or the endpoint in the settings.",
@@ -94,8 +94,7 @@ class Hub:
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         current = url
         for _ in range(MAX_REDIRECTS + 1):
-            own = _origin(current) == _origin(url)
-            authorization = {"Authorization": f"Bearer {self._token}"} if self._token and own else {}
+            authorization = self._authorization(url) if _origin(current) == _origin(url) else {}
             with _explained(current):
                 response = self._pool(current).request(
                     method,
@@ -106,20 +105,25 @@ class Hub:
                     preload_content=False,
                     timeout=self._timeout,
                 )
-            location = response.headers.get("Location")
-            target = urljoin(current, location or "")
-            stays = _origin(target) == _origin(url)
-            if response.status not in _REDIRECTS or not location or not (stays or follow_to_others):
-                try:
+            try:
+                location = response.headers.get("Location")
+                target = _resolved(current, location or "")
+                followed = location and (follow_to_others or _origin(target) == _origin(url))
+                if response.status not in _REDIRECTS or not followed:
                     with _explained(current):
                         yield response
-                finally:
-                    response.close()
-                return
-            response.close()
+                    return
+            finally:
+                response.close()
             check_redirect(current, target)
             current = target
         raise RedirectError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
+
+    def _authorization(self, url: str) -> dict[str, str]:
+        parts = urlsplit(url)
+        # In clear text it stays within our own network: a mirror in the cluster may have no TLS.
+        private = parts.scheme == "https" or _inside(parts.hostname or "")
+        return {"Authorization": f"Bearer {self._token}"} if self._token and private else {}
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
@@ -200,6 +204,16 @@ def _explained(url: str) -> Iterator[None]:
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(f"{shown(url)}: connection lost ({type(error).__name__})") from None
+
+
+def _resolved(url: str, location: str) -> str:
+    """Where a Location header points. Raises RedirectError where it is no URL."""
+    try:
+        target = urljoin(url, location)
+        _origin(target)
+    except ValueError:
+        raise RedirectError(f"{shown(url)} redirects to something that is no URL", "Check the endpoint.") from None
+    return target
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

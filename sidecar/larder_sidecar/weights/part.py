@@ -25,7 +25,7 @@ class Part:
 
     def __init__(self, path: Path) -> None:
         self.path, self._notes = path, path.with_name(f"{path.name}.json")
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         self._hasher, self._pending = ThreadPoolExecutor(1), deque[Future[None]]()
         self._digest, self.size = hashlib.sha256(), 0
         self._rehash()

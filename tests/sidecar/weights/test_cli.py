@@ -51,15 +51,27 @@ def test_every_problem_of_a_plan_is_named_by_its_place(tmp_path: Path) -> None:
         cli.read_plan(config)
 
 
-@pytest.mark.parametrize("content", ["", "two\nlines", "umläut"])
-def test_a_token_file_holds_one_printable_line(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "token"
-    path.write_text(content)
-    with pytest.raises(PlanError) as caught:
-        cli.read_token(path)
-    assert "umläut" not in str(caught.value)
-    path.write_text("hf_fine\n")
-    assert cli.read_token(path) == "hf_fine"
+@pytest.mark.parametrize("content", ["two\nlines", "two words", "umläut", "\x07"])
+def test_what_is_no_token_is_refused_and_not_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (tmp_path / "token").write_text(content)
+    monkeypatch.setenv("HF_TOKEN", content)
+    for path in (tmp_path / "token", None):
+        with pytest.raises(PlanError) as caught:
+            cli.read_token(path)
+        assert content not in str(caught.value)
+
+
+def test_a_token_comes_from_the_file_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.read_token(None) is None
+    monkeypatch.setenv("HF_TOKEN", "hf_environment")
+    assert cli.read_token(None) == "hf_environment"
+    (tmp_path / "token").write_text("hf_file\n")
+    assert cli.read_token(tmp_path / "token") == "hf_file"
+    (tmp_path / "token").write_text("")
+    with pytest.raises(PlanError, match="holds no token"):
+        cli.read_token(tmp_path / "token")
 
 
 def test_the_example_in_the_help_is_a_plan() -> None:

@@ -45,6 +45,8 @@ CASES = {
     "silence": Case(Faults(stall_after=CUT), StallError, "no bytes came", kept=CUT),
     "trickle": Case(Faults(stall_after=CUT, trickle=True), StallError, "fewer than"),
     "login page": Case(Faults(metadata_redirect="http://127.0.0.1:1"), RedirectError, "without saying what"),
+    "redirect to nonsense": Case(Faults(redirect="http://[nonsense"), RedirectError, "no URL"),
+    "redirect to another scheme": Case(Faults(redirect="file://"), RedirectError, "not over TLS"),
     "endless redirects": Case(Faults(redirect=""), RedirectError, "more than 5 times"),
 }
 

@@ -55,3 +55,13 @@ def test_two_models_cannot_have_one_name() -> None:
 def test_a_path_out_of_the_folder_is_refused(path: str) -> None:
     with pytest.raises(ValidationError):
         plan("a", path=path)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://h/f", "https://h", "https:///f", "https://[h/f", "https://h:99999/f", "https://me:pw@h/f", "file:///f"],
+)
+def test_a_url_that_cannot_be_asked_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        plan("a", url=url)
+    assert "pw" not in caught.value.errors()[0]["msg"]
