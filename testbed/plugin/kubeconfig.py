@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 import os
 import ssl
 import tempfile
@@ -27,6 +28,8 @@ class Cluster:
     token: str | None
     namespace: str
     server: str
+    identity: str
+    """The whole kubeconfig entry of the cluster: what tells one from another, for the official plugin too."""
 
 
 def read(given: str | None, context: str | None, namespace: str | None) -> Cluster:
@@ -49,6 +52,7 @@ def read(given: str | None, context: str | None, namespace: str | None) -> Clust
         token=_token(user),
         namespace=namespace or entry.get("namespace") or "default",
         server=server,
+        identity=json.dumps(cluster, sort_keys=True),
     )
 
 

@@ -75,7 +75,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any) -> provider_pb2.DiffResponse:
         old, new = plain(decode(request.olds)), plain(decode(request.news))
         keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        replaces = settings.replaces_provider(old, new, (_server(old), _server(new)))
+        replaces = settings.replaces_provider(old, new, (_cluster(old), _cluster(new)))
         changed = provider_pb2.DiffResponse.DIFF_SOME if keys else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=changed, diffs=keys, replaces=replaces)
 
@@ -118,9 +118,9 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     @answers
     def Check(self, request: Any) -> provider_pb2.CheckResponse:
         old, given = plain(decode(request.olds)), decode(request.news)
-        kind_token = request.urn.split("::")[2].rpartition("$")[2]
-        manifest = plain(given)
-        if kind_token.startswith(_NOT_SERVED) or str(manifest.get("kind", "")).endswith(("Patch", "List")):
+        manifest, kind_token = plain(given), _type(request.urn)
+        patch = kind_token.endswith(f":{manifest.get('kind')}Patch")
+        if kind_token.startswith(_NOT_SERVED) or patch or "items" in manifest:
             raise NotOfferedError(
                 f"{kind_token}: the stand-in plugin serves single objects only; declare them one by one"
             )
@@ -244,7 +244,10 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         except ApiError as error:
             if request.preview and error.code == 403:
                 return provider_pb2.UpdateResponse(properties=request.news)
-            raise RefusedError(_clean(f"the API server refused to update {request.urn}: {error}", given)) from error
+            hint = "; run `pulumi refresh`, then it is made again" if error.code == 404 else ""
+            raise RefusedError(
+                _clean(f"the API server refused to update {request.urn}: {error}{hint}", given)
+            ) from error
         except (NoSuchKindError, UnreachableError) as error:
             raise RefusedError(f"{request.urn} was not updated: {error}") from error
         if not request.preview:
@@ -257,6 +260,8 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = plain(given)
         identity = _identity(inputs if inputs.get("kind") else state, request.urn, request.id)
         try:
+            if "namespace" not in identity["metadata"] and self._namespaced(identity):
+                identity["metadata"]["namespace"] = self._namespace
             live = self._reached.read(identity)
         except (ApiError, UnreachableError) as error:
             raise RefusedError(f"cannot read {request.id}: {error}") from error
@@ -344,14 +349,18 @@ def objects_name(object_id: str) -> str:
     return object_id.rpartition("/")[2]
 
 
+def _type(urn: str) -> str:
+    """The resource type in a urn, without the types of its parents."""
+    return urn.split("::")[2].rpartition("$")[2]
+
+
 def _identity(known: Manifest, urn: str, object_id: str) -> Manifest:
     """Enough of a manifest to find the object: from the state, else from the type in the urn (an import)."""
     namespace, _, name = object_id.rpartition("/")
     if known.get("kind"):
         version, kind = known["apiVersion"], known["kind"]
-        # `import` and `refresh` know the id; the namespace of cluster-scoped kinds stays absent.
     else:
-        _, module, kind = urn.split("::")[2].rpartition("$")[2].split(":")
+        _, module, kind = _type(urn).split(":")
         version = module.removeprefix("core/")
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": version, "kind": kind, "metadata": metadata}
@@ -361,13 +370,13 @@ def _state(live: Manifest, given: Manifest) -> struct_pb2.Struct:
     return encode(mark_secrets(underscored(objects.outputs(live)), given))
 
 
-def _server(config: Manifest) -> str | None:
-    """The API server that these inputs lead to, None where a kubeconfig is unknown or unreadable."""
+def _cluster(config: Manifest) -> str | None:
+    """The identity of the cluster these inputs lead to, None where a kubeconfig is unknown or unreadable."""
     if has_unknown(config):
         return None
     chosen = settings.parse(config)
     try:
-        return kubeconfig.read(chosen.kubeconfig, chosen.context, chosen.namespace).server
+        return kubeconfig.read(chosen.kubeconfig, chosen.context, chosen.namespace).identity
     except (kubeconfig.KubeconfigError, OSError):
         return None
 

@@ -60,10 +60,10 @@ def parse(config: Manifest) -> Settings:
     )
 
 
-def replaces_provider(old: Manifest, new: Manifest, servers: tuple[str | None, str | None]) -> list[str]:
+def replaces_provider(old: Manifest, new: Manifest, clusters: tuple[str | None, str | None]) -> list[str]:
     """Which changed inputs mean another cluster, so that everything on it is made anew.
 
-    `servers` are the API server URLs that the old and the new inputs lead to, None where that cannot be said.
+    `clusters` are the identities that the old and the new inputs lead to, None where that cannot be said.
     A cluster identifier, once set on both sides, decides alone.
     """
     before, after = old.get("clusterIdentifier"), new.get("clusterIdentifier")
@@ -72,4 +72,4 @@ def replaces_provider(old: Manifest, new: Manifest, servers: tuple[str | None, s
     where = [key for key in ("kubeconfig", "context") if old.get(key) != new.get(key)]
     if any(new.get(key) is UNKNOWN for key in where):
         return where
-    return where if None not in servers and servers[0] != servers[1] else []
+    return where if None not in clusters and clusters[0] != clusters[1] else []

@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -74,6 +76,18 @@ class Stack:
             check=False,
         )
         return Outcome(done.returncode, done.stdout)
+
+    @contextmanager
+    def started(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run the CLI beside the test; it is killed if it outlives the block."""
+        arguments = [self.cli, *command, "--non-interactive"]
+        with subprocess.Popen(
+            arguments, cwd=self.folder / "program", env=self.environment, stdout=subprocess.DEVNULL
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
     def done(self, *command: str) -> str:
         """Run the CLI; its text. Fails the test when the command fails."""

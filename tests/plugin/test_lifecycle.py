@@ -1,9 +1,11 @@
 """One object through its life: created once, unchanged, drifted, adopted, refused; by the real CLI and API server."""
 
+import signal
+
 import pytest
 
 from testbed.plugin.client import Client
-from tests.plugin.pods import UNSCHEDULED, becoming, crashed
+from tests.plugin.pods import UNSCHEDULED, becoming, crashed, until
 from tests.plugin.stack import Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
@@ -148,10 +150,22 @@ def test_what_did_not_become_ready_is_kept_and_says_what_its_containers_wrote(st
     assert "timed out after 4 s" in message
     assert "container fetch: exit code 3 (Error): the hub answers 404 for tinyllama" in message
     assert stack.state()["engine"]["id"] == f"{stack.namespace}/engine"
+    stack.run("refresh", "--yes", "--skip-preview")
+    assert "hub answers 404" in " ".join(stack.state()["engine"]["initErrors"])
     failing["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
     stack.declare(declared("engine", failing))
     stack.up()
     stack.done("preview", "--expect-no-changes")
+
+
+def test_ctrl_c_ends_a_wait_and_keeps_what_was_made(stack: Stack, api: Client):
+    stack.declare(declared("engine", deployment()))
+    with stack.started("up", "--yes", "--skip-preview") as running:
+        path = f"/apis/apps/v1/namespaces/{stack.namespace}/deployments"
+        until(lambda: api.get(path)["items"])
+        running.send_signal(signal.SIGINT)
+        assert running.wait(timeout=20) != 0
+    assert stack.state()["engine"]["id"] == f"{stack.namespace}/engine"
 
 
 def test_names_and_namespaces_that_exist_only_after_up_do_not_break_a_preview(stack: Stack):
