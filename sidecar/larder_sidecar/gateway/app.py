@@ -13,7 +13,7 @@ from .metrics import Metrics
 from .names import Names, Unknown
 from .routes import Route, find_route, is_catalog_only
 from .wire.answer import RETRY_SOON, Answer, document, error
-from .wire.headers import render, to_engine
+from .wire.headers import TO_ENGINE
 from .wire.request import Request
 from .wire.server import Responder, ServerConnection
 from .wire.upstream import Pool
@@ -55,6 +55,7 @@ class Gateway:
                 return error(403, "catalog_only", message)
             return error(404, "path_not_found", f"there is nothing at {request.path[:100]}")
         request.operation = route.operation
+        request.route = route
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
             allowed = "GET, HEAD" if route.method == "GET" else route.method
             message = f"{request.path[:100]} takes {allowed}"
@@ -63,8 +64,8 @@ class Gateway:
 
     def respond(self, request: Request, client: ServerConnection) -> Responder | None:
         """Answer from here, or carry the request to the engine."""
-        route = find_route(request.path)
-        if route is None:  # admit has refused it already
+        route = request.route
+        if not isinstance(route, Route):  # admit has refused it already
             client.answer(request, error(404, "path_not_found", "there is nothing here"))
             return None
         if route.kind == "models":
@@ -87,20 +88,7 @@ class Gateway:
         """Count it and write its line."""
         seconds = request.seconds()
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
-        if self._journal.enabled("info"):
-            self._journal.say(
-                "info",
-                "request",
-                method=request.method,
-                path=request.path[:200],
-                status=request.status,
-                model=request.model or None,
-                duration_ms=round(seconds * 1000, 3),
-                bytes_in=request.received,
-                bytes_out=request.sent,
-                request_id=self._id(request).decode(),
-                **({"code": request.code} if request.code else {}),
-            )
+        self._journal.request(request, self._id(request), seconds)
 
     def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
         """`x-request-id`, and `x-larder-model` once it is known."""
@@ -135,12 +123,9 @@ class Gateway:
         """The request as the engine gets it."""
         target = request.path + ("?" + request.query if request.query else "")
         head = [
-            f"{route.method} {target} HTTP/1.1\r\nhost: ".encode("latin-1"),
-            self._pool.authority,
-            b"\r\nx-request-id: ",
-            self._id(request),
-            b"\r\n",
-            render(to_engine(request.headers)),
+            f"{route.method} {target} HTTP/1.1\r\n".encode("latin-1"),
+            b"host: %b\r\nx-request-id: %b\r\n" % (self._pool.authority, self._id(request)),
+            *TO_ENGINE.lines(request.headers),
         ]
         size = sum(map(len, body))
         if route.method == "POST":

@@ -8,7 +8,7 @@ from ..config.gateway import Limits
 from .metrics import Metrics
 from .streams import Stream, Watch, watch_for
 from .wire.answer import RETRY_SOON, error, status_line
-from .wire.headers import render, to_client
+from .wire.headers import TO_CLIENT, render
 from .wire.request import Request
 from .wire.server import ServerConnection
 from .wire.upstream import Pool, ResponseHead, UpstreamConnection
@@ -154,13 +154,12 @@ class Exchange:
         self._wire = ()
         self._client.release_body(request)
         self._line.metrics.first_byte(request.operation, request.model, request.seconds())
-        headers = to_client(head.headers)
-        content_type = next((v for k, v in headers if k == b"content-type"), b"")
-        self._watch = watch_for(self._stream, head.status, content_type)
+        lines = TO_CLIENT.lines(head.headers)
+        self._watch = watch_for(self._stream, head.status, head.content_type)
         if self._watch is not None:
-            headers.append((b"x-accel-buffering", b"no"))
-            if not any(k == b"cache-control" for k, _ in headers):
-                headers.append((b"cache-control", b"no-cache"))
+            lines.append(b"x-accel-buffering: no\r\n")
+            if not any(line.startswith(b"cache-control:") for line in lines):
+                lines.append(b"cache-control: no-cache\r\n")
         self._keep = self._client.keeps(request)
         bodiless = head.status in (204, 304)
         framing = b""
@@ -175,7 +174,7 @@ class Exchange:
             framing += b"connection: close\r\n"
         elif not request.minor:
             framing += b"connection: keep-alive\r\n"
-        return b"".join((status_line(head.status), render(headers), render(self._extra), framing, b"\r\n"))
+        return b"".join((status_line(head.status), *lines, render(self._extra), framing, b"\r\n"))
 
     def _body(self, pieces: list[bytes], out: list[bytes]) -> None:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)

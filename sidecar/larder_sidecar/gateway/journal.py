@@ -4,10 +4,14 @@ import asyncio
 import json
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from typing import Protocol
 
+from .wire.request import Request
+
 LEVELS = ("debug", "info", "warning", "error")
+_INFO = LEVELS.index("info")
 
 
 class Sink(Protocol):
@@ -39,6 +43,8 @@ class Journal:
         self._sink = sink or Stdout()
         self._delay = delay
         self._lines: list[str] = []
+        self._second = 0
+        self._second_text = ""
         self._timer: asyncio.TimerHandle | None = None
 
     def enabled(self, level: str) -> bool:
@@ -49,8 +55,31 @@ class Journal:
         """Write a line."""
         if not self.enabled(level):
             return
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._lines.append(json.dumps({"time": stamp, "level": level, "message": message, **fields}))
+        self._add(json.dumps({"time": self._stamp(), "level": level, "message": message, **fields}))
+
+    def request(self, request: Request, name: bytes, seconds: float) -> None:
+        """The line of an answered request: written by hand, for it is half the cost of a small request otherwise."""
+        if self._least > _INFO:
+            return
+        code = f', "code": "{request.code}"' if request.code else ""
+        # Ids and codes need no escapes, nor do the characters that a request id may have.
+        model = f'"{request.model}"' if request.model else "null"
+        path = json.dumps(request.path[:200])
+        self._add(
+            f'{{"time": "{self._stamp()}", "level": "info", "message": "request", "method": "{request.method}", '
+            f'"path": {path}, "status": {request.status}, "model": {model}, "duration_ms": {seconds * 1000:.3f}, '
+            f'"bytes_in": {request.received}, "bytes_out": {request.sent}, "request_id": "{name.decode()}"{code}}}'
+        )
+
+    def _stamp(self) -> str:
+        now = time.time()
+        if (second := int(now)) != self._second:
+            self._second = second
+            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._second_text}.{int((now - second) * 1000):03d}Z"
+
+    def _add(self, line: str) -> None:
+        self._lines.append(line)
         if self._timer is None:
             try:
                 self._timer = asyncio.get_running_loop().call_later(self._delay, self.flush)

@@ -9,15 +9,25 @@ import json
 import re
 from dataclasses import dataclass
 
-_SPACE = re.compile(rb"[ \t\n\r]*")
-_SCALAR = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null")
-_FLAT = re.compile(rb'(?:[^"{}\[\]]++|"[^"]{0,99}+")*+')
-"""Everything up to the next bracket or the next long string."""
+# On bytes whose escapes are masked, so that a quote always begins or ends a string. Possessive: no backtracking.
+_SPACE = rb"[ \t\n\r]*+"
+_SHORT = rb'"[^"]{0,999}+"'
+_SCALAR = rb"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null"
+_FLAT = rb'(?:[^"{}\[\]]++|' + _SHORT + rb")*+"
+_MEMBER = re.compile(
+    _SPACE + rb'"([^"]*+)"' + _SPACE + b":" + _SPACE + b"(?:(" + _SHORT + b"|" + _SCALAR + b")" + _SPACE + b"([,}]))?+"
+)
+"""A key and its colon; and if the value is short and simple, that too and what follows it."""
+_NEXT = re.compile(_SPACE + b"([,}])")
+_BEGIN = re.compile(_SPACE + rb"\{" + _SPACE + rb"(\})?+")
+_BLANK = re.compile(_SPACE)
+_INSIDE = re.compile(rb'(?:[^"{}\[\]]++|' + _SHORT + rb"|\{" + _FLAT + rb"\})*+")
+"""Everything up to the next bracket or long string, over small objects such as the messages of a chat."""
 
 MAX_STEPS = 200_000
 """Long strings, objects and arrays inside one value: some 50 ms of scanning. A megabyte of chat has a few thousand."""
-
-QUOTE, BACKSLASH, COLON, COMMA, OPEN, CLOSE = b'"\\:,{}'
+_LONGEST = len("model")
+_NAME_BYTES = 4096
 
 
 class BodyError(ValueError):
@@ -35,138 +45,133 @@ class Field:
 
 def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
     """The members called `names` of the JSON object `body`. Raises BodyError."""
-    return _Scanner(body, names).object()
+    plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in body else body
+    found: dict[str, Field] = {}
+    begin = _BEGIN.match(plain)
+    if begin is None:
+        raise _malformed("an object", 0)
+    at, after = begin.end(), begin.group(1)
+    for _ in range(MAX_STEPS):
+        if after == b"}":
+            return _whole(plain, at, found)
+        member = _MEMBER.match(plain, at)
+        if member is None:
+            raise _malformed("a key and ':'", at)
+        key, value, after = member.group(1, 2, 3)
+        if value is not None:
+            start, end = member.span(2)
+            at = member.end()
+        else:
+            start = member.end()
+            end, after, at = _complex(plain, start)
+        if len(key) > _LONGEST and b"\\" not in key:
+            continue
+        if (name := _name(body, *member.span(1), names)) is not None:
+            if name in found:
+                msg = f"the body names {name!r} twice; send it once"
+                raise BodyError(msg)
+            found[name] = _field(name, body, start, end)
+    msg = f"the body has more than {MAX_STEPS:,} members"
+    raise BodyError(msg)
 
 
 def replace(body: bytes, fields: dict[str, Field], name: str) -> list[bytes | memoryview]:
     """`body` in pieces, with `name` as the value of every field in `fields`, or as a new `model` if there is none."""
     value = json.dumps(name).encode()
+    view = memoryview(body)
     if not fields:
         at = body.index(b"{") + 1
-        empty = body[_space(body, at)] == CLOSE
-        return [body[:at], b'"model":' + value + (b"" if empty else b","), memoryview(body)[at:]]
+        empty = body[_blank(body, at) :].startswith(b"}")
+        return [view[:at], b'"model":' + value + (b"" if empty else b","), view[at:]]
     pieces: list[bytes | memoryview] = []
-    view, done = memoryview(body), 0
-    for field in sorted(fields.values(), key=lambda f: f.start):
+    done = 0
+    for field in sorted(fields.values(), key=lambda f: f.start) if len(fields) > 1 else fields.values():
         pieces += [view[done : field.start], value]
         done = field.end
     pieces.append(view[done:])
     return pieces
 
 
-def _space(body: bytes, at: int) -> int:
-    match = _SPACE.match(body, at)
-    return match.end() if match else at
+def _blank(plain: bytes, at: int) -> int:
+    return _BLANK.match(plain, at).end()  # type: ignore[union-attr]  # the pattern matches the empty string too
 
 
-class _Scanner:
-    """One pass over one body."""
+def _malformed(wanted: str, at: int) -> BodyError:
+    return BodyError(f"the body is not JSON: expected {wanted} at byte {at}")
 
-    __slots__ = ("_body", "_names", "_plain")
 
-    def __init__(self, body: bytes, names: tuple[str, ...]) -> None:
-        self._body = body
-        self._names = names
-        # The same bytes, same offsets, without escapes: every quote left begins or ends a string.
-        self._plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in body else body
-
-    def object(self) -> dict[str, Field]:
-        body = self._body
-        found: dict[str, Field] = {}
-        at = self._expect(_space(body, 0), OPEN, "an object")
-        at = _space(body, at)
-        if body[at : at + 1] == b"}":
-            return self._whole(at + 1, found)
-        for _ in range(MAX_STEPS):
-            start = self._expect(at, QUOTE, "a key")
-            end = self._string(start)
-            name = self._name(start - 1, end)
-            at = _space(body, self._expect(_space(body, end), COLON, "':'"))
-            end = self._value(at)
-            if name is not None:
-                if name in found:
-                    msg = f"the body names {name!r} twice; send it once"
-                    raise BodyError(msg)
-                found[name] = self._field(name, at, end)
-            at = _space(body, end)
-            if body[at : at + 1] == b"}":
-                return self._whole(at + 1, found)
-            at = _space(body, self._expect(at, COMMA, "',' or '}'"))
-        msg = f"the body has more than {MAX_STEPS:,} members"
+def _whole(plain: bytes, at: int, found: dict[str, Field]) -> dict[str, Field]:
+    if at != len(plain) and (at := _blank(plain, at)) != len(plain):
+        msg = f"the body goes on after the JSON object (byte {at})"
         raise BodyError(msg)
+    return found
 
-    def _whole(self, at: int, found: dict[str, Field]) -> dict[str, Field]:
-        if (at := _space(self._body, at)) != len(self._body):
-            msg = f"the body goes on after the JSON object (byte {at})"
-            raise BodyError(msg)
-        return found
 
-    def _expect(self, at: int, byte: int, what: str) -> int:
-        if at >= len(self._body) or self._body[at] != byte:
-            msg = f"the body is not JSON: expected {what} at byte {at}"
-            raise BodyError(msg)
-        return at + 1
+def _string(plain: bytes, at: int) -> int:
+    """The index after the string whose first content byte is at `at`: memchr, for images have megabytes."""
+    if (end := plain.find(b'"', at)) < 0:
+        raise _malformed("the end of the string", at)
+    return end + 1
 
-    def _string(self, at: int) -> int:
-        """The index after the string whose first content byte is at `at`."""
-        if (end := self._plain.find(b'"', at)) < 0:
-            msg = f"the body is not JSON: the string at byte {at} does not end"
-            raise BodyError(msg)
-        return end + 1
 
-    def _value(self, at: int) -> int:
-        """The index after the value that begins at `at`."""
-        first = self._body[at : at + 1]
-        if first == b'"':
-            return self._string(at + 1)
-        if first in (b"{", b"["):
-            return self._container(at + 1)
-        match = _SCALAR.match(self._body, at)
-        if match is None:
-            msg = f"the body is not JSON: expected a value at byte {at}"
-            raise BodyError(msg)
-        return match.end()
+def _complex(plain: bytes, at: int) -> tuple[int, bytes, int]:
+    """The index after a value that is not both short and simple, what follows it, and the index after that."""
+    first = plain[at : at + 1]
+    if first == b'"':
+        end = _string(plain, at + 1)
+    elif first in (b"{", b"["):
+        end = _container(plain, at + 1)
+    else:  # scalars go with their member: this is none, or something other than ',' follows it
+        raise _malformed("a value", at)
+    if (following := _NEXT.match(plain, end)) is None:
+        raise _malformed("',' or '}'", end)
+    return end, following.group(1), following.end()
 
-    def _container(self, at: int) -> int:
-        """The index after the object or array whose inside begins at `at`."""
-        plain, flat, depth = self._plain, _FLAT.match, 1
-        for _ in range(MAX_STEPS):
-            at = flat(plain, at).end()  # type: ignore[union-attr]  # the pattern matches the empty string too
-            byte = plain[at : at + 1]
-            at += 1
-            if byte == b'"':
-                at = self._string(at)
-            elif byte in (b"{", b"["):
-                depth += 1
-            elif byte:
-                depth -= 1
-                if not depth:
-                    return at
-            else:
-                msg = "the body is not JSON: an object or array does not end"
-                raise BodyError(msg)
-        msg = f"the body holds more than {MAX_STEPS:,} strings, objects and arrays"
+
+def _container(plain: bytes, at: int) -> int:
+    """The index after the object or array whose inside begins at `at`."""
+    inside, depth = _INSIDE.match, 1
+    for _ in range(MAX_STEPS):
+        at = inside(plain, at).end()  # type: ignore[union-attr]  # the pattern matches the empty string too
+        byte = plain[at : at + 1]
+        at += 1
+        if byte == b'"':
+            at = _string(plain, at)
+        elif byte in (b"{", b"["):
+            depth += 1
+        elif byte:
+            depth -= 1
+            if not depth:
+                return at
+        else:
+            raise _malformed("the end of an object or array", at - 1)
+    msg = f"the body holds more than {MAX_STEPS:,} long strings, objects and arrays"
+    raise BodyError(msg)
+
+
+def _name(body: bytes, start: int, end: int, names: tuple[str, ...]) -> str | None:
+    """Which of the wanted names the key at [start, end) is; None for every other."""
+    if end - start > 64:  # six bytes a letter if all are escaped
+        return None
+    raw = body[start:end]
+    try:
+        key = json.loads(b'"' + raw + b'"') if b"\\" in raw else raw.decode()
+    except ValueError:
+        return None
+    key = key.lower()
+    return key if key in names else None
+
+
+def _field(name: str, body: bytes, start: int, end: int) -> Field:
+    raw = body[start:end]
+    try:
+        if raw.startswith(b'"') and b"\\" not in raw:
+            value = raw[1:-1].decode(errors="surrogatepass") if len(raw) <= _NAME_BYTES else 0
+        else:
+            value = json.loads(raw) if len(raw) <= _NAME_BYTES else 0
+    except ValueError:
+        value = 0
+    if value is not None and not isinstance(value, str):
+        msg = f"{name!r} must be a string of less than 4 kB"
         raise BodyError(msg)
-
-    def _name(self, start: int, end: int) -> str | None:
-        """Which of the wanted names the key at [start, end) is; None for every other."""
-        if end - start > 64:  # six bytes a letter if all are escaped
-            return None
-        raw = self._body[start:end]
-        try:
-            key = json.loads(raw) if BACKSLASH in raw else raw[1:-1].decode()
-        except ValueError:
-            return None
-        key = key.lower()
-        return key if key in self._names else None
-
-    def _field(self, name: str, start: int, end: int) -> Field:
-        raw = self._body[start:end]
-        try:
-            value = json.loads(raw) if end - start <= 4096 else 0
-        except ValueError:
-            value = 0
-        if value is not None and not isinstance(value, str):
-            msg = f"{name!r} must be a string of less than 4 kB"
-            raise BodyError(msg)
-        return Field(value or "", start, end)
+    return Field(value or "", start, end)

@@ -99,7 +99,7 @@ def test_any_bytes_are_refused_or_found_without_another_error(raw: bytes) -> Non
 
 
 @pytest.mark.parametrize("count", [MAX_STEPS + 1])
-@pytest.mark.parametrize("filler", [b"[],", b"{},", b'"' + b"x" * 100 + b'",'])
+@pytest.mark.parametrize("filler", [b"[],", b'{"a":[]},', b"[{}],"])
 def test_scanning_is_bounded(filler: bytes, count: int) -> None:
     with pytest.raises(BodyError, match="more than"):
         find(b'{"a":[' + filler * count + b'0],"model":"m"}')

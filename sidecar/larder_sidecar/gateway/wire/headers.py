@@ -7,47 +7,66 @@ _HOP_BY_HOP = frozenset(
     (
         b"connection",
         b"keep-alive",
-        b"proxy-connection",
         b"te",
         b"trailer",
         b"transfer-encoding",
         b"upgrade",
         b"content-length",
+        b"x-request-id",
     )
 )
-_REQUEST_DROPPED = _HOP_BY_HOP | {
-    b"host",
-    b"expect",
-    b"authorization",
-    b"cookie",
-    b"x-api-key",  # Anthropic's clients
-    b"api-key",  # Azure's
-    b"forwarded",
-    b"x-real-ip",
-    b"x-request-id",  # said anew
-    b"accept-encoding",  # a compressed stream could not be watched for its end; over loopback it gains nothing
-    b"origin",  # Ollama answers 403 to origins it does not know: browsers are the gateway's matter
-}
-_REQUEST_PREFIXES = (b"x-forwarded-", b"proxy-", b"x-larder-", b"access-control-")
-_RESPONSE_DROPPED = _HOP_BY_HOP | {b"x-request-id"}
-_RESPONSE_PREFIXES = (b"proxy-", b"x-larder-", b"access-control-")
+_REMEMBERED = 512
 
 
-def _kept(headers: Headers, dropped: frozenset[bytes], prefixes: tuple[bytes, ...]) -> list[tuple[bytes, bytes]]:
-    for name, value in headers:
-        if name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
-            dropped = dropped.union(token.strip() for token in value.lower().split(b","))
-    return [item for item in headers if item[0] not in dropped and not item[0].startswith(prefixes)]
+class Filter:
+    """The headers that go one way: all but some names and prefixes, and those that `Connection` names."""
+
+    def __init__(self, dropped: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
+        self._dropped = _HOP_BY_HOP | dropped
+        self._prefixes = (b"proxy-", b"x-larder-", b"access-control-", *prefixes)
+        self._known: dict[bytes, bool] = {}
+
+    def lines(self, headers: Headers) -> list[bytes]:
+        """`name: value` and a line end for each that goes on."""
+        known = self._known
+        named: tuple[bytes, ...] = ()
+        out = []
+        for name, value in headers:
+            keep = known.get(name)
+            if keep is None:
+                keep = self._decide(name)
+            if keep:
+                out.append(b"%b: %b\r\n" % (name, value))
+            elif name == b"connection" and (options := value.lower()) not in (b"keep-alive", b"close"):
+                named += tuple(option.strip() + b": " for option in options.split(b",") if option.strip())
+        return [line for line in out if not line.startswith(named)] if named else out
+
+    def _decide(self, name: bytes) -> bool:
+        keep = name not in self._dropped and not name.startswith(self._prefixes)
+        if len(self._known) < _REMEMBERED:  # names are the client's to invent
+            self._known[name] = keep
+        return keep
 
 
-def to_engine(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The client's headers that the engine sees: no hop-by-hop ones, no credentials, nothing about who forwarded it."""
-    return _kept(headers, _REQUEST_DROPPED, _REQUEST_PREFIXES)
-
-
-def to_client(headers: Headers) -> list[tuple[bytes, bytes]]:
-    """The engine's headers that the client sees."""
-    return _kept(headers, _RESPONSE_DROPPED, _RESPONSE_PREFIXES)
+TO_ENGINE = Filter(
+    frozenset(
+        (
+            b"host",
+            b"expect",
+            b"authorization",
+            b"cookie",
+            b"x-api-key",  # Anthropic's clients
+            b"api-key",  # Azure's
+            b"forwarded",
+            b"x-real-ip",
+            b"accept-encoding",  # a compressed stream could not be watched for its end; over loopback it gains nothing
+            b"origin",  # Ollama answers 403 to origins it does not know: browsers are the gateway's matter
+        )
+    ),
+    (b"x-forwarded-",),
+)
+"""No hop-by-hop header, no credential, nothing about who forwarded the request."""
+TO_CLIENT = Filter(frozenset(), ())
 
 
 def render(headers: Headers) -> bytes:

@@ -33,6 +33,7 @@ class Request:
         "query",
         "received",
         "refusal",
+        "route",
         "sent",
         "started",
         "status",
@@ -54,6 +55,8 @@ class Request:
         self.body = b""
         self.received = 0
         self.refusal: Answer | None = None
+        self.route: object = None
+        """What the application found for the path."""
         self.last = False
         """The rest of the connection is not read: close it after the answer."""
         self.id = b""
@@ -75,7 +78,7 @@ class Request:
 def read_head(request: Request, version: str) -> Answer | None:
     """Take path, length and expectation out of the head; the answer to a head that no server should accept."""
     target = request.target.decode("latin-1")
-    if match := _ABSOLUTE.match(target):
+    if not target.startswith("/") and (match := _ABSOLUTE.match(target)):
         target = target[match.end() :] or "/"
     request.path, _, request.query = target.partition("?")
     if version not in ("1.1", "1.0"):

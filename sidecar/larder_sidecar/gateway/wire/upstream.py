@@ -23,6 +23,7 @@ class ResponseHead:
     status: int
     headers: Headers
     length: int | None
+    content_type: bytes = b""
 
 
 class Owner(Protocol):
@@ -162,10 +163,12 @@ class UpstreamConnection(asyncio.Protocol):
             if status == 101:
                 self._fault = "the engine switched protocols"
             return
-        length, chunked = None, False
+        length, chunked, content_type = None, False, b""
         for name, value in self._headers:
             if name == b"content-length":
                 length = int(value)
+            elif name == b"content-type":
+                content_type = value
             elif name == b"transfer-encoding":
                 chunked = True
                 if value.strip().lower() != b"chunked":
@@ -173,7 +176,7 @@ class UpstreamConnection(asyncio.Protocol):
         if status in (204, 304):
             length = 0
         self._until_close = length is None and not chunked
-        self._head = ResponseHead(status, self._headers, length)
+        self._head = ResponseHead(status, self._headers, length, content_type)
         self._new_head = True
 
     def on_body(self, piece: bytes) -> None:
