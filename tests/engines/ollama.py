@@ -51,10 +51,16 @@ class Ollama:
             "OLLAMA_NOPRUNE": "1",
             "OLLAMA_NO_CLOUD": "1",
         }
-        user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}
+        somebody = NOBODY if root else None
         self._log = (self._folder / "log").open("w")
         self._process = subprocess.Popen(
-            [str(self._binary), "serve"], env=environment, stdout=self._log, stderr=subprocess.STDOUT, **user
+            [str(self._binary), "serve"],
+            env=environment,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            user=somebody,
+            group=somebody,
+            extra_groups=[] if root else None,
         )
         deadline = time.monotonic() + 20
         while True:
@@ -87,4 +93,4 @@ class Ollama:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.read().decode()
+            return str(answer.read(), "utf-8")

@@ -3,20 +3,19 @@
 Killed at any moment, the store is either without a model or complete, and the next run goes on where this one was.
 """
 
-import contextlib
-import errno
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
+from .disk import explained
 from .download import Download, Patience
 from .durable import sync_folder, write_atomically
-from .errors import DiskFullError, FetchError, GgufError, ReadOnlyError, StoreError
+from .errors import DiskFullError, GgufError
 from .gguf import check_gguf
 from .hub import Hub
 from .lease import Lease
@@ -67,7 +66,7 @@ class Fetch:
     def run(self) -> Summary:
         """Make the store complete. Raises FetchError."""
         began = time.monotonic()
-        with _explained(self.root):
+        with explained(self.root):
             if not self.distrust and self._complete():
                 return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
             for folder in ("blobs", "manifests", f"{STATE}/parts"):
@@ -234,23 +233,3 @@ class _Filling:
                 self._files[name] = stored(path, hashlib.sha256(content).hexdigest())
         sync_folder(self._root / "manifests")
         self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))
-
-
-@contextlib.contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    """The operating system's errors in our words."""
-    try:
-        yield
-    except FetchError:
-        raise
-    except OSError as error:
-        where = f"{root}: {error.strerror or error}"
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            remedy = "Make the volume larger, or remove models from larder:models. What is here is resumed."
-            raise DiskFullError(where, remedy) from error
-        if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
-            raise ReadOnlyError(
-                f"{where}, and the store is not complete",
-                "Mount it writable for uid 1000 (fsGroup), or fill it by the populate Job and use --wait here.",
-            ) from error
-        raise StoreError(where, "Check the volume and its mount.") from error

@@ -1,5 +1,6 @@
 """A store is filled once, verified, and repaired where it was damaged."""
 
+import errno
 import json
 import os
 import resource
@@ -7,10 +8,12 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from larder_sidecar.config.weights import FIRST_PULL, ModelWeights, WeightsPlan
-from larder_sidecar.weights.errors import ContentError, DiskFullError, GgufError, PlanError, StoreError
+from larder_sidecar.weights.disk import explained
+from larder_sidecar.weights.errors import ContentError, DiskFullError, GgufError, PlanError, ReadOnlyError, StoreError
 from larder_sidecar.weights.marker import marker_path, read_marker
 from larder_sidecar.weights.ollama_store import blob_path
 
@@ -212,6 +215,21 @@ def file_size_limit(size: int) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+DISK = {
+    errno.ENOSPC: DiskFullError,
+    errno.EDQUOT: DiskFullError,
+    errno.EROFS: ReadOnlyError,
+    errno.EACCES: ReadOnlyError,
+    errno.EIO: StoreError,
+}
+
+
+@pytest.mark.parametrize(("number", "error"), DISK.items(), ids=map(errno.errorcode.get, DISK))
+def test_errors_of_the_disk_are_told_in_our_words(number: int, error: type[StoreError]) -> None:
+    with pytest.raises(error, match=os.strerror(number)), explained(Path("/store")):
+        raise OSError(number, os.strerror(number))
 
 
 def test_a_read_only_store_is_named_with_the_way_out(kitchen: Kitchen) -> None:

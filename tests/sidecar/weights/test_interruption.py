@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -23,11 +24,11 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.01)
 
 
-def done(process: subprocess.Popen[str]) -> dict[str, int]:
+def done(process: subprocess.Popen[str]) -> dict[str, Any]:
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
-    last = json.loads(out.splitlines()[-1])
-    assert last["event"] == "done"
+    last: dict[str, Any] = json.loads(out.splitlines()[-1])
+    assert last.pop("event") == "done"
     return last
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
 
 from testbed.hub.faults import Faults
 from testbed.hub.server import Hub as LocalHub
@@ -24,10 +26,11 @@ from testbed.hub.tiny_model import tiny_model
 from tests.sidecar.weights.kitchen import ROOT, Kitchen
 
 REPO = "larder/tiny-GGUF"
+Download = Callable[..., Path]
 
 
 @pytest.fixture
-def download(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> object:
+def download(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> Download:
     monkeypatch.setenv("HF_HUB_DISABLE_XET", "1")
 
     def run(hub: LocalHub, name: str = "tiny.gguf", revision: str = "main", repo: str = REPO) -> Path:
@@ -39,7 +42,7 @@ def download(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> object:
     return run
 
 
-def test_the_real_client_downloads_the_same_bytes(kitchen: Kitchen, download) -> None:
+def test_the_real_client_downloads_the_same_bytes(kitchen: Kitchen, download: Download) -> None:
     it = kitchen.publish(size=300_000)
     hub = kitchen.hub()
     for revision in ("main", it.revision):
@@ -47,7 +50,7 @@ def test_the_real_client_downloads_the_same_bytes(kitchen: Kitchen, download) ->
         assert hashlib.sha256(content).hexdigest() == it.sha256
 
 
-def test_the_real_client_resumes_a_cut_body(kitchen: Kitchen, download) -> None:
+def test_the_real_client_resumes_a_cut_body(kitchen: Kitchen, download: Download) -> None:
     """It keeps whole chunks of 10 MiB only."""
     it = kitchen.publish(size=12_000_000)
     hub = kitchen.hub(Faults(cut_after=11_000_000, cuts=1))
@@ -55,7 +58,7 @@ def test_the_real_client_resumes_a_cut_body(kitchen: Kitchen, download) -> None:
     assert sum(hub.stats.bytes.values()) == 11_000_000 + it.bytes - 10 * 2**20
 
 
-def test_the_real_client_follows_to_a_cdn_without_the_token(kitchen: Kitchen, download) -> None:
+def test_the_real_client_follows_to_a_cdn_without_the_token(kitchen: Kitchen, download: Download) -> None:
     it = kitchen.publish()
     cdn = kitchen.hub()
     content = download(kitchen.hub(Faults(redirect=cdn.url), token="hf_secret")).read_bytes()
@@ -69,10 +72,11 @@ def test_the_real_client_reads_the_listings(kitchen: Kitchen) -> None:
     info = api.model_info(REPO)
     assert (info.sha, [s.rfilename for s in info.siblings or []]) == (it.revision, ["tiny.gguf"])
     assert api.list_repo_files(REPO) == ["tiny.gguf"]
-    (entry,) = api.get_paths_info(REPO, ["tiny.gguf", "other"], revision=it.revision)
-    assert (entry.size, entry.lfs.sha256) == (it.bytes, it.sha256)
-    (entry,) = api.list_repo_tree(REPO)
-    assert (entry.size, entry.lfs.sha256) == (it.bytes, it.sha256)
+    asked = api.get_paths_info(REPO, ["tiny.gguf", "other"], revision=it.revision)
+    for (entry,) in (asked, list(api.list_repo_tree(REPO))):
+        assert isinstance(entry, RepoFile)
+        assert entry.lfs
+        assert (entry.path, entry.size, entry.lfs.sha256) == ("tiny.gguf", it.bytes, it.sha256)
 
 
 REFUSALS = {
@@ -85,7 +89,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("faults", "asked", "error"), REFUSALS.values(), ids=REFUSALS.keys())
-def test_the_real_client_understands_refusals(kitchen: Kitchen, download, faults, asked, error) -> None:
+def test_the_real_client_understands_refusals(
+    kitchen: Kitchen, download: Download, faults: Faults, asked: dict[str, str], error: type[Exception]
+) -> None:
     kitchen.publish()
     with pytest.raises(error):
         download(kitchen.hub(faults), **asked)

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from larder_sidecar.catalog import load_catalog
+from larder_sidecar.catalog import CatalogEntry, load_catalog
 from larder_sidecar.catalog.models import CatalogError
 from larder_sidecar.config.weights import FIRST_PULL, WeightsPlan
 
@@ -25,7 +25,7 @@ def test_the_tiny_model_is_what_the_maker_makes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=ENTRIES.keys())
-def test_every_entry_says_where_its_figures_come_from(entry) -> None:
+def test_every_entry_says_where_its_figures_come_from(entry: CatalogEntry) -> None:
     assert entry.facts
     assert all(file.sha256 != FIRST_PULL for file in entry.hub.files)
     assert entry.ollama.template

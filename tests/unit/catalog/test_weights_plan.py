@@ -1,5 +1,7 @@
 """A plan is named by what ends up on disk, and refuses names that two models would share."""
 
+from typing import Any
+
 import pytest
 from larder_sidecar.config.weights import FIRST_PULL, WeightsPlan
 from pydantic import ValidationError
@@ -16,7 +18,7 @@ def test_the_source_does_not_name_the_plan() -> None:
 
 
 @pytest.mark.parametrize("change", [{"bytes": 2}, {"sha256": "1" * 64}, {"path": "g.gguf"}, {"names": ["b"]}])
-def test_what_is_on_disk_names_the_plan(change) -> None:
+def test_what_is_on_disk_names_the_plan(change: dict[str, Any]) -> None:
     assert plan("a").digest() != plan("a", **change).digest()
 
 
