@@ -145,3 +145,4 @@ async def test_a_drain_outlives_whoever_asked_for_it(start: Start) -> None:
             await client.send(b"GET /drain HTTP/1.1\r\nHost: a\r\n\r\n")
             await until(lambda: gateway.lifecycle.closing, "the drain to begin")
         await until(lambda: gateway.lifecycle.phase == 2, "the drain to go on")
+        assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 0})

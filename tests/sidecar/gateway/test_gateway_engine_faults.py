@@ -262,3 +262,27 @@ async def test_an_engine_that_is_down_is_said_and_found_again(gateway: Running, 
     await asyncio.sleep(0.05)
     await engine.start()
     assert (await waiting).status == 200  # it came back while we were trying
+
+
+async def test_clients_that_leave_at_any_moment_leave_nothing_behind(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head()
+        for _ in range(20):
+            await turn.chunk(b"data: x\n\n")
+            await asyncio.sleep(0.001)
+        await turn.chunk(b"data: [DONE]\n\n")
+        await turn.end()
+
+    async def visit(delay: float) -> None:
+        async with connect(gateway.port) as client:
+            await client.post(CHAT, b"{}")
+            await asyncio.sleep(delay)
+            client.writer.transport.abort()
+
+    engine.script = script
+    faults: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+    await asyncio.gather(*(visit(n * 0.0005) for n in range(80)))
+    await until(lambda: count(gateway, "larder_connections") == 0, "the connections to close")
+    assert (await ask(gateway.port, CHAT, b"{}")).body.endswith(b"data: [DONE]\n\n")
+    assert faults == []

@@ -235,8 +235,9 @@ class ServerConnection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes of the response in flight."""
-        if self._active is not None:
-            self._active.sent += len(data)
+        if self._active is None or self._transport.is_closing():
+            return  # the client has just gone; connection_lost is on its way
+        self._active.sent += len(data)
         self._transport.write(data)
 
     def keeps(self, request: Request) -> bool:
@@ -244,7 +245,9 @@ class ServerConnection(asyncio.Protocol):
         return request.keep_alive and not request.last and not self._app.closing()
 
     def answer(self, request: Request, answer: Answer) -> None:
-        """Write a whole response, and finish."""
+        """Write a whole response, and finish; nothing if the client has gone meanwhile."""
+        if self._active is not request:
+            return
         request.status = answer.status
         request.code = request.code or answer.code
         keep = self.keeps(request)
@@ -315,7 +318,8 @@ class ServerConnection(asyncio.Protocol):
             if self._active is request:
                 self._responder = responder
         reading = self._reading
-        if self._active is None and reading is not None and reading.expects_continue and not self._deaf:
+        idle = self._active is None and not self._deaf and not self._transport.is_closing()
+        if idle and reading is not None and reading.expects_continue:
             reading.expects_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

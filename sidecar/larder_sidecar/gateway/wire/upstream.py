@@ -81,11 +81,13 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Take no more from the engine: its own writes will block."""
-        self._transport.pause_reading()
+        if self.usable:
+            self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """Go on."""
-        self._transport.resume_reading()
+        if self.usable:
+            self._transport.resume_reading()
 
     # --- the transport
 
@@ -215,6 +217,9 @@ class Pool:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self.connect_seconds):
             _, connection = await loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port)
+        if not connection.usable:
+            msg = "the engine closed the connection at once"
+            raise ConnectionResetError(msg)
         return connection
 
     def keep(self, connection: UpstreamConnection) -> None:
