@@ -1,6 +1,5 @@
 """The manifests that a recorded program declares, as files for whoever applies them without Pulumi."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def write(files: Mapping[str, str], folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     changed = [name for name, text in files.items() if not _holds(folder / name, text)]
     for name in changed:
-        half = folder / f".{name}.{os.getpid()}"
+        half = folder / f".{name}.half"
         half.write_text(files[name])
         half.replace(folder / name)
     stale = [path for path in sorted(folder.glob("*.yaml")) if path.name not in files and _is_ours(path)]

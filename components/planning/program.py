@@ -64,7 +64,8 @@ def _program() -> None:
 @contextmanager
 def _own_environment() -> Iterator[None]:
     """Nothing of the caller's environment reaches the program: neither an overlay nor a kubeconfig."""
-    hidden = {name: os.environ.pop(name) for name in (OVERLAY, "KUBECONFIG", "PULUMI_CONFIG") if name in os.environ}
+    names = (OVERLAY, "KUBECONFIG", "PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS")
+    hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:
         yield
     finally:

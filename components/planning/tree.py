@@ -18,27 +18,24 @@ def tree(recording: Recording) -> list[str]:
     children: dict[str, list[Registered]] = defaultdict(list)
     for resource in recording.resources:
         children[resource.parent].append(resource)
-    root = next(resource for resource in recording.resources if resource.type == STACK)
-    return list(_lines(root.urn, children, ""))
+    (root,) = (resource for resource in recording.resources if resource.type == STACK)
+    lines: list[str] = []
+    for resource in sorted(children[root.urn], key=_order):
+        lines += [_line("", resource), *_below(resource.urn, children, "")]
+    return lines
 
 
-def _lines(parent: str, children: dict[str, list[Registered]], indent: str) -> Iterator[str]:
+def _below(parent: str, children: dict[str, list[Registered]], indent: str) -> Iterator[str]:
     below = sorted(children[parent], key=_order)
     for resource in below:
-        last = resource is below[-1]
-        # Nothing stands above the first level, so it needs no branch.
-        branch, deeper = (
-            ("", "")
-            if not indent and parent.count("$") == 0 and _is_stack(parent)
-            else (("└─ ", "   ") if last else ("├─ ", "│  "))
-        )
-        kept = "  [kept by destroy]" if resource.protect else ""
-        yield f"{indent + branch + _title(resource):<{WIDTH}} {purpose(resource)}{kept}"
-        yield from _lines(resource.urn, children, indent + deeper)
+        branch, deeper = ("└─ ", "   ") if resource is below[-1] else ("├─ ", "│  ")
+        yield _line(indent + branch, resource)
+        yield from _below(resource.urn, children, indent + deeper)
 
 
-def _is_stack(urn: str) -> bool:
-    return f"::{STACK}::" in urn
+def _line(indent: str, resource: Registered) -> str:
+    kept = "  [kept by destroy]" if resource.protect else ""
+    return f"{indent + _title(resource):<{WIDTH}} {purpose(resource)}{kept}"
 
 
 def _order(resource: Registered) -> tuple[int, int, str, str]:

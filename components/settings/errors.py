@@ -19,8 +19,13 @@ class SettingsError(pulumi.RunError):
     """Every problem of the stack config at once. Pulumi prints a RunError without a stack trace."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems = tuple(map(_one_line, problems))
         super().__init__("\n".join(self.problems))
+
+
+def _one_line(problem: str) -> str:
+    """No break and no control character, whatever a stack file puts into a key."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(problem.split()))
 
 
 def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:

@@ -1,5 +1,6 @@
 """From the raw stack config to `Settings`, or to every problem it has."""
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,20 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Mapping[str, CatalogEn
             if field.is_required():
                 problems.append(f"{key}: is missing. {field.description}")
             continue
-        # `rebuild_annotation` puts back what pydantic took out of Annotated[…]: constraints and validators.
-        shape = TypeAdapter(field.rebuild_annotation())
         try:
-            done[name] = shape.validate_python(raw[key], context=_known(stack, catalog, done))
+            done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, done))
         except ValidationError as error:
             problems += lines(key, field, error)
     if problems:
         raise SettingsError(problems)
     by_alias = {kebab(name): value for name, value in done.items()}
     return Settings.model_validate(by_alias, context=_known(stack, catalog, done))
+
+
+@functools.cache
+def _shape(name: str) -> TypeAdapter[Any]:
+    # `rebuild_annotation` puts back what pydantic took out of Annotated[…]: constraints and validators.
+    return TypeAdapter(Settings.model_fields[name].rebuild_annotation())
 
 
 def _known(stack: str, catalog: Mapping[str, CatalogEntry], done: Mapping[str, Any]) -> Known:

@@ -62,8 +62,13 @@ def settings(changes: Mapping[str, Any] | None = None, stack: str = "dev") -> Se
 
 def problems(changes: Mapping[str, Any], stack: str = "dev") -> list[str]:
     """What is wrong with the changed config."""
+    return problems_of(merged(GOOD, changes), stack)
+
+
+def problems_of(raw: Mapping[str, Any], stack: str = "dev") -> list[str]:
+    """What is wrong with a whole config."""
     try:
-        settings(changes, stack)
+        parse(raw, stack=stack, catalog=CATALOG)
     except SettingsError as error:
         return list(error.problems)
     return []
