@@ -47,9 +47,13 @@ class LanguageHost(LanguageServer):
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
         """Start a policy pack: `python -m pulumi.policy ENGINE PACK`, its output handed on as it comes."""
         command = [sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
-        with subprocess.Popen(command, cwd=request.pwd or None, stdout=subprocess.PIPE) as process:
-            for line in process.stdout or ():
-                yield language_pb2.RunPluginResponse(stdout=line)
+        environment = os.environ | dict(entry.split("=", 1) for entry in request.env)
+        with subprocess.Popen(command, cwd=request.pwd or None, env=environment, stdout=subprocess.PIPE) as process:
+            try:
+                for line in process.stdout or ():
+                    yield language_pb2.RunPluginResponse(stdout=line)
+            finally:
+                process.terminate()  # the CLI hung up, or the pack closed its output: nobody listens any more
         yield language_pb2.RunPluginResponse(exitcode=process.returncode)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from testbed.plugin import annotations, diff, readiness
 from testbed.plugin.client import FIELD_MANAGER, ApiError, Client
 from testbed.plugin.discovery import Discovery, NoSuchKindError
+from testbed.plugin.naming import identifier
 from testbed.plugin.values import Manifest
 from testbed.plugin.waiting import Waiting
 
@@ -190,12 +191,6 @@ def _already_exists(manifest: Manifest, error: ApiError) -> str:
         f'import_="{where}" for one `up`, or run `pulumi import <type> <name> {where}`. '
         "Renamed in the program only: give it an alias. Not needed: delete it and run again."
     )
-
-
-def identifier(manifest: Manifest) -> str:
-    """The Pulumi id: `namespace/name`, or the name alone for cluster-scoped kinds."""
-    metadata = manifest["metadata"]
-    return f"{metadata['namespace']}/{metadata['name']}" if metadata.get("namespace") else str(metadata["name"])
 
 
 def outputs(live: Manifest) -> Manifest:

@@ -136,6 +136,13 @@ def secret_texts(value: Any) -> set[str]:
     return {leaf for leaf, secret in _leaves(value) if secret and isinstance(leaf, str) and leaf}
 
 
+def redacted(text: str, values: Manifest) -> str:
+    """The text without the secrets among the values: the API server quotes what it refuses."""
+    for secret in sorted(secret_texts(values), key=len, reverse=True):
+        text = text.replace(secret, "[secret]")
+    return text
+
+
 def _leaves(value: Any, secret: bool = False) -> Iterator[tuple[Any, bool]]:
     match value:
         case Secret():

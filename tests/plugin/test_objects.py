@@ -1,6 +1,6 @@
 """What Pulumi keeps of a live object, and what a refresh takes for drift."""
 
-from testbed.plugin.objects import identifier, observed_inputs, outputs, stated
+from testbed.plugin.objects import observed_inputs, outputs, stated
 
 LIVE = {
     "apiVersion": "v1",
@@ -16,11 +16,6 @@ LIVE = {
     "spec": {"clusterIP": "10.0.0.1", "ports": [{"port": 80, "protocol": "TCP"}]},
     "status": {"loadBalancer": {}},
 }
-
-
-def test_ids_are_namespace_and_name():
-    assert identifier(LIVE) == "ai/larder"
-    assert identifier({"metadata": {"name": "venus"}}) == "venus"
 
 
 def test_outputs_leave_out_the_field_owners_alone():
