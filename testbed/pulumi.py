@@ -44,16 +44,14 @@ def prepare() -> Pulumi:
     official = shutil.which("pulumi") or _downloaded()
     folder = Path(official).parent if official else tools.PULUMI.ensure() / "bin"
     home = STATE / "pulumi"
-    path = [str(folder), os.environ.get("PATH", "")]
-    if not (folder / "pulumi-language-python").exists():
-        path.insert(0, str(_wrapper(home / "bin" / "pulumi-language-python", "testbed.plugin.language_host")))
     passphrase = STATE / "passphrase"
     if not passphrase.exists():
         passphrase.touch(mode=0o600)
         passphrase.write_text(secrets.token_urlsafe(24))
     (STATE / "state").mkdir(parents=True, exist_ok=True)
     env = os.environ | {
-        "PATH": ":".join(path),
+        "PATH": f"{folder}:{os.environ.get('PATH', '')}",
+        "LARDER_CHECKOUT": str(ROOT),
         "PULUMI_HOME": str(home),
         "PULUMI_BACKEND_URL": f"file://{STATE}/state",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
@@ -64,7 +62,7 @@ def prepare() -> Pulumi:
     standin = not _official_plugin(folder / "pulumi", home, env)
     if standin:
         env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
-        _wrapper(home / "plugins" / f"resource-kubernetes-v{_plugin_version()}" / "pulumi-resource-kubernetes", "testbed.plugin.kubernetes")
+        _standin(home / "plugins" / f"resource-kubernetes-v{_plugin_version()}" / "pulumi-resource-kubernetes")
     return Pulumi(folder / "pulumi", env, standin)
 
 
@@ -73,12 +71,10 @@ def _plugin_version() -> str:
     return metadata.name.removeprefix("pulumi_kubernetes-").removesuffix(".dist-info")
 
 
-def _wrapper(path: Path, module: str) -> Path:
-    """An executable that runs one of our modules with this checkout's Python; return its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}:{ROOT}/sidecar" exec "{VENV}/bin/python" -m {module} "$@"\n')
-    path.chmod(0o755)
-    return path.parent
+def _standin(plugin: Path) -> None:
+    plugin.parent.mkdir(parents=True, exist_ok=True)
+    plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{VENV}/bin/python" -m testbed.plugin.kubernetes "$@"\n')
+    plugin.chmod(0o755)
 
 
 def _official_plugin(binary: Path, home: Path, env: Mapping[str, str]) -> bool:
@@ -148,7 +144,7 @@ class Stack:
         if self.pulumi.show("up", "--yes", "--skip-preview", "--suppress-outputs", *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise TestbedError(msg)
-        (last,) = json.loads(self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", *self._where()))
+        (last,) = json.loads(self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", f"--stack={self.name}"))
         return dict(last.get("resourceChanges", {}))
 
     def destroy(self) -> None:
@@ -169,11 +165,14 @@ class Stack:
     def _select(self) -> None:
         stacks = json.loads(self.pulumi.run("stack", "ls", "--json"))
         if self.name not in {s["name"] for s in stacks}:
-            self.pulumi.run("stack", "init", self.name, "--secrets-provider=passphrase", f"--config-file={self._config}")
+            # `stack init` knows no --config-file, so it runs beside a copy of the project and finds the working copy there.
+            shutil.copy(ROOT / "Pulumi.yaml", self._config.parent)
+            self.pulumi.run("stack", "init", self.name, "--secrets-provider=passphrase", f"--cwd={self._config.parent}")
 
     def _working_copy(self) -> Path:
         """The stack file as Pulumi may write to it: it would put this checkout's salt into the committed one."""
-        copy = STATE / f"Pulumi.{self.name}.yaml"
+        copy = STATE / "project" / f"Pulumi.{self.name}.yaml"
+        copy.parent.mkdir(exist_ok=True)
         salt = [line for line in copy.read_text().splitlines() if line.startswith("encryptionsalt:")] if copy.exists() else []
         text = (STACKS / f"Pulumi.{self.name}.yaml").read_text()
         copy.write_text("\n".join([f"# Made from Pulumi.{self.name}.yaml by `make up`: change that one.", *salt, text]))

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from . import packages, preflight, python
@@ -62,7 +63,7 @@ def here() -> Target:
     preflight.check()
     packages.install()
     python.ensure()
-    for tool in (*tools.CLUSTER, tools.LLAMA_SERVER, tools.OLLAMA):
+    for tool in (*tools.CLUSTER, tools.OLLAMA):
         tool.ensure()
     online = hub_answers()
     cluster = embedded.start(egress=online)
@@ -131,6 +132,11 @@ def ask(url: str, model: str) -> None:
             with urllib.request.urlopen(request, timeout=ANSWER_WITHIN) as answer:
                 text = "".join(_deltas(answer))
                 break
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                msg = f"{url} answered {error.code}: {error.read(2000).decode(errors='replace')}"
+                raise TestbedError(msg) from error
+            time.sleep(0.5)
         except (OSError, urllib.error.URLError) as error:
             # kube-proxy may be a moment behind the readiness that Pulumi waited for.
             if time.monotonic() > deadline:

@@ -1,7 +1,7 @@
 """A way out for pods, only where there is somewhere to go: user-mode networking, so the host gets no rule and no sysctl.
 
 slirp4netns gives the cluster's network namespace a tap device behind which it opens ordinary sockets of the host.
-It ends with the namespace: its exit pipe closes when the cluster's process 1 does.
+It runs in the host's network but in the cluster's PID namespace, so it ends with the cluster.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ def open_(pid: int) -> None:
     # The tap device and its route replace the default route over the veth pair, which leads nowhere without NAT.
     _inside(pid, "ip", "route", "del", "default", check=False)
     slirp = subprocess.Popen(
-        ["slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), "tap0"],
+        ["nsenter", f"--pid=/proc/{pid}/ns/pid", "slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), "tap0"],
         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     deadline = time.monotonic() + ENABLED_WITHIN

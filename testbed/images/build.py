@@ -9,6 +9,7 @@ from pathlib import Path
 from ..paths import ROOT
 from ..progress import run, step
 from ..toolchain import tools
+from ..toolchain.build import Tool
 from . import base, buildah
 
 HERE = Path(__file__).parent
@@ -23,13 +24,14 @@ class Image:
     build: Callable[[str], None]
     expected: float
     version: str = ""
+    needs: Tool | None = None
 
     @property
     def tag(self) -> str:
         """The version where one is fixed, else the hash of the inputs."""
         if self.version:
             return self.version
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(self.needs.home.name.encode() if self.needs else b"")
         for path in sorted(_files(self.inputs)):
             digest.update(f"{path.name}\0".encode() + path.read_bytes())
         return digest.hexdigest()[:12]
@@ -87,6 +89,6 @@ SIDECAR = Image(
     _sidecar,
     40,
 )
-OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", *tools.OLLAMA.pins, HERE / "base.py"), _ollama, 20)
+OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", HERE / "base.py"), _ollama, 20, needs=tools.OLLAMA)
 # containerd's configuration names this one by tag.
 PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")

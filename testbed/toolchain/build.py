@@ -26,13 +26,14 @@ class Tool:
     """Seconds, cold, on two cores."""
     pins: tuple[Path, ...]
     build: Callable[[Path, Path], None]
+    needs: tuple["Tool", ...] = ()
 
     @property
     def home(self) -> Path:
         """The folder in the cache; its name changes with the pins and the recipe."""
         digest = hashlib.sha256(inspect.getsource(self.build).encode())
-        for path in self.pins:
-            digest.update(path.read_bytes())
+        for part in (*(path.read_bytes() for path in self.pins), *(tool.home.name.encode() for tool in self.needs)):
+            digest.update(part)
         return CACHE / f"{self.name}-{digest.hexdigest()[:12]}"
 
     def ensure(self) -> Path:
@@ -40,6 +41,8 @@ class Tool:
         home = self.home
         if home.exists():
             return home
+        for tool in self.needs:
+            tool.ensure()
         with _alone(self.name):
             if home.exists():
                 return home

@@ -23,6 +23,11 @@ def _pulumi(out: Path, log: Path) -> None:
     stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
     flags = ("-tags", "osusergo,grpcnotrace", "-ldflags", stamp)
     go_build("pulumi", ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"], out / "bin", log, flags=flags)
+    # The CLI wants its language host beside itself; which checkout's is said by whoever runs it.
+    host = out / "bin" / "pulumi-language-python"
+    python = '"$LARDER_CHECKOUT/.larder/venv/bin/python"'
+    host.write_text(f'#!/bin/sh\nPYTHONPATH="$LARDER_CHECKOUT" exec {python} -m testbed.plugin.language_host "$@"\n')
+    host.chmod(0o755)
 
 
 def _kubernetes(out: Path, log: Path) -> None:
@@ -65,6 +70,8 @@ def _llama_server(out: Path, log: Path) -> None:
     run(["tar", "-xzf", archive, "--strip-components=1", "-C", source], log=log)
     options = {
         "CMAKE_BUILD_TYPE": "Release", "BUILD_SHARED_LIBS": "OFF", "GGML_NATIVE": "OFF", "LLAMA_OPENSSL": "OFF",
+        # Nothing to be found at run time but libc: the image it goes into has no OpenMP and no C++ library.
+        "GGML_OPENMP": "OFF", "CMAKE_EXE_LINKER_FLAGS": "-static-libgcc -static-libstdc++",
         "LLAMA_USE_PREBUILT_UI": "OFF", "LLAMA_BUILD_UI": "OFF", "LLAMA_BUILD_TESTS": "OFF", "LLAMA_BUILD_EXAMPLES": "OFF",
     }  # fmt: skip
     run(["cmake", "-S", source / "vendor/llama.cpp", "-B", out / "cmake", *(f"-D{k}={v}" for k, v in options.items())], log=log)
@@ -84,6 +91,6 @@ COREDNS = Tool(name="coredns", title="building CoreDNS", expected=90, pins=go_pi
 LLAMA_SERVER = Tool(
     name="llama-server", title="building llama-server", expected=260, pins=(SOURCES / "llama-server.txt",), build=_llama_server
 )
-OLLAMA = Tool(name="ollama", title="building Ollama", expected=160, pins=(*go_pins("ollama"), *LLAMA_SERVER.pins), build=_ollama)
+OLLAMA = Tool(name="ollama", title="building Ollama", expected=160, pins=go_pins("ollama"), needs=(LLAMA_SERVER,), build=_ollama)
 
 CLUSTER = (KUBERNETES, CONTAINERD, COREDNS)
