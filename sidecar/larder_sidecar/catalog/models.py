@@ -2,15 +2,12 @@
 
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
 
 import yaml
 from pydantic import Field, ValidationError
 
 from ..config.base import Model
-from ..config.weights import ModelId, ModelWeights, OllamaRecipe, RelativePath, ServedName, Sha256, WeightsFile
-
-HUGGING_FACE = "https://huggingface.co"
+from ..config.weights import ModelId, OllamaRecipe, RelativePath, ServedName, Sha256
 
 
 class CatalogFile(Model):
@@ -64,17 +61,6 @@ class CatalogEntry(Model):
     def bytes(self) -> int:
         """Size of all files."""
         return sum(f.bytes for f in self.hub.files)
-
-    def weights(self, endpoint: str = HUGGING_FACE) -> ModelWeights:
-        """What weights.json says of this model when it comes from the hub at `endpoint`; served under its id."""
-        base = f"{endpoint.rstrip('/')}/{self.hub.repo}/resolve/{self.hub.revision}"
-        files = [
-            WeightsFile(
-                path=f.path, url=f"{base}/{quote(f.path)}", revision=self.hub.revision, bytes=f.bytes, sha256=f.sha256
-            )
-            for f in self.hub.files
-        ]
-        return ModelWeights(id=self.id, served_names=[self.id], format=self.format, files=files, ollama=self.ollama)
 
 
 class CatalogError(ValueError):

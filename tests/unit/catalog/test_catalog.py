@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from larder_sidecar.catalog import CatalogEntry, load_catalog
 from larder_sidecar.catalog.models import CatalogError
-from larder_sidecar.config.weights import FIRST_PULL, WeightsPlan
+from larder_sidecar.config.weights import FIRST_PULL
 
 from testbed.hub.__main__ import FILE, REPO
 from testbed.hub.repository import Repositories
@@ -29,17 +29,6 @@ def test_every_entry_says_where_its_figures_come_from(entry: CatalogEntry) -> No
     assert entry.facts
     assert all(file.sha256 != FIRST_PULL for file in entry.hub.files)
     assert entry.ollama.template
-
-
-def test_an_entry_becomes_weights_of_any_hub() -> None:
-    entry = ENTRIES["tinyllama-1.1b-chat"]
-    real, local = entry.weights(), entry.weights("http://hub.local:8090/")
-    assert real.files[0].url == (
-        "https://huggingface.co/TheBloke/TinyLlama-1.1B-Chat-v1.0-GGUF/resolve/"
-        "52e7645ba7c309695bec7ac98f4f005b139cf465/tinyllama-1.1b-chat-v1.0.Q4_K_M.gguf"
-    )
-    assert local.files[0].url.startswith("http://hub.local:8090/TheBloke/")
-    assert WeightsPlan(models=[real]).digest() == WeightsPlan(models=[local]).digest()
 
 
 def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
