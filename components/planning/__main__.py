@@ -1,6 +1,7 @@
 """`python -m components.planning plan|render`: what `make plan` and `make render` run."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,7 +91,12 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files, one a resource")
     for command in (plan, render):
         command.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
-        command.add_argument("--overlay", metavar="FILE", help="YAML merged over the stack config")
+        command.add_argument(
+            "--overlay",
+            metavar="FILE",
+            default=os.environ.get("LARDER_OVERLAY"),
+            help="YAML merged over the stack config (default: environment LARDER_OVERLAY)",
+        )
     return parser
 
 

@@ -7,6 +7,7 @@ from larder_sidecar.config.weights import FIRST_PULL
 from ..settings import Settings
 from ..settings.quantities import readable, size_bytes
 from .plan import Plan
+from .resources import needed_bytes
 
 TIGHT = 0.9
 """Part of a volume beyond which the next model will not fit."""
@@ -40,5 +41,11 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
     if unseen:
         yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
+    needed = needed_bytes(settings)
+    if size_bytes(plan.engine.memory) < needed:
+        yield (
+            f"larder:ollama.memory: {plan.engine.memory} is less than the {readable(needed)} "
+            "that the models need together by the catalog; loading all of them will end in a kill."
+        )
     if settings.hub.endpoint.startswith("http://"):
         yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."

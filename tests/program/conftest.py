@@ -19,3 +19,8 @@ def preview() -> Callable[..., Preview]:
         return runs[key]
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _no_overlay_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARDER_OVERLAY", raising=False)

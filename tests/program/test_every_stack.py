@@ -8,6 +8,7 @@ import pytest
 from components.caching import STRATEGIES
 from components.manifest import DESCRIPTION
 from components.planning.recorder import STACK
+from components.planning.tree import WIDTH, tree
 from tests.program.previews import STACKS, Preview
 
 CASES = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
@@ -45,6 +46,14 @@ def test_everything_stands_under_a_parent_and_uses_the_one_provider(
 def test_every_object_says_what_it_is_for(preview: Previews, stack: str, strategy: str) -> None:
     for name, resource in preview(strategy, stack=stack).named().items():
         assert resource.inputs["metadata"]["annotations"][DESCRIPTION], name
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+def test_every_resource_is_a_line_of_the_tree(preview: Previews, stack: str, strategy: str) -> None:
+    seen = preview(strategy, stack=stack)
+    lines = tree(seen.recording)
+    assert len(lines) == len(seen.recording.resources) - 1  # the stack itself is the whole tree
+    assert [line for line in lines if not line[WIDTH:].strip()] == []
 
 
 @pytest.mark.parametrize(("stack", "strategy"), CASES)

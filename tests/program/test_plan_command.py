@@ -51,6 +51,16 @@ def test_an_unknown_stack_is_answered_with_those_there_are(capsys: pytest.Captur
     assert "no Pulumi.produktion.yaml. Known stacks: dev" in capsys.readouterr().err
 
 
+def test_the_overlay_of_the_environment_is_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("larder:cache: {strategy: node-local}\n")
+    monkeypatch.setenv("LARDER_OVERLAY", str(overlay))
+    assert main(["plan"]) == 0
+    assert "cache strategy node-local" in capsys.readouterr().out
+
+
 def test_render_needs_real_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--out", str(tmp_path / "out")]) == 1
     assert capsys.readouterr().err.startswith("larder:images: is missing.")

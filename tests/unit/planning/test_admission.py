@@ -45,13 +45,14 @@ def test_while_pods_overlap_a_node_holds_both() -> None:
     [
         ({}, []),
         ({"larder:models": ["gamma"]}, ["larder:models"]),
+        ({"larder:ollama": {"memory": "100Mi"}}, ["larder:ollama.memory"]),
         ({"larder:hub": {"endpoint": "http://hub"}}, ["larder:hub.endpoint"]),
         (
             {"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "3Gi"}}},
             ["larder:cache.node-local.size"],
         ),
     ],
-    ids=["none", "first pull", "plain http", "nearly full"],
+    ids=["none", "first pull", "too little memory", "plain http", "nearly full"],
 )
 def test_warnings(changes: dict[str, Any], paths: list[str]) -> None:
     assert _warnings(changes) == paths
