@@ -6,7 +6,7 @@ from ..settings import Settings
 from ..settings.quantities import in_mebibytes, millicores, size_bytes
 
 SERVER_BYTES = 192 * 2**20
-"""Ollama itself beside its runners: 33 MiB resident when idle (0.32), and room for requests and what Go collects late."""
+"""Ollama itself beside its runners: 33 MiB resident when idle (0.32), and room for what Go collects late."""
 
 
 @dataclass(frozen=True)
