@@ -12,6 +12,7 @@ from .wire.request import Request
 
 LEVELS = ("debug", "info", "warning", "error")
 _INFO = LEVELS.index("info")
+_quoted = json.encoder.encode_basestring_ascii
 
 
 class Sink(Protocol):
@@ -64,7 +65,7 @@ class Journal:
         code = f', "code": "{request.code}"' if request.code else ""
         # Ids and codes need no escapes, nor do the characters that a request id may have.
         model = f'"{request.model}"' if request.model else "null"
-        path = json.dumps(request.path[:200])
+        path = _quoted(request.path[:200])
         self._add(
             f'{{"time": "{self._stamp()}", "level": "info", "message": "request", "method": "{request.method}", '
             f'"path": {path}, "status": {request.status}, "model": {model}, "duration_ms": {seconds * 1000:.3f}, '

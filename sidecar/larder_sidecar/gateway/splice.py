@@ -77,7 +77,7 @@ def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
 
 def replace(body: bytes, fields: dict[str, Field], name: str) -> list[bytes | memoryview]:
     """`body` in pieces, with `name` as the value of every field in `fields`, or as a new `model` if there is none."""
-    value = json.dumps(name).encode()
+    value = json.encoder.encode_basestring_ascii(name).encode()
     view = memoryview(body)
     if not fields:
         at = body.index(b"{") + 1

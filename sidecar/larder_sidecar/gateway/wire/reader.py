@@ -37,6 +37,7 @@ class RequestReader:
         self._parser = httptools.HttpRequestParser(self)
         self._pieces: list[bytes] = []
         self._head_bytes = 0
+        """Read since the last request was whole, or more: an upper bound that costs one addition a read."""
         self._upgrade = False
         self._completed = 0
         self.current: Request | None = None
@@ -47,6 +48,7 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """The next bytes of the connection."""
         self._completed = 0
+        self._head_bytes += len(data)
         try:
             try:
                 self._parser.feed_data(data)
@@ -56,10 +58,10 @@ class RequestReader:
                 self._parser.feed_data(self._without_upgrade(data))
         except httptools.HttpParserError as reason:
             self.reject(error(400, "bad_request", f"not HTTP/1.1: {reason}"))
-        if self.current is not None and not self.current.head_done:
-            self._head_bytes += len(data)  # what the parser holds back of an unfinished line
-            if self._head_bytes > HEAD_BYTES:
-                self.reject(_head_too_large())
+        if self.current is None or self.current.head_done or self._completed:
+            self._head_bytes = 0  # what a read brought of a pipelined head goes uncounted
+        elif self._head_bytes > HEAD_BYTES:
+            self.reject(_head_too_large())
 
     def reject(self, answer: Answer) -> None:
         """What is being read is wrong: answer it in its turn, and read no further."""
@@ -85,21 +87,17 @@ class RequestReader:
         """Start a request."""
         self.current = Request()
         self._pieces = []
-        self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
         if self.current is not None:
             self.current.target += url
-            self._head_bytes += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; trailers are dropped."""
         request = self.current
-        if request is None or request.head_done:
-            return
-        self._head_bytes += len(name) + len(value) + 4
-        request.headers.append((name.lower(), value))
+        if request is not None and not request.head_done:
+            request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Decide whether the body is worth reading."""
@@ -112,7 +110,7 @@ class RequestReader:
         if self._parser.should_upgrade():
             self._upgrade = True
             return
-        if self._head_bytes > HEAD_BYTES:
+        if self._head_bytes > HEAD_BYTES and request.head_size() > HEAD_BYTES:
             request.refusal = _head_too_large()
         else:
             request.refusal = read_head(request, self._parser.get_http_version())

@@ -66,6 +66,10 @@ class Request:
         self.operation = ""
         self.code = ""
 
+    def head_size(self) -> int:
+        """Bytes of the target and the headers, with what separates them."""
+        return len(self.target) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+
     def seconds(self) -> float:
         """Time since its first byte."""
         return time.monotonic() - self.started
