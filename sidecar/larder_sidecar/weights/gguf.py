@@ -12,12 +12,14 @@ from typing import BinaryIO
 from .errors import GgufError
 from .gguf_types import FILE_TYPES, LEGACY_MAGICS, TENSOR_TYPES
 
-MAX_KEYS, MAX_TENSORS = 65_536, 1_048_576
+MAX_KEYS, MAX_TENSORS = 65_536, 131_072
 MAX_HEADER = 256 * 2**20
 MAX_STRING = 16 * 2**20
-MAX_NAME = 65_535
-"""Length of a key or tensor name (gguf.cpp: GGUF_MAX_STRING_LENGTH is larger, names are 64 at most)."""
-MAX_STRINGS = 4_000_000
+MAX_NAME = 1024
+"""Length of a key or tensor name; ggml's own tensor names end at 64."""
+KEPT = 256
+"""Bytes of a string value that are kept: enough for a name, and to see that there is a chat template."""
+MAX_STRINGS = 2_000_000
 """Strings in arrays, counted over the whole file: tokens and merges of one vocabulary."""
 
 _STRING, _ARRAY, _BOOL = 8, 9, 7
@@ -38,6 +40,8 @@ class GgufInfo:
     """Name of the quantization, or `unknown`."""
     context_length: int | None
     chat_template: bool
+    splits: int
+    """Files that the model is split into; 1 for most."""
     tensors: int
     parameters: int
     data_end: int
@@ -66,6 +70,7 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     if data_end > size:
         raise GgufError(f"GGUF: tensors end at byte {data_end}, the file has {size}: truncated or corrupted")
     context, file_type = metadata.get(f"{architecture}.context_length"), metadata.get("general.file_type")
+    splits = metadata.get("split.count", 1)
     return GgufInfo(
         version=version,
         architecture=architecture,
@@ -73,6 +78,7 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
         file_type=FILE_TYPES.get(file_type, "unknown") if isinstance(file_type, int) else "unknown",
         context_length=context if isinstance(context, int) else None,
         chat_template=bool(metadata.get("tokenizer.chat_template")),
+        splits=splits if isinstance(splits, int) else 1,
         tensors=tensors,
         parameters=parameters,
         data_end=data_end,
@@ -112,13 +118,13 @@ class _Reader:
             raise GgufError(f"GGUF: {what} of {count} is over the limit of {cap}")
         return count
 
-    def text(self, what: str, cap: int = MAX_STRING) -> str:
-        return self.take(self.length(f"length of {what}", cap), what).decode("utf-8", "replace")
+    def name(self, what: str) -> str:
+        return self.take(self.length(f"length of {what}", MAX_NAME), what).decode("utf-8", "replace")
 
     def value(self, kind: int, key: str) -> Scalar | None:
         """A scalar; an array is passed over and is None."""
         if kind == _STRING:
-            return self.text(key)
+            return self._start_of_text(key)
         if kind == _ARRAY:
             self._pass_array(key)
             return None
@@ -128,6 +134,12 @@ class _Reader:
         value: int | float = struct.unpack(code, self.take(struct.calcsize(code), key))[0]
         return bool(value) if kind == _BOOL else value
 
+    def _start_of_text(self, key: str) -> str:
+        length = self.length(f"length of {key}", MAX_STRING)
+        start = self.take(min(length, KEPT), key)
+        self.skip(length - len(start), key)
+        return start.decode("utf-8", "replace")
+
     def _pass_array(self, key: str) -> None:
         kind, count = self.number("I", key), self.length(f"array {key}", MAX_HEADER)
         if kind in _SCALARS:
@@ -136,8 +148,9 @@ class _Reader:
             self.strings += count
             if self.strings > MAX_STRINGS:
                 raise GgufError(f"GGUF: {key} brings the strings in arrays over the limit of {MAX_STRINGS}")
+            what = f"string of {key}"
             for _ in range(count):
-                self.skip(self.length(f"string of {key}", MAX_STRING), key)
+                self.skip(self.length(what, MAX_STRING), what)
         else:
             raise GgufError(f"GGUF: {key} is an array of the unknown or nested type {kind}")
 
@@ -163,7 +176,7 @@ def _prologue(reader: _Reader) -> tuple[int, int, int]:
 def _metadata(reader: _Reader, keys: int) -> dict[str, Scalar | None]:
     metadata: dict[str, Scalar | None] = {}
     for _ in range(keys):
-        key = reader.text("a key", MAX_NAME)
+        key = reader.name("a key")
         if key in metadata:
             raise GgufError(f"GGUF: the key {key[:80]!r} comes twice")
         metadata[key] = reader.value(reader.number("I", "a value type"), key[:80])
@@ -174,7 +187,7 @@ def _tensor_table(reader: _Reader, tensors: int, alignment: int) -> tuple[int, i
     """Number of weights, and where the last tensor ends, counted from the start of the data."""
     parameters = end = 0
     for _ in range(tensors):
-        name = reader.text("a tensor name", MAX_NAME)[:80]
+        name = reader.name("a tensor name")[:80]
         dimensions = reader.number("I", name)
         if dimensions > 4:
             raise GgufError(f"GGUF: tensor {name!r} has {dimensions} dimensions, at most 4 are allowed")

@@ -119,7 +119,12 @@ class Lease:
         # We may wait for it: others hold it just long enough for a look.
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
-        os.write(handle, json.dumps(vars(self._us)).encode())
+        try:
+            os.write(handle, json.dumps(vars(self._us)).encode())
+        except OSError:  # A full disk: leave no nameless lease that the next start would have to wait for.
+            self._path.unlink(missing_ok=True)
+            os.close(handle)
+            raise
         self._handle = handle
         return True
 

@@ -52,9 +52,10 @@ def manifest_path(served_name: str) -> str:
 def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
     """The manifest and small blobs of a model. Raises PlanError where Ollama could not load the files together."""
     weights = [file for file in files if _layer_kind(model, file) == "model"]
-    if len(weights) != 1:
+    parts = max([len(weights), *(file.info.splits for file in weights)])
+    if parts != 1 or not weights:
         raise PlanError(
-            f"model {model.id}: Ollama loads one GGUF file a model, the plan has {len(weights)}",
+            f"model {model.id}: Ollama loads one GGUF file a model, this one has {parts if weights else 'none'}",
             "Join a split model with llama.cpp's gguf-split --merge, or serve it with another engine.",
         )
     info = weights[0].info

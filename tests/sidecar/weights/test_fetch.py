@@ -18,6 +18,7 @@ from larder_sidecar.weights.marker import marker_path, read_marker
 from larder_sidecar.weights.ollama_store import blob_path
 
 from testbed.hub.faults import Faults
+from testbed.hub.gguf_writer import gguf
 from tests.sidecar.weights.kitchen import BIG, RECIPE, Kitchen
 
 
@@ -170,6 +171,13 @@ def test_a_split_model_is_refused_with_the_way_out(kitchen: Kitchen) -> None:
     both = plan.models[0].model_copy(update={"files": [m.files[0] for m in plan.models]})
     with pytest.raises(PlanError, match="gguf-split --merge"):
         kitchen.fetch(WeightsPlan(models=[both]))
+
+
+def test_one_part_of_a_split_model_is_not_taken_for_the_model(kitchen: Kitchen) -> None:
+    kitchen.publish(chunks=[gguf({"general.architecture": "llama", "split.count": 3}, [])])
+    with pytest.raises(PlanError, match="this one has 3"):
+        kitchen.fetch(kitchen.plan(kitchen.hub()))
+    assert kitchen.models() == set()
 
 
 def test_parts_that_nobody_resumes_do_not_fill_the_disk(kitchen: Kitchen) -> None:
