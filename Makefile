@@ -39,7 +39,7 @@ e2e: ## the stack on the embedded cluster with the real engine
 	@python3 -m testbed e2e
 
 plan: venv ## preview STACK without CLI, cluster or credentials
-	@$(PYTHON) -m components.planning plan --stack $(STACK)
+	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY))
 
 render: venv ## the manifests of STACK as files, for Argo CD and Flux
-	@$(PYTHON) -m components.planning render --stack $(STACK) --out rendered/$(STACK)
+	@$(PYTHON) -m components.planning render --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) --out rendered/$(STACK)

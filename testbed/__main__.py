@@ -42,7 +42,10 @@ def _down() -> None:
         return
     running = cluster.running()
     if running is None and not os.environ.get("CONTEXT"):
-        msg = "the cluster of this checkout does not run, so its stack cannot be taken down. `make up` starts it again; `make clean` forgets both"
+        msg = (
+            "the cluster of this checkout does not run, so its stack cannot be taken down. "
+            "`make up` starts it again; `make clean` forgets both"
+        )
         raise TestbedError(msg)
     Stack("dev", json.loads(overlay.read_text()), kubeconfig=running.kubeconfig if running else None).destroy()
     (STATE / "url.dev").unlink(missing_ok=True)
@@ -90,7 +93,9 @@ def _e2e() -> None:
     only = os.environ.get("ONLY")
     tests = f"tests/e2e/test_{only}.py" if only else "tests/e2e"
     try:
-        code = subprocess.run([VENV / "bin" / "python", "-m", "pytest", "-v", tests], cwd=ROOT, env=env, check=False).returncode
+        code = subprocess.run(
+            [VENV / "bin" / "python", "-m", "pytest", "-v", tests], cwd=ROOT, env=env, check=False
+        ).returncode
     finally:
         if not os.environ.get("KEEP"):
             subprocess.run([sys.executable, "-m", "testbed", "drop"], cwd=ROOT, env=env, check=True)
@@ -107,7 +112,16 @@ def _drop() -> None:
     shutil.rmtree(STATE, ignore_errors=True)
 
 
-COMMANDS = {"venv": _venv, "e2e": _e2e, "drop": _drop, "up": _up, "down": _down, "url": _url, "clean": _clean, "clean-cache": _clean_cache}
+COMMANDS = {
+    "venv": _venv,
+    "e2e": _e2e,
+    "drop": _drop,
+    "up": _up,
+    "down": _down,
+    "url": _url,
+    "clean": _clean,
+    "clean-cache": _clean_cache,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

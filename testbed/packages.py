@@ -1,4 +1,4 @@
-"""Debian packages the testbed needs: named before they are installed, never asked about, and none that starts a service."""
+"""Debian packages the testbed needs: named before they are installed, and none that starts a service."""
 
 import os
 import shutil
@@ -58,7 +58,11 @@ def tool(binary: str) -> Path:
 
 
 def _present(probe: str) -> bool:
-    return Path(probe).exists() if probe.startswith("/") else shutil.which(probe, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+    return (
+        Path(probe).exists()
+        if probe.startswith("/")
+        else shutil.which(probe, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is not None
+    )
 
 
 def _update(env: dict[str, str], log: Path) -> None:

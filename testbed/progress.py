@@ -1,4 +1,4 @@
-"""What a person sees while the testbed works: one line a step, with elapsed and expected time, and the log on failure."""
+"""What a person sees while the testbed works: one line a step, with elapsed and expected time."""
 
 import subprocess
 import sys
@@ -26,7 +26,7 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def step(title: str, expected: float = 0) -> Iterator[None]:
-    """Show `title` while the body runs. `expected` is in seconds on two cores with cold caches; 0 says nothing of it."""
+    """Show `title` while the body runs. `expected`: seconds on two cores with cold caches; 0 says nothing."""
     started = time.monotonic()
     hint = f" of about {_clock(expected)}" if expected else ""
     done = threading.Event()
@@ -66,7 +66,15 @@ def run(
         sink.flush()
         try:
             done = subprocess.run(
-                list(map(str, argv)), cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, timeout=timeout, text=True, check=False,
+                list(map(str, argv)),
+                cwd=cwd,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=sink,
+                timeout=timeout,
+                text=True,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             msg = f"{argv[0]} did not finish within {timeout:.0f} s; see {log}"

@@ -24,7 +24,7 @@ RELEASES = "https://github.com/pulumi/pulumi/releases/download"
 
 @dataclass(frozen=True)
 class Pulumi:
-    """A CLI and what it needs around it. `standin` says whether the testbed's kubernetes plugin takes the official one's place."""
+    """A CLI and what it needs around it. `standin`: the testbed's kubernetes plugin takes the official one's place."""
 
     binary: Path
     env: Mapping[str, str]
@@ -83,7 +83,7 @@ def _official_plugin(binary: Path, home: Path, env: Mapping[str, str]) -> bool:
     folder = home / "plugins" / f"resource-kubernetes-v{version}"
     program = folder / "pulumi-resource-kubernetes"
     if program.exists():
-        return not program.read_bytes()[:2] == b"#!"
+        return program.read_bytes()[:2] != b"#!"
     if not _answers("https://api.github.com"):
         return False
     with step("the official kubernetes plugin", 20):
@@ -144,14 +144,18 @@ class Stack:
         if self.pulumi.show("up", "--yes", "--skip-preview", "--suppress-outputs", *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise TestbedError(msg)
-        (last,) = json.loads(self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", f"--stack={self.name}"))
+        (last,) = json.loads(
+            self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", f"--stack={self.name}")
+        )
         return dict(last.get("resourceChanges", {}))
 
     def destroy(self) -> None:
         """Remove everything but what is protected: the data volumes stay."""
         self._select()
         self._unlock()
-        if self.pulumi.show("destroy", "--yes", "--skip-preview", "--exclude-protected", "--suppress-outputs", *self._where()):
+        if self.pulumi.show(
+            "destroy", "--yes", "--skip-preview", "--exclude-protected", "--suppress-outputs", *self._where()
+        ):
             msg = f"pulumi destroy of stack {self.name} failed; what to do stands above"
             raise TestbedError(msg)
 
@@ -165,7 +169,7 @@ class Stack:
     def _select(self) -> None:
         stacks = json.loads(self.pulumi.run("stack", "ls", "--json"))
         if self.name not in {s["name"] for s in stacks}:
-            # `stack init` knows no --config-file, so it runs beside a copy of the project and finds the working copy there.
+            # `stack init` knows no --config-file, so it runs beside a copy of the project.
             shutil.copy(ROOT / "Pulumi.yaml", self._config.parent)
             self.pulumi.run("stack", "init", self.name, "--secrets-provider=passphrase", f"--cwd={self._config.parent}")
 
@@ -173,7 +177,11 @@ class Stack:
         """The stack file as Pulumi may write to it: it would put this checkout's salt into the committed one."""
         copy = STATE / "project" / f"Pulumi.{self.name}.yaml"
         copy.parent.mkdir(exist_ok=True)
-        salt = [line for line in copy.read_text().splitlines() if line.startswith("encryptionsalt:")] if copy.exists() else []
+        salt = (
+            [line for line in copy.read_text().splitlines() if line.startswith("encryptionsalt:")]
+            if copy.exists()
+            else []
+        )
         text = (STACKS / f"Pulumi.{self.name}.yaml").read_text()
         copy.write_text("\n".join([f"# Made from Pulumi.{self.name}.yaml by `make up`: change that one.", *salt, text]))
         return copy

@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sys
+from pathlib import Path
 
 from .paths import HOME, ROOT, VENV
 from .progress import TestbedError, run, step
@@ -13,7 +14,7 @@ STAMP = VENV / "larder-lock"
 
 def ensure() -> None:
     """Make the environment, or bring it to the lock file. An interrupted one is made anew."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (this runs before anything has checked requires-python)
         msg = f"Python {sys.version.split()[0]} is too old: Larder needs 3.11 or newer as python3 on PATH"
         raise TestbedError(msg)
     wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
@@ -23,6 +24,13 @@ def ensure() -> None:
     with step("Python packages", 60):
         shutil.rmtree(VENV, ignore_errors=True)
         run([sys.executable, "-m", "venv", VENV], log=log)
-        pip = [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+        pip: list[str | Path] = [
+            VENV / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-compile",
+        ]
         run([*pip, "--require-hashes", "-r", LOCK], log=log)
         STAMP.write_text(wanted)

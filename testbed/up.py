@@ -78,7 +78,9 @@ def existing(context: str, registry: str) -> Target:
     if kubectl is None:
         msg = "CONTEXT= needs kubectl on PATH, to ask the cluster for its nodes"
         raise TestbedError(msg)
-    asked = subprocess.run([kubectl, "--context", context, "get", "nodes", "-o", "json"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [kubectl, "--context", context, "get", "nodes", "-o", "json"], capture_output=True, text=True, check=False
+    )
     if asked.returncode:
         msg = f"context {context}: {asked.stderr.strip()}"
         raise TestbedError(msg)
@@ -164,8 +166,8 @@ def farewell(url: str, outputs: Mapping[str, object], target: Target) -> None:
     say(f"""
 Larder is up.
   URL        {url}        (make url)
-  strategy   {outputs['strategy']}
-  weights    {outputs['weights']}
+  strategy   {outputs["strategy"]}
+  weights    {outputs["weights"]}
 Next
   curl {url}/v1/models
   change `strategy: none` to `strategy: node-local` in Pulumi.dev.yaml and run `make up` again

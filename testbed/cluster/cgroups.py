@@ -36,7 +36,7 @@ def create() -> str:
 
 
 def remove() -> None:
-    """Remove the group and everything the kubelet made below it; they are empty once the cluster's processes are gone."""
+    """Remove the group and what the kubelet made below it; all are empty once the cluster's processes are gone."""
     for parent in _parents():
         group = parent / NAME
         if group.exists():

@@ -92,8 +92,12 @@ def _launch(link: network.Link, cgroup: str) -> None:
     unshare = ["unshare", "--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc"]
     process = subprocess.Popen(
         [*unshare, sys.executable, "-m", "testbed.cluster.supervisor", arguments],
-        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     pid = _child(process)
     (HOST / "pid").write_text(json.dumps({"pid": pid, "started": _started(pid)}))
     link.connect(pid)
@@ -107,20 +111,30 @@ def _child(process: subprocess.Popen[bytes]) -> int:
         if pids := children.read_text().split():
             return int(pids[0])
         time.sleep(0.02)
-    msg = f"unshare could not make the cluster's namespaces; see {HOST}/log/supervisor.log. It needs root with CAP_SYS_ADMIN."
+    msg = f"unshare could not make namespaces; see {HOST}/log/supervisor.log. It needs root with CAP_SYS_ADMIN."
     raise TestbedError(msg)
 
 
 def _await_node(cluster: Cluster) -> None:
     deadline = time.monotonic() + START_WITHIN
-    kubectl = [tools.KUBERNETES.home / "bin" / "kubectl", "--kubeconfig", cluster.kubeconfig, "get", "node", NODE,
-               "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']  # fmt: skip
+    kubectl: list[str | Path] = [
+        tools.KUBERNETES.home / "bin" / "kubectl",
+        "--kubeconfig",
+        cluster.kubeconfig,
+        "get",
+        "node",
+        NODE,
+        "-o",
+        'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
+    ]
     while True:
         if (HOST / "failed").exists() or _pid() is None:
             reason = (HOST / "failed").read_text() if (HOST / "failed").exists() else "its supervisor ended"
             msg = f"the cluster did not start: {reason}. Logs: {HOST}/log/"
             raise TestbedError(msg)
-        if (HOST / "up").exists() and subprocess.run(kubectl, capture_output=True, text=True, check=False).stdout == "True":
+        if (HOST / "up").exists() and subprocess.run(
+            kubectl, capture_output=True, text=True, check=False
+        ).stdout == "True":
             return
         if time.monotonic() > deadline:
             msg = f"the node was not Ready within {START_WITHIN:.0f} s. Logs: {HOST}/log/"

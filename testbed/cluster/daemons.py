@@ -43,40 +43,114 @@ def waves(address: str) -> list[list[Daemon]]:
     api = f"https://127.0.0.1:{API_PORT}"
     first = [
         # Nothing of this cluster must survive a power cut, and fsync is what etcd spends its time on.
-        Daemon("etcd", [f"{TOOLS}/debian/etcd/usr/bin/etcd", "--data-dir", f"{INSIDE}/etcd", "--unsafe-no-fsync",
-                        "--listen-client-urls", "http://127.0.0.1:2379", "--advertise-client-urls", "http://127.0.0.1:2379",
-                        "--listen-peer-urls", "http://127.0.0.1:2380"]),
-        Daemon("containerd", [f"{TOOLS}/containerd/bin/containerd", "--config", f"{INSIDE}/etc/containerd.toml"], CONTAINERD_SOCKET,
-               env={"PATH": f"{TOOLS}/containerd/bin:/usr/sbin:/usr/bin:/sbin:/bin"}),
-        Daemon("registry", [f"{TOOLS}/debian/docker-registry/usr/bin/docker-registry", "serve", f"{INSIDE}/etc/registry.yaml"],
-               f"http://127.0.0.1:{REGISTRY_PORT}/v2/"),
-        Daemon("apiserver", [
-            f"{KUBE}/kube-apiserver", "--etcd-servers=http://127.0.0.1:2379", f"--service-cluster-ip-range={SERVICE_CIDR}",
-            f"--tls-cert-file={PKI}/apiserver.crt", f"--tls-private-key-file={PKI}/apiserver.key", f"--client-ca-file={PKI}/ca.crt",
-            f"--service-account-key-file={PKI}/sa.key", f"--service-account-signing-key-file={PKI}/sa.key",
-            "--service-account-issuer=https://kubernetes.default.svc", "--authorization-mode=Node,RBAC", "--allow-privileged=true",
-            "--bind-address=0.0.0.0", f"--advertise-address={address}", f"--secure-port={API_PORT}",
-            # The node's name does not resolve; and logs and exec need a certificate of the apiserver's own.
-            "--kubelet-preferred-address-types=InternalIP",
-            f"--kubelet-client-certificate={PKI}/admin.crt", f"--kubelet-client-key={PKI}/admin.key",
-        ], f"{api}/readyz"),
-        Daemon("hub", [sys.executable, "-m", "testbed.hub", "serve", "--root", str(HUB_INSIDE), "--listen", f"0.0.0.0:{HUB_PORT}"],
-               f"http://127.0.0.1:{HUB_PORT}/_stats"),
-    ]  # fmt: skip
+        Daemon(
+            "etcd",
+            [
+                f"{TOOLS}/debian/etcd/usr/bin/etcd",
+                "--data-dir",
+                f"{INSIDE}/etcd",
+                "--unsafe-no-fsync",
+                "--listen-client-urls",
+                "http://127.0.0.1:2379",
+                "--advertise-client-urls",
+                "http://127.0.0.1:2379",
+                "--listen-peer-urls",
+                "http://127.0.0.1:2380",
+            ],
+        ),
+        Daemon(
+            "containerd",
+            [f"{TOOLS}/containerd/bin/containerd", "--config", f"{INSIDE}/etc/containerd.toml"],
+            CONTAINERD_SOCKET,
+            env={"PATH": f"{TOOLS}/containerd/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        ),
+        Daemon(
+            "registry",
+            [f"{TOOLS}/debian/docker-registry/usr/bin/docker-registry", "serve", f"{INSIDE}/etc/registry.yaml"],
+            f"http://127.0.0.1:{REGISTRY_PORT}/v2/",
+        ),
+        Daemon(
+            "apiserver",
+            [
+                f"{KUBE}/kube-apiserver",
+                "--etcd-servers=http://127.0.0.1:2379",
+                f"--service-cluster-ip-range={SERVICE_CIDR}",
+                f"--tls-cert-file={PKI}/apiserver.crt",
+                f"--tls-private-key-file={PKI}/apiserver.key",
+                f"--client-ca-file={PKI}/ca.crt",
+                f"--service-account-key-file={PKI}/sa.key",
+                f"--service-account-signing-key-file={PKI}/sa.key",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                "--authorization-mode=Node,RBAC",
+                "--allow-privileged=true",
+                "--bind-address=0.0.0.0",
+                f"--advertise-address={address}",
+                f"--secure-port={API_PORT}",
+                # The node's name does not resolve; and logs and exec need a certificate of the apiserver's own.
+                "--kubelet-preferred-address-types=InternalIP",
+                f"--kubelet-client-certificate={PKI}/admin.crt",
+                f"--kubelet-client-key={PKI}/admin.key",
+            ],
+            f"{api}/readyz",
+        ),
+        Daemon(
+            "hub",
+            [
+                sys.executable,
+                "-m",
+                "testbed.hub",
+                "serve",
+                "--root",
+                str(HUB_INSIDE),
+                "--listen",
+                f"0.0.0.0:{HUB_PORT}",
+            ],
+            f"http://127.0.0.1:{HUB_PORT}/_stats",
+        ),
+    ]
     second = [
-        Daemon("controller-manager", [
-            f"{KUBE}/kube-controller-manager", f"--kubeconfig={PKI}/controller-manager.kubeconfig", f"--root-ca-file={PKI}/ca.crt",
-            f"--service-account-private-key-file={PKI}/sa.key", "--use-service-account-credentials=true", "--leader-elect=false",
-            f"--cluster-signing-cert-file={PKI}/ca.crt", f"--cluster-signing-key-file={PKI}/ca.key"]),
-        Daemon("scheduler", [f"{KUBE}/kube-scheduler", f"--kubeconfig={PKI}/scheduler.kubeconfig", "--leader-elect=false"]),
-        Daemon("proxy", [f"{KUBE}/kube-proxy", f"--kubeconfig={PKI}/proxy.kubeconfig", f"--cluster-cidr={POD_CIDR}",
-                         # Conntrack sizes are the host's to set.
-                         "--conntrack-max-per-core=0", f"--hostname-override={NODE}"]),
+        Daemon(
+            "controller-manager",
+            [
+                f"{KUBE}/kube-controller-manager",
+                f"--kubeconfig={PKI}/controller-manager.kubeconfig",
+                f"--root-ca-file={PKI}/ca.crt",
+                f"--service-account-private-key-file={PKI}/sa.key",
+                "--use-service-account-credentials=true",
+                "--leader-elect=false",
+                f"--cluster-signing-cert-file={PKI}/ca.crt",
+                f"--cluster-signing-key-file={PKI}/ca.key",
+            ],
+        ),
+        Daemon(
+            "scheduler", [f"{KUBE}/kube-scheduler", f"--kubeconfig={PKI}/scheduler.kubeconfig", "--leader-elect=false"]
+        ),
+        Daemon(
+            "proxy",
+            [
+                f"{KUBE}/kube-proxy",
+                f"--kubeconfig={PKI}/proxy.kubeconfig",
+                f"--cluster-cidr={POD_CIDR}",
+                # Conntrack sizes are the host's to set.
+                "--conntrack-max-per-core=0",
+                f"--hostname-override={NODE}",
+            ],
+        ),
         Daemon("coredns", [f"{TOOLS}/coredns/bin/coredns", "-conf", f"{INSIDE}/etc/Corefile"]),
-        Daemon("kubelet", [
-            f"{KUBE}/kubelet", f"--config={INSIDE}/etc/kubelet.yaml", f"--kubeconfig={PKI}/kubelet.kubeconfig",
-            f"--hostname-override={NODE}", f"--node-ip={address}", f"--root-dir={INSIDE}/kubelet", "--v=1"], "http://127.0.0.1:10248/healthz"),
-    ]  # fmt: skip
+        Daemon(
+            "kubelet",
+            [
+                f"{KUBE}/kubelet",
+                f"--config={INSIDE}/etc/kubelet.yaml",
+                f"--kubeconfig={PKI}/kubelet.kubeconfig",
+                f"--hostname-override={NODE}",
+                f"--node-ip={address}",
+                f"--root-dir={INSIDE}/kubelet",
+                "--v=1",
+            ],
+            "http://127.0.0.1:10248/healthz",
+        ),
+    ]
     return [first, second]
 
 
@@ -113,13 +187,23 @@ _CNI: dict[str, object] = {
     "cniVersion": "1.0.0",
     "name": "larder",
     "plugins": [
-        {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": True, "hairpinMode": True,
-         "ipam": {"type": "host-local", "ranges": [[{"subnet": POD_CIDR}]], "routes": [{"dst": "0.0.0.0/0"}],
-                  # An address store that outlived its pods would run out of addresses.
-                  "dataDir": "/run/cni"}},
+        {
+            "type": "bridge",
+            "bridge": "cni0",
+            "isGateway": True,
+            "ipMasq": True,
+            "hairpinMode": True,
+            "ipam": {
+                "type": "host-local",
+                "ranges": [[{"subnet": POD_CIDR}]],
+                "routes": [{"dst": "0.0.0.0/0"}],
+                # An address store that outlived its pods would run out of addresses.
+                "dataDir": "/run/cni",
+            },
+        },
         {"type": "portmap", "capabilities": {"portMappings": True}},
     ],
-}  # fmt: skip
+}
 
 _REGISTRY = f"""version: 0.1
 log: {{level: warn, accesslog: {{disabled: true}}}}
@@ -144,7 +228,11 @@ def _kubelet(address: str, cgroup: str) -> dict[str, object]:
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
-        "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": {"clientCAFile": f"{PKI}/ca.crt"}},
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": f"{PKI}/ca.crt"},
+        },
         "authorization": {"mode": "Webhook"},
         "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
         "cgroupDriver": "cgroupfs",

@@ -1,4 +1,4 @@
-"""A way out for pods, only where there is somewhere to go: user-mode networking, so the host gets no rule and no sysctl.
+"""A way out for pods, only where there is somewhere to go: user-mode networking, so the host gets no rule.
 
 slirp4netns gives the cluster's network namespace a tap device behind which it opens ordinary sockets of the host.
 It runs in the host's network but in the cluster's PID namespace, so it ends with the cluster.
@@ -21,9 +21,21 @@ def open_(pid: int) -> None:
     # The tap device and its route replace the default route over the veth pair, which leads nowhere without NAT.
     _inside(pid, "ip", "route", "del", "default", check=False)
     slirp = subprocess.Popen(
-        ["nsenter", f"--pid=/proc/{pid}/ns/pid", "slirp4netns", "--configure", "--mtu=65520", "--disable-host-loopback", str(pid), "tap0"],
-        stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-    )  # fmt: skip
+        [
+            "nsenter",
+            f"--pid=/proc/{pid}/ns/pid",
+            "slirp4netns",
+            "--configure",
+            "--mtu=65520",
+            "--disable-host-loopback",
+            str(pid),
+            "tap0",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
     deadline = time.monotonic() + ENABLED_WITHIN
     while EGRESS_GATEWAY not in _inside(pid, "ip", "route", "show", "default", check=False):
         if slirp.poll() is not None or time.monotonic() > deadline:
@@ -33,4 +45,6 @@ def open_(pid: int) -> None:
 
 
 def _inside(pid: int, *argv: str, check: bool = True) -> str:
-    return subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *argv], capture_output=True, text=True, check=check).stdout
+    return subprocess.run(
+        ["nsenter", f"--net=/proc/{pid}/ns/net", *argv], capture_output=True, text=True, check=check
+    ).stdout

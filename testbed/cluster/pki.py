@@ -23,11 +23,32 @@ def make(address: str) -> Path:
     folder = HOST / "pki"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not (folder / "ca.crt").exists():
-        _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", DAYS,
-                 "-subj", "/CN=larder-ca", "-keyout", folder / "ca.key", "-out", folder / "ca.crt")  # fmt: skip
+        _openssl(
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            DAYS,
+            "-subj",
+            "/CN=larder-ca",
+            "-keyout",
+            folder / "ca.key",
+            "-out",
+            folder / "ca.crt",
+        )
     if not (folder / "sa.key").exists():
         _openssl("genrsa", "-out", folder / "sa.key", "2048")
-    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "localhost"]
+    names = [
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        "kubernetes.default.svc.cluster.local",
+        "localhost",
+    ]
     san = ",".join([f"DNS:{n}" for n in names] + [f"IP:{a}" for a in (address, "127.0.0.1", "10.96.0.1")])
     _sign(folder, "apiserver", "/CN=kube-apiserver", f"subjectAltName={san}")
     for name, subject in IDENTITIES.items():
@@ -40,11 +61,39 @@ def _sign(folder: Path, name: str, subject: str, extra: str = "") -> None:
     key, request, certificate = (folder / f"{name}.{kind}" for kind in ("key", "csr", "crt"))
     if certificate.exists():
         return
-    _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout", key, "-out", request)
+    _openssl(
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        subject,
+        "-keyout",
+        key,
+        "-out",
+        request,
+    )
     extensions = folder / f"{name}.ext"
     extensions.write_text("\n".join(filter(None, ["extendedKeyUsage=serverAuth,clientAuth", extra])))
-    _openssl("x509", "-req", "-in", request, "-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial",
-             "-days", DAYS, "-extfile", extensions, "-out", certificate)  # fmt: skip
+    _openssl(
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-CA",
+        folder / "ca.crt",
+        "-CAkey",
+        folder / "ca.key",
+        "-CAcreateserial",
+        "-days",
+        DAYS,
+        "-extfile",
+        extensions,
+        "-out",
+        certificate,
+    )
     request.unlink()
     extensions.unlink()
 
@@ -54,13 +103,29 @@ def _kubeconfig(folder: Path, name: str, address: str) -> None:
         return subprocess.run(["base64", "-w0", path], capture_output=True, text=True, check=True).stdout
 
     config = {
-        "apiVersion": "v1", "kind": "Config", "current-context": "larder",
-        "clusters": [{"name": "larder", "cluster": {
-            "server": f"https://{address}:{API_PORT}", "certificate-authority-data": inline(folder / "ca.crt")}}],
-        "users": [{"name": name, "user": {
-            "client-certificate-data": inline(folder / f"{name}.crt"), "client-key-data": inline(folder / f"{name}.key")}}],
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "larder",
+        "clusters": [
+            {
+                "name": "larder",
+                "cluster": {
+                    "server": f"https://{address}:{API_PORT}",
+                    "certificate-authority-data": inline(folder / "ca.crt"),
+                },
+            }
+        ],
+        "users": [
+            {
+                "name": name,
+                "user": {
+                    "client-certificate-data": inline(folder / f"{name}.crt"),
+                    "client-key-data": inline(folder / f"{name}.key"),
+                },
+            }
+        ],
         "contexts": [{"name": "larder", "context": {"cluster": "larder", "user": name}}],
-    }  # fmt: skip
+    }
     target = folder / f"{name}.kubeconfig"
     target.touch(mode=0o600)
     target.write_text(json.dumps(config, indent=1))

@@ -90,7 +90,9 @@ def _network(address: str) -> None:
 
 def _start(daemon: Daemon) -> subprocess.Popen[bytes]:
     log = (INSIDE / "log" / f"{daemon.name}.log").open("ab")
-    return subprocess.Popen(daemon.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT_INSIDE, env=os.environ | daemon.env)
+    return subprocess.Popen(
+        daemon.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=CHECKOUT_INSIDE, env=os.environ | daemon.env
+    )
 
 
 def _await(daemon: Daemon, process: subprocess.Popen[bytes], deadline: float) -> None:

@@ -12,15 +12,24 @@ from .buildah import LOG, STORAGE, buildah, contained, exists
 PIP = Path(__file__).with_name("pip.txt")
 
 PACKAGES = ["python3", "ca-certificates"]
-UNNEEDED = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info", "usr/share/lintian",
-            "var/lib/apt/lists", "var/cache/apt", "var/cache/debconf", "var/log"]  # fmt: skip
+UNNEEDED = [
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+    "usr/share/info",
+    "usr/share/lintian",
+    "var/lib/apt/lists",
+    "var/cache/apt",
+    "var/cache/debconf",
+    "var/log",
+]
 
 BASE = "localhost/larder/base:1"
 BUILD_BASE = "localhost/larder/build-base:1"
 
 
 def ensure() -> None:
-    """Make both bases: one with Python, one with pip on top. Same release as the host, so built programs find their libc."""
+    """Make both bases: one with Python, one with pip on top. The host's release, so built programs find their libc."""
     if exists(BASE) and exists(BUILD_BASE):
         return
     with step("base image from Debian packages", 120):
@@ -33,7 +42,9 @@ def ensure() -> None:
         _commit(root, BASE)
         # pip's wheel runs as it is; Debian's package would bring a compiler's worth of dependencies.
         wheels = root / "wheels"
-        run([sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", PIP, "-d", wheels], log=LOG)
+        run(
+            [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", PIP, "-d", wheels], log=LOG
+        )
         (wheel,) = wheels.glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(root / "usr/lib/python3/dist-packages")
@@ -62,6 +73,7 @@ def _mirror() -> tuple[str, str]:
         uri, _, release = line.partition(" ")
         if uri and "-" not in release:
             return uri, release
-    msg = "apt has no package source to make a base image from; run `apt-get update` and look into /etc/apt/sources.list"
+    msg = (
+        "apt has no package source to make a base image from; run `apt-get update` and look into /etc/apt/sources.list"
+    )
     raise TestbedError(msg)
-

@@ -85,7 +85,12 @@ def _pause(image: str) -> None:
 
 SIDECAR = Image(
     "larder/sidecar",
-    (ROOT / "sidecar/Dockerfile", ROOT / "sidecar/requirements.lock", ROOT / "sidecar/larder_sidecar", HERE / "base.py"),
+    (
+        ROOT / "sidecar/Dockerfile",
+        ROOT / "sidecar/requirements.lock",
+        ROOT / "sidecar/larder_sidecar",
+        HERE / "base.py",
+    ),
     _sidecar,
     40,
 )

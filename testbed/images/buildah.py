@@ -21,14 +21,27 @@ def contained(*argv: str | Path, cwd: Path | None = None) -> str:
 
 def buildah(*args: str | Path) -> str:
     """Run buildah on our storage."""
-    own = ["--root", STORAGE / "storage", "--runroot", STORAGE / "run", "--storage-driver", "overlay"]
+    own: list[str | Path] = ["--root", STORAGE / "storage", "--runroot", STORAGE / "run", "--storage-driver", "overlay"]
     return contained("buildah", *own, *args)
 
 
 def exists(image: str) -> bool:
     """Whether our storage holds `image`."""
-    argv = ["unshare", "--mount", "buildah", "--root", STORAGE / "storage", "--runroot", STORAGE / "run",
-            "--storage-driver", "overlay", "inspect", "--type", "image", image]  # fmt: skip
+    argv: list[str | Path] = [
+        "unshare",
+        "--mount",
+        "buildah",
+        "--root",
+        STORAGE / "storage",
+        "--runroot",
+        STORAGE / "run",
+        "--storage-driver",
+        "overlay",
+        "inspect",
+        "--type",
+        "image",
+        image,
+    ]
     return subprocess.run(argv, capture_output=True, check=False).returncode == 0
 
 
@@ -37,7 +50,9 @@ def build(image: str, dockerfile: Path, context: Path, arguments: dict[str, str]
     args = [f"--build-arg={k}={v}" for k, v in arguments.items()]
     if bundle := os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE"):
         args += [f"--volume={bundle}:{bundle}:ro", f"--build-arg=PIP_CERT={bundle}"]
-    buildah("bud", "--isolation", "chroot", "--layers=false", "--timestamp=0", "-f", dockerfile, "-t", image, *args, context)
+    buildah(
+        "bud", "--isolation", "chroot", "--layers=false", "--timestamp=0", "-f", dockerfile, "-t", image, *args, context
+    )
 
 
 def push(image: str, registry: str, repository: str, tag: str) -> str:
@@ -52,7 +67,9 @@ def pushed(registry: str, repository: str, tag: str) -> str | None:
     """The digest behind a tag of a registry, or None."""
     scheme = "http" if _plain(registry) else "https"
     types = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
-    request = urllib.request.Request(f"{scheme}://{registry}/v2/{repository}/manifests/{tag}", method="HEAD", headers={"Accept": types})
+    request = urllib.request.Request(
+        f"{scheme}://{registry}/v2/{repository}/manifests/{tag}", method="HEAD", headers={"Accept": types}
+    )
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return str(answer.headers["Docker-Content-Digest"])

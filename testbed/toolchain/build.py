@@ -1,5 +1,6 @@
 """Build one tool from its pins into `<cache>/<name>-<hash of the pins>/`, whole or not at all."""
 
+import ast
 import fcntl
 import hashlib
 import inspect
@@ -31,7 +32,8 @@ class Tool:
     @property
     def home(self) -> Path:
         """The folder in the cache; its name changes with the pins and the recipe."""
-        digest = hashlib.sha256(inspect.getsource(self.build).encode())
+        # The recipe without its comments and layout.
+        digest = hashlib.sha256(ast.unparse(ast.parse(inspect.getsource(self.build))).encode())
         for part in (*(path.read_bytes() for path in self.pins), *(tool.home.name.encode() for tool in self.needs)):
             digest.update(part)
         return CACHE / f"{self.name}-{digest.hexdigest()[:12]}"
@@ -67,7 +69,9 @@ def _alone(name: str) -> Iterator[None]:
         yield
 
 
-def go_build(module: str, packages: list[str], out: Path, log: Path, *, flags: tuple[str, ...] = (), cgo: bool = False) -> None:
+def go_build(
+    module: str, packages: list[str], out: Path, log: Path, *, flags: tuple[str, ...] = (), cgo: bool = False
+) -> None:
     """`go build` packages of one of the pinned modules beside this file, checked against its go.sum."""
     env = os.environ | {
         "CGO_ENABLED": "1" if cgo else "0",

@@ -38,7 +38,9 @@ def _kubernetes(out: Path, log: Path) -> None:
     values = {"Version": version, "Major": major, "Minor": minor, "TreeState": "clean"}
     ldflags = "-s -w " + " ".join(f"-X {stamp}{key}={value}" for key, value in values.items())
     programs = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubelet", "kubectl"]
-    go_build("kubernetes", [f"k8s.io/kubernetes/cmd/{p}" for p in programs], out / "bin", log, flags=("-ldflags", ldflags))
+    go_build(
+        "kubernetes", [f"k8s.io/kubernetes/cmd/{p}" for p in programs], out / "bin", log, flags=("-ldflags", ldflags)
+    )
 
 
 def _containerd(out: Path, log: Path) -> None:
@@ -69,12 +71,22 @@ def _llama_server(out: Path, log: Path) -> None:
     (archive,) = source.glob("*.tar.gz")
     run(["tar", "-xzf", archive, "--strip-components=1", "-C", source], log=log)
     options = {
-        "CMAKE_BUILD_TYPE": "Release", "BUILD_SHARED_LIBS": "OFF", "GGML_NATIVE": "OFF", "LLAMA_OPENSSL": "OFF",
+        "CMAKE_BUILD_TYPE": "Release",
+        "BUILD_SHARED_LIBS": "OFF",
+        "GGML_NATIVE": "OFF",
+        "LLAMA_OPENSSL": "OFF",
         # Nothing to be found at run time but libc: the image it goes into has no OpenMP and no C++ library.
-        "GGML_OPENMP": "OFF", "CMAKE_EXE_LINKER_FLAGS": "-static-libgcc -static-libstdc++",
-        "LLAMA_USE_PREBUILT_UI": "OFF", "LLAMA_BUILD_UI": "OFF", "LLAMA_BUILD_TESTS": "OFF", "LLAMA_BUILD_EXAMPLES": "OFF",
-    }  # fmt: skip
-    run(["cmake", "-S", source / "vendor/llama.cpp", "-B", out / "cmake", *(f"-D{k}={v}" for k, v in options.items())], log=log)
+        "GGML_OPENMP": "OFF",
+        "CMAKE_EXE_LINKER_FLAGS": "-static-libgcc -static-libstdc++",
+        "LLAMA_USE_PREBUILT_UI": "OFF",
+        "LLAMA_BUILD_UI": "OFF",
+        "LLAMA_BUILD_TESTS": "OFF",
+        "LLAMA_BUILD_EXAMPLES": "OFF",
+    }
+    run(
+        ["cmake", "-S", source / "vendor/llama.cpp", "-B", out / "cmake", *(f"-D{k}={v}" for k, v in options.items())],
+        log=log,
+    )
     run(["cmake", "--build", out / "cmake", "--target", "llama-server", "-j", str(os.cpu_count() or 2)], log=log)
     (out / "bin").mkdir()
     binary = out / "bin" / "llama-server"
@@ -85,12 +97,22 @@ def _llama_server(out: Path, log: Path) -> None:
 
 
 PULUMI = Tool(name="pulumi", title="building the Pulumi CLI", expected=280, pins=go_pins("pulumi"), build=_pulumi)
-KUBERNETES = Tool(name="kubernetes", title="building Kubernetes", expected=360, pins=go_pins("kubernetes"), build=_kubernetes)
-CONTAINERD = Tool(name="containerd", title="building containerd", expected=70, pins=go_pins("containerd"), build=_containerd)
+KUBERNETES = Tool(
+    name="kubernetes", title="building Kubernetes", expected=360, pins=go_pins("kubernetes"), build=_kubernetes
+)
+CONTAINERD = Tool(
+    name="containerd", title="building containerd", expected=70, pins=go_pins("containerd"), build=_containerd
+)
 COREDNS = Tool(name="coredns", title="building CoreDNS", expected=90, pins=go_pins("coredns"), build=_coredns)
 LLAMA_SERVER = Tool(
-    name="llama-server", title="building llama-server", expected=260, pins=(SOURCES / "llama-server.txt",), build=_llama_server
+    name="llama-server",
+    title="building llama-server",
+    expected=260,
+    pins=(SOURCES / "llama-server.txt",),
+    build=_llama_server,
 )
-OLLAMA = Tool(name="ollama", title="building Ollama", expected=160, pins=go_pins("ollama"), needs=(LLAMA_SERVER,), build=_ollama)
+OLLAMA = Tool(
+    name="ollama", title="building Ollama", expected=160, pins=go_pins("ollama"), needs=(LLAMA_SERVER,), build=_ollama
+)
 
 CLUSTER = (KUBERNETES, CONTAINERD, COREDNS)

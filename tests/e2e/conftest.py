@@ -1,4 +1,4 @@
-"""One embedded cluster for all end-to-end tests, driven the way a person would: `make`, and a line of the stack file."""
+"""One embedded cluster for all end-to-end tests, driven as a person would: `make`, and a line of the stack file."""
 
 import json
 import os
@@ -7,12 +7,16 @@ import shutil
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from testbed.cluster import cluster
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.layout import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,23 +43,25 @@ class Platform:
         stack.write_text(text)
         return self.make("up")
 
-    def kubectl(self, *args: str) -> str:
-        from testbed.cluster import cluster
-
+    @property
+    def cluster(self) -> Cluster:
         running = cluster.running()
-        assert running is not None
-        return running.kubectl(*args)
+        assert running is not None, "the embedded cluster does not run"
+        return running
+
+    def kubectl(self, *args: str) -> str:
+        return self.cluster.kubectl(*args)
 
     def get(self, *args: str) -> Mapping[str, Any]:
         return dict(json.loads(self.kubectl("-n", "ai", "get", *args, "-o", "json")))
 
     def chat(self, **extra: object) -> urllib.request.Request:
         body = {"model": "tiny-random", "max_tokens": 8, "messages": [{"role": "user", "content": "hi"}], **extra}
-        return urllib.request.Request(f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
+        return urllib.request.Request(
+            f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
 
     def apply(self, *manifests: Mapping[str, object]) -> None:
-        from testbed.cluster.layout import HOST
-
         file = HOST / "apply.json"
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
         self.kubectl("apply", "-f", str(file))
@@ -75,16 +81,12 @@ class Platform:
         return found
 
     def bytes_sent_by_hub(self) -> int:
-        from testbed.cluster import cluster
-
-        running = cluster.running()
-        assert running is not None
-        with urllib.request.urlopen(f"{running.hub}/_stats", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.cluster.hub}/_stats", timeout=5) as answer:
             return sum(json.load(answer)["bytes"].values())
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def platform() -> Platform:
     if not os.environ.get("LARDER_E2E"):
         pytest.skip("needs the embedded cluster: run `make e2e`")
     stacks = Path(os.environ["LARDER_STATE"], "stacks")
@@ -93,4 +95,4 @@ def platform() -> Iterator[Platform]:
     os.environ["LARDER_STACKS"] = str(stacks)
     found = Platform()
     found.make("up", timeout=3000)
-    yield found
+    return found
