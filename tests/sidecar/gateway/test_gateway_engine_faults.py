@@ -6,6 +6,7 @@ import re
 
 import pytest
 from larder_sidecar.gateway.serve import Running
+from larder_sidecar.gateway.wire.upstream import Pool
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import WAIT, Engine, Turn, ask, connect, until
@@ -286,3 +287,15 @@ async def test_clients_that_leave_at_any_moment_leave_nothing_behind(gateway: Ru
     await until(lambda: count(gateway, "larder_connections") == 0, "the connections to close")
     assert (await ask(gateway.port, CHAT, b"{}")).body.endswith(b"data: [DONE]\n\n")
     assert faults == []
+
+
+@pytest.mark.parametrize("delay", [0, 0.0002, 0.0005, 0.001, 0.002])
+async def test_a_connection_that_nobody_waits_for_any_more_is_closed(engine: Engine, delay: float) -> None:
+    pool = Pool(engine.url, 5)
+    task = asyncio.create_task(pool.connect())
+    await asyncio.sleep(delay)
+    if task.cancel():
+        await asyncio.gather(task, return_exceptions=True)
+        await until(lambda: engine.open_connections == 0, "the connection to close")
+    else:
+        task.result().close()

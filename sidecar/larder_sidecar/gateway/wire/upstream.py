@@ -51,6 +51,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._reusable = False
         self._fault = ""
         self._until_close = False
+        self._connected = False
+        self._abandoned = False
         self.answered = False
         """A byte of the response in flight has arrived: its request must not be sent again."""
         self.idle_since = 0.0
@@ -68,7 +70,9 @@ class UpstreamConnection(asyncio.Protocol):
     def abandon(self) -> None:
         """The response is not wanted any more: close, which is what makes an engine stop generating."""
         self._owner = None
-        self._transport.abort()
+        self._abandoned = True
+        if self._connected:
+            self._transport.abort()
 
     def close(self) -> None:
         """Close an idle connection."""
@@ -94,6 +98,9 @@ class UpstreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connected."""
         self._transport = cast("asyncio.Transport", transport)
+        self._connected = True
+        if self._abandoned:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Parse, and tell the owner once for all that this read brought."""
@@ -215,8 +222,19 @@ class Pool:
     async def connect(self) -> UpstreamConnection:
         """A new connection. Raises OSError (TimeoutError among them)."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(self.connect_seconds):
-            _, connection = await loop.create_connection(lambda: UpstreamConnection(self), self.host, self.port)
+        made: list[UpstreamConnection] = []
+
+        def make() -> UpstreamConnection:
+            made.append(UpstreamConnection(self))
+            return made[-1]
+
+        try:
+            async with asyncio.timeout(self.connect_seconds):
+                _, connection = await loop.create_connection(make, self.host, self.port)
+        except BaseException:
+            for connection in made:  # one may stand already when whoever asked for it is cancelled
+                connection.abandon()
+            raise
         if not connection.usable:
             msg = "the engine closed the connection at once"
             raise ConnectionResetError(msg)
