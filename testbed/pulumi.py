@@ -137,11 +137,19 @@ class Stack:
         self.pulumi = Pulumi(pulumi.binary, {**pulumi.env, **extra}, pulumi.standin)
         self._config = self._working_copy()
 
-    def up(self) -> dict[str, int]:
-        """Deploy, on the user's terminal; return what was done: {"same": 12, "create": 1, …}."""
+    def up(self, cluster_id: str) -> dict[str, int]:
+        """Deploy, on the user's terminal; return what was done: {"same": 12, "create": 1, …}.
+
+        `cluster_id` names the cluster that the context leads to: a new one has nothing of what the state remembers,
+        so the state is brought to the truth first.
+        """
         self._select()
         self._unlock()
-        if self.pulumi.show("up", "--yes", "--skip-preview", "--suppress-outputs", *self._where()):
+        marker = STATE / f"cluster.{self.name}"
+        moved = marker.exists() and marker.read_text() != cluster_id
+        marker.write_text(cluster_id)
+        options = ["--yes", "--skip-preview", "--suppress-outputs", *(["--refresh"] if moved else [])]
+        if self.pulumi.show("up", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise TestbedError(msg)
         (last,) = json.loads(

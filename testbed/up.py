@@ -25,6 +25,8 @@ from .pulumi import Stack
 from .toolchain import tools
 
 HUGGING_FACE = "https://huggingface.co"
+CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+"""What kubectl is asked for the nearest thing that a cluster has to an identity."""
 ANSWER_WITHIN = 60.0
 """Seconds for the first answer after Pulumi says that everything is ready."""
 
@@ -37,6 +39,8 @@ class Target:
     kubeconfig: Path | None
     address: str
     """Of a node."""
+    cluster_id: str
+    """Differs from every other cluster that ever had this name."""
 
 
 def main() -> None:
@@ -48,7 +52,7 @@ def main() -> None:
     target = existing(context, registry) if context and registry else here()
     stack = Stack("dev", target.overlay, kubeconfig=target.kubeconfig)
     say("\nDeploying stack dev")
-    changes = stack.up()
+    changes = stack.up(target.cluster_id)
     changed = sum(count for kind, count in changes.items() if kind != "same")
     say(f"{changes.get('same', 0)} resources as they were, {changed} changed." if changed else "Nothing changed.")
     outputs = stack.outputs()
@@ -69,22 +73,13 @@ def here() -> Target:
     cluster = embedded.start(egress=online)
     built = images.deploy(cluster.registry, REGISTRY_NAME)
     overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **weights(cluster, online=online)}
-    return Target(overlay, cluster.kubeconfig, cluster.address)
+    return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
 
 
 def existing(context: str, registry: str) -> Target:
     """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        msg = "CONTEXT= needs kubectl on PATH, to ask the cluster for its nodes"
-        raise TestbedError(msg)
-    asked = subprocess.run(
-        [kubectl, "--context", context, "get", "nodes", "-o", "json"], capture_output=True, text=True, check=False
-    )
-    if asked.returncode:
-        msg = f"context {context}: {asked.stderr.strip()}"
-        raise TestbedError(msg)
-    nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in json.loads(asked.stdout)["items"]}
+    listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
+    nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in listed}
     first = next(iter(nodes))
     python.ensure()
     packages.install()
@@ -96,7 +91,20 @@ def existing(context: str, registry: str) -> Target:
         "larder:gateway": {"service": "NodePort"},
     }
     address = next(a["address"] for a in nodes[first] if a["type"] == "InternalIP")
-    return Target(overlay, Path(config) if (config := os.environ.get("KUBECONFIG")) else None, address)
+    kubeconfig = Path(config) if (config := os.environ.get("KUBECONFIG")) else None
+    return Target(overlay, kubeconfig, address, _kubectl(context, *CLUSTER_ID))
+
+
+def _kubectl(context: str, *args: str) -> str:
+    binary = shutil.which("kubectl")
+    if binary is None:
+        msg = "CONTEXT= needs kubectl on PATH, to ask the cluster for its nodes"
+        raise TestbedError(msg)
+    asked = subprocess.run([binary, "--context", context, *args], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        msg = f"context {context}: {asked.stderr.strip()}"
+        raise TestbedError(msg)
+    return asked.stdout
 
 
 def hub_answers() -> bool:
