@@ -101,7 +101,7 @@ RESPONSES = {
     "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nB:\r\n\r\n",
     "until close": b"HTTP/1.1 200 OK\r\n\r\nhello",
     "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello",
-    "two": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nho",
+    "two": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nho",
     "nonsense": b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nhello",
 }
 
