@@ -1,4 +1,4 @@
-"""What is missing before the embedded cluster can run here: everything at once, each with what to do."""
+"""What is missing before `make up` can work here: everything at once, each with what to do."""
 
 import os
 import platform
@@ -8,26 +8,23 @@ from pathlib import Path
 from .progress import TestbedError
 from .toolchain import tools
 
+ELSEWHERE = "Or put the platform on a cluster that exists: make up CONTEXT=… REGISTRY=…"
 
-def check() -> None:
-    """Raise TestbedError with the whole list, or return."""
+
+def check(*, embedded: bool) -> None:
+    """Raise TestbedError with the whole list, or return. `embedded`: the cluster is to run here too."""
     problems = []
+    needed = (*tools.CLUSTER, tools.OLLAMA) if embedded else (tools.OLLAMA,)
     if platform.system() != "Linux":
-        problems.append(
-            f"{platform.system()}: the embedded cluster needs Linux. Use one that exists: make up CONTEXT=… REGISTRY=…"
-        )
+        problems.append(f"{platform.system()}: images are built, and the embedded cluster runs, on Linux only.")
     elif os.geteuid() != 0:
-        problems.append(
-            "not root: namespaces and mounts need it. Or use a cluster that exists: make up CONTEXT=… REGISTRY=…"
-        )
+        problems.append("not root: building images and making namespaces need it.")
     if shutil.which("apt-get") is None:
-        problems.append("no apt-get: the node's programs come from Debian packages. Use Debian or Ubuntu, or CONTEXT=…")
-    if shutil.which("go") is None and not all(tool.home.exists() for tool in (*tools.CLUSTER, tools.OLLAMA)):
-        problems.append(
-            "no go: Kubernetes, containerd and Ollama are built from source. Install Go 1.26 or newer from go.dev"
-        )
-    if not any(Path("/sys/fs/cgroup", name).exists() for name in ("cgroup.controllers", "memory")):
-        problems.append("no memory cgroup: the kubelet cannot limit pods. Boot with cgroup_enable=memory")
+        problems.append("no apt-get: base images and tools come from Debian packages. Use Debian or Ubuntu.")
+    if shutil.which("go") is None and not all(tool.home.exists() for tool in needed):
+        problems.append(f"no go: {', '.join(t.name for t in needed)} are built from source. Install Go 1.26 or newer.")
+    if embedded and not any(Path("/sys/fs/cgroup", name).exists() for name in ("cgroup.controllers", "memory")):
+        problems.append(f"no memory cgroup: the kubelet cannot limit pods. Boot with cgroup_enable=memory. {ELSEWHERE}")
     if problems:
-        msg = "this machine cannot run the embedded cluster:\n" + "\n".join(f"  - {p}" for p in problems)
+        msg = "this machine cannot run `make up`:\n" + "\n".join(f"  - {p}" for p in problems)
         raise TestbedError(msg)

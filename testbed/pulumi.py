@@ -146,12 +146,12 @@ class Stack:
         self._select()
         self._unlock()
         marker = STATE / f"cluster.{self.name}"
-        moved = marker.exists() and marker.read_text() != cluster_id
-        marker.write_text(cluster_id)
-        options = ["--yes", "--skip-preview", "--suppress-outputs", *(["--refresh"] if moved else [])]
+        known = marker.exists() and marker.read_text() == cluster_id
+        options = ["--yes", "--skip-preview", "--suppress-outputs", *([] if known else ["--refresh"])]
         if self.pulumi.show("up", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise TestbedError(msg)
+        marker.write_text(cluster_id)
         (last,) = json.loads(
             self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", f"--stack={self.name}")
         )

@@ -64,7 +64,7 @@ def main() -> None:
 
 def here() -> Target:
     """The embedded cluster with everything it needs."""
-    preflight.check()
+    preflight.check(embedded=True)
     packages.install()
     python.ensure()
     for tool in (*tools.CLUSTER, tools.OLLAMA):
@@ -78,6 +78,7 @@ def here() -> Target:
 
 def existing(context: str, registry: str) -> Target:
     """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
+    preflight.check(embedded=False)
     listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
     nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in listed}
     first = next(iter(nodes))
