@@ -36,12 +36,16 @@ class Stack:
 
     @classmethod
     def made(cls, folder: Path, cli: Path, kubeconfig: Path, namespace: str) -> "Stack":
-        """A new stack; the stand-ins are the only plugins it can find."""
+        """A new stack; the stand-ins are the only plugins it can find, unless PLUGIN_TEST names the official one."""
         shutil.copytree(PROGRAM, folder / "program")
         (folder / "state").mkdir()
         version = metadata.version("pulumi_kubernetes")
         plugin = folder / "home" / "plugins" / f"resource-kubernetes-v{version}" / "pulumi-resource-kubernetes"
-        _script(plugin, "kubernetes")
+        if official := os.environ.get("PLUGIN_TEST"):
+            plugin.parent.mkdir(parents=True)
+            plugin.symlink_to(official)
+        else:
+            _script(plugin, "kubernetes")
         _script(folder / "bin" / "pulumi-language-python", "language_host")
         (folder / "bin" / "pulumi").symlink_to(cli)
         environment = {

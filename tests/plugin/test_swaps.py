@@ -60,11 +60,25 @@ def test_leaving_a_defaulted_rolling_update_fails_in_preview_and_in_up(stack: St
         assert "may not be specified when strategy `type` is 'Recreate'" in stack.refused(*command)
 
 
-def test_a_stated_rolling_update_can_be_left_and_taken_up_again(stack: Stack):
-    stated = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
-    stack.declare(declared("engine", engine("weights-none", EMPTY, **stated)))
+STATED = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+NO_OVERLAP = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}
+
+
+def test_a_stated_rolling_update_can_be_left_but_not_in_the_preview_right_after_creation(stack: Stack):
+    """That preview is the dry run of a merge with what our POST owns; the first up takes the ownership over."""
+    stack.declare(declared("engine", engine("weights-none", EMPTY, **STATED)))
     stack.up()
-    for target in (RECREATE, stated, RECREATE):
+    stack.declare(declared("engine", engine("weights-none", EMPTY, **RECREATE)))
+    assert "may not be specified when strategy `type` is 'Recreate'" in stack.refused("preview")
+    stack.up()
+    for target in (STATED, RECREATE):
         stack.declare(declared("engine", engine("weights-none", EMPTY, **target)))
         assert stack.steps()["engine"]["op"] == "update"
+        stack.up()
+
+
+def test_a_rolling_update_without_overlap_can_be_previewed_from_the_start(stack: Stack):
+    for strategy in (STATED, NO_OVERLAP, STATED):
+        stack.declare(declared("engine", engine("weights-none", EMPTY, **strategy)))
+        assert stack.steps()["engine"]["op"] in ("create", "update")
         stack.up()
