@@ -12,6 +12,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+OFFICIAL = os.environ.get("PLUGIN_TEST")
+"""The official plugin's program, to run the same tests against; set by hand where it can be had."""
+
+STAND_IN_ONLY = pytest.mark.skipif(bool(OFFICIAL), reason="the stand-in says more here than the official plugin")
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).parent / "program"
 
@@ -41,9 +47,9 @@ class Stack:
         (folder / "state").mkdir()
         version = metadata.version("pulumi_kubernetes")
         plugin = folder / "home" / "plugins" / f"resource-kubernetes-v{version}" / "pulumi-resource-kubernetes"
-        if official := os.environ.get("PLUGIN_TEST"):
+        if OFFICIAL:
             plugin.parent.mkdir(parents=True)
-            plugin.symlink_to(official)
+            plugin.symlink_to(OFFICIAL)
         else:
             _script(plugin, "kubernetes")
         _script(folder / "bin" / "pulumi-language-python", "language_host")

@@ -4,7 +4,7 @@ import pytest
 
 from testbed.plugin.client import Client
 from tests.plugin.pods import SUCCEEDED, UNSCHEDULED, becoming, until
-from tests.plugin.stack import Stack, declared
+from tests.plugin.stack import STAND_IN_ONLY, Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -163,6 +163,7 @@ def test_a_destroyed_stack_keeps_protected_storage_and_carries_on(stack: Stack, 
     stack.done("preview", "--expect-no-changes")
 
 
+@STAND_IN_ONLY
 def test_storage_that_is_retained_stays_when_it_is_no_longer_declared(stack: Stack, api: Client):
     name = stack.namespace
     parts = [declared("class", storage_class(name))]
@@ -177,6 +178,7 @@ def test_storage_that_is_retained_stays_when_it_is_no_longer_declared(stack: Sta
     assert f'import_="{name}"' in message
 
 
+@STAND_IN_ONLY
 def test_storage_comes_back_by_import(stack: Stack, api: Client):
     name = stack.namespace
     api.create("/api/v1/persistentvolumes", volume(name), dry_run=False)

@@ -6,7 +6,7 @@ import pytest
 
 from testbed.plugin.client import Client
 from tests.plugin.pods import UNSCHEDULED, becoming, crashed, until
-from tests.plugin.stack import Stack, declared
+from tests.plugin.stack import STAND_IN_ONLY, Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -89,6 +89,7 @@ def test_an_object_that_somebody_deleted_is_made_again_after_a_refresh(stack: St
     stack.up()
 
 
+@STAND_IN_ONLY
 def test_lost_state_says_how_to_import_and_the_import_carries_on(stack: Stack, api: Client):
     path = f"/api/v1/namespaces/{stack.namespace}/configmaps"
     api.create(path, config_map() | {"immutable": False}, dry_run=False)
@@ -134,6 +135,7 @@ def test_a_secret_is_never_readable_in_output_or_state(stack: Stack):
     stack.done("preview", "--expect-no-changes")
 
 
+@STAND_IN_ONLY
 def test_a_refused_secret_is_not_quoted(stack: Stack):
     bad = config_map() | {"data": {"a": "1", "b/c": "2"}, "metadata": {"name": "settings", "labels": {"l": "geheim 7"}}}
     stack.declare(declared("map", bad, secret=("metadata",)))
@@ -142,6 +144,7 @@ def test_a_refused_secret_is_not_quoted(stack: Stack):
     assert "geheim 7" not in message
 
 
+@STAND_IN_ONLY
 def test_what_did_not_become_ready_is_kept_and_says_what_its_containers_wrote(stack: Stack, api: Client):
     failing = deployment(initContainers=[{"name": "fetch", "image": "sidecar:1"}])
     stack.declare(declared("engine", failing, timeout="4s"))
@@ -175,6 +178,7 @@ def test_names_and_namespaces_that_exist_only_after_up_do_not_break_a_preview(st
     assert stack.steps()["map"]["op"] == "create"
 
 
+@STAND_IN_ONLY
 def test_a_preview_without_the_cluster_warns_and_plans(stack: Stack, tmp_path):
     away = tmp_path / "away"
     away.write_text(
