@@ -58,19 +58,24 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     timeout: float = 3600,
+    capture: bool = False,
 ) -> str:
-    """Run a command with its output in `log`; return its stdout. Raises TestbedError with the end of the log."""
+    """Run a command with its output in `log` as it comes; `capture` returns stdout instead.
+
+    Raises TestbedError with the end of the log.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as sink:
         sink.write(f"$ {' '.join(map(str, argv))}\n")
         sink.flush()
+        started = sink.tell()
         try:
             done = subprocess.run(
                 list(map(str, argv)),
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.PIPE if capture else sink,
                 stderr=sink,
                 timeout=timeout,
                 text=True,
@@ -79,9 +84,11 @@ def run(
         except subprocess.TimeoutExpired as error:
             msg = f"{argv[0]} did not finish within {timeout:.0f} s; see {log}"
             raise TestbedError(msg) from error
-        sink.write(done.stdout)
     if done.returncode:
-        tail = "\n".join("    " + line for line in log.read_text(errors="replace").splitlines()[-15:])
-        msg = f"{' '.join(map(str, argv[:4]))} … failed with exit code {done.returncode}. The end of {log}:\n{tail}"
+        with log.open("rb") as written:
+            written.seek(started)
+            tail = written.read().decode(errors="replace").splitlines()[-15:]
+        end = "\n".join(f"    {line}" for line in tail)
+        msg = f"{' '.join(map(str, argv[:4]))} … failed with exit code {done.returncode}. The end of {log}:\n{end}"
         raise TestbedError(msg)
-    return done.stdout
+    return done.stdout or ""

@@ -32,7 +32,9 @@ class Pulumi:
 
     def run(self, *args: str, timeout: float = 1800) -> str:
         """Run quietly and return stdout. Raises TestbedError with the end of the log."""
-        return run([self.binary, *args, "--non-interactive"], log=LOG, cwd=ROOT, env=self.env, timeout=timeout)
+        return run(
+            [self.binary, *args, "--non-interactive"], log=LOG, cwd=ROOT, env=self.env, timeout=timeout, capture=True
+        )
 
     def show(self, *args: str) -> int:
         """Run with the user's terminal; return the exit code."""

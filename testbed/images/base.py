@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 from ..progress import TestbedError, run, step
-from .buildah import LOG, STORAGE, buildah, contained, exists
+from .buildah import LOG, STORAGE, buildah, contained, exists, scratch
 
 PIP = Path(__file__).with_name("pip.txt")
 
@@ -59,7 +59,7 @@ def _slim(root: Path) -> None:
 
 
 def _commit(root: Path, image: str) -> None:
-    container = buildah("from", "scratch").strip()
+    container = scratch()
     buildah("add", container, root, "/")
     buildah("commit", "--rm", "--timestamp=0", container, image)
 

@@ -76,7 +76,7 @@ def _pause(image: str) -> None:
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
     run(["gcc", "-static", "-Os", "-s", "-o", root / "pause", HERE / "pause.c"], log=buildah.LOG)
-    container = buildah.buildah("from", "scratch").strip()
+    container = buildah.scratch()
     buildah.buildah("add", container, root / "pause", "/pause")
     buildah.buildah("config", "--entrypoint", '["/pause"]', "--user", "65535:65535", container)
     buildah.buildah("commit", "--rm", "--timestamp=0", container, image)

@@ -1,8 +1,6 @@
 """Building and pushing with buildah: storage of our own, mounts that cannot outlive the command."""
 
-import json
 import os
-import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,35 +12,25 @@ STORAGE = CACHE / "containers"
 LOG = CACHE / "log" / "images.log"
 
 
-def contained(*argv: str | Path, cwd: Path | None = None) -> str:
+def contained(*argv: str | Path, capture: bool = False) -> str:
     """Run in a mount namespace of its own: a killed build leaves no mount on the host."""
-    return run(["unshare", "--mount", *argv], log=LOG, cwd=cwd)
+    return run(["unshare", "--mount", *argv], log=LOG, capture=capture)
 
 
-def buildah(*args: str | Path) -> str:
+def buildah(*args: str | Path, capture: bool = False) -> str:
     """Run buildah on our storage."""
     own: list[str | Path] = ["--root", STORAGE / "storage", "--runroot", STORAGE / "run", "--storage-driver", "overlay"]
-    return contained("buildah", *own, *args)
+    return contained("buildah", *own, *args, capture=capture)
 
 
 def exists(image: str) -> bool:
     """Whether our storage holds `image`."""
-    argv: list[str | Path] = [
-        "unshare",
-        "--mount",
-        "buildah",
-        "--root",
-        STORAGE / "storage",
-        "--runroot",
-        STORAGE / "run",
-        "--storage-driver",
-        "overlay",
-        "inspect",
-        "--type",
-        "image",
-        image,
-    ]
-    return subprocess.run(argv, capture_output=True, check=False).returncode == 0
+    return image in buildah("images", "--format", "{{.Name}}:{{.Tag}}", capture=True).split()
+
+
+def scratch() -> str:
+    """A container without a single file; return its name."""
+    return buildah("from", "scratch", capture=True).strip()
 
 
 def build(image: str, dockerfile: Path, context: Path, arguments: dict[str, str]) -> None:
@@ -75,11 +63,6 @@ def pushed(registry: str, repository: str, tag: str) -> str | None:
             return str(answer.headers["Docker-Content-Digest"])
     except (urllib.error.URLError, OSError):
         return None
-
-
-def size(image: str) -> int:
-    """Bytes of the layers of an image as stored, uncompressed."""
-    return int(json.loads(buildah("inspect", "--type", "image", image))["Docker"].get("size", 0))
 
 
 def _plain(registry: str) -> bool:
