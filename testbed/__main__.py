@@ -94,7 +94,7 @@ def _e2e() -> None:
     tests = f"tests/e2e/test_{only}.py" if only else "tests/e2e"
     try:
         code = subprocess.run(
-            [VENV / "bin" / "python", "-m", "pytest", "-v", tests], cwd=ROOT, env=env, check=False
+            [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=0", tests], cwd=ROOT, env=env, check=False
         ).returncode
     finally:
         if not os.environ.get("KEEP"):

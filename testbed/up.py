@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 from . import packages, preflight, python
 from .cluster import cluster as embedded
@@ -72,7 +73,7 @@ def here() -> Target:
     online = hub_answers()
     cluster = embedded.start(egress=online)
     built = images.deploy(cluster.registry, REGISTRY_NAME)
-    overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **weights(cluster, online=online)}
+    overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **local_models(cluster, online=online)}
     return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
 
 
@@ -119,7 +120,7 @@ def hub_answers() -> bool:
         return False
 
 
-def weights(cluster: Cluster, *, online: bool) -> dict[str, object]:
+def local_models(cluster: Cluster, *, online: bool) -> dict[str, object]:
     """What the overlay says about models: nothing where the hub answers, else a tiny model on a hub of our own."""
     if online:
         return {}
@@ -171,12 +172,13 @@ def _deltas(lines: object) -> list[str]:
 
 def farewell(url: str, outputs: Mapping[str, object], target: Target) -> None:
     """Where things are and what to try next."""
+    weights: Any = outputs["weights"]
     kubeconfig = f"--kubeconfig {os.path.relpath(target.kubeconfig)} " if target.kubeconfig else ""
     say(f"""
 Larder is up.
   URL        {url}        (make url)
   strategy   {outputs["strategy"]}
-  weights    {outputs["weights"]}
+  weights    {', '.join(weights['models'])} ({weights['bytes'] / 2**20:,.1f} MiB)
 Next
   curl {url}/v1/models
   change `strategy: none` to `strategy: node-local` in Pulumi.dev.yaml and run `make up` again

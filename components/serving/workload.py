@@ -68,13 +68,10 @@ def engine_deployment(
 
 
 def _rollout(*, overlap: bool) -> k8s.apps.v1.DeploymentStrategyArgsDict:
-    # rollingUpdate is said although these are not defaults we need to say: a value that the API server filled in has no
-    # owner and stays behind when the type changes, and `Recreate` beside it is refused.
-    return (
-        {"type": "RollingUpdate", "rolling_update": {"max_surge": 1, "max_unavailable": 0}}
-        if overlap
-        else {"type": "Recreate"}
-    )
+    # Where two pods cannot stand beside each other the old one goes first. Not by `Recreate`: a Deployment that Pulumi
+    # has only just created refuses the preview of that change, because nobody owns the rollingUpdate it would drop.
+    surge, unavailable = (1, 0) if overlap else (0, 1)
+    return {"type": "RollingUpdate", "rolling_update": {"max_surge": surge, "max_unavailable": unavailable}}
 
 
 def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> k8s.core.v1.PodSpecArgsDict:

@@ -43,6 +43,7 @@ class Load:
             if trouble:
                 connection.close()
                 time.sleep(0.2)
+        connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection) -> str:
         body = {"model": self.model, "stream": True, "max_tokens": 24, "messages": [{"role": "user", "content": "hi"}]}

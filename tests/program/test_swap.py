@@ -74,10 +74,10 @@ def test_without_a_data_volume_a_destroy_leaves_nothing(preview: Previews) -> No
 
 @each
 def test_the_rollout_is_stated_in_full(preview: Previews, strategy: str) -> None:
-    """A rollingUpdate that the API server filled in would stay behind and refuse a later Recreate."""
+    """A rollingUpdate that the API server filled in has no owner, and stays behind when the other one is asked for."""
     assert preview(strategy).one("Deployment").inputs["spec"]["strategy"] in (
         {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-        {"type": "Recreate"},
+        {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},
     )
 
 

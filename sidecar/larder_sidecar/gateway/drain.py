@@ -58,8 +58,9 @@ class Lifecycle:
     async def _run(self) -> int:
         loop = asyncio.get_running_loop()
         end = loop.time() + max(self._settings.grace_seconds - MARGIN_SECONDS, 0)
+        # A kept-alive connection is left open until its next answer can say that it closes: a client that is about to
+        # send on it would otherwise lose that request to a reset.
         self._enter(Phase.LEAVING)
-        self._clients.close_idle()
         try:
             async with asyncio.timeout(self._settings.serve_seconds):
                 await self._hurry.wait()

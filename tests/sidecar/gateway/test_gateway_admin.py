@@ -108,6 +108,10 @@ async def test_a_drain_serves_then_refuses_then_returns(start: Start, engine: En
         await slow.post(CHAT, b'{"slow":1}')
         await slow.head()
         drain = asyncio.create_task(admin(gateway, "/drain"))
+        await until(lambda: gateway.lifecycle.closing, "the drain to begin")
+        # Whoever was just about to send is answered, and told.
+        await idle.post(CHAT, b"{}")
+        assert (await idle.response())["connection"] == "close"
         assert await idle.closed()
 
         status, detail = await admin(gateway, "/readyz")
