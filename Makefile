@@ -33,7 +33,7 @@ lint: venv
 	@$(PYTHON) -m mypy __main__.py components testbed sidecar/larder_sidecar tests
 
 test: lint ## lint, types, and every test that needs no cluster
-	@$(PYTHON) -m pytest $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
+	@$(PYTHON) -m pytest -n 2 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
 
 e2e: ## the stack on the embedded cluster with the real engine
 	@python3 -m testbed e2e

@@ -178,7 +178,7 @@ def farewell(url: str, outputs: Mapping[str, object], target: Target) -> None:
 Larder is up.
   URL        {url}        (make url)
   strategy   {outputs["strategy"]}
-  weights    {', '.join(weights['models'])} ({weights['bytes'] / 2**20:,.1f} MiB)
+  weights    {", ".join(weights["models"])} ({weights["bytes"] / 2**20:,.1f} MiB)
 Next
   curl {url}/v1/models
   change `strategy: none` to `strategy: node-local` in Pulumi.dev.yaml and run `make up` again

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ID
 
 __all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "decoded", "secrets_in"]

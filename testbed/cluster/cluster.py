@@ -43,7 +43,12 @@ class Cluster:
     def kubectl(self, *args: str, timeout: float = 60) -> str:
         """Run kubectl against this cluster and return its stdout."""
         binary = tools.KUBERNETES.home / "bin" / "kubectl"
-        return run([binary, "--kubeconfig", self.kubeconfig, *args], log=HOST / "log" / "kubectl.log", timeout=timeout, capture=True)
+        return run(
+            [binary, "--kubeconfig", self.kubeconfig, *args],
+            log=HOST / "log" / "kubectl.log",
+            timeout=timeout,
+            capture=True,
+        )
 
 
 def running() -> Cluster | None:

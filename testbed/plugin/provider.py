@@ -6,7 +6,7 @@ import json
 import threading
 from typing import Any, Final
 
-from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped] # protobuf ships no types
+from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from testbed.plugin import annotations, diff, naming, objects, settings

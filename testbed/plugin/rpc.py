@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent import futures
 from typing import Any, Final, Protocol
 
-import grpc  # type: ignore[import-untyped] # grpcio ships no types
-from google.protobuf import any_pb2  # type: ignore[import-untyped] # protobuf ships no types
+import grpc
+from google.protobuf import any_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
 
 from testbed.plugin.values import Manifest, encode

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf import struct_pb2  # type: ignore[import-untyped] # protobuf ships no types
+from google.protobuf import struct_pb2
 
 # A Kubernetes object: JSON whose shape only the API server knows.
 Manifest = dict[str, Any]

@@ -29,7 +29,14 @@ class Platform:
 
     def make(self, target: str, timeout: float = 900) -> str:
         """Run a make target; return what a person would see. Fails the test when it fails."""
-        done = subprocess.run(["make", "--no-print-directory", target], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            ["make", "--no-print-directory", target],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         if target == "up":
             self.url = self.make("url").strip()

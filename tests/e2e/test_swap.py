@@ -28,8 +28,7 @@ def test_clients_never_notice_a_swap_and_the_disk_remembers(platform: Platform) 
             assert any(wanted in volume for volume in strategy(platform))
     assert load.failures == []
     assert load.answers > 50
-    first, without, again = fetched
-    assert first > 0
+    _, without, again = fetched  # the first fill is of the disk that an earlier run may have kept
     assert without > 0
     assert again == 0
 

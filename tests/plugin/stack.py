@@ -90,7 +90,7 @@ class Stack:
     @contextmanager
     def started(self, *command: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run the CLI beside the test; it is killed if it outlives the block."""
-        arguments = [self.cli, *command, "--non-interactive"]
+        arguments: list[str | Path] = [self.cli, *command, "--non-interactive"]
         with subprocess.Popen(
             arguments, cwd=self.folder / "program", env=self.environment, stdout=subprocess.DEVNULL
         ) as process:

@@ -1,5 +1,7 @@
 """Volumes, claims and Jobs as the storage of weights uses them: replaced, protected, retained and brought back."""
 
+from typing import Any
+
 import pytest
 
 from testbed.plugin.client import Client
@@ -8,7 +10,7 @@ from tests.plugin.stack import STAND_IN_ONLY, Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
 
-KEPT = {"protect": True, "retain_on_delete": True}
+KEPT: Any = {"protect": True, "retain_on_delete": True}
 
 
 def storage_class(name: str) -> dict:
@@ -58,7 +60,7 @@ def job(name: str = "populate", image: str = "sidecar:1", **spec: object) -> dic
     }
 
 
-def store(stack: Stack, *, path: str = "/var/lib/larder/venus", image: str = "sidecar:1", **kept: bool) -> None:
+def store(stack: Stack, *, path: str = "/var/lib/larder/venus", image: str = "sidecar:1", **kept: Any) -> None:
     name = stack.namespace
     stack.declare(
         declared("class", storage_class(name)),

@@ -22,7 +22,8 @@ def test_a_proposed_name_is_marked_so_that_a_replacement_may_take_another():
 
 
 def test_the_name_of_an_autonamed_object_is_kept_and_of_another_not():
-    kept, renamed = {"metadata": {}}, {"metadata": {}}
+    kept: dict = {"metadata": {}}
+    renamed: dict = {"metadata": {}}
     named(kept, {"metadata": {"name": "n-1", "annotations": AUTONAMED}}, lambda: "n-2")
     named(renamed, {"metadata": {"name": "stated"}}, lambda: "n-2")
     assert (kept["metadata"]["name"], renamed["metadata"]["name"]) == ("n-1", "n-2")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -49,13 +50,13 @@ def manifest(**metadata: object) -> dict:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
 
 
-def check(plugin, news: dict, olds: dict | None = None, urn: str = URN, **rest: object):
+def check(plugin, news: dict, olds: dict | None = None, urn: str = URN, **rest: Any):
     request = provider_pb2.CheckRequest(urn=urn, news=encode(news), olds=encode(olds or {}), **rest)
     answer = plugin.Check(request)
     return decode(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
 
 
-def diff(plugin, old: dict, new: dict, **rest: object):
+def diff(plugin, old: dict, new: dict, **rest: Any):
     return plugin.Diff(provider_pb2.DiffRequest(id="ai/w", urn=URN, old_inputs=encode(old), news=encode(new), **rest))
 
 
@@ -154,6 +155,7 @@ def test_the_cli_s_signal_ends_a_plugin_at_once(module, sent):
     command = [sys.executable, "-m", f"testbed.plugin.{module}", "127.0.0.1:9"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
         assert int(started.stdout.readline()) > 0
         started.send_signal(sent)
         assert started.wait(timeout=4) == 0

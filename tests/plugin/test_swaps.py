@@ -7,7 +7,7 @@ from tests.plugin.stack import Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
 
-EMPTY = {"emptyDir": {}}
+EMPTY: dict = {"emptyDir": {}}
 CLAIM = {"persistentVolumeClaim": {"claimName": "weights"}}
 
 

@@ -1,6 +1,6 @@
 """Property values of the protocol, read as the engine reads them."""
 
-from google.protobuf import json_format, struct_pb2  # type: ignore[import-untyped]  # protobuf ships no types
+from google.protobuf import json_format, struct_pb2
 
 from components.planning import wire
 
