@@ -92,11 +92,8 @@ def _e2e() -> None:
     env = os.environ | {"LARDER_STATE": str(state), "LARDER_E2E": "1"}
     only = os.environ.get("ONLY")
     # The plugin's tests want an API server and find the cluster that the first suite has started.
-    tests = (
-        [f"tests/e2e/test_{only}.py"]
-        if only
-        else ["tests/e2e/test_ollama.py", "tests/plugin", "tests/e2e/test_swap.py"]
-    )
+    suites = ["e2e/test_ollama.py", "plugin", "e2e/test_swap.py", "e2e/test_host.py"]
+    tests = [f"tests/{suite}" for suite in suites if only is None or suite == f"e2e/test_{only}.py"]
     try:
         code = subprocess.run(
             [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=12", *tests], cwd=ROOT, env=env, check=False

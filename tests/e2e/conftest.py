@@ -26,6 +26,7 @@ class Platform:
     """Stack dev as deployed by `make up`, and hands to change it."""
 
     url: str = ""
+    root: Path = ROOT
 
     def make(self, target: str, timeout: float = 900) -> str:
         """Run a make target; return what a person would see. Fails the test when it fails."""
@@ -43,12 +44,21 @@ class Platform:
         return done.stdout
 
     def swap(self, strategy: str) -> str:
-        """Change the one line of the stack file, a copy of the committed one, and deploy."""
+        """Change the one line and deploy."""
+        self.write_strategy(strategy)
+        return self.make("up")
+
+    def volumes(self) -> list[str]:
+        """Which strategy's volumes the deployed engine mounts."""
+        spec = self.get("deployment/ollama")["spec"]["template"]["spec"]
+        return [v["name"] for v in spec["volumes"] if v["name"].startswith("weights-")]
+
+    def write_strategy(self, strategy: str) -> None:
+        """Change the one line of the stack file, a copy of the committed one."""
         stack = Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
         text, count = re.subn(r"(?m)^(    strategy: )\S+$", rf"\g<1>{strategy}", stack.read_text())
         assert count == 1, "the strategy is no longer one line of Pulumi.dev.yaml"
         stack.write_text(text)
-        return self.make("up")
 
     @property
     def cluster(self) -> Cluster:

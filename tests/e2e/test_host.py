@@ -1,0 +1,65 @@
+"""What the embedded cluster means for the host: killed at any moment it starts again, dropped it leaves nothing."""
+
+import os
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.cluster import cgroups, cluster, network
+from testbed.cluster.layout import HOST
+
+from .conftest import Platform
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def members(namespace: str) -> Iterator[str]:
+    """Command lines of the processes in a PID namespace."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str((process / "ns" / "pid_for_children").readlink()) == namespace:
+                yield (process / "cmdline").read_text().replace("\0", " ")
+        except OSError:  # it ended while we looked
+            continue
+
+
+def pid() -> int:
+    found = cluster._pid()
+    assert found is not None
+    return found
+
+
+def test_a_cluster_that_was_killed_serves_again_after_up(platform: Platform) -> None:
+    os.kill(pid(), signal.SIGKILL)
+    platform.make("up")
+    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
+        assert answer.status == 200
+
+
+def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -> None:
+    platform.swap("none")
+    platform.write_strategy("node-local")
+    with subprocess.Popen(["make", "up"], cwd=platform.root, start_new_session=True, stdout=subprocess.PIPE) as up:
+        assert up.stdout is not None
+        for line in up.stdout:
+            if b"Deployment ollama" in line:
+                os.killpg(up.pid, signal.SIGKILL)
+                break
+    assert "Larder is up." in platform.make("up")
+    assert platform.volumes() == ["weights-node-local"]
+
+
+def test_a_dropped_cluster_leaves_no_process_mount_link_or_cgroup(platform: Platform) -> None:
+    namespace = str(Path(f"/proc/{pid()}/ns/pid_for_children").readlink())
+    link = network.Link.of((HOST / "subnet").read_text()).name
+    assert list(members(namespace))
+    cluster.drop(keep_disk=True)
+    assert list(members(namespace)) == []
+    assert str(HOST.parent) not in Path("/proc/self/mountinfo").read_text()
+    assert not Path("/sys/class/net", link).exists()
+    assert not list(Path("/sys/fs/cgroup").glob(f"**/{cgroups.NAME}"))
+    assert not HOST.exists()
