@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import subprocess
 from pathlib import Path
 
 from .progress import TestbedError
@@ -21,10 +22,24 @@ def check(*, embedded: bool) -> None:
         problems.append("not root: building images and making namespaces need it.")
     if shutil.which("apt-get") is None:
         problems.append("no apt-get: base images and tools come from Debian packages. Use Debian or Ubuntu.")
-    if shutil.which("go") is None and not all(tool.home.exists() for tool in needed):
-        problems.append(f"no go: {', '.join(t.name for t in needed)} are built from source. Install Go 1.26 or newer.")
+    missing = [tool.name for tool in needed if not tool.home.exists()]
+    if missing and shutil.which("go") is None:
+        problems.append(f"no go: {', '.join(missing)} must be built from source. Install Go 1.26 or newer.")
+    if missing and not _has_default_route():
+        problems.append(
+            f"no network: {', '.join(missing)} must be downloaded and built, and this host has no route out."
+        )
     if embedded and not any(Path("/sys/fs/cgroup", name).exists() for name in ("cgroup.controllers", "memory")):
         problems.append(f"no memory cgroup: the kubelet cannot limit pods. Boot with cgroup_enable=memory. {ELSEWHERE}")
     if problems:
         msg = "this machine cannot run `make up`:\n" + "\n".join(f"  - {p}" for p in problems)
         raise TestbedError(msg)
+
+
+def _has_default_route() -> bool:
+    routes = Path("/proc/net/route").read_text().splitlines()[1:]
+    return any(route.split()[1] == "00000000" for route in routes) or ":" in _ipv6_default()
+
+
+def _ipv6_default() -> str:
+    return subprocess.run(["ip", "-6", "route", "show", "default"], capture_output=True, text=True, check=False).stdout
