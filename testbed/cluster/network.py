@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..progress import TestbedError
 
-POOL = ipaddress.ip_network("10.231.0.0/24")
+POOLS = [ipaddress.ip_network(net) for net in ("10.231.0.0/24", "172.30.231.0/24", "192.168.231.0/24")]
+"""Tried in this order: a company's VPN often covers one of the private ranges whole."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Link:
         """The link on a /30 of the pool."""
         net = ipaddress.ip_network(subnet)
         host, cluster = (str(a) for a in net.hosts())
-        return cls(f"larder{int(net.network_address) - int(POOL.network_address)}", host, cluster)
+        return cls(f"larder{int(net.network_address) % 2**24}", host, cluster)
 
     def connect(self, pid: int) -> None:
         """Create the pair; its far end is born inside the network namespace of `pid` as eth0."""
@@ -35,13 +36,17 @@ class Link:
 
 
 def free_subnet() -> str:
-    """A /30 of the pool that no route of this host covers. Raises TestbedError when all are taken."""
+    """A /30 of the pools that no route of this host covers. Raises TestbedError when all are taken."""
     routes = json.loads(_ip("-4", "-j", "route", "show") or "[]")
     taken = [ipaddress.ip_network(r["dst"], strict=False) for r in routes if r["dst"] != "default"]
-    for net in POOL.subnets(new_prefix=30):
-        if not any(net.overlaps(other) for other in taken):
-            return str(net)
-    msg = f"no free /30 in {POOL}: too many clusters run on this host; `make clean` in the checkouts you no longer use"
+    for pool in POOLS:
+        for net in pool.subnets(new_prefix=30):
+            if not any(net.overlaps(other) for other in taken):
+                return str(net)
+    pools = ", ".join(map(str, POOLS))
+    msg = (
+        f"no /30 of {pools} is free of this host's routes; `make clean` in checkouts that you no longer use frees some"
+    )
     raise TestbedError(msg)
 
 

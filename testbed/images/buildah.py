@@ -1,5 +1,6 @@
 """Building and pushing with buildah: storage of our own, mounts that cannot outlive the command."""
 
+import ipaddress
 import os
 import urllib.error
 import urllib.request
@@ -66,6 +67,9 @@ def pushed(registry: str, repository: str, tag: str) -> str | None:
 
 
 def _plain(registry: str) -> bool:
-    """A registry at a bare address on this host's own networks speaks plain HTTP; any other is held to TLS."""
+    """A registry at a bare private address, or on this host, speaks plain HTTP; any other is held to TLS."""
     host = registry.rsplit(":", 1)[0]
-    return host in ("localhost", "127.0.0.1") or host.startswith("10.231.")
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return host == "localhost"
