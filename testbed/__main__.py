@@ -92,7 +92,7 @@ def _e2e() -> None:
     env = os.environ | {"LARDER_STATE": str(state), "LARDER_E2E": "1"}
     only = os.environ.get("ONLY")
     # The plugin's tests want an API server and find the cluster that the first suite has started.
-    suites = ["e2e/test_ollama.py", "plugin", "e2e/test_swap.py", "e2e/test_host.py"]
+    suites = ["e2e/test_ollama.py", "plugin", "e2e/test_swap.py", "e2e/test_host.py", "e2e/test_existing.py"]
     tests = [f"tests/{suite}" for suite in suites if only is None or suite == f"e2e/test_{only}.py"]
     try:
         code = subprocess.run(

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -168,6 +169,20 @@ class Stack:
         ):
             msg = f"pulumi destroy of stack {self.name} failed; what to do stands above"
             raise TestbedError(msg)
+
+    def shell(self, file: Path) -> None:
+        """Write what a shell needs for `kubectl` and `pulumi` to mean this stack."""
+        env = self.pulumi.env
+        path = [str(self.pulumi.binary.parent), str(tools.KUBERNETES.home / "bin")]
+        names = sorted(
+            name for name in env if name.startswith(("PULUMI_", "LARDER_")) or name in ("KUBECONFIG", "PYTHONPATH")
+        )
+        lines = [f"export {name}={shlex.quote(env[name])}" for name in names]
+        file.write_text(
+            "\n".join(
+                [*lines, f"export PULUMI_STACK={self.name}", f'export PATH={shlex.quote(":".join(path))}:"$PATH"', ""]
+            )
+        )
 
     def outputs(self) -> dict[str, object]:
         """The stack's outputs."""

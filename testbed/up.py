@@ -59,8 +59,9 @@ def main() -> None:
     outputs = stack.outputs()
     url = f"http://{target.address}:{outputs['node_port']}"
     (STATE / "url.dev").write_text(url)
+    stack.shell(STATE / "env")
     ask(url, str(outputs["default_model"]))
-    farewell(url, outputs, target)
+    farewell(url, outputs)
 
 
 def here() -> Target:
@@ -170,10 +171,9 @@ def _deltas(lines: object) -> list[str]:
     return found
 
 
-def farewell(url: str, outputs: Mapping[str, object], target: Target) -> None:
+def farewell(url: str, outputs: Mapping[str, object]) -> None:
     """Where things are and what to try next."""
     weights: Any = outputs["weights"]
-    kubeconfig = f"--kubeconfig {os.path.relpath(target.kubeconfig)} " if target.kubeconfig else ""
     say(f"""
 Larder is up.
   URL        {url}        (make url)
@@ -182,5 +182,5 @@ Larder is up.
 Next
   curl {url}/v1/models
   change `strategy: none` to `strategy: node-local` in Pulumi.dev.yaml and run `make up` again
-  kubectl {kubeconfig}-n ai get pods
+  . {os.path.relpath(STATE / "env")} && kubectl -n {outputs["namespace"]} get pods      (pulumi too)
   make down     removes the stack and keeps the weights;  make clean  removes the cluster as well""")

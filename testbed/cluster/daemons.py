@@ -158,7 +158,10 @@ def files(address: str, cgroup: str) -> dict[str, str]:
     """Configuration files by name under `etc/`."""
     return {
         "containerd.toml": _CONTAINERD,
-        f"certs.d/{REGISTRY_NAME}/hosts.toml": f'server = "http://127.0.0.1:{REGISTRY_PORT}"\n',
+        **{
+            f"certs.d/{name}/hosts.toml": f'server = "http://127.0.0.1:{REGISTRY_PORT}"\n'
+            for name in (REGISTRY_NAME, f"{address}:{REGISTRY_PORT}")
+        },
         "cni/10-larder.conflist": json.dumps(_CNI, indent=1),
         "kubelet.yaml": json.dumps(_kubelet(address, cgroup), indent=1),
         "registry.yaml": _REGISTRY,
