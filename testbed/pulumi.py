@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import processes
 from .paths import CACHE, ROOT, STACKS, STATE, VENV
 from .progress import TestbedError, run, say, step
 from .toolchain import tools
@@ -215,6 +216,6 @@ class Stack:
         """Take away the lock of an update that was killed; one that still runs is left alone."""
         for lock in (STATE / "state").glob(f".pulumi/locks/**/{self.name}/*.json"):
             holder = json.loads(lock.read_text())
-            if not Path(f"/proc/{holder['pid']}").exists():
+            if processes.program(holder["pid"]) != "pulumi":
                 say(f"  an earlier update of stack {self.name} was cut off; going on from there")
                 lock.unlink()

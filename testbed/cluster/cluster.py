@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import processes
 from ..packages import EXTRACTED, tool
 from ..paths import ROOT
 from ..progress import TestbedError, run, step
@@ -104,7 +105,7 @@ def _launch(link: network.Link, cgroup: str) -> None:
         start_new_session=True,
     )
     pid = _child(process)
-    (HOST / "pid").write_text(json.dumps({"pid": pid, "started": _started(pid)}))
+    (HOST / "pid").write_text(json.dumps({"pid": pid, "started": processes.started(pid)}))
     link.connect(pid)
 
 
@@ -163,17 +164,9 @@ def _pid() -> int | None:
     """Pid of the namespaces' process 1, unless it ended or the number now belongs to another process."""
     try:
         held = json.loads((HOST / "pid").read_text())
-        return int(held["pid"]) if _started(held["pid"]) == held["started"] else None
     except (OSError, ValueError):
         return None
-
-
-def _started(pid: int) -> int:
-    """Start time in clock ticks since boot: with the pid it names one process for ever. Zombies count as gone."""
-    state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    if state == "Z":
-        raise ProcessLookupError(pid)
-    return int(fields[18])
+    return int(held["pid"]) if processes.started(held["pid"]) == held["started"] else None
 
 
 def _stop() -> None:

@@ -48,10 +48,11 @@ class Platform:
         self.write_strategy(strategy)
         return self.make("up")
 
-    def volumes(self) -> list[str]:
-        """Which strategy's volumes the deployed engine mounts."""
-        spec = self.get("deployment/ollama")["spec"]["template"]["spec"]
-        return [v["name"] for v in spec["volumes"] if v["name"].startswith("weights-")]
+    def weights_volume(self) -> str:
+        """The volume from which the deployed engine reads its weights; its name says the strategy."""
+        (container,) = self.get("deployment/ollama")["spec"]["template"]["spec"]["containers"]
+        (name,) = (m["name"] for m in container["volumeMounts"] if m["mountPath"].startswith("/weights"))
+        return str(name)
 
     def write_strategy(self, strategy: str) -> None:
         """Change the one line of the stack file, a copy of the committed one."""

@@ -50,7 +50,7 @@ def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -
                 os.killpg(up.pid, signal.SIGKILL)
                 break
     assert "Larder is up." in platform.make("up")
-    assert platform.volumes() == ["weights-node-local"]
+    assert platform.weights_volume() == "weights-node-local"
 
 
 def test_a_dropped_cluster_leaves_no_process_mount_link_or_cgroup(platform: Platform) -> None:
