@@ -48,11 +48,11 @@ def prepare() -> Pulumi:
     official = shutil.which("pulumi") or _downloaded()
     folder = Path(official).parent if official else tools.PULUMI.ensure() / "bin"
     home = STATE / "pulumi"
+    (STATE / "state").mkdir(parents=True, exist_ok=True)
     passphrase = STATE / "passphrase"
     if not passphrase.exists():
         passphrase.touch(mode=0o600)
         passphrase.write_text(secrets.token_urlsafe(24))
-    (STATE / "state").mkdir(parents=True, exist_ok=True)
     env = os.environ | {
         "PATH": f"{folder}:{os.environ.get('PATH', '')}",
         "LARDER_CHECKOUT": str(ROOT),
