@@ -174,6 +174,7 @@ def _deltas(lines: object) -> list[str]:
 def farewell(url: str, outputs: Mapping[str, object]) -> None:
     """Where things are and what to try next."""
     weights: Any = outputs["weights"]
+    other = "none" if outputs["strategy"] == "node-local" else "node-local"
     say(f"""
 Larder is up.
   URL        {url}        (make url)
@@ -181,6 +182,6 @@ Larder is up.
   weights    {", ".join(weights["models"])} ({weights["bytes"] / 2**20:,.1f} MiB)
 Next
   curl {url}/v1/models
-  change `strategy: none` to `strategy: node-local` in Pulumi.dev.yaml and run `make up` again
+  change `strategy: {outputs["strategy"]}` to `strategy: {other}` in Pulumi.dev.yaml and run `make up` again
   . {os.path.relpath(STATE / "env")} && kubectl -n {outputs["namespace"]} get pods      (pulumi too)
   make down     removes the stack and keeps the weights;  make clean  removes the cluster as well""")

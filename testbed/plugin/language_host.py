@@ -31,7 +31,9 @@ class LanguageHost(LanguageServer):
     def Run(self, request: Any, context: Any) -> Any:
         # The CLI starts one host a project, so the working directory and the import path are the program's alone.
         self.program = _program(Path(request.info.program_directory), request.info.entry_point)
-        return super().Run(request, context)  # type: ignore[no-untyped-call] # the SDK leaves it without types
+        result = super().Run(request, context)  # type: ignore[no-untyped-call] # the SDK leaves it without types
+        # What went wrong was logged when it did; as an error of the run the CLI would print it twice more.
+        return language_pb2.RunResponse(bail=True) if result.error else result
 
     def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
