@@ -203,12 +203,11 @@ class Stack:
         """The stack file as Pulumi may write to it: it would put this checkout's salt into the committed one."""
         copy = STATE / "project" / f"Pulumi.{self.name}.yaml"
         copy.parent.mkdir(exist_ok=True)
-        salt = (
-            [line for line in copy.read_text().splitlines() if line.startswith("encryptionsalt:")]
-            if copy.exists()
-            else []
-        )
         text = (STACKS / f"Pulumi.{self.name}.yaml").read_text()
+        # A `pulumi up` by hand has put a salt into the file itself, as Pulumi does.
+        own = "\nencryptionsalt:" in text
+        kept = copy.read_text().splitlines() if copy.exists() and not own else []
+        salt = [line for line in kept if line.startswith("encryptionsalt:")]
         copy.write_text("\n".join([f"# Made from Pulumi.{self.name}.yaml by `make up`: change that one.", *salt, text]))
         return copy
 
