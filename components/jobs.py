@@ -31,23 +31,23 @@ def run_once(
         "containers": [{**container, "security_context": container_security()}],
         "volumes": volumes,
     }
-    unique = content_name(name, [pod, deadline_seconds, content])
+    spec: k8s.batch.v1.JobSpecArgsDict = {
+        "backoff_limit": RETRIES,
+        "active_deadline_seconds": deadline_seconds,
+        "template": {"metadata": {"labels": labels(name)}, "spec": pod},
+    }
     patience = f"{deadline_seconds + 60}s"  # longer than the Job's own deadline, so that its reason is the one told
     return k8s.batch.v1.Job(
         name,
         metadata=metadata(
-            unique,
+            content_name(name, [spec, content]),
             description,
             of=name,
             namespace=namespace,
             # A failed Job stays failed: the next `up` has to make it anew instead of waiting for it again.
             annotations={"pulumi.com/replaceUnready": "true"},
         ),
-        spec={
-            "backoff_limit": RETRIES,
-            "active_deadline_seconds": deadline_seconds,
-            "template": {"metadata": {"labels": labels(name)}, "spec": pod},
-        },
+        spec=spec,
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(

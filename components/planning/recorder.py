@@ -31,6 +31,8 @@ class Registered:
     retain_on_delete: bool
     delete_before_replace: bool
     timeouts: Mapping[str, str]
+    ignored: frozenset[str]
+    """Properties whose changes are left alone."""
 
 
 @dataclass
@@ -99,6 +101,7 @@ class RecordingMonitor:
                     retain_on_delete=request.retainOnDelete,
                     delete_before_replace=request.deleteBeforeReplace,
                     timeouts={"create": request.customTimeouts.create, "update": request.customTimeouts.update},
+                    ignored=frozenset(request.ignoreChanges),
                 )
             )
         # In a preview nothing has an id yet, but a provider gets one so that it can be referred to.

@@ -65,7 +65,7 @@ def probe(path: str, *, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict
     return {
         "http_get": {"path": path, "port": ADMIN},
         "period_seconds": period,
-        "timeout_seconds": 2,
+        "timeout_seconds": 3,  # the gateway itself gives its engine two seconds to answer
         "failure_threshold": failures,
     }
 
@@ -90,7 +90,13 @@ class Entry(Component):
             port["node_port"] = settings.node_port
         self.service = k8s.core.v1.Service(
             "service",
-            metadata=metadata("larder", "the address of the platform", namespace=namespace),
+            metadata=metadata(
+                "larder",
+                "the address of the platform",
+                namespace=namespace,
+                # The Deployment is what is waited for, as long as its weights take; endpoints follow at once.
+                annotations={"pulumi.com/skipAwait": "true"},
+            ),
             spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},
             opts=self.child(),
         )

@@ -34,7 +34,7 @@ class LocalVolume(Component):
             ready.append(self._prepare(settings, image, namespace))
         storage_class = k8s.storage.v1.StorageClass(
             "class",
-            metadata=metadata(self.claim_name, "binds the claim to the volume once a pod is placed on its node"),
+            metadata=metadata(self.claim_name, "the class of this volume and its claim, and of nothing else"),
             provisioner="kubernetes.io/no-provisioner",
             volume_binding_mode="WaitForFirstConsumer",
             reclaim_policy="Retain",
@@ -52,6 +52,13 @@ class LocalVolume(Component):
                 "storage_class_name": self.claim_name,
                 "volume_mode": "Filesystem",
                 "local": {"path": settings.path},
+                # Without it any claim of this class, in any namespace, could take the volume.
+                "claim_ref": {
+                    "api_version": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "namespace": namespace,
+                    "name": self.claim_name,
+                },
                 "node_affinity": {
                     "required": {
                         "node_selector_terms": [
@@ -72,7 +79,7 @@ class LocalVolume(Component):
                 self.claim_name,
                 "what pods mount to reach the volume",
                 namespace=namespace,
-                # Bound when the first pod is placed; under a strategy that mounts nothing that is never.
+                # Pods wait for what they mount; under a strategy that mounts nothing nobody has to.
                 annotations={"pulumi.com/skipAwait": "true"},
             ),
             spec={
@@ -81,7 +88,13 @@ class LocalVolume(Component):
                 "volume_mode": "Filesystem",
                 "resources": {"requests": {"storage": settings.size}},
             },
-            opts=self.child(pulumi.ResourceOptions.merge(kept, pulumi.ResourceOptions(depends_on=[self.volume]))),
+            opts=self.child(
+                pulumi.ResourceOptions.merge(
+                    kept,
+                    # What a bound claim asked for cannot change, and no disk is cut by it: the volume's size is told.
+                    pulumi.ResourceOptions(depends_on=[self.volume], ignore_changes=["spec.resources"]),
+                )
+            ),
         )
         self.ready: tuple[pulumi.Resource, ...] = (*ready, self.claim)
         self.register_outputs({"claim": self.claim_name})

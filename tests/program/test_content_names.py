@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.program.previews import Preview
+from components.manifest import labels
+from tests.program.previews import Preview, preview_of
 
 Previews = Callable[..., Preview]
 OTHER_IMAGE = {"larder:images": {"sidecar": f"registry.example/sidecar@sha256:{'3' * 64}"}}
@@ -25,6 +26,16 @@ def test_a_job_that_would_run_differently_is_another_job(preview: Previews, chan
     assert _name(before, "Job", "populate-") != _name(after, "Job", "populate-")
     assert before.one("Job", "populate-").urn == after.one("Job", "populate-").urn  # replaced, so the old one goes
     assert after.one("Job", "populate-").delete_before_replace
+
+
+@pytest.mark.parametrize("prefix", ["populate-", "prepare-path-"])
+def test_other_labels_of_its_pods_are_another_job(
+    preview: Previews, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are part of the template, which nobody can change in place."""
+    before = preview("node-local")
+    monkeypatch.setattr("components.jobs.labels", lambda name: {**labels(name), "more": "labels"})
+    assert _name(before, "Job", prefix) != _name(preview_of("node-local"), "Job", prefix)
 
 
 def test_a_job_that_would_run_the_same_is_the_same_job(preview: Previews) -> None:

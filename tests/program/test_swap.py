@@ -61,6 +61,22 @@ def test_data_is_protected_and_outlives_its_removal(preview: Previews, strategy:
         assert (resource.protect, resource.retain_on_delete) == (True, True), kind
 
 
+def test_no_claim_of_others_takes_the_volume(preview: Previews) -> None:
+    claim, volume = preview("none").one("PersistentVolumeClaim"), preview("none").one("PersistentVolume")
+    assert volume.inputs["spec"]["claimRef"] == {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "namespace": claim.inputs["metadata"]["namespace"],
+        "name": claim.inputs["metadata"]["name"],
+    }
+
+
+def test_another_size_reaches_the_volume_and_not_what_the_bound_claim_once_asked_for(preview: Previews) -> None:
+    seen = preview("none", {"larder:cache": {"node-local": {"size": "40Gi"}}})
+    assert seen.one("PersistentVolume").inputs["spec"]["capacity"] == {"storage": "40Gi"}
+    assert seen.one("PersistentVolumeClaim").ignored == {"spec.resources"}
+
+
 @each
 def test_nothing_else_is_protected(preview: Previews, strategy: str) -> None:
     kept = {name.split()[0] for name, resource in preview(strategy).named().items() if resource.protect}

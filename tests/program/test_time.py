@@ -71,6 +71,19 @@ def test_the_gateway_starts_before_the_engine_and_is_probed_on_its_admin_port(pr
     }
 
 
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_probe_outlasts_the_two_seconds_the_gateway_gives_its_engine(preview: Previews, strategy: str) -> None:
+    seen = preview(strategy)
+    probes = [c[name] for c in (seen.engine(), seen.init("gateway")) for name in c if name.endswith("Probe")]
+    assert [probe["timeoutSeconds"] for probe in probes] == [3, 3, 3, 3]
+
+
+def test_nothing_but_jobs_and_the_engine_is_waited_for(preview: Previews) -> None:
+    """Pulumi's own ten minutes for a Service's endpoints are less than large weights take."""
+    service = preview("none").one("Service")
+    assert service.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
+
+
 def test_two_pods_of_stack_dev_fit_on_two_cores(preview: Previews) -> None:
     """A swap starts the next pod beside the last one; the cluster's own pods ask for about 200m."""
     for strategy in STRATEGIES:
