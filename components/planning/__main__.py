@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import ROOT
@@ -42,7 +42,7 @@ def _plan(options: argparse.Namespace) -> int:
     if config.get(IMAGES) is None:
         config[IMAGES] = PLACEHOLDERS
         notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
-    settings = parse(config, stack=options.stack, catalog=read_catalog(ROOT / "catalog" / "models"))
+    settings = parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
     recording = record(config, stack=options.stack)
     print(report(options.stack, settings, make_plan(settings), recording, notes), end="")
     return 0
@@ -52,8 +52,13 @@ def _render(options: argparse.Namespace) -> int:
     from .manifests import render, write
     from .program import record
 
-    files, left_out = render(record(_config(options), stack=options.stack))
-    changed = write(files, options.out)
+    config = _config(options)
+    files, left_out = render(record(config, stack=options.stack, secret_keys=_encrypted(config)))
+    try:
+        changed = write(files, options.out)
+    except OSError as error:
+        print(f"--out {options.out}: cannot write {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
     print(f"{options.out}: {len(files)} files, {len(changed)} changed. kubectl apply -f {options.out}")
     for name in left_out:
         print(f"left out: {name} holds a secret. Make it in the cluster yourself.", file=sys.stderr)
@@ -68,8 +73,14 @@ def _config(options: argparse.Namespace) -> dict[str, object]:
     return merged(config, read_overlay(options.overlay))
 
 
+def _encrypted(config: Mapping[str, object]) -> frozenset[str]:
+    from ..settings.sources import holds_ciphertext
+
+    return frozenset(key for key, value in config.items() if holds_ciphertext(value))
+
+
 def _stack(name: str) -> str:
-    known = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+    known = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("Pulumi.*.yaml"))
     if name not in known:
         msg = f"no Pulumi.{name}.yaml. Known stacks: {', '.join(known)}"
         raise argparse.ArgumentTypeError(msg)

@@ -7,25 +7,32 @@ import os
 import runpy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-import yaml
+from larder_sidecar.config.document import DocumentError, load_document
 from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.stack import run_in_stack
 
 from .. import ROOT
+from ..settings import SettingsError
 from ..settings.sources import OVERLAY
 from .recorder import Recording, RecordingEngine, RecordingMonitor
 
 PROJECT = "larder"
 
 
-def stack_config(stack: str, root: Path = ROOT) -> dict[str, Any]:
-    """What Pulumi.<stack>.yaml configures. Raises FileNotFoundError."""
-    document = yaml.safe_load((root / f"Pulumi.{stack}.yaml").read_text()) or {}
-    return dict(document.get("config") or {})
+def stack_config(stack: str) -> dict[str, Any]:
+    """What Pulumi.<stack>.yaml configures. Raises SettingsError."""
+    file = ROOT / f"Pulumi.{stack}.yaml"
+    try:
+        document = load_document(file) or {}
+    except DocumentError as error:
+        raise SettingsError([f"{file.name}: {error}."]) from error
+    config = document.get("config") or {} if isinstance(document, dict) else None
+    if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
+        raise SettingsError([f"{file.name}: must be a mapping with a mapping of settings under 'config'."])
+    return config
 
 
 def record(

@@ -1,7 +1,7 @@
 """What the blocks of the stack config share: kebab-case keys, nothing unknown, and what they are judged against."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from larder_sidecar.catalog import CatalogEntry
@@ -19,6 +19,19 @@ class Block(Model):
 
 
 @dataclass(frozen=True)
+class Catalog:
+    """The models there are."""
+
+    entries: Mapping[str, CatalogEntry]
+    wrong: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files that are no entries, by their names: the lines that say why."""
+
+    def of(self, models: Iterable[str]) -> tuple[CatalogEntry, ...]:
+        """The entries of these models."""
+        return tuple(self.entries[model] for model in models)
+
+
+@dataclass(frozen=True)
 class Known:
     """What a block is judged against: the stack, the catalog, and the blocks that were read before it.
 
@@ -26,7 +39,7 @@ class Known:
     """
 
     stack: str
-    catalog: Mapping[str, CatalogEntry]
+    catalog: Catalog
     pools: Mapping[str, tuple[str, ...]] | None = None
     """The node pools, each with its hosts."""
     kind: str | None = None

@@ -1,5 +1,6 @@
 """larder:cache: how weights get to the engines, and the data volumes that stay whatever the strategy is."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
@@ -13,14 +14,23 @@ from .quantities import Bandwidth, Size, readable, size_bytes
 Strategy = Literal["none", "node-local"]
 
 
-def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in PurePosixPath(path).parts or len(PurePosixPath(path).parts) < 3:
+_OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
+_PATH = re.compile(r"(/+[A-Za-z0-9_.@+-]+){2,}/*")
+
+
+def _folder(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if len(path) > 1024 or not _PATH.fullmatch(path) or ".." in parts or len(parts) < 3:
         msg = (
-            f"{path!r} is not a folder to keep weights in. "
-            "Write an absolute path of at least two parts without '..', as in /var/lib/larder."
+            f"{path[:80]!r} is not a folder to keep weights in. "
+            "Write an absolute path of at least two plain parts without '..', as in /var/lib/larder."
         )
         raise ValueError(msg)
-    return path.rstrip("/")
+    if parts[1] in _OF_THE_SYSTEM or (parts[1] == "var" and len(parts) < 4):
+        # Mounting gives the whole folder to the group of our pods.
+        msg = f"{path!r} belongs to the system of the node. Write a folder of its own, as in /var/lib/larder."
+        raise ValueError(msg)
+    return "/" + "/".join(parts[1:])
 
 
 class NodeLocal(Block):
@@ -28,7 +38,7 @@ class NodeLocal(Block):
 
     node: Host
     """The node that holds the disk; a host of some pool in larder:node-pools."""
-    path: Annotated[str, AfterValidator(_absolute)]
+    path: Annotated[str, AfterValidator(_folder)]
     """The folder on that node."""
     size: Size
     """How much of the disk the volume stands for. Kubernetes does not enforce it."""

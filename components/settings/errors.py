@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, get_args
 
 import pulumi
+from larder_sidecar.catalog import CatalogEntry
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -25,7 +26,20 @@ class SettingsError(pulumi.RunError):
 
 def _one_line(problem: str) -> str:
     """No break and no control character, whatever a stack file puts into a key."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(problem.split()))
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(problem.split()))
+    return _USER_IN_URL.sub("//…@", line)
+
+
+_USER_IN_URL = re.compile(r"//[^/\s@]*@")
+"""A password, most likely: a value may be repeated, this part of it may not."""
+
+
+def entry_lines(name: str, why: ValidationError | str) -> list[str]:
+    """The problems of one file of the catalog."""
+    file = f"catalog/models/{name}.yaml"
+    if isinstance(why, str):
+        return [f"{file}: {why}."]
+    return [line.replace(f"{file}.", f"{file}: ", 1) for line in lines(file, FieldInfo(annotation=CatalogEntry), why)]
 
 
 def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:

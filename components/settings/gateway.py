@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import ServedModel
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Block, Known
 from .names import choices, did_you_mean
@@ -20,12 +20,23 @@ def default_service(kind: str) -> ServiceType:
     return "NodePort" if kind == "embedded" else "ClusterIP"
 
 
+def _served(model: str, info: ValidationInfo) -> str:
+    known = Known.of(info)
+    if known and known.models is not None and model not in (ids := [entry.id for entry in known.models]):
+        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+        raise ValueError(msg)
+    return model
+
+
+Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
+
+
 class Gateway(Block):
     """The gateway beside the engine."""
 
-    default: str | None = None
+    default: Annotated[str, AfterValidator(_served)] | None = None
     """The model that answers a request that names none, or `auto`. Default: the first of larder:models."""
-    aliases: Mapping[Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.:/-]{0,127}$")], str] = Field(default_factory=dict)
+    aliases: Mapping[Alias, Annotated[str, AfterValidator(_served)]] = Field(default_factory=dict)
     """More names for models: alias -> catalog id."""
     service: ServiceType | None = None
     """Type of Service larder. Default: NodePort on an embedded cluster, ClusterIP elsewhere."""
@@ -36,18 +47,9 @@ class Gateway(Block):
         """The models with all their names, as the gateway's file lists them."""
         return served(entries, self.aliases)
 
-    @field_validator("default")
-    @classmethod
-    def _default_is_served(cls, model: str | None, info: ValidationInfo) -> str | None:
-        if model is not None:
-            _refuse_unserved(model, info)
-        return model
-
     @field_validator("aliases")
     @classmethod
     def _aliases_lead_to_one_model(cls, aliases: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
-        for model in aliases.values():
-            _refuse_unserved(model, info)
         if (known := Known.of(info)) and known.models:
             refuse_ambiguous(served(known.models, aliases))
         return aliases
@@ -61,10 +63,3 @@ class Gateway(Block):
             msg = "does nothing with service ClusterIP. Drop it, or set service: NodePort."
             raise ValueError(msg)
         return port
-
-
-def _refuse_unserved(model: str, info: ValidationInfo) -> None:
-    known = Known.of(info)
-    if known and known.models is not None and model not in (ids := [entry.id for entry in known.models]):
-        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
-        raise ValueError(msg)

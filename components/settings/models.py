@@ -12,12 +12,13 @@ from .served import refuse_ambiguous, served
 
 def _in_catalog(model: str, info: ValidationInfo) -> str:
     """Refuse an id without a catalog entry, and one whose weights cannot be verified outside of dev."""
-    if (known := Known.of(info)) is None:
+    if (known := Known.of(info)) is None or model in known.catalog.wrong:
         return model
-    if (entry := known.catalog.get(model)) is None:
+    entries = known.catalog.entries
+    if (entry := entries.get(model)) is None:
         msg = (
-            f"unknown model {model!r}. {did_you_mean(model, known.catalog)}"
-            f"Known models: {choices(known.catalog)}. Choose one of them or add it to catalog/models/."
+            f"unknown model {model!r}. {did_you_mean(model, entries)}"
+            f"Known models: {choices(entries)}. Choose one of them or add it to catalog/models/."
         )
         raise ValueError(msg)
     unhashed = [file.path for file in entry.hub.files if file.sha256 == FIRST_PULL]
@@ -32,10 +33,10 @@ def _in_catalog(model: str, info: ValidationInfo) -> str:
 
 def _distinct(models: list[str], info: ValidationInfo) -> list[str]:
     if twice := sorted({m for m in models if models.count(m) > 1}):
-        msg = f"{twice[0]!r} is listed twice. List each model once."
+        msg = f"{', '.join(map(repr, twice))}: listed twice. List each model once."
         raise ValueError(msg)
-    if known := Known.of(info):
-        refuse_ambiguous(served([known.catalog[model] for model in models], {}))
+    if (known := Known.of(info)) and not known.catalog.wrong.keys() & models:
+        refuse_ambiguous(served(known.catalog.of(models), {}))
     return models
 
 

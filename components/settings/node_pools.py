@@ -7,8 +7,10 @@ from pydantic import Field
 from .base import Block
 
 PoolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
-Host = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
-"""A node's name, which Kubernetes repeats in its label kubernetes.io/hostname."""
+Host = Annotated[
+    str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")
+]
+"""A node's name, which Kubernetes repeats in its label kubernetes.io/hostname; a label has 63 characters."""
 
 
 class NodePool(Block):

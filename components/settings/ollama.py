@@ -1,12 +1,10 @@
 """larder:ollama: the Ollama stack."""
 
-from typing import Annotated
-
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
 from .base import Block, Known
 from .names import choices, did_you_mean
-from .quantities import Size
+from .quantities import Cores, Size
 
 
 class Ollama(Block):
@@ -16,7 +14,7 @@ class Ollama(Block):
     """The pool in larder:node-pools whose nodes run the engine."""
     memory: Size | None = None
     """Memory of the engine's container. Default: what the catalog says its models need, and the engine itself."""
-    cpu: Annotated[str, Field(pattern=r"^[1-9]\d*m?$")] | None = None
+    cpu: Cores | None = None
     """CPU request of the engine's container, as in 2 or 500m. Default: the most that one of its models needs."""
 
     @field_validator("pool")

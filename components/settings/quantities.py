@@ -4,9 +4,10 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 _FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_TOO_MUCH = 2**63
 _SIZE = re.compile(r"^([1-9][0-9]{0,9})(Ki|Mi|Gi|Ti)$")
 _BANDWIDTH = re.compile(r"^([1-9][0-9]{0,9})(Ki|Mi|Gi)B/s$")
 
@@ -16,7 +17,10 @@ def size_bytes(text: str) -> int:
     if not isinstance(text, str) or not (match := _SIZE.fullmatch(text)):
         msg = f"{text!r} is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi."
         raise ValueError(msg)
-    return int(match[1]) * _FACTORS[match[2]]
+    if (count := int(match[1]) * _FACTORS[match[2]]) >= _TOO_MUCH:
+        msg = f"{text!r} is more than Kubernetes counts. Write less than {_TOO_MUCH // _FACTORS['Ti']}Ti."
+        raise ValueError(msg)
+    return count
 
 
 def bandwidth_bytes(text: str) -> int:
@@ -40,6 +44,11 @@ def readable(count: float) -> str:
     return f"{count:.0f} B"
 
 
+def _cores(cores: object) -> object:
+    # `pulumi config set --path larder:ollama.cpu 2` writes a number.
+    return str(cores) if isinstance(cores, int) and not isinstance(cores, bool) else cores
+
+
 def _size(text: str) -> str:
     size_bytes(text)
     return text
@@ -57,6 +66,16 @@ Bandwidth = Annotated[
     str,
     BeforeValidator(_bandwidth),
     WithJsonSchema({"type": "string", "pattern": _BANDWIDTH.pattern, "examples": ["20MiB/s"]}),
+]
+
+
+Cores = Annotated[
+    str,
+    BeforeValidator(_cores),
+    Field(pattern=r"^[1-9][0-9]{0,5}m?$"),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "pattern": "^[1-9][0-9]{0,5}m?$"}, {"type": "integer", "minimum": 1}]}
+    ),
 ]
 
 

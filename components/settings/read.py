@@ -6,50 +6,56 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-from larder_sidecar.catalog import CatalogEntry, load_catalog
+from larder_sidecar.catalog import load_catalog
 from larder_sidecar.catalog.models import CatalogError
 from larder_sidecar.config.base import kebab
 from pydantic import TypeAdapter, ValidationError
 
-from .base import Known
+from .base import Catalog, Known
 from .cache import Cache
 from .cluster import Cluster
-from .errors import SettingsError, lines
+from .errors import SettingsError, entry_lines, lines
 from .names import choices, did_you_mean
 from .node_pools import NodePools
 from .root import Settings
-from .sources import NAMESPACE, raw_config
+from .sources import NAMESPACE, encrypted_keys, raw_config
 
 
 def read(root: Path) -> Settings:
     """Settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
-    return parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root / "catalog" / "models"))
+    return parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root), encrypted=encrypted_keys())
 
 
-def read_catalog(folder: Path) -> dict[str, CatalogEntry]:
-    """The catalog, its problems told as settings' problems are. Raises SettingsError."""
+def read_catalog(root: Path) -> Catalog:
+    """The catalog of the project at `root`, what is wrong with it included."""
     try:
-        return load_catalog(folder)
+        return Catalog(load_catalog(root / "catalog" / "models"))
     except CatalogError as error:
-        raise SettingsError(error.problems) from error
+        return Catalog(error.entries, {name: tuple(entry_lines(name, why)) for name, why in error.wrong.items()})
 
 
-def parse(raw: Mapping[str, Any], *, stack: str, catalog: Mapping[str, CatalogEntry]) -> Settings:
-    """Read `larder:` keys. Raises SettingsError with every problem of every block."""
+def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: frozenset[str] = frozenset()) -> Settings:
+    """Read `larder:` keys. Raises SettingsError with every problem of every block, and of the catalog."""
     fields = Settings.model_fields
     keys = {NAMESPACE + kebab(name): name for name in fields}
-    problems = [f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}." for key in raw if key not in keys]
+    problems = [line for wrong in catalog.wrong.values() for line in wrong]
+    problems += [
+        f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}." for key in raw if key not in keys
+    ]
     done: dict[str, Any] = {}
     for key, name in keys.items():
         field = fields[name]
-        if raw.get(key) is None:
+        if key in encrypted:
+            # Its value would go into ConfigMaps and outputs in the clear, the opposite of what was asked for.
+            problems.append(f"{key}: is encrypted, but none of its settings is a secret. Set it without --secret.")
+        elif raw.get(key) is None:
             if field.is_required():
                 problems.append(f"{key}: is missing. {field.description}")
-            continue
-        try:
-            done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, done))
-        except ValidationError as error:
-            problems += lines(key, field, error)
+        else:
+            try:
+                done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, done))
+            except ValidationError as error:
+                problems += lines(key, field, error)
     if problems:
         raise SettingsError(problems)
     by_alias = {kebab(name): value for name, value in done.items()}
@@ -62,7 +68,7 @@ def _shape(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(Settings.model_fields[name].rebuild_annotation())
 
 
-def _known(stack: str, catalog: Mapping[str, CatalogEntry], done: Mapping[str, Any]) -> Known:
+def _known(stack: str, catalog: Catalog, done: Mapping[str, Any]) -> Known:
     pools: NodePools | None = done.get("node_pools")
     models: list[str] | None = done.get("models")
     cluster: Cluster | None = done.get("cluster")
@@ -72,7 +78,7 @@ def _known(stack: str, catalog: Mapping[str, CatalogEntry], done: Mapping[str, A
         catalog=catalog,
         pools=None if pools is None else {name: tuple(pool.hosts) for name, pool in pools.items()},
         kind=None if cluster is None else cluster.kind,
-        models=None if models is None else tuple(catalog[model] for model in models),
+        models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),
         weights_host=None if cache is None else cache.weights_host,
     )
 

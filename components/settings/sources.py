@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
+from larder_sidecar.config.document import DocumentError, load_document
 from pulumi.runtime import config as pulumi_config
 
 from .errors import SettingsError
@@ -24,17 +24,21 @@ def raw_config() -> dict[str, Any]:
 
 def _of_the_stack() -> dict[str, Any]:
     values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
-    mine = {key: _parsed(value) for key, value in values.items() if key.startswith(NAMESPACE)}
-    secret = {
-        *pulumi_config.get_config_secret_keys_env(),
-        *(key for key in mine if pulumi.runtime.is_config_secret(key)),
-    }
-    if hidden := sorted(secret & mine.keys()):
-        # Their values go into ConfigMaps and outputs in the clear, which is the opposite of what was asked for.
-        raise SettingsError(
-            [f"{key}: is encrypted, but none of its settings is a secret. Set it without --secret." for key in hidden]
-        )
-    return mine
+    return {key: _parsed(value) for key, value in values.items() if key.startswith(NAMESPACE)}
+
+
+def encrypted_keys() -> frozenset[str]:
+    """The keys of the running stack whose value, or a part of it, is encrypted."""
+    values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
+    secret = (key for key in values if pulumi.runtime.is_config_secret(key))
+    return frozenset({*pulumi_config.get_config_secret_keys_env(), *secret})
+
+
+def holds_ciphertext(value: object) -> bool:
+    """Is the value, as a stack file has it, encrypted anywhere: `{secure: …}`?"""
+    if isinstance(value, Mapping):
+        return value.keys() == {"secure"} or any(map(holds_ciphertext, value.values()))
+    return isinstance(value, list) and any(map(holds_ciphertext, value))
 
 
 def _parsed(value: str) -> object:
@@ -49,8 +53,8 @@ def read_overlay(path: str | None) -> dict[str, Any]:
     if not path:
         return {}
     try:
-        overlay = yaml.safe_load(Path(path).read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+        overlay = load_document(Path(path)) or {}
+    except DocumentError as error:
         raise SettingsError([f"{OVERLAY}: cannot read {path}: {error}"]) from error
     if not isinstance(overlay, dict) or any(not str(key).startswith(NAMESPACE) for key in overlay):
         raise SettingsError([f"{OVERLAY}: {path} must be a mapping of {NAMESPACE}<block> keys."])

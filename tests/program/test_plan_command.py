@@ -6,6 +6,9 @@ import pytest
 
 from components.planning.__main__ import main
 
+DIGEST = f"sha256:{'0' * 64}"
+IMAGES = f"larder:images: {{sidecar: 'a@{DIGEST}', ollama: 'b@{DIGEST}'}}\n"
+
 
 def test_plan_shows_the_tree_with_what_each_resource_is_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--stack", "dev"]) == 0
@@ -51,6 +54,38 @@ def test_an_unknown_stack_is_answered_with_those_there_are(capsys: pytest.Captur
     assert "no Pulumi.produktion.yaml. Known stacks: dev" in capsys.readouterr().err
 
 
+NO_STACK_FILES = [b"config: [\n", b"- a\n", b"config: [1]\n", b"config: {1: 2}\n", b"\xff", b"config: {a: 1, a: 2}\n"]
+
+
+@pytest.mark.parametrize("content", NO_STACK_FILES, ids=[content.decode("latin-1") for content in NO_STACK_FILES])
+@pytest.mark.parametrize("command", [["plan"], ["render", "--out", "/nowhere"]], ids=["plan", "render"])
+def test_a_stack_file_that_is_none_is_a_line(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
+    content: bytes,
+) -> None:
+    for module in ("__main__", "program"):
+        monkeypatch.setattr(f"components.planning.{module}.ROOT", tmp_path)
+    (tmp_path / "Pulumi.my.stack.yaml").write_bytes(content)
+    assert main([*command, "--stack", "my.stack"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("Pulumi.my.stack.yaml: ")
+
+
+def test_a_setting_that_is_encrypted_is_named_and_not_repeated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f"{IMAGES}larder:hub: {{endpoint: {{secure: 'v1:hunter2'}}}}\n")
+    for command in (["plan"], ["render", "--out", str(tmp_path / "out")]):
+        assert main([*command, "--overlay", str(overlay)]) == 1
+        assert capsys.readouterr().err == (
+            "larder:hub: is encrypted, but none of its settings is a secret. Set it without --secret.\n"
+        )
+
+
 def test_the_overlay_of_the_environment_is_taken(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,12 +103,23 @@ def test_render_needs_real_images(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_render_writes_one_file_for_each_resource(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    digest = f"sha256:{'0' * 64}"
     overlay = tmp_path / "images.yaml"
-    overlay.write_text(f"larder:images: {{sidecar: 'a@{digest}', ollama: 'b@{digest}'}}\n")
+    overlay.write_text(IMAGES)
     call = ["render", "--overlay", str(overlay), "--out", str(tmp_path / "out")]
     assert main(call) == 0
     assert "10 files, 10 changed" in capsys.readouterr().out
     assert main(call) == 0
     assert "10 files, 0 changed" in capsys.readouterr().out
     assert len(list((tmp_path / "out").iterdir())) == 10
+
+
+@pytest.mark.parametrize("out", ["file", "file/below", "dangling", "folder"])
+def test_render_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str) -> None:
+    (tmp_path / "images.yaml").write_text(IMAGES)
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder" / "00-namespace-ai.yaml").mkdir(parents=True)
+    assert main(["render", "--overlay", str(tmp_path / "images.yaml"), "--out", str(tmp_path / out)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"--out {tmp_path / out}: cannot write ")
+    assert (tmp_path / "file").read_text() == "mine"

@@ -6,6 +6,7 @@ from typing import Any
 from larder_sidecar.catalog import CatalogEntry
 
 from components.settings import Settings, SettingsError, parse
+from components.settings.base import Catalog
 from components.settings.sources import merged
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -57,7 +58,7 @@ GOOD: dict[str, Any] = {
 
 def settings(changes: Mapping[str, Any] | None = None, stack: str = "dev") -> Settings:
     """The good config with changes merged in; None takes a block out."""
-    return parse(merged(GOOD, changes or {}), stack=stack, catalog=CATALOG)
+    return parse(merged(GOOD, changes or {}), stack=stack, catalog=Catalog(CATALOG))
 
 
 def problems(changes: Mapping[str, Any], stack: str = "dev") -> list[str]:
@@ -65,10 +66,12 @@ def problems(changes: Mapping[str, Any], stack: str = "dev") -> list[str]:
     return problems_of(merged(GOOD, changes), stack)
 
 
-def problems_of(raw: Mapping[str, Any], stack: str = "dev") -> list[str]:
+def problems_of(
+    raw: Mapping[str, Any], stack: str = "dev", wrong: Mapping[str, tuple[str, ...]] | None = None
+) -> list[str]:
     """What is wrong with a whole config."""
     try:
-        parse(raw, stack=stack, catalog=CATALOG)
+        parse(raw, stack=stack, catalog=Catalog(CATALOG, wrong=wrong or {}))
     except SettingsError as error:
         return list(error.problems)
     return []

@@ -1,24 +1,34 @@
 """One catalog entry: a model, where its files are, what they must be, and what serving it costs."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ..config.base import Model
+from ..config.document import DocumentError, load_document
 from ..config.weights import ModelId, OllamaRecipe, RelativePath, ServedName, Sha256
 
 
-class CatalogFile(Model):
-    """One file of the repository. A missing sha256 must be said out loud as `first-pull`, which only dev accepts."""
+class Described(Model):
+    """Base of every part of an entry: what is said about a field here is said to whoever gets it wrong."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class CatalogFile(Described):
+    """One file of the repository."""
 
     path: RelativePath
-    bytes: int = Field(gt=0)
+    """The file in the repository."""
+    bytes: int = Field(gt=0, lt=2**53)
+    """Its size."""
     sha256: Sha256
+    """Write the sha256 of the file, 64 lower-case hex digits, or `first-pull`, which only stack dev accepts."""
 
 
-class HubSource(Model):
+class HubSource(Described):
     """A repository on a hub that speaks Hugging Face's protocol, at one commit."""
 
     repo: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$")]
@@ -26,14 +36,16 @@ class HubSource(Model):
     files: list[CatalogFile] = Field(min_length=1)
 
 
-class Needs(Model):
+class Needs(Described):
     """What an engine with this model loaded takes. `memory` counts weights, KV cache at `context` and the runtime."""
 
-    memory: Annotated[str, Field(pattern=r"^\d+(Mi|Gi)$")]
-    cpu: Annotated[str, Field(pattern=r"^\d+m?$")]
+    memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(Mi|Gi)$")]
+    """As in 512Mi or 2Gi."""
+    cpu: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}m?$", coerce_numbers_to_str=True)]
+    """As in 2 or 500m."""
 
 
-class Fact(Model):
+class Fact(Described):
     """Where a figure of this entry comes from."""
 
     what: str
@@ -41,10 +53,11 @@ class Fact(Model):
     date: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
-class CatalogEntry(Model):
+class CatalogEntry(Described):
     """The whole file."""
 
     id: ModelId
+    """The file's name without `.yaml`."""
     name: str
     aliases: list[ServedName] = Field(default_factory=list)
     format: Literal["gguf"]
@@ -64,29 +77,28 @@ class CatalogEntry(Model):
 
 
 class CatalogError(ValueError):
-    """A catalog that cannot be read; one line for each thing wrong, each with its file."""
+    """A catalog with files that are no entries: those that are, and by the others' names what is wrong with each."""
 
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
+    def __init__(self, entries: Mapping[str, CatalogEntry], wrong: Mapping[str, ValidationError | str]) -> None:
+        self.entries = entries
+        self.wrong = wrong
+        super().__init__("; ".join(f"{name}.yaml: {' '.join(str(why).split())}" for name, why in wrong.items()))
 
 
 def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
-    """Read `folder`/*.yaml by id. Raises CatalogError with every problem of every file at once."""
+    """Read `folder`/*.yaml by id. Raises CatalogError with every file that is wrong at once."""
     entries: dict[str, CatalogEntry] = {}
-    problems: list[str] = []
+    wrong: dict[str, ValidationError | str] = {}
     for path in sorted(folder.glob("*.yaml")):
         try:
-            entry = CatalogEntry.model_validate(yaml.safe_load(path.read_text()))
-        except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()]
-            problems += [f"catalog/models/{path.name}: {line}" for line in wrong]
-        except yaml.YAMLError as error:
-            problems.append(f"catalog/models/{path.name}: not YAML: {' '.join(str(error).split())}")
+            entry = CatalogEntry.model_validate(load_document(path))
+        except (DocumentError, ValidationError) as error:
+            wrong[path.stem] = error if isinstance(error, ValidationError) else str(error)
         else:
-            if entry.id != path.stem:
-                problems.append(f"catalog/models/{path.name}: id: is {entry.id!r}; it must equal the file's name")
-            entries[entry.id] = entry
-    if problems:
-        raise CatalogError(problems)
+            if entry.id == path.stem:
+                entries[entry.id] = entry
+            else:
+                wrong[path.stem] = f"id: is {entry.id!r}; it must equal the file's name"
+    if wrong:
+        raise CatalogError(entries, wrong)
     return entries

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.catalog import CatalogEntry, load_catalog
-from larder_sidecar.catalog.models import CatalogError
 from larder_sidecar.config.weights import FIRST_PULL
 
+from components.settings.read import read_catalog
 from testbed.hub.__main__ import FILE, REPO
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import tiny_model
@@ -33,22 +33,41 @@ def test_every_entry_says_where_its_figures_come_from(entry: CatalogEntry) -> No
 
 def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     good = (FOLDER / "tiny-random.yaml").read_text()
+    project, tmp_path = tmp_path, tmp_path / "catalog" / "models"
+    tmp_path.mkdir(parents=True)
     digest = hashlib.sha256(b"").hexdigest()
     (tmp_path / "other-name.yaml").write_text(good)
     (tmp_path / "no-hash.yaml").write_text("\n".join(line for line in good.splitlines() if "sha256: " not in line))
     (tmp_path / "broken.yaml").write_text("a: [")
     (tmp_path / "empty.yaml").write_text("")
     (tmp_path / "escape.yaml").write_text(good.replace("path: tiny-random.gguf", "path: ../x") + f"extra: {digest}\n")
-    with pytest.raises(CatalogError) as caught:
-        load_catalog(tmp_path)
-    problems = caught.value.problems
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff")
+    (tmp_path / "twice.yaml").write_text(good + "format: gguf\n")
+    (tmp_path / "gone.yaml").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "none.yaml").write_text(good.replace("memory: 128Mi", "memory: 0Mi"))
+    (tmp_path / "tiny-random.yaml").write_text(good)
+    catalog = read_catalog(project)
+    assert catalog.entries.keys() == {"tiny-random"}
+    problems = [line for lines in catalog.wrong.values() for line in lines]
     for expected in (
         "broken.yaml: not YAML",
-        "empty.yaml: the file: ",
-        "escape.yaml: hub.files.0.path: ",
-        "escape.yaml: extra: ",
-        "no-hash.yaml: hub.files.0.sha256: Field required",
+        "bytes.yaml: not YAML",
+        "empty.yaml: must be a mapping, not None",
+        "escape.yaml: hub.files[0].path: must be a relative path without '..': '../x'",
+        "escape.yaml: extra: unknown key. Known keys: ",
+        "gone.yaml: No such file",
+        "no-hash.yaml: hub.files[0].sha256: is missing. Write the sha256 of the file, 64 lower-case hex digits, or",
+        "none.yaml: needs.memory: '0Mi' is not allowed here. As in 512Mi or 2Gi.",
         "other-name.yaml: id: is 'tiny-random'",
+        "twice.yaml: not YAML: key 'format' is there twice (line ",
     ):
-        assert any(f"catalog/models/{expected}" in problem for problem in problems), (expected, problems)
+        assert any(problem.startswith(f"catalog/models/{expected}") for problem in problems), (expected, problems)
+    assert len(problems) == 10
     assert all("\n" not in problem for problem in problems)
+
+
+def test_dates_and_whole_cores_need_no_quotes(tmp_path: Path) -> None:
+    good = (FOLDER / "tiny-random.yaml").read_text()
+    (tmp_path / "tiny-random.yaml").write_text(good.replace('"2026-11-21"', "2026-11-21").replace("100m", "2"))
+    entry = load_catalog(tmp_path)["tiny-random"]
+    assert (entry.facts[0].date, entry.needs.cpu) == ("2026-11-21", "2")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components.settings import SettingsError
-from components.settings.sources import merged, read_overlay
+from components.settings.sources import holds_ciphertext, merged, read_overlay
 
 
 def test_an_overlay_merges_mappings_and_replaces_the_rest() -> None:
@@ -28,10 +28,27 @@ def test_no_overlay_changes_nothing() -> None:
     assert read_overlay(None) == read_overlay("") == {}
 
 
-@pytest.mark.parametrize("text", ["- a\n", "cache: {strategy: none}\n", "{", "larder:cache: [\n"])
-def test_an_overlay_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+NO_OVERLAYS = [
+    b"- a\n",
+    b"cache: {strategy: none}\n",
+    b"1: 2\n",
+    b"{",
+    b"larder:cache: [\n",
+    b"\xff",
+    b"larder:models: !!python/name:os.system\n",
+    b"larder:models: [a]\nlarder:models: [b]\n",
+    b"larder:cache: {strategy: none, strategy: node-local}\n",
+    b"larder:models: " + b"[" * 3000 + b"]" * 3000,
+    b"larder:models: [" + b"9" * 5000 + b"]",
+    b"larder:models: &a [*a]\n",
+    b"larder:cache: &a {node-local: {node: *a}}\n",
+]
+
+
+@pytest.mark.parametrize("content", NO_OVERLAYS, ids=[content[:20].decode("latin-1") for content in NO_OVERLAYS])
+def test_an_overlay_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "overlay.yaml"
-    file.write_text(text)
+    file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"^LARDER_OVERLAY: .*overlay\.yaml"):
         read_overlay(str(file))
 
@@ -39,6 +56,21 @@ def test_an_overlay_that_is_none_is_named(tmp_path: Path, text: str) -> None:
 def test_an_overlay_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LARDER_OVERLAY: cannot read"):
         read_overlay(str(tmp_path / "gone.yaml"))
+
+
+def test_dates_are_text_and_anchors_may_be_merged_and_overridden(tmp_path: Path) -> None:
+    file = tmp_path / "overlay.yaml"
+    file.write_text("larder:models: [2026-13-45]\nlarder:a: &a {x: 1, y: 2}\nlarder:b: {<<: *a, y: 3}\n")
+    found = read_overlay(str(file))
+    assert (found["larder:models"], found["larder:b"]) == (["2026-13-45"], {"x": 1, "y": 3})
+
+
+@pytest.mark.parametrize(
+    ("value", "hidden"),
+    [({"endpoint": {"secure": "v1:x"}}, True), ([{"secure": "v1:x"}], True), ({"endpoint": "x"}, False), ("x", False)],
+)
+def test_ciphertext_is_seen_wherever_it_stands(value: object, hidden: bool) -> None:
+    assert holds_ciphertext(value) is hidden
 
 
 def test_an_empty_overlay_says_nothing(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.stack_config import DIGEST, GOOD, problems, settings
+from components.settings import SettingsError, parse
+from components.settings.base import Catalog
+from components.settings.sources import merged
+from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of, settings
 
 MODELS = "Choose one of them or add it to catalog/models/."
 BLOCKS = (
@@ -38,7 +41,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"larder:models": []}, "larder:models: must not be empty. Catalog ids of the models to serve."),
     ({"larder:models": None}, "larder:models: is missing. Catalog ids of the models to serve."),
-    ({"larder:models": ["alpha", "alpha"]}, "larder:models: 'alpha' is listed twice. List each model once."),
+    (
+        {"larder:models": ["alpha", "beta", "alpha", "beta"]},
+        "larder:models: 'alpha', 'beta': listed twice. List each model once.",
+    ),
     (
         {"larder:models": ["alpha", "delta"]},
         "larder:models: name 'FIRST' stands for both 'alpha' and 'delta'. "
@@ -65,7 +71,21 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"node-local": {"path": "/../etc"}}},
         "larder:cache.node-local.path: '/../etc' is not a folder to keep weights in. "
-        "Write an absolute path of at least two parts without '..', as in /var/lib/larder.",
+        "Write an absolute path of at least two plain parts without '..', as in /var/lib/larder.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"path": "/var//lib/"}}},
+        "larder:cache.node-local.path: '/var//lib/' belongs to the system of the node. "
+        "Write a folder of its own, as in /var/lib/larder.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"size": "8388608Ti"}}},
+        "larder:cache.node-local.size: '8388608Ti' is more than Kubernetes counts. Write less than 8388608Ti.",
+    ),
+    (
+        {"larder:ollama": {"cpu": "1\u0663"}},
+        "larder:ollama.cpu: '1\u0663' is not allowed here. CPU request of the engine's container, as in 2 or 500m. "
+        "Default: the most that one of its models needs. Pattern: ^[1-9][0-9]{0,5}m?$",
     ),
     (
         {"larder:models": ["beta"]},
@@ -110,7 +130,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"aliases": {"gpt": "aplha"}}},
-        "larder:gateway.aliases: 'aplha' is not among larder:models. Did you mean 'alpha'? Choices: alpha.",
+        "larder:gateway.aliases.gpt: 'aplha' is not among larder:models. Did you mean 'alpha'? Choices: alpha.",
     ),
     (
         {"larder:gateway": {"aliases": {"auto": "alpha"}}},
@@ -134,6 +154,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"larder:hub": {"endpoint": "huggingface.co"}},
         "larder:hub.endpoint: is not a hub. "
         "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+    ),
+    (
+        {"larder:hub": {"endpoint": "http://[::1"}},
+        "larder:hub.endpoint: is not a hub. "
+        "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+    ),
+    (
+        {"larder:hub": {"endpoint": "http://:80"}},
+        "larder:hub.endpoint: is not a hub. "
+        "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+    ),
+    (
+        {"larder:hub": {"endpoint": "http://localhost:8090"}},
+        "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
+    ),
+    (
+        {"larder:hub": "https://user:hunter2@hub"},
+        "larder:hub: must be a mapping, not 'https://…@hub'. Keys: endpoint.",
     ),
     (
         {"larder:hub": {"endpoint": "https://hub:99999"}},
@@ -192,6 +230,62 @@ def test_errors_come_all_at_once() -> None:
 def test_nothing_is_reported_twice_when_a_block_it_depends_on_is_wrong() -> None:
     changes: dict[str, Any] = {"larder:node-pools": {"cpu": {"hosts": []}}}
     assert [line.partition(": ")[0] for line in problems(changes)] == ["larder:node-pools.cpu.hosts"]
+
+
+def test_a_file_of_the_catalog_that_is_no_entry_is_told_with_the_rest_and_once() -> None:
+    raw = merged(GOOD, {"larder:models": ["broken", "omega"], "larder:cache": {"strategy": "nfs"}})
+    why = "catalog/models/broken.yaml: hub.files[0].sha256: is missing."
+    found = problems_of(raw, wrong={"broken": (why,)})
+    assert found[0] == why
+    assert [line.partition(": ")[0] for line in found[1:]] == ["larder:models[1]", "larder:cache.strategy"]
+    assert problems_of(merged(GOOD, {"larder:models": ["broken"]}), wrong={"broken": (why,)}) == [why]
+
+
+def test_an_encrypted_block_is_told_with_the_rest_and_not_read() -> None:
+    raw = merged(GOOD, {"larder:hub": {"endpoint": "hunter2"}, "larder:ollama": {"pool": "gpu"}})
+    with pytest.raises(SettingsError) as refused:
+        parse(raw, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset({"larder:hub"}))
+    assert [line.partition(": ")[0] for line in refused.value.problems] == ["larder:ollama.pool", "larder:hub"]
+    assert "hunter2" not in str(refused.value)
+
+
+def test_every_alias_that_leads_nowhere_is_a_line() -> None:
+    found = problems({"larder:gateway": {"aliases": {"a": "x", "b": "y", "c": "alpha"}}})
+    assert [line.partition(": ")[0] for line in found] == ["larder:gateway.aliases.a", "larder:gateway.aliases.b"]
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b", "a.-b", "A", "a_b", "-a", ""])
+def test_a_node_is_named_as_a_label_and_an_object_can_be(host: str) -> None:
+    found = problems({"larder:node-pools": {"cpu": {"hosts": ["venus", host]}}})
+    assert [line.partition(": ")[0] for line in found] == ["larder:node-pools.cpu.hosts[1]"]
+
+
+@pytest.mark.parametrize("path", ["/", "/a", "/a/.", "/etc/ssl", "/usr/lib", "/var/log", "/a/b\n", "/a/b:c", "a/b"])
+def test_weights_have_a_folder_of_their_own(path: str) -> None:
+    found = problems({"larder:cache": {"node-local": {"path": path}}})
+    assert [line.partition(": ")[0] for line in found] == ["larder:cache.node-local.path"]
+
+
+@pytest.mark.parametrize("path", ["/mnt/ai-model-cache", "//mnt//ai-model-cache/", "/mnt/./ai-model-cache"])
+def test_a_folder_is_written_one_way(path: str) -> None:
+    block = settings({"larder:cache": {"node-local": {"path": path}}}).cache.node_local
+    assert block
+    assert block.path == "/mnt/ai-model-cache"
+
+
+def test_a_whole_number_of_cores_needs_no_quotes() -> None:
+    assert settings({"larder:ollama": {"cpu": 2}}).ollama.cpu == "2"
+
+
+@pytest.mark.parametrize("host", ["[::1", "[fe80::1%25eth0]:80", ":80", ".", "a b", "exa$mple", "a" * 301, "127.0.0.1"])
+def test_a_hub_is_a_host_that_pods_can_reach(host: str) -> None:
+    found = problems({"larder:hub": {"endpoint": f"http://{host}"}})
+    assert [line.partition(": ")[0] for line in found] == ["larder:hub.endpoint"]
+
+
+@pytest.mark.parametrize("host", ["10.244.0.1:8090", "[fd00::1]:8090", "hub.ai.svc", "mirror/huggingface", "a" * 300])
+def test_a_hub_is_a_name_or_an_address(host: str) -> None:
+    assert problems({"larder:hub": {"endpoint": f"http://{host}"}}) == []
 
 
 def test_keys_are_kebab_case_only() -> None:
