@@ -1,5 +1,6 @@
 """The manifests that a recorded program declares, as files for whoever applies them without Pulumi."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -64,29 +65,33 @@ def write(files: Mapping[str, str], folder: Path) -> list[str]:
     changed = [name for name, text in files.items() if not _holds(folder / name, text)]
     for name in changed:
         half = folder / f".{name}.half"
-        half.write_text(files[name])
+        half.write_text(files[name], encoding="utf-8")
         half.replace(folder / name)
     stale = [path for path in sorted(folder.glob("*.yaml")) if path.name not in files and _is_ours(path)]
-    for path in stale:
+    for path in [*stale, *folder.glob(".*.yaml.half")]:
         path.unlink()
     return [*changed, *(path.name for path in stale)]
 
 
 def _holds(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text() == text
+    return path.is_file() and path.read_bytes() == text.encode()
 
 
 def _is_ours(path: Path) -> bool:
-    with path.open() as file:
-        return file.readline() == MARK
+    return path.is_file() and path.read_bytes().startswith(MARK.encode())
 
 
 class _Dumper(yaml.SafeDumper):
     """Block style, and texts of several lines as they read."""
 
 
+_NUMBER = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+|0o[0-7]+")
+"""What is text to PyYAML and a number to Go's readers, as in a node named 1e3."""
+
+
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+    style = "|" if "\n" in text else "'" if _NUMBER.fullmatch(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _text)

@@ -61,6 +61,28 @@ def test_files_that_are_no_longer_declared_go_and_those_of_others_stay(preview: 
     assert {path.name for path in tmp_path.iterdir()} == {*files, "mine.yaml"}
 
 
+def test_whatever_else_stands_in_the_folder_stays(preview: Previews, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").mkdir()
+    (tmp_path / "b.yaml").write_bytes(b"\xff")
+    (tmp_path / "c.yaml").symlink_to(tmp_path / "nowhere")
+    write(render(preview("none").recording)[0], tmp_path)
+    assert {"a.yaml", "b.yaml", "c.yaml"} <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_what_a_killed_run_left_half_written_goes(preview: Previews, tmp_path: Path) -> None:
+    (tmp_path / ".70-job-of-other-settings.yaml.half").write_text("half")
+    files, _ = render(preview("none").recording)
+    write(files, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == files.keys()
+
+
+@pytest.mark.parametrize("host", ["1e3", "12e-1", "0o17", "123", "1.5"])
+def test_a_name_that_looks_like_a_number_stays_text_to_every_reader(preview: Previews, host: str) -> None:
+    overlay = {"larder:node-pools": {"cpu": {"hosts": ["larder", host]}}}
+    files, _ = render(preview("none", overlay).recording)
+    assert f"'{host}'" in files["80-deployment-ollama.yaml"]
+
+
 def test_an_object_with_a_secret_is_left_out_and_named(preview: Previews) -> None:
     seen = preview("none")
     hidden = replace(
