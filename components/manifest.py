@@ -53,6 +53,15 @@ def metadata(
     return result
 
 
+TMP = "tmp"
+"""Name of the volume at /tmp, in every pod of ours: root file systems are read-only."""
+
+
+def scratch() -> Volume:
+    """The volume at /tmp."""
+    return {"name": TMP, "empty_dir": {"size_limit": "1Gi"}}
+
+
 def environment(values: Mapping[str, str]) -> list[EnvVar]:
     """Environment variables of a container, in their order."""
     return [{"name": name, "value": value} for name, value in values.items()]

@@ -1,10 +1,7 @@
 """The container that fills a store, or waits until it is filled."""
 
-from ..manifest import Container, VolumeMount, container_security, environment
+from ..manifest import TMP, Container, VolumeMount, container_security, environment
 from .base import STORE, Demand
-
-TMP = "tmp"
-"""Name of the emptyDir at /tmp, in every pod that has this container."""
 
 
 def fetch_container(demand: Demand, store: VolumeMount, *, wait_seconds: int | None = None) -> Container:

@@ -4,11 +4,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from ..jobs import run_once
-from ..manifest import VolumeMount, metadata, selector
+from ..manifest import VolumeMount, metadata, scratch, selector
 from ..network import hub_egress
 from ..storage import LocalVolume
 from .base import STORE, CachingStrategy, Demand, Weights
-from .fetch import TMP, fetch_container
+from .fetch import fetch_container
 
 NAME = "node-local"
 SUB_PATH = "ollama"
@@ -68,7 +68,7 @@ class NodeLocal(CachingStrategy):
             volumes=[
                 {"name": f"weights-{NAME}", "persistent_volume_claim": {"claim_name": volume.claim_name}},
                 demand.config.volume(),
-                {"name": TMP, "empty_dir": {"size_limit": "1Gi"}},
+                scratch(),
             ],
             host=volume.node,
             deadline_seconds=demand.budget_seconds,

@@ -52,7 +52,7 @@ def render(recording: Recording) -> tuple[dict[str, str], list[str]]:
         if wire.secrets_in(resource.inputs) or kind(resource) == "Secret":
             left_out.append(name)
         else:
-            files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource.inputs)
+            files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource)
     return dict(sorted(files.items())), sorted(left_out)
 
 
@@ -99,15 +99,21 @@ _Dumper.add_representer(str, _text)
 _FIRST = ("apiVersion", "kind", "metadata", "name", "namespace")
 
 
-def _document(inputs: Mapping[str, Any]) -> str:
-    return yaml.dump(_ordered(_without_pulumi(inputs)), Dumper=_Dumper, sort_keys=False, width=120)
+_KEPT = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
+"""What Pulumi's `protect` is to Argo CD and to Flux."""
 
 
-def _without_pulumi(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    # Annotations that only Pulumi's provider reads.
+def _document(resource: Registered) -> str:
+    return yaml.dump(_ordered(_without_pulumi(resource)), Dumper=_Dumper, sort_keys=False, width=120)
+
+
+def _without_pulumi(resource: Registered) -> dict[str, Any]:
+    # Annotations that only Pulumi's provider reads go, and what it does for data is said to others.
+    inputs = resource.inputs
     annotations = inputs["metadata"].get("annotations", {})
-    kept = {key: value for key, value in annotations.items() if not key.startswith("pulumi.com/")}
-    return {**inputs, "metadata": {**inputs["metadata"], "annotations": kept}}
+    others = {key: value for key, value in annotations.items() if not key.startswith("pulumi.com/")}
+    kept = _KEPT if resource.protect else {}
+    return {**inputs, "metadata": {**inputs["metadata"], "annotations": {**others, **kept}}}
 
 
 def _ordered(value: wire.Property) -> wire.Property:

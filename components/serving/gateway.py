@@ -5,14 +5,13 @@ import pulumi_kubernetes as k8s
 from larder_sidecar.config.gateway import GatewayConfig
 
 from ..component import Component
-from ..manifest import Container, Volume, VolumeMount, container_security, environment, metadata, selector
+from ..manifest import TMP, Container, Volume, VolumeMount, container_security, environment, metadata, selector
 from ..network import ADMIN, CLIENTS
 from ..settings import Settings
 
 CONFIG_MAP = "larder-gateway"
 FOLDER = "/etc/larder/gateway"
 FILE = "gateway.json"
-TMP = "tmp"
 
 
 def gateway_config_map(

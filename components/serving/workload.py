@@ -7,10 +7,21 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from ..caching import Weights
-from ..manifest import Container, Volume, container_security, environment, labels, metadata, pod_security, selector
+from ..manifest import (
+    TMP,
+    Container,
+    Volume,
+    container_security,
+    environment,
+    labels,
+    metadata,
+    pod_security,
+    scratch,
+    selector,
+)
 from ..network import ADMIN
 from ..planning.resources import EngineResources
-from .gateway import TMP, gateway_sidecar, gateway_volume, probe
+from .gateway import gateway_sidecar, gateway_volume, probe
 
 HOME = "/home/larder"
 STARTUP_PERIOD = 2
@@ -76,10 +87,7 @@ def _rollout(*, overlap: bool) -> k8s.apps.v1.DeploymentStrategyArgsDict:
 
 def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> k8s.core.v1.PodSpecArgsDict:
     hosts = engine.hosts if weights.hosts is None else tuple(host for host in engine.hosts if host in weights.hosts)
-    scratch: list[Volume] = [
-        {"name": "home", "empty_dir": {"size_limit": "64Mi"}},
-        {"name": TMP, "empty_dir": {"size_limit": "1Gi"}},
-    ]
+    home: Volume = {"name": "home", "empty_dir": {"size_limit": "64Mi"}}
     return {
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -100,7 +108,7 @@ def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> k8s.core.v
         },
         "init_containers": [*weights.init_containers, gateway_sidecar(sidecar_image)],
         "containers": [_container(engine, weights)],
-        "volumes": [*weights.volumes, gateway_volume(), *scratch],
+        "volumes": [*weights.volumes, gateway_volume(), home, scratch()],
     }
 
 

@@ -40,6 +40,16 @@ def test_nothing_that_only_pulumi_reads_is_rendered(preview: Previews) -> None:
     assert not [name for name, text in render(preview("node-local").recording)[0].items() if "pulumi.com/" in text]
 
 
+def test_what_pulumi_protects_is_kept_by_others_too(preview: Previews) -> None:
+    seen = preview("node-local")
+    kept = {f"{r.type.rpartition(':')[2].lower()}-" for r in seen.objects() if r.protect}
+    for name, text in render(seen.recording)[0].items():
+        annotations = yaml.safe_load(text)["metadata"]["annotations"]
+        is_kept = any(name[3:].startswith(prefix) for prefix in kept)
+        assert (annotations.get("argocd.argoproj.io/sync-options") == "Prune=false,Delete=false") == is_kept, name
+        assert (annotations.get("kustomize.toolkit.fluxcd.io/prune") == "disabled") == is_kept, name
+
+
 def test_other_settings_do_not_rename_files(preview: Previews) -> None:
     names = [set(render(preview(strategy).recording)[0]) for strategy in ("none", "node-local")]
     assert names[0] < names[1]
