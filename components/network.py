@@ -7,6 +7,7 @@ import pulumi_kubernetes as k8s
 
 CLIENTS = 8080
 ADMIN = 9090
+HTTPS = 443
 
 Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
 Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
@@ -28,17 +29,18 @@ def gateway_ingress() -> list[Ingress]:
 
 
 def hub_egress(endpoint: str) -> list[Egress]:
-    """Name resolution, and the hub: its address where the endpoint is one, else its port anywhere.
+    """Name resolution, and the hub: its address where the endpoint is one, else its port and that of HTTPS anywhere.
 
     A hub named by a host redirects downloads to hosts that nobody can list beforehand.
     """
     url = urlsplit(endpoint)
-    port = url.port or (443 if url.scheme == "https" else 80)
-    hub: Egress = {"ports": [{"port": port, "protocol": "TCP"}]}
+    port = url.port or (HTTPS if url.scheme == "https" else 80)
+    hub: Egress
     try:
         address = ip_address(url.hostname or "")
     except ValueError:
-        pass
+        hub = {"ports": [{"port": one, "protocol": "TCP"} for one in dict.fromkeys((port, HTTPS))]}
     else:
-        hub["to"] = [{"ip_block": {"cidr": f"{address}/{address.max_prefixlen}"}}]
+        block = f"{address}/{address.max_prefixlen}"
+        hub = {"ports": [{"port": port, "protocol": "TCP"}], "to": [{"ip_block": {"cidr": block}}]}
     return [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}, hub]

@@ -105,6 +105,21 @@ def test_a_hub_with_an_address_is_the_only_one_reached(preview: Previews) -> Non
     }
 
 
+def test_a_hub_with_a_name_may_send_downloads_on_to_others_by_https(preview: Previews) -> None:
+    seen = preview("none", {"larder:hub": {"endpoint": "http://mirror.ai:8090"}})
+    assert seen.one("NetworkPolicy", "larder-ollama").inputs["spec"]["egress"][1] == {
+        "ports": [{"port": 8090, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]
+    }
+
+
+def test_a_hub_may_have_an_address_of_the_sixth_version(preview: Previews) -> None:
+    seen = preview("none", {"larder:hub": {"endpoint": "http://[fd00::1]"}})
+    assert seen.one("NetworkPolicy", "larder-ollama").inputs["spec"]["egress"][1] == {
+        "ports": [{"port": 80, "protocol": "TCP"}],
+        "to": [{"ipBlock": {"cidr": "fd00::1/128"}}],
+    }
+
+
 def _open_texts(value: wire.Property) -> Iterator[str]:
     """Every text that is not marked secret."""
     if isinstance(value, dict):
