@@ -90,10 +90,13 @@ def _e2e() -> None:
     python.ensure()
     state = HOME / "e2e"
     env = os.environ | {"LARDER_STATE": str(state), "LARDER_E2E": "1"}
-    only = os.environ.get("ONLY")
+    only = os.environ.get("ONLY")  # make exports it empty when nobody set it
     # The plugin's tests want an API server and find the cluster that the first suite has started.
     suites = ["e2e/test_ollama.py", "plugin", "e2e/test_swap.py", "e2e/test_host.py", "e2e/test_existing.py"]
-    tests = [f"tests/{suite}" for suite in suites if only is None or suite == f"e2e/test_{only}.py"]
+    tests = [f"tests/{suite}" for suite in suites if not only or suite == f"e2e/test_{only}.py"]
+    if not tests:
+        msg = f"ONLY={only} names no suite; there are ollama, swap, host and existing"
+        raise TestbedError(msg)
     try:
         code = subprocess.run(
             [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=12", *tests], cwd=ROOT, env=env, check=False

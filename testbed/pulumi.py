@@ -208,7 +208,9 @@ class Stack:
         own = "\nencryptionsalt:" in text
         kept = copy.read_text().splitlines() if copy.exists() and not own else []
         salt = [line for line in kept if line.startswith("encryptionsalt:")]
-        copy.write_text("\n".join([f"# Made from Pulumi.{self.name}.yaml by `make up`: change that one.", *salt[:1], text]))
+        copy.write_text(
+            "\n".join([f"# Made from Pulumi.{self.name}.yaml by `make up`: change that one.", *salt[:1], text])
+        )
         return copy
 
     def _unlock(self) -> None:

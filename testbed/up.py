@@ -65,17 +65,22 @@ def main() -> None:
 
 
 def here() -> Target:
-    """The embedded cluster with everything it needs."""
+    """The embedded cluster with the stack's images on it."""
+    online = hub_answers()
+    cluster = embedded_cluster(egress=online)
+    built = images.deploy(cluster.registry, REGISTRY_NAME)
+    overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **local_models(cluster, online=online)}
+    return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
+
+
+def embedded_cluster(*, egress: bool = False) -> Cluster:
+    """The embedded cluster, with everything installed and built that it and the engine need."""
     preflight.check(embedded=True)
     packages.install()
     python.ensure()
     for tool in (*tools.CLUSTER, tools.OLLAMA):
         tool.ensure()
-    online = hub_answers()
-    cluster = embedded.start(egress=online)
-    built = images.deploy(cluster.registry, REGISTRY_NAME)
-    overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **local_models(cluster, online=online)}
-    return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
+    return embedded.start(egress=egress)
 
 
 def existing(context: str, registry: str) -> Target:

@@ -34,7 +34,7 @@ def owner(code: str) -> str:
 def theirs():
     Repositories(THEIRS / "hub").publish("larder/tiny-random-GGUF", "tiny-random.gguf", tiny_model())
     try:
-        running = "c = cluster.start(); print(json.dumps([c.address, c.registry, c.hub, str(c.kubeconfig)]))"
+        running = "from testbed.up import embedded_cluster; c = embedded_cluster(); print(json.dumps([c.address, c.registry, c.hub, str(c.kubeconfig)]))"
         yield json.loads(owner(f"import json\n{running}").splitlines()[-1])
     finally:
         owner("cluster.drop(keep_disk=False)")
