@@ -34,14 +34,15 @@ def owner(code: str) -> str:
 def theirs():
     Repositories(THEIRS / "hub").publish("larder/tiny-random-GGUF", "tiny-random.gguf", tiny_model())
     try:
-        running = "from testbed.up import embedded_cluster; c = embedded_cluster(); print(json.dumps([c.address, c.registry, c.hub, str(c.kubeconfig)]))"
-        yield json.loads(owner(f"import json\n{running}").splitlines()[-1])
+        started = "from testbed.up import embedded_cluster\nc = embedded_cluster()"
+        shown = "import json\nprint(json.dumps([c.registry, c.hub, str(c.kubeconfig)]))"
+        yield json.loads(owner(f"{started}\n{shown}").splitlines()[-1])
     finally:
         owner("cluster.drop(keep_disk=False)")
 
 
 def test_the_stack_comes_up_on_a_cluster_that_exists(theirs, tmp_path: Path) -> None:
-    _, registry, hub, kubeconfig = theirs
+    registry, hub, kubeconfig = theirs
     stack = (ROOT / "Pulumi.dev.yaml").read_text().replace("[tinyllama-1.1b-chat]", "[tiny-random]")
     (tmp_path / "Pulumi.dev.yaml").write_text(f"{stack}  larder:hub: {{endpoint: '{hub}'}}\n")
     env = os.environ | {
