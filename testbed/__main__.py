@@ -6,14 +6,24 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+from . import python, up
+from .cluster import cluster
+from .locks import alone
+from .paths import CACHE, HOME, ROOT, STATE, VENV
 from .progress import TestbedError, say
+from .pulumi import Stack
+
+SUITES = {"ollama": "e2e/test_ollama.py", "plugin": "plugin", "swap": "e2e/test_swap.py", "host": "e2e/test_host.py",
+          "existing": "e2e/test_existing.py"}  # fmt: skip
+"""By the word after ONLY=, in the order they run: the plugin's tests find the cluster that the first suite started."""
 
 
 def main() -> int:
     """Run one command; a TestbedError is a message, everything else a traceback."""
     parser = argparse.ArgumentParser(prog="python3 -m testbed", description=__doc__)
-    parser.add_argument("command", choices=sorted(COMMANDS))
+    parser.add_argument("command", choices=COMMANDS)
     try:
         COMMANDS[parser.parse_args().command]()
     except TestbedError as error:
@@ -26,16 +36,11 @@ def main() -> int:
 
 
 def _up() -> None:
-    from . import up
-
-    up.main()
+    with alone(STATE / "lock", "another make is at work on this checkout's stack"):
+        up.main()
 
 
 def _down() -> None:
-    from .cluster import cluster
-    from .paths import STATE
-    from .pulumi import Stack
-
     overlay = STATE / "overlay.dev.json"
     if not overlay.exists():
         say("Nothing to take down: this checkout has deployed no stack.")
@@ -47,13 +52,12 @@ def _down() -> None:
             "`make up` starts it again; `make clean` forgets both"
         )
         raise TestbedError(msg)
-    Stack("dev", json.loads(overlay.read_text()), kubeconfig=running.kubeconfig if running else None).destroy()
+    with alone(STATE / "lock", "another make is at work on this checkout's stack"):
+        Stack("dev", json.loads(overlay.read_text()), kubeconfig=running.kubeconfig if running else None).destroy()
     (STATE / "url.dev").unlink(missing_ok=True)
 
 
 def _url() -> None:
-    from .paths import STATE
-
     kept = STATE / f"url.{os.environ.get('STACK') or 'dev'}"
     if not kept.exists():
         msg = "no such stack runs from this checkout; `make up` first"
@@ -61,69 +65,49 @@ def _url() -> None:
     say(kept.read_text())
 
 
-def _clean() -> None:
-    from .cluster import cluster
-    from .paths import HOME, STATE
-
-    cluster.drop(keep_disk=False)
-    shutil.rmtree(HOME, ignore_errors=True)
-    shutil.rmtree(STATE, ignore_errors=True)
-
-
-def _clean_cache() -> None:
-    from .paths import CACHE
-
-    shutil.rmtree(CACHE, ignore_errors=True)
-
-
-def _venv() -> None:
-    from . import python
-
-    python.ensure()
-
-
 def _e2e() -> None:
-    """Run tests/e2e in a state folder of their own, and leave nothing of it behind unless KEEP is set."""
-    from . import python
-    from .paths import HOME, ROOT, VENV
-
-    python.ensure()
-    state = HOME / "e2e"
-    env = os.environ | {"LARDER_STATE": str(state), "LARDER_E2E": "1"}
+    """Run the end-to-end suites in a state folder of their own; leave nothing of it behind unless KEEP is set."""
     only = os.environ.get("ONLY")  # make exports it empty when nobody set it
-    # The plugin's tests want an API server and find the cluster that the first suite has started.
-    suites = ["e2e/test_ollama.py", "plugin", "e2e/test_swap.py", "e2e/test_host.py", "e2e/test_existing.py"]
-    tests = [f"tests/{suite}" for suite in suites if not only or suite == f"e2e/test_{only}.py"]
-    if not tests:
-        msg = f"ONLY={only} names no suite; there are ollama, swap, host and existing"
+    if only and only not in SUITES:
+        msg = f"ONLY={only} names no suite; there are {', '.join(SUITES)}"
         raise TestbedError(msg)
-    try:
-        code = subprocess.run(
-            [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=12", *tests], cwd=ROOT, env=env, check=False
-        ).returncode
-    finally:
-        if not os.environ.get("KEEP"):
-            subprocess.run([sys.executable, "-m", "testbed", "drop"], cwd=ROOT, env=env, check=True)
+    python.ensure()
+    tests = [f"tests/{path}" for suite, path in SUITES.items() if not only or suite == only]
+    pytest: list[str | Path] = [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=12", *tests]
+    env = os.environ | {"LARDER_STATE": str(HOME / "e2e"), "LARDER_E2E": "1"}
+    with alone(HOME / "e2e.lock", "another make e2e runs in this checkout"):
+        try:
+            code = subprocess.run(pytest, cwd=ROOT, env=env, check=False).returncode
+        finally:
+            if not os.environ.get("KEEP"):
+                subprocess.run([sys.executable, "-m", "testbed", "drop"], cwd=ROOT, env=env, check=True)
     if code:
         msg = "the end-to-end tests failed; KEEP=1 keeps their cluster for a look"
         raise TestbedError(msg)
 
 
 def _drop() -> None:
-    from .cluster import cluster
-    from .paths import STATE
-
+    """End the cluster and forget everything of this state folder."""
     cluster.drop(keep_disk=False)
     shutil.rmtree(STATE, ignore_errors=True)
 
 
+def _clean() -> None:
+    _drop()
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+def _clean_cache() -> None:
+    shutil.rmtree(CACHE, ignore_errors=True)
+
+
 COMMANDS = {
-    "venv": _venv,
-    "e2e": _e2e,
-    "drop": _drop,
     "up": _up,
     "down": _down,
     "url": _url,
+    "venv": python.ensure,
+    "e2e": _e2e,
+    "drop": _drop,
     "clean": _clean,
     "clean-cache": _clean_cache,
 }

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from .locks import alone
 from .paths import HOME, ROOT, VENV
 from .progress import TestbedError, run, step
 
@@ -17,7 +18,11 @@ def ensure() -> None:
     if sys.version_info < (3, 11):  # noqa: UP036 (this runs before anything has checked requires-python)
         msg = f"Python {sys.version.split()[0]} is too old: Larder needs 3.11 or newer as python3 on PATH"
         raise TestbedError(msg)
-    wanted = hashlib.sha256(LOCK.read_bytes()).hexdigest()
+    with alone(HOME / "venv.lock", "another make is installing Python packages"):
+        _install(hashlib.sha256(LOCK.read_bytes()).hexdigest())
+
+
+def _install(wanted: str) -> None:
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
     log = HOME / "log" / "venv.log"

@@ -1,18 +1,17 @@
 """Build one tool from its pins into `<cache>/<name>-<hash of the pins>/`, whole or not at all."""
 
 import ast
-import fcntl
 import hashlib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..locks import alone
 from ..paths import CACHE
-from ..progress import run, say, step
+from ..progress import run, step
 
 SOURCES = Path(__file__).parent
 
@@ -45,7 +44,7 @@ class Tool:
             return home
         for tool in self.needs:
             tool.ensure()
-        with _alone(self.name):
+        with alone(CACHE / f"{self.name}.lock", f"another checkout is building {self.name}"):
             if home.exists():
                 return home
             partial = home.with_name(home.name + ".partial")
@@ -55,18 +54,6 @@ class Tool:
                 self.build(partial, CACHE / "log" / f"{self.name}.log")
             partial.rename(home)
         return home
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"  another checkout is building {name}; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def go_build(
