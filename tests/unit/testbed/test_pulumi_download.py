@@ -33,7 +33,7 @@ def release(tmp_path, monkeypatch):
     monkeypatch.setattr(pulumi, "RELEASES", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setattr(pulumi, "CACHE", tmp_path / "cache")
     monkeypatch.setattr(pulumi, "LOG", tmp_path / "log")
-    monkeypatch.setattr(pulumi.os, "uname", lambda: type("Machine", (), {"machine": "x86_64"}))
+    monkeypatch.setattr("os.uname", lambda: type("Machine", (), {"machine": "x86_64"}))
     monkeypatch.setattr(Tool, "home", tmp_path / "nothing-built")
 
     def publish(*, checksum: str | None = None) -> None:
