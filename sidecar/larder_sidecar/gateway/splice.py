@@ -25,7 +25,8 @@ _INSIDE = re.compile(rb'(?:[^"{}\[\]]++|' + _SHORT + rb"|\{" + _FLAT + rb"\})*+"
 """Everything up to the next bracket or long string, over small objects such as the messages of a chat."""
 
 MAX_STEPS = 200_000
-"""Long strings, objects and arrays inside one value: some 50 ms of scanning. A megabyte of chat has a few thousand."""
+"""Members, and long strings, objects and arrays at any depth: some 100 ms of scanning. A megabyte of chat has a few
+thousand."""
 _LONGEST = len("model")
 _NAME_BYTES = 4096
 
@@ -51,7 +52,8 @@ def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
     if begin is None:
         raise _malformed("an object", 0)
     at, after = begin.end(), begin.group(1)
-    for _ in range(MAX_STEPS):
+    steps = MAX_STEPS
+    while (steps := steps - 1) >= 0:
         if after == b"}":
             return _whole(plain, at, found)
         member = _MEMBER.match(plain, at)
@@ -63,7 +65,10 @@ def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
             at = member.end()
         else:
             start = member.end()
-            end, after, at = _complex(plain, start)
+            end, steps = _complex(plain, start, steps)
+            if (following := _NEXT.match(plain, end)) is None:
+                raise _malformed("',' or '}'", end)
+            after, at = following.group(1), following.end()
         if len(key) > _LONGEST and b"\\" not in key:
             continue
         if (name := _name(body, *member.span(1), names)) is not None:
@@ -71,8 +76,7 @@ def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
                 msg = f"the body names {name!r} twice; send it once"
                 raise BodyError(msg)
             found[name] = _field(name, body, start, end)
-    msg = f"the body has more than {MAX_STEPS:,} members"
-    raise BodyError(msg)
+    raise _excessive()
 
 
 def replace(body: bytes, fields: dict[str, Field], name: str) -> list[bytes | memoryview]:
@@ -100,6 +104,10 @@ def _malformed(wanted: str, at: int) -> BodyError:
     return BodyError(f"the body is not JSON: expected {wanted} at byte {at}")
 
 
+def _excessive() -> BodyError:
+    return BodyError(f"the body holds more than {MAX_STEPS:,} members, long strings, objects and arrays")
+
+
 def _whole(plain: bytes, at: int, found: dict[str, Field]) -> dict[str, Field]:
     if at != len(plain) and (at := _blank(plain, at)) != len(plain):
         msg = f"the body goes on after the JSON object (byte {at})"
@@ -114,24 +122,21 @@ def _string(plain: bytes, at: int) -> int:
     return end + 1
 
 
-def _complex(plain: bytes, at: int) -> tuple[int, bytes, int]:
-    """The index after a value that is not both short and simple, what follows it, and the index after that."""
+def _complex(plain: bytes, at: int, steps: int) -> tuple[int, int]:
+    """The index after a value that is not both short and simple, and the steps that are left."""
     first = plain[at : at + 1]
     if first == b'"':
-        end = _string(plain, at + 1)
-    elif first in (b"{", b"["):
-        end = _container(plain, at + 1)
-    else:  # scalars go with their member: this is none, or something other than ',' follows it
-        raise _malformed("a value", at)
-    if (following := _NEXT.match(plain, end)) is None:
-        raise _malformed("',' or '}'", end)
-    return end, following.group(1), following.end()
+        return _string(plain, at + 1), steps
+    if first in (b"{", b"["):
+        return _container(plain, at + 1, steps)
+    # Scalars go with their member: this is none, or something other than ',' follows it.
+    raise _malformed("a value", at)
 
 
-def _container(plain: bytes, at: int) -> int:
-    """The index after the object or array whose inside begins at `at`."""
+def _container(plain: bytes, at: int, steps: int) -> tuple[int, int]:
+    """The index after the object or array whose inside begins at `at`, and the steps that are left."""
     inside, depth = _INSIDE.match, 1
-    for _ in range(MAX_STEPS):
+    while (steps := steps - 1) >= 0:
         at = inside(plain, at).end()  # type: ignore[union-attr]  # the pattern matches the empty string too
         byte = plain[at : at + 1]
         at += 1
@@ -142,11 +147,10 @@ def _container(plain: bytes, at: int) -> int:
         elif byte:
             depth -= 1
             if not depth:
-                return at
+                return at, steps
         else:
             raise _malformed("the end of an object or array", at - 1)
-    msg = f"the body holds more than {MAX_STEPS:,} long strings, objects and arrays"
-    raise BodyError(msg)
+    raise _excessive()
 
 
 def _name(body: bytes, start: int, end: int, names: tuple[str, ...]) -> str | None:

@@ -105,5 +105,13 @@ def test_scanning_is_bounded(filler: bytes, count: int) -> None:
         find(b'{"a":[' + filler * count + b'0],"model":"m"}')
 
 
+@pytest.mark.parametrize("value", [b"[" * 1000 + b"]" * 1000, b"{}", b"[{}]", b'"' + b"x" * 1001 + b'"', b"1"])
+def test_scanning_is_bounded_over_all_members(value: bytes) -> None:
+    cost = 1 + value.count(b"[") + value.count(b"{")
+    members = (b'"a":' + value + b",") * (2 * MAX_STEPS // cost)
+    with pytest.raises(BodyError, match="more than"):
+        find(b"{" + members + b'"model":"m"}')
+
+
 def test_nesting_needs_no_recursion() -> None:
     assert find(b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b',"model":"m"}')["model"].text == "m"
