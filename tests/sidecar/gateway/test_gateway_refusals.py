@@ -1,6 +1,7 @@
 """What does not go through: refused with the reason, in OpenAI's shape, before the engine hears of it."""
 
 import asyncio
+import json
 
 import pytest
 from larder_sidecar.gateway.serve import Running
@@ -183,6 +184,28 @@ async def test_a_trickle_does_not_extend_the_deadline_of_a_head(start: Start) ->
             await client.send(bytes([byte]))
             await asyncio.sleep(0.02)
         assert (await answer).status == 408
+
+
+@pytest.mark.parametrize("endless", [b"0\r\nX: ", b"0\r\n", b"2;a="])
+async def test_what_goes_with_a_chunked_body_is_bounded_too(gateway: Running, engine: Engine, endless: bytes) -> None:
+    """Trailers and chunk extensions: no byte of them is ever used, so none may be collected for long."""
+    filler = b"X: aaaa\r\n" * 900 if endless == b"0\r\n" else b"a" * 8192
+    async with connect(gateway.port) as client:
+        await client.send(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + endless)
+        for _ in range(10):
+            await client.send(filler)
+        response = await client.response()
+        assert (response.status, response.code) == (431, "headers_too_large")
+    assert not engine.requests
+
+
+async def test_a_body_in_many_small_chunks_passes(gateway: Running, engine: Engine) -> None:
+    body = json.dumps({"model": "tiny", "prompt": "x" * 20_000}).encode()
+    async with connect(gateway.port, limit=2**20) as client:
+        chunks = b"".join(b"1;x=y\r\n%c\r\n" % byte for byte in body)
+        await client.send(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + chunks + b"0\r\nX: y\r\n\r\n")
+        assert (await client.response()).status == 200
+    assert engine.requests[0].body == body.replace(b'"tiny"', b'"tiny:q4"')
 
 
 async def test_an_idle_connection_is_closed(start: Start) -> None:

@@ -36,8 +36,9 @@ class RequestReader:
         self._registry = registry
         self._parser = httptools.HttpRequestParser(self)
         self._pieces: list[bytes] = []
-        self._head_bytes = 0
-        """Read since the last request was whole, or more: an upper bound that costs one addition a read."""
+        self._overhead = 0
+        """Read since the last request was whole or the last byte of its body came, or more: an upper bound that costs
+        one addition a read. Heads, but chunk extensions and trailers as well."""
         self._upgrade = False
         self._completed = 0
         self.current: Request | None = None
@@ -48,7 +49,7 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """The next bytes of the connection."""
         self._completed = 0
-        self._head_bytes += len(data)
+        self._overhead += len(data)
         try:
             try:
                 self._parser.feed_data(data)
@@ -58,9 +59,9 @@ class RequestReader:
                 self._parser.feed_data(self._without_upgrade(data))
         except httptools.HttpParserError as reason:
             self.reject(error(400, "bad_request", f"not HTTP/1.1: {reason}"))
-        if self.current is None or self.current.head_done or self._completed:
-            self._head_bytes = 0  # what a read brought of a pipelined head goes uncounted
-        elif self._head_bytes > HEAD_BYTES:
+        if self.current is None or self._completed:
+            self._overhead = 0  # what a read brought of a pipelined head goes uncounted
+        elif self._overhead > HEAD_BYTES:
             self.reject(_head_too_large())
 
     def reject(self, answer: Answer) -> None:
@@ -110,10 +111,11 @@ class RequestReader:
         if self._parser.should_upgrade():
             self._upgrade = True
             return
-        if self._head_bytes > HEAD_BYTES and request.head_size() > HEAD_BYTES:
+        if self._overhead > HEAD_BYTES and request.head_size() > HEAD_BYTES:
             request.refusal = _head_too_large()
         else:
             request.refusal = read_head(request, self._parser.get_http_version())
+        self._overhead = 0
         if request.refusal is not None:
             self._cut(request)
             return
@@ -131,6 +133,7 @@ class RequestReader:
         request = self.current
         if request is None or self.deaf:
             return
+        self._overhead = 0
         request.received += len(piece)
         if request.received > self._limits.body_bytes:
             request.refusal = request.refusal or self._too_large()
@@ -183,4 +186,6 @@ class RequestReader:
 
 
 def _head_too_large() -> Answer:
-    return error(431, "headers_too_large", f"the request's head is larger than {HEAD_BYTES} bytes")
+    return error(
+        431, "headers_too_large", f"the request's head, or what goes with its chunks, is larger than {HEAD_BYTES} bytes"
+    )
