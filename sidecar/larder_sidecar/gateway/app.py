@@ -3,6 +3,7 @@
 import itertools
 import os
 import re
+from urllib.parse import unquote
 
 from ..config.gateway import GatewayConfig, ServedModel
 from . import splice
@@ -138,7 +139,7 @@ class Gateway:
     def _models(self, path: str) -> Answer:
         if path == "/v1/models":
             return document({"object": "list", "data": [_described(m) for m in self._names.models]})
-        model = self._names.resolve(path.removeprefix("/v1/models/"))
+        model = self._names.resolve(unquote(path.removeprefix("/v1/models/")))
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
         return document(_described(model))

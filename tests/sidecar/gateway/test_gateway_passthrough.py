@@ -289,6 +289,8 @@ async def test_the_models_are_those_of_the_configuration(gateway: Running, engin
     tiny = {"id": "tiny", "object": "model", "created": 0, "owned_by": "larder"}
     assert listed == {"object": "list", "data": [tiny, {**tiny, "id": "phi-3-mini"}]}
     assert (await ask(gateway.port, "/v1/models/GPT-3.5-turbo", method="GET")).json() == tiny
+    assert (await ask(gateway.port, "/v1/models/tiny%3Aq4", method="GET")).json() == tiny
+    assert (await ask(gateway.port, "/v1/models/%FF%00", method="GET")).status == 404
     assert (await ask(gateway.port, "/v1/models/nope", method="GET")).status == 404
     assert not engine.requests
 
