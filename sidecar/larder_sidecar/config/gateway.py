@@ -1,33 +1,36 @@
 """gateway.json: one engine, the models it may answer for, and the limits of the proxy in front of it."""
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
-from .weights import ModelId
+from .weights import ModelId, canonical, is_cloud
 
-Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$")]
+
+def _reachable(place: str) -> str:
+    try:
+        parts = urlsplit(place if "//" in place else f"//{place}")
+        host, _ = parts.hostname, parts.port  # reading the port checks it
+    except ValueError:
+        host = None
+    if not host:
+        msg = f"no host and port that can be used: {place!r}"
+        raise ValueError(msg)
+    return place
+
+
+Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$"), AfterValidator(_reachable)]
 """`host:port`."""
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
-
-
-def canonical(name: str) -> str:
-    """The form in which Ollama compares names: `Llama3`, `llama3:latest` and `library/llama3` are one model."""
-    name = name.casefold().removeprefix("registry.ollama.ai/").removeprefix("library/")
-    return name if ":" in name.rpartition("/")[2] else name + ":latest"
-
-
-def is_cloud(name: str) -> bool:
-    """Whether Ollama would send requests for this name to ollama.com instead of answering them."""
-    return name.casefold().endswith((":cloud", "-cloud"))
 
 
 class Engine(Model):
     """The process that holds the weights, reached over loopback."""
 
     kind: Literal["ollama"]
-    url: str = Field(pattern=r"^http://[^\s/]+$")
+    url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(_reachable)]
 
 
 class ServedModel(Model):

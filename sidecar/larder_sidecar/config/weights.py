@@ -26,7 +26,7 @@ def _contained(path: str) -> str:
 
 def _not_cloud(name: str) -> str:
     # Ollama sends such names to ollama.com, or reads them as a choice of source: types/model, server/cloud_proxy.go.
-    if name.casefold().endswith((":cloud", "-cloud", ":local")):
+    if is_cloud(name) or name.casefold().endswith(":local"):
         msg = f"{name!r} ends in a word that Ollama reads as a source of models, not as a name; choose another"
         raise ValueError(msg)
     return name
@@ -121,5 +121,11 @@ class WeightsPlan(Model):
 
 
 def canonical(name: str) -> str:
-    """`Foo` -> `foo:latest`: how Ollama compares names (sidecar/larder_sidecar/weights/ollama_store.py writes them)."""
-    return (name if ":" in name else f"{name}:latest").casefold()
+    """The form in which Ollama compares names: `Llama3`, `llama3:latest` and `library/llama3` are one model."""
+    name = name.casefold().removeprefix("registry.ollama.ai/").removeprefix("library/")
+    return name if ":" in name.rpartition("/")[2] else name + ":latest"
+
+
+def is_cloud(name: str) -> bool:
+    """Whether Ollama would send requests for this name to ollama.com instead of answering them."""
+    return name.casefold().endswith((":cloud", "-cloud"))

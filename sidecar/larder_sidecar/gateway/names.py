@@ -3,7 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
-from ..config.gateway import GatewayConfig, ServedModel, canonical, is_cloud
+from ..config.gateway import GatewayConfig, ServedModel
+from ..config.weights import canonical, is_cloud
 
 
 @dataclass(frozen=True, slots=True)

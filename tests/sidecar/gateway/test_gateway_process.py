@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
+from pydantic import ValidationError
 
 COMMAND = [sys.executable, "-m", "larder_sidecar"]
 ENV = {**os.environ, "PYTHONPATH": "sidecar"}
@@ -52,6 +53,27 @@ def test_each_problem_of_the_file_has_its_line(config: Path) -> None:
         "limits.connections",
     ]
     assert "--help" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("listen", "127.0.0.1:99999"),
+        ("admin", "[::1:9090"),
+        ("engine.url", "http://127.0.0.1:99999"),
+        ("engine.url", "http://[::1"),
+        ("engine.url", "http://:11434"),
+        ("engine.url", "http://engine?path"),
+        ("engine.url", "http://me:hunter2@127.0.0.1:11434"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(place: str, value: str) -> None:
+    changed = {"engine": {"kind": "ollama", "url": value}} if place == "engine.url" else {place: value}
+    with pytest.raises(ValidationError) as caught:
+        GatewayConfig.model_validate({**GOOD, **changed})
+    (problem,) = caught.value.errors()
+    assert ".".join(map(str, problem["loc"])) == place
+    assert "hunter2" not in problem["msg"]
 
 
 @pytest.mark.parametrize(("content", "says"), [("{", "Invalid JSON"), (None, "No such file")])
