@@ -79,6 +79,18 @@ class Platform:
             f"{self.url}/v1/chat/completions", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
 
+    def serves(self) -> str:
+        """Wait for an answer: a rollout may look finished for a moment after its pod was deleted."""
+
+        def ask() -> str:
+            try:
+                with urllib.request.urlopen(self.chat(), timeout=60) as answer:
+                    return str(answer.read().decode())
+            except OSError:
+                return ""
+
+        return self.until(ask, within=90)
+
     def apply(self, *manifests: Mapping[str, object]) -> None:
         file = HOST / "apply.json"
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))

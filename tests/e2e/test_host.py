@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +35,7 @@ def pid() -> int:
 def test_a_cluster_that_was_killed_serves_again_after_up(platform: Platform) -> None:
     os.kill(pid(), signal.SIGKILL)
     platform.make("up")
-    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
-        assert answer.status == 200
+    assert "choices" in platform.serves()
 
 
 def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -> None:

@@ -53,8 +53,7 @@ def test_every_container_runs_as_nobody_special_on_a_read_only_root(platform: Pl
 def test_a_deleted_pod_is_replaced_and_serves_again(platform: Platform) -> None:
     platform.kubectl("-n", "ai", "delete", "pod", "-l", "app.kubernetes.io/name=ollama", "--wait=true")
     platform.kubectl("-n", "ai", "rollout", "status", "deployment/ollama", "--timeout=120s")
-    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
-        assert answer.status == 200
+    assert "choices" in platform.serves()
 
 
 def test_a_hub_that_refuses_is_named_in_the_termination_message(platform: Platform) -> None:

@@ -1,7 +1,6 @@
 """One line changes the caching strategy: nobody's request fails, and bytes that are there are not fetched again."""
 
 import json
-import urllib.request
 
 import pytest
 
@@ -33,8 +32,7 @@ def test_a_pod_deleted_under_node_local_serves_again_without_a_download(platform
     before = platform.bytes_sent_by_hub()
     platform.kubectl("-n", "ai", "delete", "pod", "-l", "app.kubernetes.io/name=ollama", "--wait=true")
     platform.kubectl("-n", "ai", "rollout", "status", "deployment/ollama", "--timeout=120s")
-    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
-        assert answer.status == 200
+    assert "choices" in platform.serves()
     assert platform.bytes_sent_by_hub() == before
 
 
@@ -53,5 +51,4 @@ def test_a_new_cluster_on_the_old_disk_fetches_nothing(platform: Platform) -> No
     cluster.drop(keep_disk=True)
     platform.make("up")
     assert platform.bytes_sent_by_hub() == 0  # the hub counts from its own start, and it is as new as the cluster
-    with urllib.request.urlopen(platform.chat(), timeout=60) as answer:
-        assert answer.status == 200
+    assert "choices" in platform.serves()
