@@ -14,7 +14,7 @@ def explained(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f"{root}: {error.strerror or error}"
+        where = f"{error.filename or root}: {error.strerror or error}"
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             remedy = "Make the volume larger, or remove models from larder:models. What is here is resumed."
             raise DiskFullError(where, remedy) from error

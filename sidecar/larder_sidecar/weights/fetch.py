@@ -16,11 +16,11 @@ from .disk import explained
 from .download import Download, Patience
 from .durable import sync_folder, write_atomically
 from .errors import DiskFullError, GgufError
+from .folders import PARTS, SCRATCH, STATE, prepare, sweep
 from .gguf import check_gguf
 from .hub import Hub
 from .lease import Lease
 from .marker import (
-    STATE,
     Marker,
     Stored,
     faults,
@@ -36,7 +36,6 @@ from .progress import Reporter
 
 SPARE = 16 * 2**20
 """Bytes that stay free for manifests, markers and the filesystem's own needs."""
-ABANDONED_SECONDS = 7 * 86_400
 _READ = 4 << 20
 
 
@@ -69,8 +68,7 @@ class Fetch:
         with explained(self.root):
             if not self.distrust and self._complete():
                 return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
-            for folder in ("blobs", "manifests", f"{STATE}/parts"):
-                (self.root / folder).mkdir(parents=True, exist_ok=True)
+            prepare(self.root)
             lease = Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds, waiting=self._wait)
             with lease:
                 if not lease.held or (not self.distrust and self._complete()):
@@ -98,7 +96,7 @@ class _Filling:
         self._fetched = self._reused = 0
 
     def run(self) -> Summary:
-        self._sweep()
+        sweep(self._root)
         self._withdraw_incomplete()
         models = self._fetch.plan.models
         present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
@@ -120,15 +118,6 @@ class _Filling:
             ),
         )
         return summary
-
-    def _sweep(self) -> None:
-        """Remove what killed runs left: half-written small files, and parts nobody resumed for a week."""
-        old = time.time() - ABANDONED_SECONDS
-        for path in (self._root / STATE / "tmp").glob("*"):
-            path.unlink(missing_ok=True)
-        for path in (self._root / STATE / "parts").glob("*"):
-            if path.stat().st_mtime < old:
-                path.unlink(missing_ok=True)
 
     def _withdraw_incomplete(self) -> None:
         """Take back every manifest whose blobs are not all there, so that the engine does not offer what it lacks."""
@@ -219,11 +208,11 @@ class _Filling:
         name = file.sha256
         if name == FIRST_PULL:
             name = f"first-{hashlib.sha256(f'{file.revision} {file.url}'.encode()).hexdigest()[:32]}"
-        return self._root / STATE / "parts" / name
+        return self._root / PARTS / name
 
     def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
         self._lease.confirm()
-        scratch = self._root / STATE / "tmp"
+        scratch = self._root / SCRATCH
         made = layout(model, files)
         for written in (made.blobs, made.manifests):
             for name, content in written.items():

@@ -120,7 +120,9 @@ class Lease:
         with contextlib.suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)
         try:
-            os.write(handle, json.dumps(vars(self._us)).encode())
+            name = json.dumps(vars(self._us)).encode()
+            while name:  # what fits is written, the next call says that the disk is full
+                name = name[os.write(handle, name) :]
         except OSError:  # A full disk: leave no nameless lease that the next start would have to wait for.
             self._path.unlink(missing_ok=True)
             os.close(handle)
@@ -172,7 +174,7 @@ def _read(path: Path) -> Holder | None:
 def _parse(content: bytes) -> Holder:
     try:
         return Holder(**json.loads(content))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         # Killed between making the file and writing its name.
         return Holder(id="", host="unknown", kernel="")
 

@@ -8,9 +8,7 @@ from pydantic import Field, ValidationError
 
 from ..config.base import Model
 from .durable import write_atomically
-
-STATE = ".larder"
-"""Folder inside the store for everything that is not the engine's: markers, parts, lease."""
+from .folders import SCRATCH, STATE
 
 
 class Stored(Model):
@@ -56,7 +54,7 @@ def read_marker(root: Path, digest: str) -> Marker | None:
 
 def write_marker(root: Path, marker: Marker) -> None:
     """Write it atomically."""
-    write_atomically(marker_path(root, marker.plan), marker.to_json().encode(), scratch=root / STATE / "tmp")
+    write_atomically(marker_path(root, marker.plan), marker.to_json().encode(), scratch=root / SCRATCH)
 
 
 def stored(path: Path, sha256: str) -> Stored:
@@ -96,7 +94,7 @@ def first_pulls(root: Path) -> dict[str, str]:
 def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
     try:
         facts = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: NUL in a path
         return "gone"
     if facts.st_size != was.bytes:
         return "gone"

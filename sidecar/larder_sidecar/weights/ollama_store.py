@@ -94,7 +94,7 @@ def referenced(manifest: bytes) -> set[str] | None:
         value = json.loads(manifest)
         digests = [layer["digest"] for layer in (value["config"], *value["layers"])]
         return {blob_path(str(digest).removeprefix("sha256:")) for digest in digests if digest}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -208,6 +208,10 @@ def test_a_full_disk_keeps_what_came_and_the_next_run_resumes(kitchen: Kitchen) 
     assert kitchen.models() == set()
     assert kitchen.part_bytes() == 1_000_000
 
+    with file_size_limit(100), pytest.raises(StoreError, match="too large"):
+        kitchen.fetch(plan)
+    assert not (kitchen.root / ".larder/lease").exists(), "a lease without a whole name is waited for"
+
     assert kitchen.fetch(plan).fetched_bytes == it.bytes - 1_000_000
     assert kitchen.models() == {"tiny:latest"}
 
@@ -257,3 +261,57 @@ def test_a_complete_store_needs_no_write(kitchen: Kitchen) -> None:
     before = {path: path.stat().st_mtime_ns for path in kitchen.root.rglob("*")}
     kitchen.fetch(plan)
     assert before == {path: path.stat().st_mtime_ns for path in kitchen.root.rglob("*")}
+
+
+LINKS = ["blobs", "manifests", ".larder", ".larder/parts", ".larder/tmp", "manifests/registry.ollama.ai/library"]
+
+
+@pytest.mark.parametrize("place", LINKS)
+def test_a_link_out_of_the_store_is_named_and_nothing_behind_it_is_touched(kitchen: Kitchen, place: str) -> None:
+    kitchen.publish()
+    outside = kitchen.folder / "outside"
+    outside.mkdir()
+    (outside / "precious").write_text("old and dear")
+    os.utime(outside / "precious", (1, 1))
+    link = kitchen.root / place
+    link.parent.mkdir(parents=True)
+    link.symlink_to(outside)
+    with pytest.raises(StoreError, match=f"{place} leads out of the store"):
+        kitchen.fetch(kitchen.plan(kitchen.hub()))
+    assert [path.name for path in outside.rglob("*")] == ["precious"]
+
+
+def _a_link(path: Path) -> None:
+    path.symlink_to(path.parents[3] / "precious")
+
+
+def _nested(path: Path) -> None:
+    path.write_bytes(b"[" * 100_000)
+
+
+@pytest.mark.parametrize("name", ["parts/{sha256}", "parts/{sha256}.json", "tmp/x"])
+@pytest.mark.parametrize("put", [_a_link, os.mkfifo, Path.mkdir, _nested])
+def test_what_is_not_ours_in_the_state_folder_is_in_nobodys_way(
+    kitchen: Kitchen, name: str, put: Callable[[Path], None]
+) -> None:
+    it = kitchen.publish()
+    (kitchen.folder / "precious").write_text("dear")
+    place = kitchen.root / ".larder" / name.format(sha256=it.sha256)
+    place.parent.mkdir(parents=True)
+    put(place)
+    kitchen.fetch(kitchen.plan(kitchen.hub()))
+    assert kitchen.models() == {"tiny:latest"}
+    assert (kitchen.folder / "precious").read_text() == "dear"
+
+
+def test_nonsense_in_manifests_and_markers_is_passed_over(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    marker = kitchen.root / f".larder/{plan.digest()}.json"
+    marker.write_text(marker.read_text().replace('"blobs/', '"\\u0000/', 1))
+    nested = kitchen.root / "manifests/a/b/c/d"
+    nested.parent.mkdir(parents=True)
+    _nested(nested)
+    assert kitchen.fetch(plan).fetched_bytes == 0
+    assert kitchen.models() == {"tiny:latest"}
