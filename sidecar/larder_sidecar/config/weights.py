@@ -9,7 +9,7 @@ import json
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from .base import Model
 
@@ -69,7 +69,7 @@ class OllamaRecipe(Model):
     """What Ollama keeps beside the weights: its prompt template and default parameters."""
 
     template: str | None = None
-    params: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
+    params: dict[str, str | int | FiniteFloat | bool | list[str]] = Field(default_factory=dict)
 
 
 class ModelWeights(Model):

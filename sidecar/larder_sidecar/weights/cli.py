@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ CONFIG = Path("/etc/larder/weights/weights.json")
 ROOT = Path("/weights/ollama")
 TERMINATION_LOG = Path("/dev/termination-log")
 """Kubernetes' default terminationMessagePath; `kubectl describe pod` shows what is in it."""
+_LONGEST = 7 * 86_400
 MESSAGE_BYTES = 4096
 """More is cut off by the kubelet."""
 
@@ -71,22 +73,41 @@ def add_parser(subparsers: "Subparsers") -> None:
         "--root", type=Path, default=ROOT, metavar="DIR", help="store, Ollama's OLLAMA_MODELS (default %(default)s)"
     )
     parser.add_argument(
-        "--wait", type=float, metavar="SECONDS", help="write nothing; wait so long until the store holds the plan"
+        "--wait", type=_seconds(0), metavar="SECONDS", help="write nothing; wait so long until the store holds the plan"
     )
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="file with the hub's token (default: environment HF_TOKEN)"
     )
     parser.add_argument(
-        "--stall-seconds", type=float, default=30.0, metavar="SECONDS", help="silence that ends an attempt (default 30)"
+        "--stall-seconds",
+        type=_seconds(0.1),
+        default=30.0,
+        metavar="SECONDS",
+        help="silence that ends an attempt (default 30)",
     )
     parser.add_argument(
-        "--lease-seconds", type=float, default=600.0, metavar="SECONDS", help="wait for another writer (default 600)"
+        "--lease-seconds",
+        type=_seconds(0),
+        default=600.0,
+        metavar="SECONDS",
+        help="wait for another writer (default 600)",
     )
     parser.add_argument("--verify", action="store_true", help="hash every file again, whatever the marker says")
     parser.add_argument(
         "--termination-log", type=Path, metavar="FILE", help=f"default {TERMINATION_LOG}, where that exists"
     )
     parser.set_defaults(func=run)
+
+
+def _seconds(least: float) -> Callable[[str], float]:
+    def seconds(text: str) -> float:
+        value = float(text)
+        if not least <= value <= _LONGEST:  # false for NaN, with which no wait would end
+            msg = f"{text} is not between {least:g} and {_LONGEST} seconds"
+            raise argparse.ArgumentTypeError(msg)
+        return value
+
+    return seconds
 
 
 def run(options: argparse.Namespace) -> int:

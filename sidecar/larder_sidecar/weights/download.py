@@ -15,7 +15,7 @@ import urllib3
 
 from ..config.weights import FIRST_PULL, WeightsFile
 from .errors import ContentError, StallError, TransientError
-from .hub import FileMetadata, Hub, shown
+from .hub import FileMetadata, Hub, shown, whole
 from .part import Part
 from .progress import Reporter
 
@@ -108,8 +108,8 @@ class Download:
                 part.discard()
                 raise ContentError(f"{where}: asked from byte {part.size} of {size}, got {span[:80]!r}", _CHECK_ENTRY)
             return
-        announced = response.headers.get("Content-Length", "")
-        if announced.isdecimal() and int(announced) != size:
+        announced = whole(response.headers.get("Content-Length", ""))
+        if announced not in (None, size):
             raise ContentError(f"{where} sends {announced} bytes, the plan says {size}", _CHECK_ENTRY)
         etag = response.headers.get("ETag")
         # RFC 9110 13.1.5: only a strong ETag may stand in If-Range.

@@ -25,8 +25,13 @@ class FetchError(Exception):
     """Base of all; `str()` is one line."""
 
     def __init__(self, reason: str, remedy: str) -> None:
-        self.reason, self.remedy = " ".join(reason.split()), " ".join(remedy.split())
+        self.reason, self.remedy = _line(reason), _line(remedy)
         super().__init__(f"{self.reason}. {self.remedy}")
+
+
+def _line(text: str) -> str:
+    # Some of it is a hub's: no control character of it reaches a terminal.
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 class HubError(FetchError):

@@ -76,7 +76,7 @@ class Hub:
             return FileMetadata(
                 commit=commit,
                 sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
-                bytes=int(size) if size.isdecimal() else None,
+                bytes=whole(size),
             )
 
     @contextlib.contextmanager
@@ -134,6 +134,11 @@ class Hub:
         return self._pools[proxy]
 
 
+def whole(text: str) -> int | None:
+    """The number in a header; None where it is none, or has more digits than any size."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
 def shown(url: str) -> str:
     """The URL for a message: without query and credentials, for a CDN's query is a signature."""
     parts = urlsplit(url)
@@ -158,9 +163,7 @@ def refusal(status: int, headers: Mapping[str, str], file: WeightsFile) -> HubEr
     code, where = headers.get("X-Error-Code", ""), shown(file.url)
     if status in _TRANSIENT:
         after = headers.get("Retry-After", "")
-        return TransientError(
-            f"{where}: the hub answers {status}", wait=min(60, int(after)) if after.isdecimal() else 0
-        )
+        return TransientError(f"{where}: the hub answers {status}", wait=min(60, whole(after) or 0))
     if status == 403 and code == "GatedRepo":
         return DeniedError(
             f"{where}: the repository is gated (403)",
@@ -225,6 +228,6 @@ def _inside(host: str) -> bool:
     """Whether a host's addresses are not all on the public internet; an unknown host is not inside."""
     try:
         addresses = {entry[4][0] for entry in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
-    except OSError:
+    except (OSError, UnicodeError):  # UnicodeError: no name at all, its labels are too long or empty
         return False
     return any(not ipaddress.ip_address(str(address).partition("%")[0]).is_global for address in addresses)

@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from larder_sidecar.cli import main
 from larder_sidecar.config.weights import WeightsPlan
 from larder_sidecar.weights import cli
 from larder_sidecar.weights.errors import PlanError, WaitError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.wait import wait_for
+from pydantic import ValidationError
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import Kitchen
@@ -49,6 +51,22 @@ def test_every_problem_of_a_plan_is_named_by_its_place(tmp_path: Path) -> None:
     )
     with pytest.raises(PlanError, match=r"served-names\.0: .*source of models.*; models\.0\.files: "):
         cli.read_plan(config)
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
+def test_a_parameter_that_no_json_can_hold_is_refused(kitchen: Kitchen, number: str) -> None:
+    kitchen.publish()
+    text = kitchen.plan("http://hub.test").to_json().replace('"num_predict": 16', f'"num_predict": {number}')
+    with pytest.raises(ValidationError, match="finite"):
+        WeightsPlan.from_json(text)
+
+
+@pytest.mark.parametrize("option", ["--wait", "--stall-seconds", "--lease-seconds"])
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])
+def test_a_wait_without_an_end_is_refused(capsys: pytest.CaptureFixture[str], option: str, seconds: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["fetch", f"{option}={seconds}"])
+    assert f"argument {option}: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", ["two\nlines", "two words", "umläut", "\x07"])

@@ -1,5 +1,6 @@
 """Whatever the hub does, the reason is named, nothing unverified is placed, and what can be resumed is."""
 
+import json
 from dataclasses import dataclass
 
 import pytest
@@ -14,7 +15,7 @@ from larder_sidecar.weights.errors import (
     StallError,
     TransientError,
 )
-from larder_sidecar.weights.hub import check_redirect, shown
+from larder_sidecar.weights.hub import check_redirect, shown, whole
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, PATIENCE, Kitchen
@@ -47,6 +48,8 @@ CASES = {
     "login page": Case(Faults(metadata_redirect="http://127.0.0.1:1"), RedirectError, "without saying what"),
     "redirect to nonsense": Case(Faults(redirect="http://[nonsense"), RedirectError, "no URL"),
     "redirect to another scheme": Case(Faults(redirect="file://"), RedirectError, "not over TLS"),
+    "redirect to a host that is no name": Case(Faults(redirect=f"http://{'a' * 70}.test"), TransientError, "a{70}"),
+    "a commit that is no text": Case(Faults(wrong_commit="\x1b[31m"), RevisionError, r"commit \[31m"),
     "endless redirects": Case(Faults(redirect=""), RedirectError, "more than 5 times"),
 }
 
@@ -121,6 +124,26 @@ def test_a_plan_that_differs_from_the_metadata_fetches_no_byte(kitchen: Kitchen,
     with pytest.raises(ContentError, match="the plan says"):
         kitchen.fetch(kitchen.plan(hub, **changes))
     assert hub.stats.bytes == {}
+
+
+ENDLESS = "9" * 5000
+"""Digits; more than Python turns into a number."""
+
+
+@pytest.mark.parametrize("etag", [1, "a\r\nHost: evil", "…"])
+def test_a_note_that_no_hub_can_have_sent_is_not_sent_to_one(kitchen: Kitchen, etag: object) -> None:
+    it = kitchen.publish(size=BIG)
+    parts = kitchen.root / ".larder/parts"
+    parts.mkdir(parents=True)
+    (parts / it.sha256).write_bytes(b"GGUF")
+    (parts / f"{it.sha256}.json").write_text(json.dumps({"etag": etag}))
+    kitchen.fetch(kitchen.plan(kitchen.hub()))
+    assert kitchen.models() == {"tiny:latest"}
+
+
+@pytest.mark.parametrize(("text", "number"), [("12", 12), ("", None), ("-1", None), ("²", None), (ENDLESS, None)])
+def test_a_number_of_the_hub_is_one_or_is_none(text: str, number: int | None) -> None:
+    assert whole(text) == number
 
 
 def test_a_dead_hub_is_tried_a_few_times_and_named(kitchen: Kitchen) -> None:
