@@ -2,7 +2,8 @@
 
 The lease is a file made with O_EXCL and touched every 10 s. It counts as abandoned when its mtime is 60 s behind that
 of a file touched just now, so only the storage's own clock matters; or at once when its holder ran under this very
-kernel and no longer has its flock. Who takes an abandoned lease renames it away first, and exactly one rename wins.
+kernel and no longer has its flock; a holder that has it is alive, however late it is. Who takes an abandoned lease
+renames it away first, under that flock, and exactly one rename wins.
 
 A holder that slept through all that (paused machine) finds out at its next chunk and stops. What it may still write
 until then does no harm: parts hold the same bytes at the same place, and a file is placed only after a last look here.
@@ -69,10 +70,9 @@ class Lease:
     def __enter__(self) -> Self:
         deadline = time.monotonic() + self._wait
         while not self._take():
-            holder = _read(self._path)
-            if holder is not None and self._abandoned(holder):
-                self._clear(holder)
+            if self._clear():
                 continue
+            holder = _read(self._path)
             host = holder.host if holder else "unknown"
             if self._waiting(host):
                 return self
@@ -141,26 +141,45 @@ class Lease:
                 self._lost.set()
                 return
 
-    def _abandoned(self, holder: Holder) -> bool:
-        if holder.kernel == self._us.kernel and _dead(self._path, holder):
-            return True
-        probe = self._path.with_name(f"lease.{self._us.id}.probe")
+    def _clear(self) -> bool:
+        """Rename the lease away if it is abandoned. Its flock is held from the look to the rename, so that nobody
+        renames the lease of a holder that came in between; where the filesystem has no locks, it is given back."""
         try:
-            probe.write_bytes(b"")
-            return probe.stat().st_mtime - self._path.stat().st_mtime > self._stale
+            handle = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            locked = _lock(handle)
+            if locked is False:
+                return False
+            holder = _parse(os.read(handle, 4096))
+            dead = bool(locked) and holder.kernel == self._us.kernel
+            if not dead and not self._outdated(handle):
+                return False
+            return self._rename_away(handle, holder)
         except FileNotFoundError:
             return False
         finally:
+            os.close(handle)
+
+    def _outdated(self, handle: int) -> bool:
+        probe = self._path.with_name(f"lease.{self._us.id}.probe")
+        try:
+            probe.write_bytes(b"")
+            return probe.stat().st_mtime - os.fstat(handle).st_mtime > self._stale
+        finally:
             probe.unlink(missing_ok=True)
 
-    def _clear(self, holder: Holder) -> None:
+    def _rename_away(self, handle: int, holder: Holder) -> bool:
+        if not os.path.samestat(os.fstat(handle), self._path.stat()):
+            return False
         away = self._path.with_name(f"lease.{self._us.id}.away")
-        with contextlib.suppress(FileNotFoundError):
-            self._path.rename(away)
-            if _read(away) != holder:  # A new holder came between our look and our rename: give it back.
-                with contextlib.suppress(OSError):
-                    os.link(away, self._path)
-            away.unlink()
+        self._path.rename(away)
+        if _read(away) != holder:
+            with contextlib.suppress(OSError):
+                os.link(away, self._path)
+        away.unlink()
+        return True
 
 
 def _read(path: Path) -> Holder | None:
@@ -179,19 +198,15 @@ def _parse(content: bytes) -> Holder:
         return Holder(id="", host="unknown", kernel="")
 
 
-def _dead(path: Path, holder: Holder) -> bool:
-    """Whether `holder` lost its flock, which ends with its process; False where the filesystem has no locks."""
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
+def _lock(handle: int) -> bool | None:
+    """Whether we got the flock, which ends with its process; None where the filesystem has no locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return _parse(os.read(handle, 4096)) == holder
-    except OSError:
+    except BlockingIOError:
         return False
-    finally:
-        os.close(handle)
+    except OSError:
+        return None
+    return True
 
 
 def _kernel() -> str:

@@ -73,6 +73,27 @@ def test_waiting_ends_early_when_the_work_is_done(tmp_path: Path) -> None:
     assert (tmp_path / "lease").exists()
 
 
+def test_a_holder_that_came_between_the_look_and_the_rename_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two find a dead lease; the slower one acts when the faster one holds the store already."""
+    path = tmp_path / "lease"
+    foreign(path, age=3600)
+    slow, fast = lease(path), lease(path)
+    look = Path.rename
+
+    def late(source: Path, target: Path) -> Path:
+        monkeypatch.undo()
+        with pytest.raises(LeaseError), fast:
+            pass
+        return look(source, target)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with slow:
+        slow.confirm()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_many_that_find_a_dead_lease_never_hold_it_together(tmp_path: Path) -> None:
     foreign(tmp_path / "lease", age=3600)
     inside, most, taken = 0, 0, 0
