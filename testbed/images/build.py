@@ -89,11 +89,11 @@ SIDECAR = Image(
         ROOT / "sidecar/Dockerfile",
         ROOT / "sidecar/requirements.lock",
         ROOT / "sidecar/larder_sidecar",
-        HERE / "base.py",
+        *base.INPUTS,
     ),
     _sidecar,
     40,
 )
-OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", HERE / "base.py"), _ollama, 20, needs=tools.OLLAMA)
+OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", *base.INPUTS), _ollama, 20, needs=tools.OLLAMA)
 # containerd's configuration names this one by tag.
 PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")
