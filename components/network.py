@@ -8,6 +8,8 @@ import pulumi_kubernetes as k8s
 CLIENTS = 8080
 ADMIN = 9090
 HTTPS = 443
+DNS = (53, 5353)
+"""What pods that resolve names listen on: rules see the port behind the Service, and OpenShift's is 5353."""
 
 Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
 Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
@@ -43,4 +45,4 @@ def hub_egress(endpoint: str) -> list[Egress]:
     else:
         block = f"{address}/{address.max_prefixlen}"
         hub = {"ports": [{"port": port, "protocol": "TCP"}], "to": [{"ip_block": {"cidr": block}}]}
-    return [{"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}, hub]
+    return [{"ports": [{"port": one, "protocol": protocol} for one in DNS for protocol in ("UDP", "TCP")]}, hub]

@@ -15,6 +15,8 @@ Strategy = Literal["none", "node-local"]
 
 
 _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
+_OF_A_DAEMON = ("cni", "containerd", "containers", "crio", "docker", "dpkg", "etcd", "kubelet", "rancher", "systemd")
+"""Folders of /var/lib that the node itself writes."""
 _PATH = re.compile(r"(/+[A-Za-z0-9_.@+-]+){2,}/*")
 
 
@@ -26,7 +28,8 @@ def _folder(path: str) -> str:
             "Write an absolute path of at least two plain parts without '..', as in /var/lib/larder."
         )
         raise ValueError(msg)
-    if parts[1] in _OF_THE_SYSTEM or (parts[1] == "var" and len(parts) < 4):
+    daemons = parts[1:3] == ("var", "lib") and parts[3:4] and parts[3] in _OF_A_DAEMON
+    if daemons or parts[1] in _OF_THE_SYSTEM or (parts[1] == "var" and len(parts) < 4):
         # Mounting gives the whole folder to the group of our pods.
         msg = f"{path!r} belongs to the system of the node. Write a folder of its own, as in /var/lib/larder."
         raise ValueError(msg)

@@ -90,7 +90,7 @@ def test_pods_reach_the_hub_only_where_they_fetch(preview: Previews) -> None:
         assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
         return list(spec["egress"])
 
-    dns = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    dns = {"ports": [{"port": port, "protocol": by} for port in (53, 5353) for by in ("UDP", "TCP")]}
     hub = {"ports": [{"port": 443, "protocol": "TCP"}]}
     assert egress("none", "larder-ollama") == [dns, hub]
     assert egress("node-local", "larder-ollama") == []

@@ -260,7 +260,10 @@ def test_a_node_is_named_as_a_label_and_an_object_can_be(host: str) -> None:
     assert [line.partition(": ")[0] for line in found] == ["larder:node-pools.cpu.hosts[1]"]
 
 
-@pytest.mark.parametrize("path", ["/", "/a", "/a/.", "/etc/ssl", "/usr/lib", "/var/log", "/a/b\n", "/a/b:c", "a/b"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/a", "/a/.", "/etc/ssl", "/usr/lib", "/var/log", "/var/lib/kubelet/weights", "/a/b\n", "/a/b:c", "a/b"],
+)
 def test_weights_have_a_folder_of_their_own(path: str) -> None:
     found = problems({"larder:cache": {"node-local": {"path": path}}})
     assert [line.partition(": ")[0] for line in found] == ["larder:cache.node-local.path"]
