@@ -3,11 +3,11 @@ STACK ?= dev
 PYTHON := .larder/venv/bin/python
 export CONTEXT REGISTRY STACK ONLY FULL
 .DEFAULT_GOAL := help
-.PHONY: help up down url clean clean-cache venv test lint e2e plan render
+.PHONY: help up down url clean clean-cache venv test lint e2e bench plan render
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "  STACK=dev picks the stack; CONTEXT=… REGISTRY=… put stack dev on a cluster that exists; ONLY=… narrows test and e2e"
+	@echo "  STACK=dev picks the stack; CONTEXT=… REGISTRY=… put stack dev on a cluster that exists; ONLY=… narrows test, e2e and bench"
 
 up: ## the platform on an embedded cluster, ending with an answer from it
 	@python3 -m testbed up
@@ -30,13 +30,16 @@ venv:
 lint: venv
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy __main__.py components testbed sidecar/larder_sidecar tests
+	@$(PYTHON) -m mypy __main__.py components bench testbed sidecar/larder_sidecar tests
 
 test: lint ## lint, types, and every test that needs no cluster
 	@$(PYTHON) -m pytest -n 2 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
 
 e2e: ## the stack on the embedded cluster with the real engine
 	@python3 -m testbed e2e
+
+bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}
+	@$(PYTHON) -m bench
 
 plan: venv ## preview STACK without CLI, cluster or credentials
 	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY))

@@ -1,0 +1,1 @@
+"""What Larder costs in time and memory, measured: `make bench`."""

@@ -1,0 +1,62 @@
+"""`make bench`: measure, and write what was found for people and for tools.
+
+docs/benchmarks.json is a flat map from a stable name to a number, with `machine` and `date`; docs/benchmarks.md is the
+same as a table. Suites that are not run keep their last figures.
+"""
+
+import json
+import os
+import platform
+import sys
+from datetime import UTC, datetime
+
+from . import gateway, plan
+from .processes import ROOT
+
+SUITES = {"gateway": gateway, "plan": plan}
+JSON, PAGE = ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md"
+
+
+def main() -> int:
+    """Run the suites that ONLY names, or all. Exit code 2 where it names none."""
+    only = os.environ.get("ONLY", "")
+    if only and only not in SUITES:
+        print(f"ONLY={only}: there is no such bench. Known: {', '.join(SUITES)}", file=sys.stderr)
+        return 2
+    figures = json.loads(JSON.read_text()) if JSON.exists() else {}
+    for name in [only] if only else SUITES:
+        print(f"measuring {name}", flush=True)
+        found = {figure: float(f"{value:.3g}") for figure, value in SUITES[name].measure().items()}
+        for figure, value in found.items():
+            print(f"  {figure:<28} {value:g}")
+        figures |= found
+    figures |= {"machine": machine(), "date": datetime.now(UTC).date().isoformat()}
+    JSON.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")
+    PAGE.write_text(page(figures))
+    return 0
+
+
+def machine() -> str:
+    """Cores, memory and system, without a name."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
+
+
+def page(figures: dict[str, float | str]) -> str:
+    """The table, and how each suite measures: the first lines of its own description."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench` on {figures['date']}; machine: {figures['machine']}. Run it on an idle machine: the",
+        "figures are of that run, and nothing else should share its cores.",
+    ]
+    for name, suite in SUITES.items():
+        rows = [(key, value) for key, value in sorted(figures.items()) if key.startswith(f"{name}.")]
+        if rows:
+            lines += ["", f"## {name}", "", (suite.__doc__ or "").strip(), "", "| figure | value |", "|---|---|"]
+            lines += [f"| `{key}` | {value:g} |" for key, value in rows]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

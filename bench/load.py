@@ -1,0 +1,123 @@
+"""Load on a server of this host: one blocking connection for latency, many for throughput and streams."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import httptools
+
+TIMEOUT = 30.0
+"""Seconds for any single answer; a bench that waits longer has found a fault, not a figure."""
+
+
+def request(body: bytes) -> bytes:
+    """A chat completion as a client sends it."""
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    return head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def chat(size: int, *, stream: bool = False) -> bytes:
+    """A body of `size` bytes or a little more."""
+    flag = b'"stream": true' if stream else b'"stream": false'
+    return b'{"model": "small", %b, "messages": [{"role": "user", "content": "%b"}]}' % (flag, b"x" * max(size - 90, 1))
+
+
+class _Answer:
+    """Notes when the first byte of a body came and when the message was whole."""
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.first = 0.0
+        self.done = False
+
+    def on_body(self, data: bytes) -> None:
+        """The first of them counts."""
+        del data
+        self.first = self.first or time.perf_counter()
+
+    def on_message_complete(self) -> None:
+        """The answer is whole."""
+        self.done = True
+
+
+class Line:
+    """One kept connection that asks, waits and asks again."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, wire: bytes) -> tuple[float, float]:
+        """Seconds until the first byte of the body, and until the whole answer."""
+        answer = _Answer()
+        started = time.perf_counter()
+        self._socket.sendall(wire)
+        while not answer.done:
+            data = self._socket.recv(65536)
+            if not data:
+                msg = "the connection ended in the middle of an answer"
+                raise ConnectionError(msg)
+            answer.parser.feed_data(data)
+        return answer.first - started, time.perf_counter() - started
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+@contextmanager
+def line(port: int) -> Iterator[Line]:
+    """A connection for the length of a block."""
+    opened = Line(port)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+class _Many(asyncio.Protocol):
+    """Asks again as soon as it has its answer, until told to stop."""
+
+    def __init__(self, wire: bytes, until: float) -> None:
+        self._wire = wire
+        self._until = until
+        self.answers = 0
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._parser = httptools.HttpResponseParser(self)
+        self._transport.write(self._wire)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, which calls the method below."""
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        """Ask again."""
+        self.answers += 1
+        if time.perf_counter() < self._until:
+            self._transport.write(self._wire)
+        else:
+            self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, wanted or not."""
+        if not self.ended.done():
+            self.ended.set_result(exc)
+
+
+async def crowd(port: int, wire: bytes, *, connections: int, seconds: float) -> tuple[int, float]:
+    """Answers to `connections` clients that ask for `seconds`, and how long it took until the last had its own."""
+    loop = asyncio.get_running_loop()
+    started = time.perf_counter()
+    until = started + seconds
+    clients = [
+        (await loop.create_connection(lambda: _Many(wire, until), "127.0.0.1", port))[1] for _ in range(connections)
+    ]
+    await asyncio.wait_for(asyncio.gather(*(client.ended for client in clients)), seconds + TIMEOUT)
+    return sum(client.answers for client in clients), time.perf_counter() - started

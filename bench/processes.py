@@ -1,0 +1,65 @@
+"""Processes under measurement: each on a core of its own, with what it used of it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+START_WITHIN = 20.0
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def started(core: int, *command: str) -> Iterator[tuple[int, str]]:
+    """A Python module as a process on `core`: its pid and the first line it prints; killed at the end of the block.
+
+    What it prints goes to a file, as a container's log does. Raises RuntimeError when it prints nothing.
+    """
+    env = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'sidecar'}"}
+    with tempfile.NamedTemporaryFile() as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            env=env,
+            stdout=log,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        )
+        try:
+            yield process.pid, _first_line(Path(log.name), process)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _first_line(log: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.perf_counter() + START_WITHIN
+    while process.poll() is None and time.perf_counter() < deadline:
+        line, end, _ = log.read_text().partition("\n")
+        if end:
+            return line
+        time.sleep(0.005)
+    msg = f"{process.args!r} did not say that it listens; exit code {process.poll()}"
+    raise RuntimeError(msg)
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the process has used so far, user and system; in steps of 1 / `TICK`."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory now, in 10^6 bytes."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def wall(command: list[str]) -> float:
+    """Seconds from start to end of a command that succeeds."""
+    began = time.perf_counter()
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - began
