@@ -19,6 +19,8 @@ class Faults:
     """Send nothing beyond that byte of the file, with the connection open."""
     trickle: bool = False
     """After `stall_after`, send one byte a tenth of a second instead of nothing."""
+    endless_chunk: bool = False
+    """Bodies in chunks, of which the first never gets to the end of its own head."""
     bytes_per_second: int | None = None
     garbage: bool = False
     """Bodies of the right size and the wrong content."""

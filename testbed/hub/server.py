@@ -169,6 +169,9 @@ class _Handler(BaseHTTPRequestHandler):
         if not faults.no_ranges:
             headers["Accept-Ranges"] = "bytes"
         headers["Content-Type"] = "application/octet-stream"
+        if faults.endless_chunk and self.command == "GET":
+            self._endless_chunk()
+            return
         self._head(HTTPStatus.PARTIAL_CONTENT if partial else HTTPStatus.OK, headers, end - start)
         if self.command == "GET":
             self._body(file, start, end)
@@ -208,6 +211,11 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.write(b"\0")
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _endless_chunk(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+        while not self.server.closing.wait(0.01):
+            self.wfile.write(b"a")
 
     def _redirect(self, location: str, headers: dict[str, str]) -> None:
         self._head(HTTPStatus.FOUND, headers | {"Location": location}, 0)

@@ -4,6 +4,7 @@ Known before the first byte: commit, size and, for a file in LFS, the hash. Inte
 If-Range. A wrong hash deletes the part; where bytes of an earlier run were among it, one fresh start is made.
 """
 
+import functools
 import random
 import re
 import time
@@ -14,6 +15,7 @@ from typing import TypeVar
 import urllib3
 
 from ..config.weights import FIRST_PULL, WeightsFile
+from .deadline import within
 from .errors import ContentError, StallError, TransientError
 from .hub import FileMetadata, Hub, shown, whole
 from .part import Part
@@ -120,7 +122,7 @@ class Download:
         transfer = self._reporter.transfer(file.path, total=file.bytes, start=part.size)
         since, mark = time.monotonic(), part.size
         while part.size < file.bytes:
-            chunk = response.read1(min(CHUNK, file.bytes - part.size))
+            chunk = _read(response, min(CHUNK, file.bytes - part.size), 2 * patience.stall_seconds)
             if not chunk:
                 raise TransientError(
                     f"{shown(file.url)}: the connection closed after {part.size} of {file.bytes} bytes"
@@ -148,3 +150,16 @@ class Download:
                 self._reporter.event("retry", file=self._file.path, reason=error.reason, wait_seconds=round(wait, 1))
             time.sleep(wait)
             self._guard()
+
+
+def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:
+    """What has come of a body, undecoded. Raises TimeoutError."""
+    read = functools.partial(response.read1, most, decode_content=False)
+    if "Transfer-Encoding" not in response.headers:
+        return read()
+    # Between the bytes of a body stand the heads of its chunks, which may drip as any head.
+    try:
+        return within(seconds, read, too_late=lambda _: None)
+    except TimeoutError:
+        response.shutdown()  # to close it one would wait for whoever reads
+        raise

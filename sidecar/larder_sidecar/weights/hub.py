@@ -5,6 +5,7 @@ redirect to a CDN; so redirects to another host are followed for bytes and never
 """
 
 import contextlib
+import functools
 import ipaddress
 import re
 import socket
@@ -16,6 +17,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import urllib3
 
 from ..config.weights import WeightsFile
+from .deadline import within
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError, StallError, TransientError
 
 CONNECT_SECONDS = 10.0
@@ -40,6 +42,7 @@ class Hub:
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
         self._token = token
         self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
+        self._head_seconds = 2 * stall_seconds
         self._pools: dict[str | None, urllib3.PoolManager] = {}
 
     def __enter__(self) -> "Hub":
@@ -92,19 +95,18 @@ class Hub:
         self, method: str, url: str, headers: Mapping[str, str], *, follow_to_others: bool
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
-        current = url
+        previous = current = url
         for _ in range(MAX_REDIRECTS + 1):
-            authorization = self._authorization(url) if _origin(current) == _origin(url) else {}
+            hop = functools.partial(
+                self._hop, method, previous, current, sent, trusted=_origin(current) == _origin(url)
+            )
             with _explained(current):
-                response = self._pool(current).request(
-                    method,
-                    current,
-                    headers=sent | authorization,
-                    redirect=False,
-                    retries=False,
-                    preload_content=False,
-                    timeout=self._timeout,
-                )
+                try:
+                    response = within(self._head_seconds, hop, too_late=_close)
+                except TimeoutError:
+                    raise StallError(
+                        f"{shown(current)}: no answer was complete after {self._head_seconds:g} s"
+                    ) from None
             try:
                 location = response.headers.get("Location")
                 target = _resolved(current, location or "")
@@ -115,9 +117,23 @@ class Hub:
                     return
             finally:
                 response.close()
-            check_redirect(current, target)
-            current = target
+            previous, current = current, target
         raise RedirectError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
+
+    def _hop(
+        self, method: str, previous: str, url: str, headers: Mapping[str, str], *, trusted: bool
+    ) -> urllib3.BaseHTTPResponse:
+        """One question, from the lookup of the name to the head of the answer."""
+        check_redirect(previous, url)
+        return self._pool(url).request(
+            method,
+            url,
+            headers={**headers, **(self._authorization(url) if trusted else {})},
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            timeout=self._timeout,
+        )
 
     def _authorization(self, url: str) -> dict[str, str]:
         parts = urlsplit(url)
@@ -132,6 +148,10 @@ class Hub:
         if proxy not in self._pools:
             self._pools[proxy] = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
         return self._pools[proxy]
+
+
+def _close(response: urllib3.BaseHTTPResponse) -> None:
+    response.close()
 
 
 def whole(text: str) -> int | None:

@@ -74,9 +74,10 @@ class Kitchen:
         lease_seconds: float = 5,
         distrust: bool = False,
         free: Callable[[Path], int] = lambda _: 1 << 40,
+        patience: Patience = PATIENCE,
     ) -> Summary:
-        with Hub(token, stall_seconds=PATIENCE.stall_seconds) as hub:
-            run = Fetch(plan, self.root, hub, Reporter(self.log), PATIENCE, lease_seconds, distrust, free)
+        with Hub(token, stall_seconds=patience.stall_seconds) as hub:
+            run = Fetch(plan, self.root, hub, Reporter(self.log), patience, lease_seconds, distrust, free)
             return run.run()
 
     def process(self, plan: WeightsPlan, *more: str) -> subprocess.Popen[str]:
