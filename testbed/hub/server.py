@@ -6,6 +6,7 @@ Only what huggingface_hub 2.4 was seen to ask for. Checked against that client i
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from dataclasses import dataclass, field
@@ -40,16 +41,25 @@ class Hub(ThreadingHTTPServer):
     allow_reuse_address = True
 
     def __init__(
-        self, root: Path, address: tuple[str, int] = ("127.0.0.1", 0), *, faults: Faults | None = None, token: str = ""
+        self,
+        root: Path,
+        address: tuple[str, int] = ("127.0.0.1", 0),
+        *,
+        faults: Faults | None = None,
+        token: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.repositories, self.faults, self.token = Repositories(root), faults or Faults(), token
         self.stats, self.lock, self.closing = Stats(), threading.Lock(), threading.Event()
         super().__init__(address, _Handler)
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
 
     @property
     def url(self) -> str:
         """Base URL, without a slash at the end."""
-        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
+        return f"{self._scheme}://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def __enter__(self) -> "Hub":
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

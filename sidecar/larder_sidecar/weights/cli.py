@@ -52,7 +52,7 @@ Try it:
 
 Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
 "seconds": …}. Exit status 1: one line with the reason on stderr and in the termination log. Interrupted runs resume.
-HTTPS_PROXY, NO_PROXY and SSL_CERT_FILE are respected.
+HTTPS_PROXY (with user:password@ where it asks for them), NO_PROXY and SSL_CERT_FILE are respected.
 """
 
 

@@ -9,7 +9,6 @@ import functools
 import ipaddress
 import re
 import socket
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 import urllib3
 
 from ..config.weights import WeightsFile
+from . import proxy
 from .deadline import within
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError, StallError, TransientError
 
@@ -142,12 +142,10 @@ class Hub:
         return {"Authorization": f"Bearer {self._token}"} if self._token and private else {}
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        parts = urlsplit(url)
-        bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-        proxy = None if bypassed else urllib.request.getproxies().get(parts.scheme)
-        if proxy not in self._pools:
-            self._pools[proxy] = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
-        return self._pools[proxy]
+        way = proxy.proxy_for(url)
+        if way not in self._pools:
+            self._pools[way] = proxy.connections(way)
+        return self._pools[way]
 
 
 def _close(response: urllib3.BaseHTTPResponse) -> None:
@@ -184,6 +182,8 @@ def refusal(status: int, headers: Mapping[str, str], file: WeightsFile) -> HubEr
     if status in _TRANSIENT:
         after = headers.get("Retry-After", "")
         return TransientError(f"{where}: the hub answers {status}", wait=min(60, whole(after) or 0))
+    if status == 407:
+        return proxy.denied(where)
     if status == 403 and code == "GatedRepo":
         return DeniedError(
             f"{where}: the repository is gated (403)",
@@ -217,10 +217,8 @@ def _explained(url: str) -> Iterator[None]:
             f"{shown(url)}: TLS failed: {type(error.args[0]).__name__ if error.args else 'SSLError'}",
             "Check the certificate; a private CA goes into SSL_CERT_FILE.",
         ) from None
-    except urllib3.exceptions.ProxyError:
-        raise TransientError(
-            f"{shown(url)}: cannot get through the proxy", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
-        ) from None
+    except urllib3.exceptions.ProxyError as error:
+        raise proxy.refusal(shown(url), error.original_error) from None
     except (urllib3.exceptions.NameResolutionError, urllib3.exceptions.NewConnectionError) as error:
         raise TransientError(
             f"{shown(url)}: cannot connect ({type(error).__name__})", "Check DNS, network policy and proxy settings."

@@ -1,5 +1,9 @@
 """What every test of the fetch role starts from."""
 
+import os
+import shutil
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from testbed.hub.server import Hub as LocalHub
 from tests.sidecar.weights.kitchen import Kitchen
 
 
@@ -22,3 +27,25 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.delenv("no_proxy", raising=False)  # Python prefers the lower-case name.
     monkeypatch.delenv("HF_TOKEN", raising=False)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    if shutil.which("openssl") is None:
+        if os.environ.get("CI"):
+            pytest.fail("openssl is missing")
+        pytest.skip("openssl is missing, which makes the certificate of this test")
+    path = tmp_path / "hub.pem"
+    subject = ["-subj", "/CN=hub", "-addext", "subjectAltName=IP:127.0.0.1"]
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{path}.key"]
+    subprocess.run(["openssl", "req", "-x509", *key, "-out", path, *subject], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def tls_hub(kitchen: Kitchen, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> LocalHub:
+    """A hub with a certificate of its own, which SSL_CERT_FILE names."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, f"{certificate}.key")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return kitchen.hub(tls=context)

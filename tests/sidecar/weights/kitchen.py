@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,8 +52,8 @@ class Kitchen:
         self.published[name] = published
         return published
 
-    def hub(self, faults: Faults | None = None, *, token: str = "") -> LocalHub:
-        return self.stack.enter_context(LocalHub(self.folder / "hub", faults=faults, token=token))
+    def hub(self, faults: Faults | None = None, *, token: str = "", tls: ssl.SSLContext | None = None) -> LocalHub:
+        return self.stack.enter_context(LocalHub(self.folder / "hub", faults=faults, token=token, tls=tls))
 
     def plan(self, hub: LocalHub | str, *names: str, **changes: str | int) -> WeightsPlan:
         """A plan of the published models; `changes` alters the fields of every file."""

@@ -158,17 +158,6 @@ def test_a_dead_hub_is_tried_a_few_times_and_named(kitchen: Kitchen) -> None:
     assert kitchen.events().count("retry") == PATIENCE.failures - 1
 
 
-def test_a_proxy_is_used_where_the_environment_names_one(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
-    kitchen.publish()
-    plan = kitchen.plan(kitchen.hub())
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("NO_PROXY", "")
-    with pytest.raises(TransientError, match="cannot get through the proxy"):
-        kitchen.fetch(plan)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    assert kitchen.fetch(plan).fetched_bytes > 0
-
-
 def test_the_token_opens_a_private_repository(kitchen: Kitchen) -> None:
     kitchen.publish()
     hub = kitchen.hub(token="hf_right")
