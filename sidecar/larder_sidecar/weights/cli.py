@@ -17,7 +17,7 @@ from .download import Patience
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
 from .hub import Hub
-from .progress import Reporter
+from .progress import LAST_WORD, Reporter, say
 from .wait import wait_for
 
 if TYPE_CHECKING:
@@ -117,8 +117,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         summary = _run(options, reporter)
     except FetchError as error:
-        print(f"larder-sidecar fetch: {error}", file=sys.stderr, flush=True)
         leave_message(str(error), options.termination_log)
+        _complain(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
@@ -128,6 +128,8 @@ def run(options: argparse.Namespace) -> int:
         reused_bytes=summary.reused_bytes,
         seconds=round(summary.seconds, 3),
     )
+    if reporter.lost:
+        _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0
 
 
@@ -183,7 +185,11 @@ def leave_message(text: str, path: Path | None) -> None:
     try:
         target.write_bytes(text.encode()[:MESSAGE_BYTES])
     except OSError as error:
-        print(f"larder-sidecar fetch: cannot write {target}: {error.strerror}", file=sys.stderr)
+        _complain(f"cannot write {target}: {error.strerror}")
+
+
+def _complain(text: str) -> None:
+    say(sys.stderr, f"larder-sidecar fetch: {text}", seconds=LAST_WORD)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of signal handlers)

@@ -1,6 +1,8 @@
 """Tells how a fetch goes: for people on a terminal, as JSON lines for everything else."""
 
 import json
+import os
+import select
 import sys
 import time
 from collections.abc import Callable
@@ -10,23 +12,28 @@ from typing import TextIO
 PERIOD = 2.0
 """Seconds between two progress lines at least."""
 
+LAST_WORD = 10.0
+"""Seconds that a line without a successor waits for a reader."""
+
 JsonValue = str | int | float | bool | None
 
 
 @dataclass
 class Reporter:
-    """Writes events to `out`, one line each."""
+    """Writes events to `out`, one line each. A line that nobody takes is counted in `lost` and holds nothing up."""
 
-    out: TextIO = field(default_factory=lambda: sys.stdout)
+    out: TextIO | None = field(default_factory=lambda: sys.stdout)
     clock: Callable[[], float] = time.monotonic
+    lost: int = 0
 
     def event(self, event: str, **facts: JsonValue) -> None:
         """One event. `done` is JSON on a terminal too, so that the last line can always be read by a tool."""
-        if self.out.isatty() and event != "done":
+        last = event == "done"
+        if self.out is not None and self.out.isatty() and not last:
             line = f"{event}: " + ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None)
         else:
             line = json.dumps({"event": event, **facts})
-        print(line, file=self.out, flush=True)
+        self.lost += not say(self.out, line, seconds=LAST_WORD if last else 0)
 
     def transfer(self, file: str, *, total: int, start: int) -> "Transfer":
         """A download that begins with `start` of `total` bytes already here."""
@@ -51,3 +58,27 @@ class Transfer:
         self._reporter.event(
             "progress", file=self._file, bytes=have, total=self._total, bytes_per_second=round(rate), eta_seconds=eta
         )
+
+
+def say(out: TextIO | None, line: str, *, seconds: float = 0) -> bool:
+    """Write a line; False where nobody takes it within `seconds`, or its reader has gone.
+
+    Past the stream's own buffer, which would be flushed once more at the end of the process and fail it.
+    """
+    if out is None:
+        return False
+    try:
+        target = out.fileno()
+    except OSError:  # in memory
+        print(line, file=out)
+        return True
+    poll, text = select.poll(), f"{line}\n".encode()
+    poll.register(target, select.POLLOUT)
+    try:
+        while text:
+            if not poll.poll(1000 * seconds):
+                return False
+            text = text[os.write(target, text[: select.PIPE_BUF]) :]  # as much as is taken without waiting
+    except OSError:
+        return False
+    return True

@@ -7,7 +7,7 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,11 +81,14 @@ class Kitchen:
             run = Fetch(plan, self.root, hub, Reporter(self.log), patience, lease_seconds, distrust, free)
             return run.run()
 
-    def process(self, plan: WeightsPlan, *more: str) -> subprocess.Popen[str]:
+    def process(
+        self, plan: WeightsPlan, *more: str, stdout: int = subprocess.PIPE, before: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
         """The real command in a process of its own; killed at the end of the test at the latest."""
         config = self.folder / "weights.json"
         config.write_text(plan.to_json())
         command = [
+            *before,
             sys.executable,
             "-m",
             "larder_sidecar",
@@ -98,7 +101,7 @@ class Kitchen:
         ]
         environment = {"PYTHONPATH": str(ROOT / "sidecar"), "PATH": os.environ["PATH"]}
         process = subprocess.Popen(
-            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder
+            command, env=environment, text=True, stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder
         )
         self.stack.callback(process.communicate)
         self.stack.callback(process.kill)

@@ -120,14 +120,3 @@ def test_wait_says_what_is_missing_and_writes_nothing(kitchen: Kitchen) -> None:
     (kitchen.root / f"blobs/sha256-{it.sha256}").unlink()
     with pytest.raises(WaitError, match=f"sha256-{it.sha256} is missing"):
         wait_for(plan, kitchen.root, 0, Reporter(kitchen.log))
-
-
-def test_progress_comes_every_two_seconds_with_rate_and_eta(kitchen: Kitchen) -> None:
-    now = iter([0.0, 1.0, 2.0, 3.0, 4.0])
-    transfer = Reporter(kitchen.log, clock=lambda: next(now)).transfer("f", total=1000, start=100)
-    for have in (200, 300, 400, 500):
-        transfer.at(have)
-    assert [json.loads(line) for line in kitchen.log.getvalue().splitlines()] == [
-        {"event": "progress", "file": "f", "bytes": 300, "total": 1000, "bytes_per_second": 100, "eta_seconds": 7},
-        {"event": "progress", "file": "f", "bytes": 500, "total": 1000, "bytes_per_second": 100, "eta_seconds": 5},
-    ]
