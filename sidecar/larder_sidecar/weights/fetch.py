@@ -19,7 +19,7 @@ from .errors import DiskFullError, GgufError
 from .folders import PARTS, SCRATCH, STATE, prepare, sweep
 from .gguf import check_gguf
 from .hub import Hub
-from .lease import Lease
+from .lease import Holder, Lease
 from .marker import (
     Marker,
     Stored,
@@ -79,8 +79,8 @@ class Fetch:
         marker = read_marker(self.root, self.plan.digest())
         return marker is not None and not faults(self.root, marker)
 
-    def _wait(self, host: str) -> bool:
-        self.reporter.event("waiting", holder=host)
+    def _wait(self, holder: Holder) -> bool:
+        self.reporter.event("waiting", holder=holder.host, since=holder.since)
         return not self.distrust and self._complete()
 
 

@@ -1,9 +1,9 @@
 """One writer at a time on a store, also on storage that several nodes share and when the holder dies.
 
-The lease is a file made with O_EXCL and touched every 10 s. It counts as abandoned when its mtime is 60 s behind that
-of a file touched just now, so only the storage's own clock matters; or at once when its holder ran under this very
-kernel and no longer has its flock; a holder that has it is alive, however late it is. Who takes an abandoned lease
-renames it away first, under that flock, and exactly one rename wins.
+The lease is a file made with O_EXCL and touched every 10 s. It counts as abandoned when nobody has touched it for a
+minute (watch.py says by which clock), or at once when its holder ran under this very kernel and no longer has its
+flock. A holder that has its flock is alive, however late it is, and stays: who waits for it says so and gives up.
+Who takes an abandoned lease renames it away first, under that flock, and exactly one rename wins.
 
 A holder that slept through all that (paused machine) finds out at its next chunk and stops. What it may still write
 until then does no harm: parts hold the same bytes at the same place, and a file is placed only after a last look here.
@@ -13,40 +13,47 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import socket
 import threading
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
 from .errors import LeaseError
+from .watch import Watch
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 60.0
 POLL_SECONDS = 1.0
+_WORD = re.compile(r"[\w.:+ -]{0,253}", re.ASCII)
+"""What may stand in a lease: it is repeated in messages, and anybody who shares the storage can write it."""
 
 
 @dataclass(frozen=True)
 class Holder:
     """Who holds a lease, as written in it."""
 
-    id: str
-    host: str
-    kernel: str
+    id: str = ""
+    host: str = "unknown"
+    kernel: str = ""
+    since: str = "some time ago"
 
     @classmethod
     def ourselves(cls) -> Self:
         """A new holder in this process."""
-        return cls(id=uuid.uuid4().hex, host=socket.gethostname(), kernel=_kernel())
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        return cls(id=uuid.uuid4().hex, host=socket.gethostname(), kernel=_kernel(), since=now)
 
 
 class Lease:
     """A context manager; entering waits up to `wait_seconds` for another holder, and raises LeaseError then.
 
-    `waiting` is called at every poll with the holder's host; it may return True to give up waiting because the
+    `waiting` is called at every poll with the holder; it may return True to give up waiting because the
     work is done, and then the lease is not held (`held` is False).
     """
 
@@ -55,13 +62,14 @@ class Lease:
         path: Path,
         *,
         wait_seconds: float,
-        waiting: Callable[[str], bool] = lambda _: False,
+        waiting: Callable[[Holder], bool] = lambda _: False,
         renew_seconds: float = RENEW_SECONDS,
         stale_seconds: float = STALE_SECONDS,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._path, self._wait, self._waiting = path, wait_seconds, waiting
-        self._renew, self._stale, self._poll = renew_seconds, stale_seconds, poll_seconds
+        self._renew, self._poll = renew_seconds, poll_seconds
+        self._watch, self._silent = Watch(renew_seconds, stale_seconds), 0.0
         self._us, self._handle = Holder.ourselves(), -1
         self._over, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -72,14 +80,15 @@ class Lease:
         while not self._take():
             if self._clear():
                 continue
-            holder = _read(self._path)
-            host = holder.host if holder else "unknown"
-            if self._waiting(host):
+            holder = _read(self._path) or Holder()
+            if self._waiting(holder):
                 return self
             if time.monotonic() >= deadline:
                 raise LeaseError(
-                    f"{self._path}: the store is being filled by {host}; waited {self._wait:g} s",
-                    "Start again later: what it finishes is used, what it leaves is resumed.",
+                    f"{self._path}: the store is being filled by {holder.host} since {holder.since}, "
+                    f"last sign of life {self._silent:.0f} s ago; waited {self._wait:g} s",
+                    "Start again later: what it finishes is used, what it leaves is resumed. "
+                    f"If it hangs, end it (kubectl delete pod {holder.host}): its lease ends with it.",
                 )
             time.sleep(min(self._poll, max(0.0, deadline - time.monotonic())))
         self.held = True
@@ -149,12 +158,15 @@ class Lease:
         except OSError:
             return False
         try:
+            facts = os.fstat(handle)
+            sign = facts.st_ino, facts.st_mtime_ns
+            self._silent = self._watch.unchanged(sign)
             locked = _lock(handle)
             if locked is False:
                 return False
             holder = _parse(os.read(handle, 4096))
             dead = bool(locked) and holder.kernel == self._us.kernel
-            if not dead and not self._outdated(handle):
+            if not dead and not self._watch.abandoned(sign, age=self._age(facts)):
                 return False
             return self._rename_away(handle, holder)
         except FileNotFoundError:
@@ -162,11 +174,12 @@ class Lease:
         finally:
             os.close(handle)
 
-    def _outdated(self, handle: int) -> bool:
+    def _age(self, lease: os.stat_result) -> float:
+        """Seconds since its last renewal by the storage's own clock, which alone wrote both times."""
         probe = self._path.with_name(f"lease.{self._us.id}.probe")
         try:
             probe.write_bytes(b"")
-            return probe.stat().st_mtime - os.fstat(handle).st_mtime > self._stale
+            return probe.stat().st_mtime - lease.st_mtime
         finally:
             probe.unlink(missing_ok=True)
 
@@ -192,10 +205,13 @@ def _read(path: Path) -> Holder | None:
 
 def _parse(content: bytes) -> Holder:
     try:
-        return Holder(**json.loads(content))
+        holder = Holder(**json.loads(content))
+        if all(_WORD.fullmatch(text) for text in vars(holder).values()):
+            return holder
     except (ValueError, TypeError, RecursionError):
-        # Killed between making the file and writing its name.
-        return Holder(id="", host="unknown", kernel="")
+        pass
+    # Killed between making the file and writing its name, or none of ours.
+    return Holder()
 
 
 def _lock(handle: int) -> bool | None:
