@@ -163,7 +163,7 @@ class _Filling:
         needed, free = sum(by_part.values()) - here + SPARE, self._fetch.free(self._root)
         if missing and needed > free:
             raise DiskFullError(
-                f"{self._root}: {needed} bytes are needed, {free} are free",
+                f"{self._root}: {needed} bytes are needed, {free} are free: {needed - free} are missing",
                 "Make the volume larger, or remove models from larder:models.",
             )
 

@@ -40,9 +40,8 @@ class Kitchen:
     published: dict[str, Published] = field(default_factory=dict)
     log: io.StringIO = field(default_factory=io.StringIO)
 
-    @property
-    def root(self) -> Path:
-        return self.folder / "store"
+    def __post_init__(self) -> None:
+        self.root = self.folder / "store"
 
     def publish(
         self, name: str = "tiny", *, seed: int = 0, size: int = 0, chunks: list[bytes] | None = None
