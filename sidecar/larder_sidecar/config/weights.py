@@ -42,7 +42,7 @@ def _plain_url(url: str) -> str:
 
 
 RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_contained)]
-ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$")]
+ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$"), AfterValidator(_not_cloud)]
 """A catalog id. The grammar fits inside Ollama's model names and Kubernetes label values."""
 ServedName = Annotated[
     str,

@@ -40,6 +40,7 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "no-hash.yaml").write_text("\n".join(line for line in good.splitlines() if "sha256: " not in line))
     (tmp_path / "broken.yaml").write_text("a: [")
     (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "a-cloud.yaml").write_text(good.replace("id: tiny-random", "id: a-cloud"))
     (tmp_path / "escape.yaml").write_text(good.replace("path: tiny-random.gguf", "path: ../x") + f"extra: {digest}\n")
     (tmp_path / "bytes.yaml").write_bytes(b"\xff")
     (tmp_path / "twice.yaml").write_text(good + "format: gguf\n")
@@ -50,6 +51,7 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     assert catalog.entries.keys() == {"tiny-random"}
     problems = [line for lines in catalog.wrong.values() for line in lines]
     for expected in (
+        "a-cloud.yaml: id: 'a-cloud' ends in a word that Ollama reads as a source of models",
         "broken.yaml: not YAML",
         "bytes.yaml: not YAML",
         "empty.yaml: must be a mapping, not None",
@@ -62,7 +64,7 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         "twice.yaml: not YAML: key 'format' is there twice (line ",
     ):
         assert any(problem.startswith(f"catalog/models/{expected}") for problem in problems), (expected, problems)
-    assert len(problems) == 10
+    assert len(problems) == 11
     assert all("\n" not in problem for problem in problems)
 
 
