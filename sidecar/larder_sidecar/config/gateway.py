@@ -83,8 +83,9 @@ class GatewayConfig(Model):
     """The whole file."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    listen: Address = "0.0.0.0:8080"
-    admin: Address = "0.0.0.0:9090"
+    listen: Address = "[::]:8080"
+    """`[::]` stands for every address of both families, or of IPv4 where the kernel has no IPv6."""
+    admin: Address = "[::]:9090"
     engine: Engine
     models: list[ServedModel] = Field(min_length=1)
     default: ModelId | None = None

@@ -78,7 +78,8 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from .serve import ListenError, serve  # `--help` and a bad file need none of it
+    from .serve import serve  # `--help` and a bad file need none of it
+    from .wire.listener import ListenError
 
     try:
         config = load(arguments.config)

@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import errno
 import gc
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 
 from ..config.gateway import GatewayConfig, Limits
@@ -17,6 +15,7 @@ from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
 from .wire import call
+from .wire.listener import Listener
 from .wire.registry import Registry
 from .wire.server import Application, ServerConnection
 from .wire.upstream import Pool
@@ -31,10 +30,6 @@ _PHASES = {
 }
 
 
-class ListenError(Exception):
-    """An address cannot be listened on."""
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """A gateway that listens."""
@@ -43,6 +38,8 @@ class Running:
     admin_port: int
     lifecycle: Lifecycle
     metrics: Metrics
+    stop: Callable[[float], Coroutine[None, None, int]]
+    """Drain, serving on for so many seconds, and take leave of all clients; how many requests ending now cuts."""
 
 
 @contextlib.asynccontextmanager
@@ -62,16 +59,22 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
     metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
     async with contextlib.AsyncExitStack() as stack:
-        server = await _listen("listen", config.listen, lambda: _protocol(gateway, config.limits, clients))
-        stack.callback(server.close)
-        admin_server = await _listen("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
-        stack.callback(admin_server.close)
+        listener = await Listener.open("listen", config.listen, lambda: _protocol(gateway, config.limits, clients))
+        stack.callback(listener.close)
+        admin_listener = await Listener.open("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
+        stack.callback(admin_listener.close)
         for sweep in (clients.sweep(), probes.sweep(), pool.sweep()):
             stack.callback(asyncio.create_task(sweep).cancel)
         stack.callback(pool.close_idle)
         stack.callback(clients.close_all)
         stack.callback(probes.close_all)
-        yield Running(_port(server), _port(admin_server), lifecycle, metrics)
+        yield Running(
+            listener.port,
+            admin_listener.port,
+            lifecycle,
+            metrics,
+            lambda serve_seconds: lifecycle.stop(serve_seconds, listener.retire),
+        )
 
 
 async def serve(config: GatewayConfig, journal: Journal) -> None:
@@ -95,7 +98,7 @@ async def serve(config: GatewayConfig, journal: Journal) -> None:
         sign = await signals.get()
         journal.say("info", "stopping", signal=sign.name)
         serve_seconds = STOP_SERVE_SECONDS if sign is signal.SIGTERM else 0
-        stop = asyncio.create_task(gateway.lifecycle.stop(serve_seconds))
+        stop = asyncio.create_task(gateway.stop(serve_seconds))
         again = asyncio.create_task(signals.get())
         await asyncio.wait({stop, again}, return_when=asyncio.FIRST_COMPLETED)
         left = stop.result() if stop.done() else gateway.lifecycle.in_flight
@@ -106,22 +109,3 @@ async def serve(config: GatewayConfig, journal: Journal) -> None:
 
 def _protocol(app: Application, limits: Limits, registry: Registry) -> ServerConnection:
     return ServerConnection(app, limits, registry)
-
-
-async def _listen(key: str, address: str, factory: Callable[[], ServerConnection]) -> asyncio.Server:
-    host, _, port = address.rpartition(":")
-    try:
-        return await asyncio.get_running_loop().create_server(factory, host.strip("[]"), int(port), backlog=1024)
-    except OSError as reason:
-        if reason.errno == errno.EADDRINUSE:
-            msg = f"{key}: {address} is in use by another process; stop it or set `{key}` to another port"
-        elif reason.errno == errno.EACCES:
-            msg = f"{key}: {address} may not be listened on by this user; take a port above 1023"
-        else:
-            msg = f"{key}: cannot listen on {address}: {reason.strerror or reason}"
-        raise ListenError(msg) from reason
-
-
-def _port(server: asyncio.Server) -> int:
-    address: socket.socket = server.sockets[0]
-    return int(address.getsockname()[1])

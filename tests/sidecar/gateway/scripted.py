@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, settings
+from larder_sidecar.gateway.serve import Running
 
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For property tests: quick enough for every run, and no judge of a busy machine's speed."""
@@ -241,6 +242,11 @@ async def ask(port: int, path: str, body: bytes = b"", headers: str = "", method
     async with connect(port) as client:
         await client.send(request(path, body, headers, method))
         return await client.response(head_only=method == "HEAD")
+
+
+async def admin(gateway: Running, path: str, method: str = "GET") -> tuple[int, dict[str, object]]:
+    response = await ask(gateway.admin_port, path, method=method)
+    return response.status, response.json()
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -1,20 +1,12 @@
-"""The admin port: what probes see, and how the gateway goes."""
+"""The admin port: what probes and Prometheus see."""
 
-import asyncio
 import json
 
 import pytest
 from larder_sidecar.gateway.serve import Running
 
-from tests.sidecar.gateway.conftest import CHAT, Lines, Start
-from tests.sidecar.gateway.scripted import WAIT, Engine, Turn, ask, connect, until
-
-QUICK = {"serve-seconds": 0.3, "grace-seconds": 8}
-
-
-async def admin(gateway: Running, path: str, method: str = "GET") -> tuple[int, dict[str, object]]:
-    response = await ask(gateway.admin_port, path, method=method)
-    return response.status, response.json()
+from tests.sidecar.gateway.conftest import CHAT, Lines
+from tests.sidecar.gateway.scripted import Engine, Turn, admin, ask
 
 
 async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> None:
@@ -86,67 +78,3 @@ async def test_a_line_a_request_and_never_its_content(gateway: Running, log: Lin
         "request_id",
     }
     assert secret not in log.text
-
-
-async def test_a_drain_serves_then_refuses_then_returns(start: Start, engine: Engine) -> None:
-    go = asyncio.Event()
-
-    async def script(turn: Turn) -> None:
-        if b"slow" in turn.request.body:
-            await turn.stream_head()
-            await turn.chunk(b"data: 1\n\n")
-            await go.wait()
-            await turn.chunk(b"data: [DONE]\n\n")
-            await turn.end()
-        else:
-            await turn.reply(b"ok")
-
-    engine.script = script
-    async with start(drain=QUICK) as gateway, connect(gateway.port) as idle, connect(gateway.port) as slow:
-        await idle.post(CHAT, b"{}")
-        assert (await idle.response())["connection"] == ""
-        await slow.post(CHAT, b'{"slow":1}')
-        await slow.head()
-        drain = asyncio.create_task(admin(gateway, "/drain"))
-        await until(lambda: gateway.lifecycle.closing, "the drain to begin")
-        # Whoever was just about to send is answered, and told.
-        await idle.post(CHAT, b"{}")
-        assert (await idle.response())["connection"] == "close"
-        assert await idle.closed()
-
-        status, detail = await admin(gateway, "/readyz")
-        assert (status, detail["draining"]) == (503, True)
-        assert (await admin(gateway, "/livez"))[0] == 200
-        late = await ask(gateway.port, CHAT, b"{}")
-        assert (late.status, late["connection"]) == (200, "close")
-
-        await asyncio.sleep(0.4)
-        refused = await ask(gateway.port, CHAT, b"{}")
-        assert (refused.status, refused.code, refused["connection"]) == (503, "draining", "close")
-        assert not drain.done()
-        go.set()
-        assert await asyncio.wait_for(drain, WAIT) == (200, {"drained": True, "in_flight": 0})
-        assert await slow.chunk() == b"data: 1\n\n"
-        assert await slow.chunk() == b"data: [DONE]\n\n"
-        assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 0})
-
-
-async def test_a_drain_returns_in_time_for_the_engine_to_stop(start: Start, engine: Engine) -> None:
-    async def script(turn: Turn) -> None:
-        await turn.gone.wait()
-
-    engine.script = script
-    async with start(drain={"serve-seconds": 0.1, "grace-seconds": 5.3}) as gateway, connect(gateway.port) as client:
-        await client.post(CHAT, b"{}")
-        await until(lambda: len(engine.requests) == 1, "the request")
-        async with asyncio.timeout(2):
-            assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 1})
-
-
-async def test_a_drain_outlives_whoever_asked_for_it(start: Start) -> None:
-    async with start(drain=QUICK) as gateway:
-        async with connect(gateway.admin_port) as client:
-            await client.send(b"GET /drain HTTP/1.1\r\nHost: a\r\n\r\n")
-            await until(lambda: gateway.lifecycle.closing, "the drain to begin")
-        await until(lambda: gateway.lifecycle.phase == 2, "the drain to go on")
-        assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 0})

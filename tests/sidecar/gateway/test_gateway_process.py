@@ -6,14 +6,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from larder_sidecar.cli import main
 from larder_sidecar.config.gateway import GatewayConfig
 from pydantic import ValidationError
 
-COMMAND = [sys.executable, "-m", "larder_sidecar"]
-ENV = {**os.environ, "PYTHONPATH": "sidecar"}
 GOOD = {
     "listen": "127.0.0.1:0",
     "admin": "127.0.0.1:0",
@@ -22,8 +23,30 @@ GOOD = {
 }
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], env=ENV, capture_output=True, text=True, timeout=20, check=False)
+@dataclass
+class Done:
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """The command in this process: starting another takes longer than all it does before it serves."""
+
+    def running(*words: str) -> Done:
+        try:
+            code = main(words)
+        except SystemExit as reason:
+            code = int(reason.code or 0)
+        return Done(code, *capfd.readouterr())
+
+    return running
 
 
 @pytest.fixture
@@ -33,13 +56,13 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_help_holds_a_file_that_is_accepted() -> None:
+def test_help_holds_a_file_that_is_accepted(run: Run) -> None:
     shown = run("gateway", "--help").stdout
     example = shown[shown.index("\n{\n") :]
     assert GatewayConfig.from_json(example).models[0].id == "tinyllama-1.1b-chat"
 
 
-def test_each_problem_of_the_file_has_its_line(config: Path) -> None:
+def test_each_problem_of_the_file_has_its_line(run: Run, config: Path) -> None:
     config.write_text(
         json.dumps({**GOOD, "listen": "nowhere", "limits": {"connections": 0}, "models": [{"id": "A B"}]})
     )
@@ -77,14 +100,14 @@ def test_an_address_that_cannot_be_used_is_refused(place: str, value: str) -> No
 
 
 @pytest.mark.parametrize(("content", "says"), [("{", "Invalid JSON"), (None, "No such file")])
-def test_a_file_that_cannot_be_read_is_said(config: Path, content: str | None, says: str) -> None:
+def test_a_file_that_cannot_be_read_is_said(run: Run, config: Path, content: str | None, says: str) -> None:
     config.unlink() if content is None else config.write_text(content)
     done = run("gateway", "--config", str(config))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
     assert says in done.stderr
 
 
-def test_a_port_in_use_is_said(config: Path) -> None:
+def test_a_port_in_use_is_said(run: Run, config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         config.write_text(json.dumps({**GOOD, "admin": address}))
@@ -95,15 +118,24 @@ def test_a_port_in_use_is_said(config: Path) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_well(config: Path, sign: signal.Signals) -> None:
+    config.write_text(json.dumps({**GOOD, "drain": {"serve-seconds": 0}}))
     with subprocess.Popen(
-        [*COMMAND, "gateway", "--config", str(config)], env=ENV, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "larder_sidecar", "gateway", "--config", str(config)],
+        env={**os.environ, "PYTHONPATH": "sidecar"},
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         first = json.loads(process.stdout.readline())
-        with socket.create_connection(("127.0.0.1", first["port"])) as client:
+        place = ("127.0.0.1", first["port"])
+        with socket.create_connection(place, 10) as late, socket.create_connection(place, 10) as client:
             client.sendall(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
             assert b'"tiny"' in client.recv(4096)
-        process.send_signal(sign)
+            process.send_signal(sign)
+            while "refusing" not in process.stdout.readline():
+                pass
+            late.sendall(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert late.recv(4096).startswith(b"HTTP/1.1 503")
         rest, _ = process.communicate(timeout=10)
     messages = [json.loads(line)["message"] for line in rest.splitlines()]
     assert process.returncode == 0

@@ -11,13 +11,20 @@ class Member(Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered."""
+        """Whether a request is being read or answered, or an answer is not sent yet."""
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its first request is still to come."""
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
 
     def close(self) -> None:
         """Close as soon as everything written is sent."""
+
+    def retire(self) -> None:
+        """Close if it is idle, so that a request which crosses the end is not reset."""
 
     def abort(self) -> None:
         """Break off."""
@@ -56,10 +63,15 @@ class Registry:
         """Connections with a request that is being read or answered."""
         return sum(member.busy for member in self._members)
 
-    def close_idle(self) -> None:
-        """Close every connection that waits for a request."""
-        for member in [m for m in self._members if not m.busy]:
-            member.close()
+    @property
+    def awaited(self) -> int:
+        """Connections whose first request is still to come."""
+        return sum(member.fresh for member in self._members)
+
+    def retire_idle(self) -> None:
+        """Close every connection that has been answered and waits for another request."""
+        for member in list(self._members):
+            member.retire()
 
     def close_all(self) -> None:
         """Break off what is in flight, close the rest."""

@@ -1,7 +1,9 @@
 """The server side of HTTP/1.1: takes requests one by one, hands them to an application, writes what it answers."""
 
 import asyncio
+import fcntl
 import math
+import termios
 from collections import deque
 from typing import Protocol, cast
 
@@ -65,6 +67,8 @@ class ServerConnection(asyncio.Protocol):
         self._stalled = 0
         """Bytes that waited for a slow client when its deadline was last looked at."""
         self.paused = False
+        self.fresh = True
+        """Whether its first request is still to come."""
         self.deadline = math.inf
         self.loop = asyncio.get_running_loop()
 
@@ -98,6 +102,7 @@ class ServerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, and answer what is complete."""
+        self.fresh = False
         reader = self._reader
         if reader.deaf:
             return
@@ -150,8 +155,13 @@ class ServerConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered."""
-        return self._active is not None or self._reader.current is not None or bool(self._queue)
+        """Whether a request is being read or answered, or an answer is not sent yet."""
+        return (
+            self._active is not None
+            or self._reader.current is not None
+            or bool(self._queue)
+            or self._transport.get_write_buffer_size() > 0
+        )
 
     def write(self, data: bytes) -> None:
         """Send bytes of the response in flight."""
@@ -208,6 +218,11 @@ class ServerConnection(asyncio.Protocol):
         self._reader.stop()
         self._transport.close()
 
+    def retire(self) -> None:
+        """Close if it is idle, so that a request which crosses the end is not reset."""
+        if not (self.busy or self.fresh or self._reader.deaf or self._unread()):
+            self._end(linger=True)
+
     def expire(self, now: float) -> None:
         """A deadline has passed: which one depends on what the connection was doing."""
         reading = self._reader.current
@@ -235,6 +250,11 @@ class ServerConnection(asyncio.Protocol):
         reading = self._reader.current
         if reading is not None and reading.expects_continue and self._active is None:
             self._continue(reading)
+
+    def _unread(self) -> bool:
+        """Whether the kernel holds bytes of the client that the loop has not come to read."""
+        count = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+        return any(count)
 
     def _continue(self, request: Request) -> None:
         request.expects_continue = False
