@@ -91,7 +91,7 @@ def _run(arguments: argparse.Namespace) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config, journal))
     except ListenError as reason:
-        journal.flush()
+        journal.close()
         print(reason, file=sys.stderr)
         return 1
     return 0

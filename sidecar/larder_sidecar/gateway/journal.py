@@ -1,9 +1,10 @@
 """The log: one JSON object a line on stdout. No prompt, no answer, no credential ever gets here."""
 
 import asyncio
+import contextlib
 import json
 import os
-import sys
+import select
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -15,25 +16,40 @@ _INFO = LEVELS.index("info")
 _quoted = json.encoder.encode_basestring_ascii
 
 
+KEPT_BYTES = 2**20
+"""Lines that wait for a slow reader; those that come while more wait are dropped."""
+PIPE_BYTES = 2**16
+"""At a time: what a pipe holds, pipe(7)."""
+AGAIN_SECONDS = 0.005
+LAST_SECONDS = 0.5
+"""For the reader to take what waits when the process ends."""
+
+
 class Sink(Protocol):
     """Where the lines go."""
 
-    def write(self, text: str, /) -> object:
-        """Take some lines."""
+    def write(self, data: bytes, /) -> int:
+        """Take as many bytes as go without waiting, and say how many. Raises OSError when no more will ever go."""
 
 
-class Stdout:
-    """File descriptor 1, without a buffer of its own."""
+class Descriptor:
+    """A file descriptor of the process, never waited for: an engine's stream must not stall for a log's reader.
 
-    def write(self, text: str, /) -> object:
-        """Write all of it; a reader that has gone is no reason to stop serving."""
-        data = text.encode()
-        try:
-            while data:
-                data = data[os.write(sys.stdout.fileno(), data) :]
-        except OSError:
-            return None
-        return None
+    Not by O_NONBLOCK, which every process with the same pipe or terminal would get.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._poll = select.poll()
+        self._poll.register(number, select.POLLOUT)
+
+    def write(self, data: bytes, /) -> int:
+        """In pieces for which a pipe that is writable has room: pipe(7), PIPE_BUF."""
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while taken < len(data) and self._poll.poll(0):
+                taken += os.write(self._number, data[taken : taken + select.PIPE_BUF])
+        return taken
 
 
 class Journal:
@@ -41,9 +57,15 @@ class Journal:
 
     def __init__(self, level: str = "info", sink: Sink | None = None, delay: float = 0.05) -> None:
         self._least = LEVELS.index(level)
-        self._sink = sink or Stdout()
+        self._sink = sink or Descriptor(1)
         self._delay = delay
         self._lines: list[str] = []
+        self._waiting = bytearray()
+        self._gone = False
+        self._missing = 0
+        """Lines dropped since the log last said so."""
+        self.dropped = 0
+        """Lines that nobody will read."""
         self._second = 0
         self._second_text = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -80,16 +102,49 @@ class Journal:
         return f"{self._second_text}.{int((now - second) * 1000):03d}Z"
 
     def _add(self, line: str) -> None:
+        if self._gone or len(self._waiting) > KEPT_BYTES:
+            self.dropped += 1
+            self._missing += 1
+            return
         self._lines.append(line)
+        self._later(self._delay)
+
+    def _later(self, seconds: float) -> None:
         if self._timer is None:
             try:
-                self._timer = asyncio.get_running_loop().call_later(self._delay, self.flush)
+                self._timer = asyncio.get_running_loop().call_later(seconds, self.flush)
             except RuntimeError:  # before the loop runs or after it: nobody would flush
-                self.flush()
+                self._write()
 
     def flush(self) -> None:
-        """Write out what is collected."""
+        """Write out what is collected, as far as it is read."""
         self._timer = None
+        self._write()
+        if self._waiting:
+            self._later(AGAIN_SECONDS)
+        elif self._missing and not self._gone:
+            missing, self._missing = self._missing, 0
+            self.say("warning", "the log was not read in time: lines are missing", lines=missing)
+
+    def close(self) -> None:
+        """Write out what is collected; a slow reader gets a moment."""
+        end = time.monotonic() + LAST_SECONDS
+        self._write()
+        while self._waiting and time.monotonic() < end:
+            time.sleep(AGAIN_SECONDS)
+            self._write()
+
+    def _write(self) -> None:
         if self._lines:
-            self._sink.write("\n".join(self._lines) + "\n")
+            self._waiting += ("\n".join(self._lines) + "\n").encode()
             self._lines = []
+        try:
+            del self._waiting[: self._sink.write(bytes(self._waiting[:PIPE_BYTES]))]
+        except OSError as reason:
+            self._gone = True
+            self.dropped += self._waiting.count(b"\n")
+            self._waiting.clear()
+            with contextlib.suppress(OSError):
+                Descriptor(2).write(
+                    f"stdout cannot be written ({reason.strerror}): serving on without a log\n".encode()
+                )

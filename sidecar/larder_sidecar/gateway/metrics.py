@@ -49,12 +49,17 @@ class Metrics(Collector):
         self._truncated = Counter(dict.fromkeys(("closed", "stalled", "unfinished", "engine_error"), 0))
         self._retries = 0
         self._connect_errors = 0
+        self._counters: list[tuple[str, str, Callable[[], int]]] = []
         ProcessCollector(registry=self._registry)
         self._registry.register(self)
 
     def gauge(self, name: str, what: str, read: Callable[[], float]) -> None:
         """A figure that is read when it is asked for."""
         Gauge(name, what, registry=self._registry).set_function(read)
+
+    def counter(self, name: str, what: str, read: Callable[[], int]) -> None:
+        """A count that somebody else keeps; its name without `_total`."""
+        self._counters.append((name, what, read))
 
     def request(self, operation: str, model: str, code: str, seconds: float) -> None:
         """A request is over; `code` is its HTTP status or what ended it."""
@@ -116,6 +121,8 @@ class Metrics(Collector):
         yield CounterMetricFamily(
             "larder_upstream_connect_errors", "Failed connections to the engine.", self._connect_errors
         )
+        for name, what, read in self._counters:
+            yield CounterMetricFamily(name, what, read())
 
 
 def _add(series: dict[tuple[str, str], _Durations], key: tuple[str, str], seconds: float) -> None:

@@ -58,6 +58,7 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
     metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
+    metrics.counter("larder_log_lines_dropped", "Lines that the log's reader did not take.", lambda: journal.dropped)
     async with contextlib.AsyncExitStack() as stack:
         listener = await Listener.open("listen", config.listen, lambda: _protocol(gateway, config.limits, clients))
         stack.callback(listener.close)
@@ -104,7 +105,7 @@ async def serve(config: GatewayConfig, journal: Journal) -> None:
         left = stop.result() if stop.done() else gateway.lifecycle.in_flight
         again.cancel()
     journal.say("info" if not left else "warning", "stopped", requests_cut=left)
-    journal.flush()
+    journal.close()
 
 
 def _protocol(app: Application, limits: Limits, registry: Registry) -> ServerConnection:

@@ -32,8 +32,9 @@ class Lines:
     def __init__(self) -> None:
         self.text = ""
 
-    def write(self, text: str, /) -> None:
-        self.text += text
+    def write(self, data: bytes, /) -> int:
+        self.text += data.decode()
+        return len(data)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def start(engine: Engine, log: Lines) -> Start:
     """Start a gateway with other limits or settings than the default ones."""
 
     @contextlib.asynccontextmanager
-    async def starting(**settings: object) -> AsyncIterator[Running]:
+    async def starting(journal: Journal | None = None, **settings: object) -> AsyncIterator[Running]:
         config = GatewayConfig.model_validate(
             {
                 "listen": "127.0.0.1:0",
@@ -65,7 +66,7 @@ def start(engine: Engine, log: Lines) -> Start:
                 **settings,
             }
         )
-        async with running(config, Journal("debug", log, delay=0)) as gateway:
+        async with running(config, journal or Journal("debug", log, delay=0)) as gateway:
             yield gateway
 
     return starting
