@@ -16,9 +16,9 @@ class Faults:
     cuts: int = 1_000_000
     """How many bodies `cut_after` applies to."""
     stall_after: int | None = None
-    """Send nothing beyond that byte of the file, with the connection open."""
+    """Send nothing beyond that byte of the file, with the connection open, until the hub has other faults."""
     trickle: bool = False
-    """After `stall_after`, send one byte a tenth of a second instead of nothing."""
+    """After `stall_after`, send one byte every 50 ms instead of nothing."""
     endless_chunk: bool = False
     """Bodies in chunks, of which the first never gets to the end of its own head."""
     bytes_per_second: int | None = None

@@ -62,7 +62,7 @@ class Hub(ThreadingHTTPServer):
         return f"{self._scheme}://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def __enter__(self) -> "Hub":
-        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True)
         self._thread.start()
         return self
 
@@ -198,8 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
                 if limit is not None:
                     count = min(count, limit - sent)
                     if count <= 0:
-                        self._break_off()
-                        return
+                        if not self._goes_on():
+                            return
+                        limit = None
+                        continue
                 sent += self._send(content, file, start + sent, count)
                 if faults.bytes_per_second is not None:
                     time.sleep(max(0.0, began + sent / faults.bytes_per_second - time.monotonic()))
@@ -213,14 +215,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.count(f"{file.repo}/{file.path}", sent)
         return sent
 
-    def _break_off(self) -> None:
-        faults = self.server.faults
-        if faults.stall_after is not None:
-            while not self.server.closing.wait(0.1):
-                if faults.trickle:
-                    self.wfile.write(b"\0")
+    def _goes_on(self) -> bool:
+        """A body at its limit: whether it goes on after a while, because the fault was taken away."""
+        stalled = self.server.faults.stall_after is not None
+        while stalled and not self.server.closing.wait(0.05):
+            if self.server.faults.stall_after is None:
+                return True
+            if self.server.faults.trickle:
+                self.wfile.write(b"\0")
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
+        return False
 
     def _endless_chunk(self) -> None:
         self.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")

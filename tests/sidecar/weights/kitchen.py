@@ -1,5 +1,6 @@
 """A hub with tiny models, the plan that names them, and the fetch role as a function and as a process."""
 
+import functools
 import hashlib
 import io
 import json
@@ -7,9 +8,9 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
@@ -26,9 +27,16 @@ from testbed.hub.tiny_model import tiny_model
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = Patience(stall_seconds=0.2, failures=3, first_wait=0.01)
+IMPATIENT = replace(PATIENCE, failures=2)
+"""For tests in which a stalled download is what they start from."""
 RECIPE = OllamaRecipe(template="{{ .Prompt }}", params={"stop": ["</s>"], "num_predict": 16})
 BIG = 3_000_000
 """Bytes; enough for a download to be interrupted in the middle."""
+
+
+@functools.cache
+def _model(seed: int, size: int) -> bytes:
+    return b"".join(tiny_model(seed, size=size))
 
 
 @dataclass
@@ -46,7 +54,7 @@ class Kitchen:
     def publish(
         self, name: str = "tiny", *, seed: int = 0, size: int = 0, chunks: list[bytes] | None = None
     ) -> Published:
-        content = chunks if chunks is not None else tiny_model(seed, size=size)
+        content = chunks if chunks is not None else [_model(seed, size)]
         published = Repositories(self.folder / "hub").publish(f"larder/{name}-GGUF", f"{name}.gguf", content)
         self.published[name] = published
         return published
@@ -80,14 +88,11 @@ class Kitchen:
             run = Fetch(plan, self.root, hub, Reporter(self.log), patience, lease_seconds, distrust, free)
             return run.run()
 
-    def process(
-        self, plan: WeightsPlan, *more: str, stdout: int = subprocess.PIPE, before: Sequence[str] = ()
-    ) -> subprocess.Popen[str]:
+    def process(self, plan: WeightsPlan, *more: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         """The real command in a process of its own; killed at the end of the test at the latest."""
         config = self.folder / "weights.json"
         config.write_text(plan.to_json())
         command = [
-            *before,
             sys.executable,
             "-m",
             "larder_sidecar",

@@ -58,7 +58,7 @@ def test_an_answer_that_never_gets_to_its_point_is_given_up(
     with dripping(first, drop) as address, Hub(stall_seconds=0.1) as hub:
         monkeypatch.setenv("https_proxy", f"http://{address}")
         facts = {"path": "f", "url": url.format(address), "revision": "r", "bytes": 1, "sha256": "0" * 64}
-        with pytest.raises(StallError, match="no answer was complete"):
+        with pytest.raises(StallError):
             hub.metadata(WeightsFile.model_validate(facts))
 
 

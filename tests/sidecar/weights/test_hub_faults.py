@@ -5,6 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from larder_sidecar.weights.download import Patience
 from larder_sidecar.weights.errors import (
     ContentError,
     DeniedError,
@@ -19,7 +20,7 @@ from larder_sidecar.weights.errors import (
 from larder_sidecar.weights.hub import check_redirect, shown, whole
 
 from testbed.hub.faults import Faults
-from tests.sidecar.weights.kitchen import BIG, PATIENCE, Kitchen
+from tests.sidecar.weights.kitchen import BIG, IMPATIENT, PATIENCE, Kitchen
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Case:
     says: str
     kept: int = 0
     """Bytes of the part that the next run resumes."""
+    patience: Patience = PATIENCE
 
 
 CUT = 1_000_000
@@ -44,8 +46,8 @@ CASES = {
     "short file": Case(Faults(short_by=10), ContentError, f"sends {BIG - 10} bytes, the plan says {BIG}"),
     "garbage of the same size": Case(Faults(garbage=True), ContentError, "the content has sha256"),
     "cut before progress": Case(Faults(cut_after=0), TransientError, "connection lost"),
-    "silence": Case(Faults(stall_after=CUT), StallError, "no bytes came", kept=CUT),
-    "trickle": Case(Faults(stall_after=CUT, trickle=True), StallError, "fewer than"),
+    "silence": Case(Faults(stall_after=CUT), StallError, "no bytes came", kept=CUT, patience=IMPATIENT),
+    "trickle": Case(Faults(stall_after=CUT, trickle=True), StallError, "fewer than", patience=IMPATIENT),
     "login page": Case(Faults(metadata_redirect="http://127.0.0.1:1"), RedirectError, "without saying what"),
     "redirect to nonsense": Case(Faults(redirect="http://[nonsense"), RedirectError, "no URL"),
     "redirect to another scheme": Case(Faults(redirect="file://"), RedirectError, "not over TLS"),
@@ -59,7 +61,7 @@ CASES = {
 def test_a_fault_is_named_and_nothing_of_the_model_is_visible(kitchen: Kitchen, case: Case) -> None:
     it = kitchen.publish(size=BIG)
     with pytest.raises(case.error, match=case.says) as caught:
-        kitchen.fetch(kitchen.plan(kitchen.hub(case.faults)))
+        kitchen.fetch(kitchen.plan(kitchen.hub(case.faults)), patience=case.patience)
 
     assert kitchen.models() == set()
     assert list((kitchen.root / "blobs").iterdir()) == []
@@ -98,7 +100,7 @@ def test_a_passing_fault_costs_no_more_than_it_must(kitchen: Kitchen, faults: Fa
 def test_a_part_under_another_etag_is_not_continued(kitchen: Kitchen) -> None:
     it = kitchen.publish(size=BIG)
     with pytest.raises(StallError):
-        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(stall_after=CUT, etag="old"))))
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(stall_after=CUT, etag="old"))), patience=IMPATIENT)
     assert kitchen.fetch(kitchen.plan(kitchen.hub(Faults(etag="new")))).fetched_bytes == it.bytes
     assert kitchen.models() == {"tiny:latest"}
 
@@ -106,7 +108,7 @@ def test_a_part_under_another_etag_is_not_continued(kitchen: Kitchen) -> None:
 def test_a_damaged_part_costs_one_fresh_start(kitchen: Kitchen) -> None:
     it = kitchen.publish(size=BIG)
     with pytest.raises(StallError):
-        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(stall_after=CUT))))
+        kitchen.fetch(kitchen.plan(kitchen.hub(Faults(stall_after=CUT))), patience=IMPATIENT)
     part = kitchen.root / ".larder/parts" / it.sha256
     part.write_bytes(bytes(CUT))
 
