@@ -1,12 +1,13 @@
 """The admin port: what probes and Prometheus see."""
 
+import contextlib
 import json
 
 import pytest
-from larder_sidecar.gateway.serve import Running
+from larder_sidecar.gateway.serve import ADMIN_LIMITS, Running
 
 from tests.sidecar.gateway.conftest import CHAT, Lines
-from tests.sidecar.gateway.scripted import Engine, Turn, admin, ask
+from tests.sidecar.gateway.scripted import Engine, Turn, admin, ask, connect
 
 
 async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> None:
@@ -28,6 +29,13 @@ async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> Non
     assert (status, detail["ready"], detail["draining"]) == (503, False, False)
     await engine.start()
     assert (await admin(gateway, "/readyz"))[0] == 200
+
+
+async def test_probes_are_answered_however_many_connections_are_held_open(gateway: Running) -> None:
+    async with contextlib.AsyncExitStack() as idlers:
+        for _ in range(ADMIN_LIMITS.connections + 1):
+            await idlers.enter_async_context(connect(gateway.admin_port))
+        assert (await admin(gateway, "/livez"))[0] == 200
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", CHAT, 404), ("POST", "/drain", 405)])

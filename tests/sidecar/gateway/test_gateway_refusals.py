@@ -215,18 +215,34 @@ async def test_an_idle_connection_is_closed(start: Start) -> None:
         assert await client.closed()
 
 
-async def test_connections_are_capped(start: Start) -> None:
+async def test_connections_are_capped(start: Start, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.gone.wait()
+
+    engine.script = script
     async with start(limits={"connections": 2}) as gateway:
         async with connect(gateway.port) as one, connect(gateway.port) as two:
             for client in (one, two):
                 await client.post(CHAT, b"{}")
-                assert (await client.response()).status == 200
+            await until(lambda: len(engine.requests) == 2, "both requests")
             async with connect(gateway.port) as three:
                 response = await three.response()
                 assert (response.status, response["retry-after"]) == (503, "2")
                 assert await three.closed()
         await until(lambda: b"larder_connections 0.0" in gateway.metrics.text(), "the connections to close")
+        assert (await ask(gateway.port, "/v1/models", method="GET")).status == 200
+
+
+async def test_the_connection_that_is_idle_longest_makes_room(start: Start) -> None:
+    async with start(limits={"connections": 2}) as gateway, connect(gateway.port) as one, connect(gateway.port) as two:
+        for client in (one, two, one):
+            await client.post(CHAT, b"{}")
+            assert (await client.response()).status == 200
+            await asyncio.sleep(0.01)  # the loop's clock has milliseconds
         assert (await ask(gateway.port, CHAT, b"{}")).status == 200
+        assert await two.closed()
+        await one.post(CHAT, b"{}")
+        assert (await one.response()).status == 200
 
 
 async def test_a_flood_of_pipelined_requests_is_cut_off(gateway: Running, engine: Engine) -> None:

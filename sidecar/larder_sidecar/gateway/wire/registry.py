@@ -26,6 +26,9 @@ class Member(Protocol):
     def retire(self) -> None:
         """Close if it is idle, so that a request which crosses the end is not reset."""
 
+    def make_room(self) -> bool:
+        """Close at once, unless its client has asked for something; whether it did."""
+
     def abort(self) -> None:
         """Break off."""
 
@@ -45,9 +48,17 @@ class Registry:
         self._members: set[Member] = set()
 
     def add(self, member: Member) -> bool:
-        """Take it in, or say that there are enough."""
+        """Take it in, for the one that has been idle longest if need be; or say that there are enough.
+
+        Else whoever holds idle connections, of the admin port above all, would have probes refused and the pod killed.
+        """
         if len(self._members) >= self.cap:
-            return False
+            for idle in sorted((m for m in self._members if not m.busy), key=lambda m: m.deadline):
+                if idle.make_room():
+                    self._members.remove(idle)
+                    break
+            else:
+                return False
         self._members.add(member)
         return True
 

@@ -223,6 +223,13 @@ class ServerConnection(asyncio.Protocol):
         if not (self.busy or self.fresh or self._reader.deaf or self._unread()):
             self._end(linger=True)
 
+    def make_room(self) -> bool:
+        """Close at once, unless the client has asked for something; whether it did."""
+        if self.busy or self._unread():
+            return False
+        self.close()
+        return True
+
     def expire(self, now: float) -> None:
         """A deadline has passed: which one depends on what the connection was doing."""
         reading = self._reader.current
