@@ -8,8 +8,9 @@ from .drain import Lifecycle
 from .journal import Journal
 from .metrics import Metrics
 from .wire.answer import Answer, document, error
+from .wire.application import Responder
 from .wire.request import Request
-from .wire.server import Responder, ServerConnection
+from .wire.server import ServerConnection
 
 METRICS_TYPE = b"text/plain; version=1.0.0; charset=utf-8"
 

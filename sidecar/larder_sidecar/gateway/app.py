@@ -14,10 +14,11 @@ from .metrics import Metrics
 from .names import Names, Unknown
 from .routes import Route, find_route, is_catalog_only
 from .wire.answer import RETRY_SOON, Answer, document, error
+from .wire.application import Responder
 from .wire.headers import TO_ENGINE
+from .wire.pool import Pool
 from .wire.request import Request
-from .wire.server import Responder, ServerConnection
-from .wire.upstream import Pool
+from .wire.server import ServerConnection
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _SMALL = 64 * 1024

@@ -9,9 +9,10 @@ from .metrics import Metrics
 from .streams import Stream, Watch, watch_for
 from .wire.answer import RETRY_SOON, error, status_line
 from .wire.headers import TO_CLIENT, render
+from .wire.pool import Pool
 from .wire.request import Request
 from .wire.server import ServerConnection
-from .wire.upstream import Pool, ResponseHead, UpstreamConnection
+from .wire.upstream import ResponseHead, UpstreamConnection
 
 CONNECT_PAUSES = (0.1, 0.3)
 """Seconds before the second and the third try to connect: an engine that restarts its listener is not down."""
@@ -139,7 +140,10 @@ class Exchange:
         if self._head_sent:
             self._truncated("closed", reason)
         elif self._reused and connection is not None and not connection.answered:
-            # The engine closed an idle connection while the request was on its way: it cannot have begun.
+            # Most likely the engine closed an idle connection as the request was on its way; but it may have read the
+            # request and died of it. Sending it again, once, is right for what routes.py lets through: an inference
+            # changes nothing but the bill, and the client gets one answer (RFC 9110 9.2.2 leaves POST to whoever knows
+            # that). On a new connection there is no such excuse, and after a byte there would be two answers.
             self._reused = False
             self._line.metrics.retried()
             self._task = self._client.loop.create_task(self._connect())

@@ -1,4 +1,7 @@
-"""The paths that exist: an allow-list, because an engine has paths that no client should reach."""
+"""The paths that exist: an allow-list, because an engine has paths that no client should reach.
+
+What is passed on may reach the engine twice (exchange.py): nothing that changes its state may be passed on.
+"""
 
 from dataclasses import dataclass
 from typing import Literal

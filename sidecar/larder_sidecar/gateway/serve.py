@@ -15,10 +15,11 @@ from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
 from .wire import call
+from .wire.application import Application
 from .wire.listener import Listener
+from .wire.pool import Pool
 from .wire.registry import Registry
-from .wire.server import Application, ServerConnection
-from .wire.upstream import Pool
+from .wire.server import ServerConnection
 
 HEALTH_SECONDS = 2.0
 ADMIN_LIMITS = Limits(connections=64, header_seconds=5, body_seconds=5, body_bytes=1024)

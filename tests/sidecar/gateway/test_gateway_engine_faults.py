@@ -6,7 +6,7 @@ import re
 
 import pytest
 from larder_sidecar.gateway.serve import Running
-from larder_sidecar.gateway.wire.upstream import Pool
+from larder_sidecar.gateway.wire.pool import Pool
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import WAIT, Engine, Turn, ask, connect, until

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway.wire.answer import Answer
+from larder_sidecar.gateway.wire.pool import Pool
 from larder_sidecar.gateway.wire.registry import Registry
 from larder_sidecar.gateway.wire.request import Request
 from larder_sidecar.gateway.wire.server import ServerConnection
-from larder_sidecar.gateway.wire.upstream import Pool, ResponseHead, UpstreamConnection
+from larder_sidecar.gateway.wire.upstream import ResponseHead, UpstreamConnection
 
 from tests.sidecar.gateway.scripted import PROPERTY
 

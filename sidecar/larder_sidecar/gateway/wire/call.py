@@ -2,7 +2,8 @@
 
 import asyncio
 
-from .upstream import Pool, ResponseHead, UpstreamConnection
+from .pool import Pool
+from .upstream import ResponseHead, UpstreamConnection
 
 
 class Call:

@@ -5,10 +5,11 @@ import fcntl
 import math
 import termios
 from collections import deque
-from typing import Protocol, cast
+from typing import cast
 
 from ...config.gateway import Limits
 from .answer import RETRY_SOON, Answer, error
+from .application import Application, Responder
 from .reader import RequestReader
 from .registry import Registry
 from .request import Request
@@ -16,41 +17,6 @@ from .request import Request
 PIPELINED = 64
 """Requests taken from a connection while an earlier one is being answered."""
 LINGER_SECONDS = 2.0
-
-
-class Responder(Protocol):
-    """Whatever is answering the request in flight."""
-
-    def client_gone(self) -> None:
-        """The client closed its side: stop the work."""
-
-    def pause(self) -> None:
-        """The client reads slower than we write."""
-
-    def resume(self) -> None:
-        """The client has caught up."""
-
-    def expire(self) -> None:
-        """The connection's deadline, set by the responder itself, has passed."""
-
-
-class Application(Protocol):
-    """What stands behind a listener."""
-
-    def closing(self) -> bool:
-        """Whether every response says `Connection: close`."""
-
-    def admit(self, request: Request) -> Answer | None:
-        """Look at a complete head: None to have the body read, an answer to refuse."""
-
-    def respond(self, request: Request, client: "ServerConnection") -> Responder | None:
-        """Answer a complete request: at once, or through the responder that is returned."""
-
-    def finished(self, request: Request) -> None:
-        """The response is written, or the client has gone."""
-
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """The headers that every response to this request carries."""
 
 
 class ServerConnection(asyncio.Protocol):

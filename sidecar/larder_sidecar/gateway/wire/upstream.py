@@ -1,19 +1,13 @@
-"""The client side of HTTP/1.1: kept-alive connections to one engine."""
+"""The client side of HTTP/1.1: one connection to the engine."""
 
 import asyncio
-import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, cast
-from urllib.parse import urlsplit
 
 import httptools
 
 from .request import Headers
-
-IDLE_KEPT = 64
-IDLE_SECONDS = 50.0
 
 
 @dataclass(slots=True)
@@ -36,11 +30,21 @@ class Owner(Protocol):
         """The connection ended before the response did."""
 
 
+class Keeper(Protocol):
+    """Who keeps the connection while nobody uses it."""
+
+    def keep(self, connection: "UpstreamConnection") -> None:
+        """Its response is whole: it can carry another request."""
+
+    def forget(self, connection: "UpstreamConnection") -> None:
+        """It is closed."""
+
+
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the engine; it carries one request at a time."""
 
-    def __init__(self, pool: "Pool") -> None:
-        self._pool = pool
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._parser = httptools.HttpResponseParser(self)
         self._owner: Owner | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -126,7 +130,7 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._done:
             self._owner = None
             if self._reusable and not self._fault and not self._transport.get_write_buffer_size():
-                self._pool.keep(self)
+                self._keeper.keep(self)
             else:
                 self._transport.close()
             owner.response_data(head, pieces, done=True)
@@ -139,7 +143,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the owner, unless the end of the connection is the end of the response."""
-        self._pool.forget(self)
+        self._keeper.forget(self)
         owner, self._owner = self._owner, None
         if owner is not None:
             if self._until_close and exc is None:
@@ -198,70 +202,3 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head is not None:
             self._done = True
             self._reusable = self._parser.should_keep_alive()
-
-
-class Pool:
-    """The connections to one engine: the last one used is the first one taken again."""
-
-    def __init__(self, url: str, connect_seconds: float) -> None:
-        parts = urlsplit(url)
-        self.host = parts.hostname or ""
-        self.port = parts.port or 80
-        self.authority = parts.netloc.encode()
-        self.connect_seconds = connect_seconds
-        self._idle: list[UpstreamConnection] = []
-
-    def take(self) -> UpstreamConnection | None:
-        """An idle connection, if there is one."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.usable:
-                return connection
-        return None
-
-    async def connect(self) -> UpstreamConnection:
-        """A new connection. Raises OSError (TimeoutError among them)."""
-        loop = asyncio.get_running_loop()
-        made: list[UpstreamConnection] = []
-
-        def make() -> UpstreamConnection:
-            made.append(UpstreamConnection(self))
-            return made[-1]
-
-        try:
-            async with asyncio.timeout(self.connect_seconds):
-                _, connection = await loop.create_connection(make, self.host, self.port)
-        except BaseException:
-            for connection in made:  # one may stand already when whoever asked for it is cancelled
-                connection.abandon()
-            raise
-        if not connection.usable:
-            msg = "the engine closed the connection at once"
-            raise ConnectionResetError(msg)
-        return connection
-
-    def keep(self, connection: UpstreamConnection) -> None:
-        """Its response is whole: keep it for the next request."""
-        if len(self._idle) >= IDLE_KEPT:
-            connection.close()
-            return
-        connection.idle_since = asyncio.get_running_loop().time()
-        self._idle.append(connection)
-
-    def forget(self, connection: UpstreamConnection) -> None:
-        """It is closed."""
-        with contextlib.suppress(ValueError):
-            self._idle.remove(connection)
-
-    def close_idle(self, older: float = -math.inf) -> None:
-        """Close the idle connections that have been so for `older` seconds; all without it."""
-        now = asyncio.get_running_loop().time()
-        for connection in [c for c in self._idle if now - c.idle_since > older]:
-            self._idle.remove(connection)
-            connection.close()
-
-    async def sweep(self) -> None:
-        """Run for ever: close what has been idle for long, the engine may be about to do the same."""
-        while True:
-            await asyncio.sleep(5)
-            self.close_idle(IDLE_SECONDS)

@@ -1,0 +1,44 @@
+"""What a listener asks of whoever answers its requests."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from .answer import Answer
+from .request import Request
+
+if TYPE_CHECKING:
+    from .server import ServerConnection
+
+
+class Responder(Protocol):
+    """Whatever is answering the request in flight."""
+
+    def client_gone(self) -> None:
+        """The client closed its side: stop the work."""
+
+    def pause(self) -> None:
+        """The client reads slower than we write."""
+
+    def resume(self) -> None:
+        """The client has caught up."""
+
+    def expire(self) -> None:
+        """The connection's deadline, set by the responder itself, has passed."""
+
+
+class Application(Protocol):
+    """What stands behind a listener."""
+
+    def closing(self) -> bool:
+        """Whether every response says `Connection: close`."""
+
+    def admit(self, request: Request) -> Answer | None:
+        """Look at a complete head: None to have the body read, an answer to refuse."""
+
+    def respond(self, request: Request, client: "ServerConnection") -> Responder | None:
+        """Answer a complete request: at once, or through the responder that is returned."""
+
+    def finished(self, request: Request) -> None:
+        """The response is written, or the client has gone."""
+
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """The headers that every response to this request carries."""

@@ -1,0 +1,78 @@
+"""Kept-alive connections to one engine."""
+
+import asyncio
+import contextlib
+import math
+from urllib.parse import urlsplit
+
+from .upstream import UpstreamConnection
+
+IDLE_KEPT = 64
+IDLE_SECONDS = 50.0
+
+
+class Pool:
+    """The connections to one engine: the last one used is the first one taken again."""
+
+    def __init__(self, url: str, connect_seconds: float) -> None:
+        parts = urlsplit(url)
+        self.host = parts.hostname or ""
+        self.port = parts.port or 80
+        self.authority = parts.netloc.encode()
+        self.connect_seconds = connect_seconds
+        self._idle: list[UpstreamConnection] = []
+
+    def take(self) -> UpstreamConnection | None:
+        """An idle connection, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
+
+    async def connect(self) -> UpstreamConnection:
+        """A new connection. Raises OSError (TimeoutError among them)."""
+        loop = asyncio.get_running_loop()
+        made: list[UpstreamConnection] = []
+
+        def make() -> UpstreamConnection:
+            made.append(UpstreamConnection(self))
+            return made[-1]
+
+        try:
+            async with asyncio.timeout(self.connect_seconds):
+                _, connection = await loop.create_connection(make, self.host, self.port)
+        except BaseException:
+            for connection in made:  # one may stand already when whoever asked for it is cancelled
+                connection.abandon()
+            raise
+        if not connection.usable:
+            msg = "the engine closed the connection at once"
+            raise ConnectionResetError(msg)
+        return connection
+
+    def keep(self, connection: UpstreamConnection) -> None:
+        """Its response is whole: keep it for the next request."""
+        if len(self._idle) >= IDLE_KEPT:
+            connection.close()
+            return
+        connection.idle_since = asyncio.get_running_loop().time()
+        self._idle.append(connection)
+
+    def forget(self, connection: UpstreamConnection) -> None:
+        """It is closed."""
+        with contextlib.suppress(ValueError):
+            self._idle.remove(connection)
+
+    def close_idle(self, older: float = -math.inf) -> None:
+        """Close the idle connections that have been so for `older` seconds; all without it."""
+        now = asyncio.get_running_loop().time()
+        for connection in [c for c in self._idle if now - c.idle_since > older]:
+            self._idle.remove(connection)
+            connection.close()
+
+    async def sweep(self) -> None:
+        """Run for ever: close what has been idle for long, the engine may be about to do the same."""
+        while True:
+            await asyncio.sleep(5)
+            self.close_idle(IDLE_SECONDS)
