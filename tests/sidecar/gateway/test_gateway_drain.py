@@ -16,7 +16,7 @@ from larder_sidecar.gateway.wire.server import ServerConnection
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import WAIT, Client, Engine, Turn, admin, ask, connect, request, until
-from tests.sidecar.gateway.test_gateway_framing import Echo
+from tests.sidecar.gateway.test_gateway_framing import Echo, Wire
 
 QUICK = {"serve-seconds": 0.3, "grace-seconds": 8}
 AT_ONCE = {"serve-seconds": 0, "grace-seconds": 8}
@@ -172,8 +172,19 @@ async def test_a_request_that_waits_unread_is_no_idle_connection(reap: Callable[
         assert (await ask_raw(client)).startswith(b"HTTP/1.1 200")
         client.sendall(request(CHAT, b"{}"))
         reap(registry)  # before the loop could read it
+        assert registry.awaited == 1
         assert (await asyncio.get_running_loop().sock_recv(client, 4096)).startswith(b"HTTP/1.1 200")
     listener.close()
+
+
+async def test_an_answer_that_its_client_has_not_taken_yet_is_in_flight() -> None:
+    registry, wire = Registry(1), Wire()
+    connection = ServerConnection(Echo(), Limits(), registry)
+    connection.connection_made(wire)
+    connection.data_received(request("/a", b"hello", "Connection: close\r\n"))
+    assert registry.in_flight == 0
+    wire.unsent = 5
+    assert registry.in_flight == 1
 
 
 async def test_the_end_answers_who_has_connected_and_refuses_who_comes_later(start: Start) -> None:

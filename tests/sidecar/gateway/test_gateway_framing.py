@@ -26,6 +26,7 @@ class Wire(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.unsent = 0
         self.ended = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -35,7 +36,7 @@ class Wire(asyncio.Transport):
         self.written += b"".join(list_of_data)
 
     def get_write_buffer_size(self) -> int:
-        return 0
+        return self.unsent
 
     def is_closing(self) -> bool:
         return self.ended

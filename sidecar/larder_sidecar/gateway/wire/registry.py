@@ -14,8 +14,8 @@ class Member(Protocol):
         """Whether a request is being read or answered, or an answer is not sent yet."""
 
     @property
-    def fresh(self) -> bool:
-        """Whether its first request is still to come."""
+    def hears(self) -> bool:
+        """Whether it will answer another request."""
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
@@ -76,8 +76,8 @@ class Registry:
 
     @property
     def awaited(self) -> int:
-        """Connections whose first request is still to come."""
-        return sum(member.fresh for member in self._members)
+        """Connections on which a request would be answered."""
+        return sum(member.hears for member in self._members)
 
     def retire_idle(self) -> None:
         """Close every connection that has been answered and waits for another request."""

@@ -33,7 +33,7 @@ class ServerConnection(asyncio.Protocol):
         self._stalled = 0
         """Bytes that waited for a slow client when its deadline was last looked at."""
         self.paused = False
-        self.fresh = True
+        self._fresh = True
         """Whether its first request is still to come."""
         self.deadline = math.inf
         self.loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ class ServerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on, and answer what is complete."""
-        self.fresh = False
+        self._fresh = False
         reader = self._reader
         if reader.deaf:
             return
@@ -129,6 +129,11 @@ class ServerConnection(asyncio.Protocol):
             or self._transport.get_write_buffer_size() > 0
         )
 
+    @property
+    def hears(self) -> bool:
+        """Whether it will answer another request."""
+        return not (self._reader.deaf or self._transport.is_closing())
+
     def write(self, data: bytes) -> None:
         """Send bytes of the response in flight."""
         if self._active is None or self._transport.is_closing():
@@ -186,12 +191,12 @@ class ServerConnection(asyncio.Protocol):
 
     def retire(self) -> None:
         """Close if it is idle, so that a request which crosses the end is not reset."""
-        if not (self.busy or self.fresh or self._reader.deaf or self._unread()):
+        if self.hears and not (self.busy or self._fresh or self._unread()):
             self._end(linger=True)
 
     def make_room(self) -> bool:
         """Close at once, unless the client has asked for something; whether it did."""
-        if self.busy or self._unread():
+        if self.busy or (self.hears and self._unread()):
             return False
         self.close()
         return True
