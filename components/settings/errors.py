@@ -44,7 +44,21 @@ def entry_lines(name: str, why: ValidationError | str) -> list[str]:
 
 def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:
     """The problems of one block, which was read as what its field says."""
-    return [f"{_path(key, e['loc'])}: {_text(e, _fields_along(block, e['loc']))}" for e in error.errors()]
+    written = [(e, _written(block, e)) for e in error.errors()]
+    return [f"{_path(key, loc)}: {_text(e, _fields_along(block, loc))}" for e, loc in written]
+
+
+def _written(root: FieldInfo, error: ErrorDetails) -> tuple[int | str, ...]:
+    """The path in the words of a stack file: pydantic says `node_local` where nobody wrote `node-local`."""
+    loc = error["loc"]
+    if error["type"] == "extra_forbidden":
+        return loc
+    done: tuple[int | str, ...] = ()
+    for part in loc:
+        block, _ = _fields_along(root, done)[-1]
+        field = block.model_fields.get(str(part)) if block else None
+        done = (*done, (field.alias if field else None) or part)
+    return done
 
 
 def _path(key: str, loc: tuple[int | str, ...]) -> str:

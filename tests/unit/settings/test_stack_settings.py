@@ -249,6 +249,11 @@ def test_an_encrypted_block_is_told_with_the_rest_and_not_read() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_key_that_nobody_wrote_is_named_as_it_would_be_written() -> None:
+    (line,) = problems_of({**GOOD, "larder:cache": {"strategy": "node-local"}})
+    assert line.startswith("larder:cache.node-local: is missing, and strategy 'node-local' needs it.")
+
+
 def test_every_alias_that_leads_nowhere_is_a_line() -> None:
     found = problems({"larder:gateway": {"aliases": {"a": "x", "b": "y", "c": "alpha"}}})
     assert [line.partition(": ")[0] for line in found] == ["larder:gateway.aliases.a", "larder:gateway.aliases.b"]
