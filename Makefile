@@ -3,7 +3,7 @@ STACK ?= dev
 PYTHON := .larder/venv/bin/python
 export CONTEXT REGISTRY STACK ONLY FULL
 .DEFAULT_GOAL := help
-.PHONY: help up down url clean clean-cache venv test lint e2e bench plan render
+.PHONY: help up down url clean clean-cache venv clouds test lint e2e bench plan render
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +27,10 @@ clean-cache: ## remove the built toolchain from the cache folder
 venv:
 	@python3 -m testbed venv
 
-lint: venv
+clouds: venv
+	@python3 -m testbed clouds
+
+lint: clouds
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy __main__.py components bench testbed sidecar/larder_sidecar tests
@@ -41,8 +44,8 @@ e2e: ## the stack on the embedded cluster with the real engine
 bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}
 	@$(PYTHON) -m bench
 
-plan: venv ## preview STACK without CLI, cluster or credentials
+plan: clouds ## preview STACK without CLI, cluster or credentials
 	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY))
 
-render: venv ## the manifests of STACK as files, for Argo CD and Flux
+render: clouds ## the manifests of STACK as files, for Argo CD and Flux
 	@$(PYTHON) -m components.planning render --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) --out rendered/$(STACK)

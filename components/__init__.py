@@ -2,6 +2,9 @@
 
 The program reads the very models that the sidecar reads at start (`larder_sidecar.config`, `.catalog`), so that a
 preview refuses what the sidecar would refuse. They live in `sidecar/`, which no installation step puts on the path.
+
+The packages of the clouds stand beside the virtual environment, not in it: Pulumi's CLI downloads the plugin of every
+package that it finds there, hundreds of megabytes for clouds that the stack may not use.
 """
 
 import sys
@@ -12,3 +15,5 @@ ROOT = Path(__file__).resolve().parent.parent
 
 if (_sidecar := str(ROOT / "sidecar")) not in sys.path:
     sys.path.insert(0, _sidecar)
+if (_clouds := str(ROOT / ".larder" / "clouds")) not in sys.path:
+    sys.path.append(_clouds)

@@ -106,6 +106,7 @@ COMMANDS = {
     "down": _down,
     "url": _url,
     "venv": python.ensure,
+    "clouds": python.clouds,
     "e2e": _e2e,
     "drop": _drop,
     "clean": _clean,

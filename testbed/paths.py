@@ -11,5 +11,7 @@ STATE = Path(os.environ.get("LARDER_STATE") or HOME)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "larder"
 """What every checkout of this user can share: the built toolchain, by the hash of its pins. `make clean-cache`."""
 VENV = HOME / "venv"
+CLOUDS = HOME / "clouds"
+"""Packages of the clouds, beside the environment: of what it finds in it, Pulumi's CLI downloads every plugin."""
 STACKS = Path(os.environ.get("LARDER_STACKS") or ROOT)
 """Folder of the stack files that `make up` deploys."""

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 from .locks import alone
-from .paths import HOME, ROOT, VENV
+from .paths import CLOUDS, HOME, ROOT, VENV
 from .progress import TestbedError, run, step
 
 LOCK = ROOT / "requirements.lock"
-STAMP = VENV / "larder-lock"
+LOCK_OF_CLOUDS = ROOT / "requirements.clouds.lock"
+STAMP = "larder-lock"
+"""In what was installed whole: the hash of its lock file."""
 
 
 def ensure() -> None:
@@ -19,23 +21,40 @@ def ensure() -> None:
         msg = f"Python {sys.version.split()[0]} is too old: Larder needs 3.11 or newer as python3 on PATH"
         raise TestbedError(msg)
     with alone(HOME / "venv.lock", "another make is installing Python packages"):
-        _install(hashlib.sha256(LOCK.read_bytes()).hexdigest())
+        if _is_there(VENV, LOCK):
+            return
+        log = HOME / "log" / "venv.log"
+        with step("Python packages", 60):
+            shutil.rmtree(VENV, ignore_errors=True)
+            run([sys.executable, "-m", "venv", VENV], log=log)
+            run([*_pip(), "--require-hashes", "-r", LOCK], log=log)
+            _stamp(VENV, LOCK)
 
 
-def _install(wanted: str) -> None:
-    if STAMP.exists() and STAMP.read_text() == wanted:
-        return
-    log = HOME / "log" / "venv.log"
-    with step("Python packages", 60):
-        shutil.rmtree(VENV, ignore_errors=True)
-        run([sys.executable, "-m", "venv", VENV], log=log)
-        pip: list[str | Path] = [
-            VENV / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "--disable-pip-version-check",
-            "--no-compile",
-        ]
-        run([*pip, "--require-hashes", "-r", LOCK], log=log)
-        STAMP.write_text(wanted)
+def clouds() -> None:
+    """Install the packages of the clouds beside the environment, which has what they need."""
+    with alone(HOME / "venv.lock", "another make is installing Python packages"):
+        if _is_there(CLOUDS, LOCK_OF_CLOUDS):
+            return
+        with step("Python packages of the clouds", 15):
+            shutil.rmtree(CLOUDS, ignore_errors=True)
+            what: list[str | Path] = ["--no-deps", "--target", CLOUDS, "--require-hashes", "-r", LOCK_OF_CLOUDS]
+            run([*_pip(), *what], log=HOME / "log" / "clouds.log")
+            _stamp(CLOUDS, LOCK_OF_CLOUDS)
+
+
+def _pip() -> list[str | Path]:
+    return [VENV / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+
+
+def _is_there(folder: Path, lock: Path) -> bool:
+    stamp = folder / STAMP
+    return stamp.exists() and stamp.read_text() == _hash(lock)
+
+
+def _stamp(folder: Path, lock: Path) -> None:
+    (folder / STAMP).write_text(_hash(lock))
+
+
+def _hash(lock: Path) -> str:
+    return hashlib.sha256(lock.read_bytes()).hexdigest()
