@@ -10,6 +10,6 @@ from components.settings import read
 
 settings = read(Path(__file__).parent)
 plan = make_plan(settings)
-platform = Platform("larder", settings, plan, pulumi.ResourceOptions(providers=[connect(settings)]))
+platform = Platform("larder", settings, plan, pulumi.ResourceOptions(providers=connect(settings)))
 for name, value in platform.outputs.items():
     pulumi.export(name, value)

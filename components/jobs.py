@@ -1,9 +1,13 @@
 """Jobs that run to their end once: named by content, because Kubernetes lets nobody change one."""
 
+from collections.abc import Iterable
+
 import pulumi
 import pulumi_kubernetes as k8s
 
 from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod_security
+from .node_pools import tolerations
+from .settings.node_pools import Taint
 
 RETRIES = 6
 """Failures of a pod before the Job gives up. Each try resumes where the last one stopped; the deadline is the bound."""
@@ -16,12 +20,16 @@ def run_once(
     container: Container,
     volumes: list[Volume],
     host: str,
+    taints: Iterable[Taint] = (),
     deadline_seconds: int,
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     content: str = "",
 ) -> k8s.batch.v1.Job:
-    """A Job `<name>-<hash8>` on one host. `content` is what it reads beside its spec: its change is a new Job too."""
+    """A Job `<name>-<hash8>` on one host, whose `taints` it tolerates.
+
+    `content` is what it reads beside its spec: its change is a new Job too.
+    """
     pod: k8s.core.v1.PodSpecArgsDict = {
         "restart_policy": "Never",  # each try keeps its pod, and with it the reason
         "automount_service_account_token": False,
@@ -31,6 +39,8 @@ def run_once(
         "containers": [{**container, "security_context": container_security()}],
         "volumes": volumes,
     }
+    if tolerated := tolerations(taints):
+        pod["tolerations"] = tolerated
     spec: k8s.batch.v1.JobSpecArgsDict = {
         "backoff_limit": RETRIES,
         "active_deadline_seconds": deadline_seconds,

@@ -3,6 +3,7 @@
 import pulumi
 import pulumi_kubernetes as k8s
 
+from . import node_pools
 from .caching import Demand, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
@@ -14,10 +15,10 @@ from .settings import Settings
 from .storage import DataVolumes
 
 
-def connect(settings: Settings) -> k8s.Provider:
-    """The one provider: the named context of KUBECONFIG, never the current one."""
+def connect(settings: Settings) -> list[pulumi.ProviderResource]:
+    """What leads to the cluster: the named context of KUBECONFIG, never the current one, and its cloud."""
     context = settings.cluster.context
-    return k8s.Provider(
+    kubernetes = k8s.Provider(
         "cluster",
         context=context,
         # Without it a rotated kubeconfig would look like another cluster and replace everything.
@@ -25,16 +26,18 @@ def connect(settings: Settings) -> k8s.Provider:
         # ConfigMaps with a fixed name change in place; the others carry their content in their name.
         enable_config_map_mutable=True,
     )
+    return [kubernetes, *node_pools.pool_class(settings.cluster.kind).connect(settings.cluster)]
 
 
 class Platform(Component):
-    """Local models, served: the namespace, the data volumes, the weights, the engine and its entry."""
+    """Local models, served: the node pools, the namespace, the data volumes, the weights, the engine and its entry."""
 
     TYPE = "larder:platform:Platform"
 
     def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         namespace = self._namespace(settings)
+        pools = node_pools.declare(settings, self.child())
         weights = deliver(
             settings.cache.strategy,
             Demand(
@@ -48,7 +51,7 @@ class Platform(Component):
             ),
             self.child(),
         )
-        Ollama("ollama", settings, plan, weights, namespace=namespace, opts=self.child())
+        Ollama("ollama", settings, plan, weights, pools[settings.ollama.pool], namespace=namespace, opts=self.child())
         entry = Entry("entry", settings, behind=OLLAMA, namespace=namespace, opts=self.child())
         self.outputs: dict[str, pulumi.Input[object]] = {
             "url": entry.url,

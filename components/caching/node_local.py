@@ -71,6 +71,7 @@ class NodeLocal(CachingStrategy):
                 scratch(),
             ],
             host=volume.node,
+            taints=volume.taints,
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
             content=demand.config.text,

@@ -61,8 +61,8 @@ def _render(options: argparse.Namespace) -> int:
         print(f"--out {options.out}: cannot write {error.filename}: {error.strerror}.", file=sys.stderr)
         return 1
     print(f"{options.out}: {len(files)} files, {len(changed)} changed. kubectl apply -f {options.out}")
-    for name in left_out:
-        print(f"left out: {name} holds a secret. Make it in the cluster yourself.", file=sys.stderr)
+    for name, reason in left_out.items():
+        print(f"left out: {name} {reason}.", file=sys.stderr)
     return 0
 
 

@@ -39,21 +39,25 @@ def kind(resource: Registered) -> str:
 
 
 def is_manifest(resource: Registered) -> bool:
-    """Is it an object of the cluster, rather than a component or a provider?"""
-    return resource.custom and resource.type.startswith("kubernetes:")
+    """Is it an object of the cluster, rather than a component, a provider, a change to an object or a cloud's?"""
+    return resource.custom and resource.type.startswith("kubernetes:") and not kind(resource).endswith("Patch")
 
 
-def render(recording: Recording) -> tuple[dict[str, str], list[str]]:
-    """File names with their contents, and the names of what was left out because it holds a secret."""
+def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
+    """File names with their contents, and what was left out with the reason."""
     files: dict[str, str] = {}
-    left_out: list[str] = []
-    for resource in filter(is_manifest, recording.resources):
-        name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
-        if wire.secrets_in(resource.inputs) or kind(resource) == "Secret":
-            left_out.append(name)
-        else:
-            files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource)
-    return dict(sorted(files.items())), sorted(left_out)
+    left_out: dict[str, str] = {}
+    for resource in recording.resources:
+        if is_manifest(resource):
+            name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
+            if wire.secrets_in(resource.inputs) or kind(resource) == "Secret":
+                left_out[name] = "holds a secret. Make it in the cluster yourself"
+            else:
+                files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource)
+        elif resource.custom and not resource.type.startswith("pulumi:"):
+            # Nodes most of all: whoever prunes what is no longer rendered would delete them.
+            left_out[f"{kind(resource).lower()}-{resource.name}"] = "is no manifest. Make the node pool yourself"
+    return dict(sorted(files.items())), dict(sorted(left_out.items()))
 
 
 def write(files: Mapping[str, str], folder: Path) -> list[str]:

@@ -8,7 +8,16 @@ from ..manifest import DESCRIPTION
 from .manifests import OTHERS, is_manifest, kind, phase
 from .recorder import STACK, Recording, Registered
 
-PARTS = ("storage", "weights", "caching", "serving")
+PARTS = ("node-pools", "storage", "weights", "caching", "serving")
+ELSEWHERE = {
+    "NodePatch": "labels and taints of a node that is there already",
+    "NodeGroup": "the machines, as an EKS managed node group",
+    "NodePool": "the machines, as a GKE node pool",
+    "AgentPool": "the machines, as an AKS agent pool",
+}
+"""What is no object of the cluster, by its kind."""
+PLACE = {"kubernetes": "context", "aws": "region", "gcp": "project", "azure-native": "subscriptionId"}
+"""What says where a provider leads, by its package."""
 WIDTH = 52
 """Of the column of names, tree included."""
 
@@ -55,7 +64,10 @@ def purpose(resource: Registered) -> str:
     if is_manifest(resource):
         return str(resource.inputs["metadata"]["annotations"][DESCRIPTION])
     if resource.type.startswith("pulumi:providers:"):
-        return f"the cluster of kube context {resource.inputs.get('context')}"
+        place = PLACE[kind(resource)]
+        return f"what leads to {place} {resource.inputs.get(place)}"
+    if resource.custom:
+        return ELSEWHERE[kind(resource)]
     return _docstrings()[resource.type]
 
 

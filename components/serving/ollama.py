@@ -8,6 +8,7 @@ from ..caching.base import STORE
 from ..component import Component
 from ..manifest import metadata, selector
 from ..network import gateway_ingress, hub_egress
+from ..node_pools import Placement
 from ..planning.plan import OLLAMA_ADDRESS, Plan
 from ..settings import Settings
 from .gateway import gateway_config_map
@@ -29,6 +30,7 @@ class Ollama(Component):
         settings: Settings,
         plan: Plan,
         weights: Weights,
+        placement: Placement,
         *,
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -58,7 +60,7 @@ class Ollama(Component):
             args=("serve",),
             env=_environment(len(settings.models)),
             resources=plan.engine,
-            hosts=tuple(settings.node_pools[settings.ollama.pool].hosts),
+            placement=placement,
             start_seconds=plan.budget_seconds,
             grace_seconds=int(plan.gateway.drain.grace_seconds),
         )

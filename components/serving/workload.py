@@ -10,6 +10,7 @@ from ..caching import Weights
 from ..manifest import (
     TMP,
     Container,
+    PodSpec,
     Volume,
     container_security,
     environment,
@@ -20,6 +21,7 @@ from ..manifest import (
     selector,
 )
 from ..network import ADMIN
+from ..node_pools import Placement, tolerations
 from ..planning.resources import EngineResources
 from .gateway import gateway_sidecar, gateway_volume, probe
 
@@ -36,8 +38,8 @@ class EngineSpec:
     image: str
     args: tuple[str, ...]
     resources: EngineResources
-    hosts: tuple[str, ...]
-    """The nodes of its pool."""
+    placement: Placement
+    """Where its pool is."""
     start_seconds: int
     """From the container's start until the engine answers, weights read from the slowest disk we accept."""
     grace_seconds: int
@@ -72,7 +74,8 @@ def engine_deployment(
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(
-                depends_on=[*weights.ready], custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience)
+                depends_on=[*weights.ready, *engine.placement.ready],
+                custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
             ),
         ),
     )
@@ -85,31 +88,21 @@ def _rollout(*, overlap: bool) -> k8s.apps.v1.DeploymentStrategyArgsDict:
     return {"type": "RollingUpdate", "rolling_update": {"max_surge": surge, "max_unavailable": unavailable}}
 
 
-def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> k8s.core.v1.PodSpecArgsDict:
-    hosts = engine.hosts if weights.hosts is None else tuple(host for host in engine.hosts if host in weights.hosts)
+def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
     home: Volume = {"name": "home", "empty_dir": {"size_limit": "64Mi"}}
-    return {
+    pod: PodSpec = {
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": pod_security(),
         "termination_grace_period_seconds": engine.grace_seconds,
-        "affinity": {
-            "node_affinity": {
-                "required_during_scheduling_ignored_during_execution": {
-                    "node_selector_terms": [
-                        {
-                            "match_expressions": [
-                                {"key": "kubernetes.io/hostname", "operator": "In", "values": list(hosts)}
-                            ]
-                        }
-                    ]
-                }
-            }
-        },
+        "affinity": engine.placement.affinity(weights.hosts),
         "init_containers": [*weights.init_containers, gateway_sidecar(sidecar_image)],
         "containers": [_container(engine, weights)],
         "volumes": [*weights.volumes, gateway_volume(), home, scratch()],
     }
+    if tolerated := tolerations(engine.placement.taints):
+        pod["tolerations"] = tolerated
+    return pod
 
 
 def _container(engine: EngineSpec, weights: Weights) -> Container:

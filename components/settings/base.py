@@ -41,7 +41,7 @@ class Known:
     stack: str
     catalog: Catalog
     pools: Mapping[str, tuple[str, ...]] | None = None
-    """The node pools, each with its hosts."""
+    """The node pools, each with its hosts; none where its machines come from a cloud."""
     kind: str | None = None
     """Kind of the cluster."""
     models: tuple[CatalogEntry, ...] | None = None

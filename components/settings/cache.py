@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Block, Known
+from .cluster import CLOUDS
 from .names import choices, did_you_mean
 from .node_pools import Host
 from .quantities import Bandwidth, Size, readable, size_bytes
@@ -53,6 +54,9 @@ class NodeLocal(Block):
     def _some_pool_provides_it(cls, node: str, info: ValidationInfo) -> str:
         known = Known.of(info)
         if known and known.hosts is not None and node not in known.hosts:
+            if known.kind in CLOUDS:
+                msg = f"nodes of kind {known.kind} come and go, disks and all. Drop the block; choose another strategy."
+                raise ValueError(msg)
             msg = (
                 f"no node pool provides host {node!r}. {did_you_mean(node, known.hosts)}"
                 f"Known hosts: {choices(known.hosts)}. Add it to larder:node-pools or choose one of them."

@@ -7,12 +7,20 @@ from pydantic import Field, ValidationInfo, field_validator
 from .base import Block
 
 Kind = Literal["embedded", "on-prem", "eks", "gke", "aks"]
+CLOUDS = {
+    "eks": ("name", "region", "subnets", "node-role"),
+    "gke": ("name", "project", "location"),
+    "aks": ("name", "subscription", "resource-group"),
+}
+"""Kinds whose machines come from a cloud, each with what leads to the cluster that is there already."""
 EMBEDDED_CONTEXT = "larder"
 """The context in the embedded cluster's own kubeconfig."""
 
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.():/-]{0,254}$")]
+
 
 class Cluster(Block):
-    """The cluster everything is deployed to."""
+    """The cluster everything is deployed to. It exists; Larder makes node pools in it and objects on it."""
 
     kind: Kind
     """What kind of cluster it is: embedded, on-prem, eks, gke or aks."""
@@ -20,6 +28,24 @@ class Cluster(Block):
     """The kube context to use; never the current one. Default: larder on an embedded cluster, none elsewhere."""
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "ai"
     """The namespace of everything that lives in one: lower-case letters, digits and dashes."""
+    name: Word | None = Field(None, validate_default=True)
+    """The cluster's name in its cloud."""
+    region: Word | None = Field(None, validate_default=True)
+    """The AWS region of the cluster, as in eu-central-1."""
+    subnets: Annotated[list[Word], Field(min_length=1)] | None = Field(None, validate_default=True)
+    """Ids of the subnets that get the machines, as in subnet-0a1b2c3d4e5f."""
+    node_role: Annotated[str, Field(pattern=r"^arn:[a-z-]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,500}$")] | None = (
+        Field(None, validate_default=True)
+    )
+    """ARN of the IAM role of the machines, as in arn:aws:iam::123456789012:role/nodes."""
+    project: Word | None = Field(None, validate_default=True)
+    """The Google Cloud project of the cluster."""
+    location: Word | None = Field(None, validate_default=True)
+    """The region or zone of the cluster, as in europe-west4."""
+    subscription: Word | None = Field(None, validate_default=True)
+    """Id of the Azure subscription of the cluster."""
+    resource_group: Word | None = Field(None, validate_default=True)
+    """The Azure resource group of the cluster."""
 
     @field_validator("context")
     @classmethod
@@ -31,3 +57,18 @@ class Cluster(Block):
             msg = f"is missing. Name the kube context of the {kind} cluster; the current one is never used."
             raise ValueError(msg)
         return EMBEDDED_CONTEXT
+
+    @field_validator("name", "region", "subnets", "node_role", "project", "location", "subscription", "resource_group")
+    @classmethod
+    def _leads_to_the_cluster(cls, value: str | list[str] | None, info: ValidationInfo) -> str | list[str] | None:
+        kind, field = info.data.get("kind"), str(info.field_name)
+        if kind is None:
+            return value
+        wanted = field.replace("_", "-") in CLOUDS.get(kind, ())
+        if wanted and value is None:
+            msg = f"is missing, and kind {kind} needs it. {cls.model_fields[field].description}"
+            raise ValueError(msg)
+        if not wanted and value is not None:
+            msg = f"means nothing to a cluster of kind {kind}. Drop it."
+            raise ValueError(msg)
+        return value

@@ -1,10 +1,26 @@
 """larder:node-pools: the machines that engines may run on."""
 
-from typing import Annotated
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+)
 
-from .base import Block
+from .base import Block, Known
+from .cluster import CLOUDS
+from .quantities import Size
+
+POOL_LABEL = "larder.dev/pool"
+"""On every node of a pool that Larder makes or labels: the pool's name."""
 
 PoolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
 Host = Annotated[
@@ -12,12 +28,190 @@ Host = Annotated[
 ]
 """A node's name, which Kubernetes repeats in its label kubernetes.io/hostname; a label has 63 characters."""
 
+_NAME = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+_KEY = rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}"
+_TAINT = re.compile(rf"^(?P<key>{_KEY})(=(?P<value>({_NAME})?))?:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute)$")
+
+_INSTANCES = {
+    "eks": (re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "m6i.xlarge"),
+    "gke": (re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]+"), "n2-standard-4"),
+    "aks": (re.compile(r"Standard_[A-Z][A-Za-z0-9_-]+"), "Standard_D4s_v5"),
+}
+OF_A_CLOUD = ("min", "max", "spot", "disk")
+"""What is said of machines that Larder makes."""
+_AKS_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
+"""AKS takes 12 letters and digits; four of them tell one making of the pool from the next."""
+
+
+@dataclass(frozen=True)
+class Taint:
+    """What keeps pods away from a node unless they tolerate it."""
+
+    key: str
+    value: str
+    effect: str
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """`key=value:effect` or `key:effect`, as kubectl writes it. Raises ValueError."""
+        if not (match := _TAINT.fullmatch(text)):
+            msg = (
+                f"{text[:80]!r} is not a taint. Write key=value:effect or key:effect with effect NoSchedule, "
+                "PreferNoSchedule or NoExecute, as in amd.com/gpu:NoSchedule."
+            )
+            raise ValueError(msg)
+        return cls(match["key"], match["value"] or "", match["effect"])
+
+    def __str__(self) -> str:
+        return f"{self.key}{f'={self.value}' if self.value else ''}:{self.effect}"
+
+
+def _taint(text: str) -> str:
+    return str(Taint.of(text))
+
+
+def _not_ours(key: str) -> str:
+    if key.startswith("larder.dev/"):
+        msg = f"{key} is set by Larder itself. Drop it."
+        raise ValueError(msg)
+    return key
+
+
+LabelKey = Annotated[str, Field(pattern=rf"^{_KEY}$"), AfterValidator(_not_ours)]
+LabelValue = Annotated[str, Field(pattern=rf"^({_NAME})?$")]
+TaintText = Annotated[
+    str, AfterValidator(_taint), WithJsonSchema({"type": "string", "pattern": re.sub(r"\?P<\w+>", "", _TAINT.pattern)})
+]
+
 
 class NodePool(Block):
-    """A named set of nodes."""
+    """Machines of one kind: nodes by name where the cluster has the nodes it has, an instance type in a cloud."""
 
-    hosts: list[Host] = Field(min_length=1)
-    """Names of the nodes (label kubernetes.io/hostname) that make up the pool."""
+    instance: str | None = Field(None, validate_default=True)
+    """The cloud's machine type, as in m6i.xlarge, n2-standard-4 or Standard_D4s_v5; only on eks, gke and aks."""
+    hosts: Annotated[list[Host], Field(min_length=1)] | None = Field(None, validate_default=True)
+    """Names of the nodes (label kubernetes.io/hostname) that make up the pool; only on embedded and on-prem."""
+    min: Annotated[int, Field(ge=0, le=1000)] = 1
+    """The fewest machines of a cloud's pool."""
+    max: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """The most machines of a cloud's pool, over all zones. Default: min, and at least 1."""
+    spot: bool = False
+    """Take machines that cost less and that the cloud may take back at any time."""
+    disk: Size = "100Gi"
+    """The disk of each machine of a cloud's pool: images, and weights that pods fetch for themselves."""
+    accelerator: Literal["amd.com/gpu"] | None = None
+    """What the machines have beside processors: amd.com/gpu."""
+    labels: Mapping[LabelKey, LabelValue] = Field(default_factory=dict)
+    """Labels of the nodes, beside larder.dev/pool."""
+    taints: list[TaintText] = Field(default_factory=list)
+    """Taints of the nodes, as in amd.com/gpu:NoSchedule; the stacks of the pool tolerate them."""
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+        whole: dict[str, object] = dump(self)
+        return {key: value for key, value in whole.items() if not (self.hosts and key in OF_A_CLOUD)}
+
+    @property
+    def most(self) -> int:
+        """The most machines that the pool may have."""
+        return self.max if self.max is not None else max(self.min, 1)
+
+    def tolerated(self) -> tuple[Taint, ...]:
+        """The taints of its nodes."""
+        return tuple(map(Taint.of, self.taints))
+
+    @field_validator("instance")
+    @classmethod
+    def _the_cloud_has_it(cls, instance: str | None, info: ValidationInfo) -> str | None:
+        kind = _kind(info)
+        if kind not in _INSTANCES:
+            if instance is not None and kind:
+                msg = f"a cluster of kind {kind} has the nodes it has. Name them in hosts."
+                raise ValueError(msg)
+            return instance
+        form, example = _INSTANCES[kind]
+        if instance is None:
+            msg = f"is missing. Name a machine type of {kind}, as in {example}."
+            raise ValueError(msg)
+        if instance == "auto":
+            msg = f"'auto' comes with a later version: name an instance, as in {example}."
+            raise ValueError(msg)
+        if not form.fullmatch(instance):
+            msg = f"{instance[:80]!r} is not a machine type of {kind}. Write one as in {example}."
+            raise ValueError(msg)
+        return instance
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts_are_known_beforehand(cls, hosts: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        kind = _kind(info)
+        if kind in CLOUDS and hosts is not None:
+            msg = f"nodes of kind {kind} come and go with their names. Name a machine type in instance."
+            raise ValueError(msg)
+        if kind and kind not in CLOUDS and hosts is None and "instance" in info.data:
+            msg = "is missing. Name the nodes (label kubernetes.io/hostname) that make up the pool."
+            raise ValueError(msg)
+        return hosts
+
+    @field_validator(*OF_A_CLOUD)
+    @classmethod
+    def _only_a_cloud_makes_machines(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
+        kind = _kind(info)
+        if kind and kind not in CLOUDS:
+            what = "there are no spot machines" if info.field_name == "spot" else "Larder makes no machines"
+            msg = f"{what} on a cluster of kind {kind}. Drop it."
+            raise ValueError(msg)
+        return value
+
+    @field_validator("max")
+    @classmethod
+    def _room_between(cls, most: int | None, info: ValidationInfo) -> int | None:
+        fewest = info.data.get("min")
+        if most is not None and fewest is not None and most < fewest:
+            msg = f"{most} is less than min, which is {fewest}. Write at least {fewest}."
+            raise ValueError(msg)
+        return most
+
+    @field_validator("accelerator")
+    @classmethod
+    def _the_machine_has_it(cls, accelerator: str | None, info: ValidationInfo) -> str | None:
+        kind, instance = _kind(info), info.data.get("instance") or ""
+        if accelerator and kind in ("eks", "gke"):
+            msg = f"no machine of {kind} has {accelerator}. Azure has (aks, MI300X), and so may nodes of your own."
+            raise ValueError(msg)
+        if accelerator and kind == "aks" and instance and "MI300X" not in instance:
+            msg = f"{instance} has no {accelerator}. Choose Standard_ND96isr_MI300X_v5, or drop it."
+            raise ValueError(msg)
+        return accelerator
 
 
-NodePools = Annotated[dict[PoolName, NodePool], Field(min_length=1)]
+def _kind(info: ValidationInfo) -> str | None:
+    known = Known.of(info)
+    return known.kind if known else None
+
+
+def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str, NodePool]:
+    for name, pool in pools.items():
+        for other in pools.keys() - {name} if pool.labels or pool.taints else ():
+            if shared := set(pool.hosts or ()) & set(pools[other].hosts or ()):
+                msg = (
+                    f"node {min(shared)!r} is in pools {name!r} and {other!r}, but a node whose labels or taints "
+                    "Larder writes belongs to one pool. Take it out of the other one."
+                )
+                raise ValueError(msg)
+    if _kind(info) == "aks" and (wrong := [name for name in pools if not _AKS_NAME.fullmatch(name)]):
+        msg = (
+            f"{', '.join(map(repr, wrong))}: AKS takes up to 8 lower-case letters and digits here, a letter first. "
+            "Choose another name."
+        )
+        raise ValueError(msg)
+    return pools
+
+
+NodePools = Annotated[dict[PoolName, NodePool], Field(min_length=1), AfterValidator(_fit_together)]
+
+
+def taints_of(host: str, pools: Mapping[str, NodePool]) -> tuple[Taint, ...]:
+    """What a pod of the host has to tolerate, whichever pools the host is in."""
+    of_the_host = [pool for pool in pools.values() if host in (pool.hosts or ())]
+    return tuple(dict.fromkeys(taint for pool in of_the_host for taint in pool.tolerated()))

@@ -36,6 +36,11 @@ def in_mebibytes(count: float) -> str:
     return f"{math.ceil(count / _FACTORS['Mi'])}Mi"
 
 
+def whole_gibibytes(size: str) -> int:
+    """`100Gi` -> 100, rounded up: what clouds size disks in."""
+    return -(-size_bytes(size) // _FACTORS["Gi"])
+
+
 def readable(count: float) -> str:
     """Bytes for people: 668788096 -> `637.8 MiB`."""
     for unit, factor in reversed(_FACTORS.items()):

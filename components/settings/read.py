@@ -76,7 +76,7 @@ def _known(stack: str, catalog: Catalog, done: Mapping[str, Any]) -> Known:
     return Known(
         stack=stack,
         catalog=catalog,
-        pools=None if pools is None else {name: tuple(pool.hosts) for name, pool in pools.items()},
+        pools=None if pools is None else {name: tuple(pool.hosts or ()) for name, pool in pools.items()},
         kind=None if cluster is None else cluster.kind,
         models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),
         weights_host=None if cache is None else cache.weights_host,

@@ -22,9 +22,9 @@ class Settings(Block):
     """The stack config. The order is the order of reading: a block may be judged against those above it."""
 
     cluster: Cluster
-    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace}."""
+    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace}; in a cloud also where it is."""
     node_pools: NodePools
-    """The machines that engines may run on: {<pool>: {hosts: [<node>]}}."""
+    """The machines that engines may run on: {<pool>: {hosts: [<node>]}} or {<pool>: {instance, min, max}}."""
     models: Models
     """Catalog ids of the models to serve."""
     cache: Cache

@@ -7,6 +7,7 @@ from ..component import Component
 from ..jobs import run_once
 from ..manifest import metadata
 from ..settings.cache import NodeLocal
+from ..settings.node_pools import Taint
 
 PREPARE_SECONDS = 120
 """To pull the image and start one container that has nothing to do."""
@@ -22,12 +23,14 @@ class LocalVolume(Component):
         name: str,
         settings: NodeLocal,
         *,
+        taints: tuple[Taint, ...],
         image: str,
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
         self.node = settings.node
+        self.taints = taints
         self.claim_name = f"{settings.node}-model-storage"
         ready: list[pulumi.Resource] = []
         if settings.prepare_path:
@@ -115,6 +118,7 @@ class LocalVolume(Component):
             },
             volumes=[{"name": "folder", "host_path": {"path": settings.path, "type": "DirectoryOrCreate"}}],
             host=settings.node,
+            taints=self.taints,
             deadline_seconds=PREPARE_SECONDS,
             namespace=namespace,
             opts=self.child(),

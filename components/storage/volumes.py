@@ -6,6 +6,7 @@ from typing import Self
 import pulumi
 
 from ..settings import Settings
+from ..settings.node_pools import taints_of
 from .local_volume import LocalVolume
 
 
@@ -20,7 +21,14 @@ class DataVolumes:
         """Register the volumes of the settings."""
         block = settings.cache.node_local
         return cls(
-            node_local=LocalVolume("node-local", block, image=settings.images.sidecar, namespace=namespace, opts=opts)
+            node_local=LocalVolume(
+                "node-local",
+                block,
+                taints=taints_of(block.node, settings.node_pools),
+                image=settings.images.sidecar,
+                namespace=namespace,
+                opts=opts,
+            )
             if block
             else None,
         )

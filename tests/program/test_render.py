@@ -20,7 +20,7 @@ Previews = Callable[..., Preview]
 def test_files_hold_what_the_engine_was_told(preview: Previews, strategy: str) -> None:
     seen = preview(strategy)
     files, left_out = render(seen.recording)
-    assert left_out == []
+    assert left_out == {}
     documents = {f"{d['kind']} {d['metadata']['name']}": d for d in map(yaml.safe_load, files.values())}
     assert documents.keys() == seen.named().keys()
     for name, resource in seen.named().items():
@@ -100,6 +100,6 @@ def test_an_object_with_a_secret_is_left_out_and_named(preview: Previews) -> Non
         inputs={"kind": "ConfigMap", "metadata": {"name": "open"}, "data": {"token": wire.Secret("hunter2")}},
     )
     files, left_out = render(Recording(resources=[hidden, seen.one("Service")]))
-    assert left_out == ["configmap-open"]
+    assert left_out == {"configmap-open": "holds a secret. Make it in the cluster yourself"}
     assert "hunter2" not in str(files)
     assert len(files) == 1

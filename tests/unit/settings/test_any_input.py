@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from tests.unit.stack_config import GOOD, problems_of
 
 WORDS = st.one_of(
-    st.sampled_from(["none", "node-local", "alpha", "venus", "cpu", "20Gi", "20MiB/s", "embedded", "/a/b", "context"]),
+    st.sampled_from(
+        ["none", "node-local", "alpha", "venus", "cpu", "20Gi", "20MiB/s", "embedded", "/a/b", "context", "eks", "a.b"]
+    ),
     st.text(max_size=8),
 )
 VALUES = st.recursive(
@@ -34,6 +36,10 @@ def _with(value: Any, place: tuple[Any, ...], new: Any) -> Any:
 
 FULL = {
     **GOOD,
+    "larder:node-pools": {
+        "cpu": {"hosts": ["venus", "mars"], "labels": {"tier": "a"}, "taints": ["team=ml:NoSchedule"]},
+        "spare": {"hosts": ["pluto"], "accelerator": "amd.com/gpu"},
+    },
     "larder:gateway": {"default": "alpha", "aliases": {"gpt": "alpha"}, "service": "NodePort", "node-port": 30081},
     "larder:hub": {"endpoint": "https://hub"},
 }

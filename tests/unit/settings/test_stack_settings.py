@@ -117,12 +117,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "`make up` passes those of the images it has built.",
     ),
     (
-        {"larder:cluster": {"kind": "eks"}},
-        "larder:cluster.context: is missing. Name the kube context of the eks cluster; the current one is never used.",
+        {"larder:cluster": {"kind": "on-prem"}},
+        "larder:cluster.context: is missing. "
+        "Name the kube context of the on-prem cluster; the current one is never used.",
     ),
     (
         {"larder:cluster": "embedded"},
-        "larder:cluster: must be a mapping, not 'embedded'. Keys: context, kind, namespace.",
+        "larder:cluster: must be a mapping, not 'embedded'. Keys: context, kind, location, "
+        "name, namespace, node-role, project, region, resource-group, subnets, subscription.",
     ),
     (
         {"larder:gateway": {"default": "beta"}},

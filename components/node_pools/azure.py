@@ -1,0 +1,58 @@
+"""Node pools of an AKS cluster."""
+
+import pulumi
+from pulumi_azure_native.containerservice import AgentPool, GPUProfileArgsDict
+from pulumi_azure_native.provider import Provider
+
+from ..manifest import content_name
+from ..settings.cluster import Cluster
+from ..settings.node_pools import NodePool, Taint
+from ..settings.quantities import whole_gibibytes
+from .base import PATIENCE, Placement, Pool, first_size, node_labels
+
+_TAINT_OF_SPOT = Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule")
+"""AKS puts it on spot nodes, whatever is asked for."""
+DRIVER_BY_OTHERS: GPUProfileArgsDict = {"driver": "None"}
+"""AKS installs NVIDIA's driver or none; AMD's comes with its own operator."""
+
+
+class AksPool(Pool):
+    """Machines of an AKS agent pool."""
+
+    TYPE = "larder:node-pools:AksPool"
+
+    @classmethod
+    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:
+        """The subscription of the cluster; credentials are those of the environment."""
+        return [Provider("azure", subscription_id=cluster.subscription)]
+
+    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
+        """One agent pool, named by what cannot be changed in one: another machine type is another pool, made before."""
+        taints = (*pool.tolerated(), *((_TAINT_OF_SPOT,) if pool.spot else ()))
+        fixed = [pool.instance, pool.spot, pool.disk]
+        made = AgentPool(
+            name,
+            resource_group_name=cluster.resource_group,
+            resource_name_=cluster.name,
+            # 12 letters and digits at most.
+            agent_pool_name=content_name(name, fixed).replace("-", "")[: len(name) + 4],
+            mode="User",
+            os_type="Linux",
+            vm_size=pool.instance,
+            os_disk_size_gb=whole_gibibytes(pool.disk),
+            enable_auto_scaling=True,
+            min_count=pool.min,
+            max_count=pool.most,
+            count=first_size(pool),
+            node_labels=node_labels(name, pool),
+            node_taints=[str(taint) for taint in taints],
+            # Without a highest price, a spot machine costs no more than one on demand.
+            scale_set_priority="Spot" if pool.spot else None,
+            gpu_profile=DRIVER_BY_OTHERS if pool.accelerator else None,
+            # From the first `up` on the size is the autoscaler's.
+            opts=self.child(pulumi.ResourceOptions(ignore_changes=["count"], custom_timeouts=PATIENCE)),
+        )
+        return Placement(pool=name, taints=taints, ready=(made,))
+
+
+POOL = AksPool

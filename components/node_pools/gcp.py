@@ -1,0 +1,59 @@
+"""Node pools of a GKE cluster."""
+
+import re
+
+import pulumi
+from pulumi_gcp.container import NodePool as GkeNodePool
+from pulumi_gcp.provider import Provider
+
+from ..settings.cluster import Cluster
+from ..settings.node_pools import NodePool, Taint
+from ..settings.quantities import whole_gibibytes
+from .base import PATIENCE, Placement, Pool, node_labels
+
+_ARM = re.compile(r"(t2a|c4a|n4a)-")
+_TAINT_OF_ARM = Taint("kubernetes.io/arch", "arm64", "NoSchedule")
+"""GKE puts it on its Arm nodes by itself."""
+_EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
+
+
+class GkePool(Pool):
+    """Machines of a GKE node pool."""
+
+    TYPE = "larder:node-pools:GkePool"
+
+    @classmethod
+    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:
+        """The project of the cluster; credentials are those of the environment."""
+        return [Provider("gcp", project=cluster.project)]
+
+    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
+        """One node pool. It has no fixed name: another machine type is another pool, made before."""
+        made = GkeNodePool(
+            name,
+            project=cluster.project,
+            location=cluster.location,
+            cluster=cluster.name,
+            # Limits over all zones. The first size would be one a zone: GKE's own autoscaler finds it by itself.
+            autoscaling={"total_min_node_count": pool.min, "total_max_node_count": pool.most},
+            # What clusters in a release channel insist on.
+            management={"auto_repair": True, "auto_upgrade": True},
+            node_config={
+                "machine_type": pool.instance,
+                "spot": pool.spot,
+                "disk_size_gb": whole_gibibytes(pool.disk),
+                "labels": node_labels(name, pool),
+                "taints": [
+                    {"key": taint.key, "value": taint.value, "effect": _EFFECTS[taint.effect]}
+                    for taint in pool.tolerated()
+                ],
+                # What the nodes may do is what their service account may, as Google advises.
+                "oauth_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+            },
+            opts=self.child(pulumi.ResourceOptions(custom_timeouts=PATIENCE)),
+        )
+        of_the_cloud = (_TAINT_OF_ARM,) if _ARM.match(pool.instance or "") else ()
+        return Placement(pool=name, taints=(*pool.tolerated(), *of_the_cloud), ready=(made,))
+
+
+POOL = GkePool

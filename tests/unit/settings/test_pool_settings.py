@@ -1,0 +1,206 @@
+"""Pools that cannot be: refused with the path and what to do; and the few that a cloud decides differently."""
+
+from typing import Any
+
+import pytest
+
+from components.settings.node_pools import NodePool, Taint, taints_of
+from components.settings.sources import merged
+from tests.unit.stack_config import GOOD, problems, problems_of, settings
+
+EKS = {
+    "kind": "eks",
+    "context": "prod",
+    "name": "prod",
+    "region": "eu-central-1",
+    "subnets": ["subnet-1"],
+    "node-role": "arn:aws:iam::123456789012:role/nodes",
+}
+GKE = {"kind": "gke", "context": "prod", "name": "prod", "project": "p", "location": "europe-west4"}
+AKS = {"kind": "aks", "context": "prod", "name": "prod", "subscription": "0", "resource-group": "prod"}
+CLOUDS: dict[str, tuple[dict[str, Any], str]] = {
+    "eks": (EKS, "m6i.xlarge"),
+    "gke": (GKE, "n2-standard-4"),
+    "aks": (AKS, "Standard_D4s_v5"),
+}
+
+
+def _of(kind: str, pools: dict[str, Any], cluster: dict[str, Any] | None = None) -> list[str]:
+    base = {**GOOD, "larder:cluster": CLOUDS[kind][0], "larder:node-pools": pools, "larder:cache": {"strategy": "none"}}
+    return problems_of(merged(base, {"larder:cluster": cluster or {}}))
+
+
+def _pool(kind: str, **pool: Any) -> list[str]:
+    return _of(kind, {"cpu": {"instance": CLOUDS[kind][1], **pool}})
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_a_pool_of_a_cloud_needs_an_instance_and_nothing_else(kind: str) -> None:
+    assert _pool(kind) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "instance"),
+    [
+        ("eks", "u-6tb1.metal"),
+        ("eks", "p5.48xlarge"),
+        ("gke", "n2-custom-4-8192"),
+        ("gke", "e2-medium"),
+        ("gke", "a3-highgpu-8g"),
+        ("aks", "Standard_ND96isr_MI300X_v5"),
+        ("aks", "Standard_D4ps_v6"),
+    ],
+)
+def test_instances_have_the_form_of_their_cloud(kind: str, instance: str) -> None:
+    assert _pool(kind, instance=instance) == []
+    for other in CLOUDS.keys() - {kind}:
+        (line,) = _pool(other, instance=instance)
+        assert line.startswith(f"larder:node-pools.cpu.instance: {instance!r} is not a machine type of {other}.")
+
+
+CLOUD_BAD: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "eks",
+        {"instance": None},
+        "instance: is missing. Name a machine type of eks, as in m6i.xlarge.",
+    ),
+    (
+        "gke",
+        {"instance": "auto"},
+        "instance: 'auto' comes with a later version: name an instance, as in n2-standard-4.",
+    ),
+    (
+        "eks",
+        {"hosts": ["venus"]},
+        "hosts: nodes of kind eks come and go with their names. Name a machine type in instance.",
+    ),
+    ("aks", {"min": 3, "max": 1}, "max: 1 is less than min, which is 3. Write at least 3."),
+    (
+        "gke",
+        {"accelerator": "amd.com/gpu"},
+        "accelerator: no machine of gke has amd.com/gpu. Azure has (aks, MI300X), and so may nodes of your own.",
+    ),
+    (
+        "aks",
+        {"accelerator": "amd.com/gpu"},
+        "accelerator: Standard_D4s_v5 has no amd.com/gpu. Choose Standard_ND96isr_MI300X_v5, or drop it.",
+    ),
+    (
+        "eks",
+        {"accelerator": "nvidia.com/gpu"},
+        "accelerator: 'nvidia.com/gpu' is none of the choices. Did you mean 'amd.com/gpu'? Choices: amd.com/gpu.",
+    ),
+    (
+        "gke",
+        {"taints": ["amd.com/gpu"]},
+        "taints[0]: 'amd.com/gpu' is not a taint. Write key=value:effect or key:effect with effect NoSchedule, "
+        "PreferNoSchedule or NoExecute, as in amd.com/gpu:NoSchedule.",
+    ),
+    (
+        "eks",
+        {"labels": {"larder.dev/pool": "other"}},
+        "labels.larder.dev/pool: larder.dev/pool is set by Larder itself. Drop it.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "pool", "line"), CLOUD_BAD, ids=[line.partition(":")[0] for _, _, line in CLOUD_BAD])
+def test_a_pool_that_cannot_be_is_one_line(kind: str, pool: dict[str, Any], line: str) -> None:
+    assert _pool(kind, **pool) == [f"larder:node-pools.cpu.{line}"]
+
+
+HOST_BAD: list[tuple[dict[str, Any], list[str]]] = [
+    (
+        {"hosts": None},
+        ["cpu.hosts: is missing. Name the nodes (label kubernetes.io/hostname) that make up the pool."],
+    ),
+    (
+        {"hosts": None, "instance": "m6i.xlarge"},
+        ["cpu.instance: a cluster of kind embedded has the nodes it has. Name them in hosts."],
+    ),
+    ({"spot": True}, ["cpu.spot: there are no spot machines on a cluster of kind embedded. Drop it."]),
+    (
+        {"min": 1, "max": 2},
+        [
+            "cpu.min: Larder makes no machines on a cluster of kind embedded. Drop it.",
+            "cpu.max: Larder makes no machines on a cluster of kind embedded. Drop it.",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("pool", "lines"), HOST_BAD, ids=["no hosts", "instance", "spot", "size"])
+def test_where_nodes_have_names_nothing_is_made(pool: dict[str, Any], lines: list[str]) -> None:
+    base = merged(GOOD, {"larder:cache": {"strategy": "none", "node-local": None}})
+    assert problems_of(merged(base, {"larder:node-pools": {"cpu": pool}})) == [
+        f"larder:node-pools.{line}" for line in lines
+    ]
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_a_cluster_of_a_cloud_is_named_in_full_and_by_nothing_else(kind: str) -> None:
+    pools = {"cpu": {"instance": CLOUDS[kind][1]}}
+    cluster, _ = CLOUDS[kind]
+    for left_out in cluster.keys() - {"kind", "context"}:
+        config = {**GOOD, "larder:node-pools": pools, "larder:cache": {"strategy": "none"}}
+        (line,) = problems_of({**config, "larder:cluster": {k: v for k, v in cluster.items() if k != left_out}})
+        assert line.startswith(f"larder:cluster.{left_out}: is missing, and kind {kind} needs it. ")
+    foreign = {"eks": "project", "gke": "region", "aks": "location"}[kind]
+    assert _of(kind, pools, {foreign: "x"}) == [
+        f"larder:cluster.{foreign}: means nothing to a cluster of kind {kind}. Drop it."
+    ]
+
+
+def test_a_role_is_an_arn() -> None:
+    (line,) = _of("eks", {"cpu": {"instance": "m6i.xlarge"}}, {"node-role": "nodes"})
+    assert line.startswith("larder:cluster.node-role: 'nodes' is not allowed here. ARN of the IAM role of the machines")
+
+
+@pytest.mark.parametrize("name", ["ninechars", "a-b", "1a"])
+def test_on_aks_pools_have_short_names(name: str) -> None:
+    assert _of("aks", {name: {"instance": "Standard_D4s_v5"}, "cpu": {"instance": "Standard_D4s_v5"}}) == [
+        f"larder:node-pools: {name!r}: AKS takes up to 8 lower-case letters and digits here, a letter first. "
+        "Choose another name."
+    ]
+
+
+def test_weights_are_not_kept_on_machines_that_go() -> None:
+    block = {"node": "ip-10-0-0-1", "path": "/var/lib/larder", "size": "2Gi"}
+    base = {**GOOD, "larder:cluster": EKS, "larder:node-pools": {"cpu": {"instance": "m6i.xlarge"}}}
+    assert problems_of({**base, "larder:cache": {"strategy": "none", "node-local": block}}) == [
+        "larder:cache.node-local.node: nodes of kind eks come and go, disks and all. "
+        "Drop the block; choose another strategy."
+    ]
+
+
+def test_a_node_whose_labels_are_written_is_in_one_pool() -> None:
+    both = {"spare": {"hosts": ["pluto", "venus"]}}
+    assert problems({"larder:node-pools": both}) == []
+    assert problems({"larder:node-pools": merged(both, {"cpu": {"labels": {"tier": "a"}}})}) == [
+        "larder:node-pools: node 'venus' is in pools 'cpu' and 'spare', but a node whose labels or taints "
+        "Larder writes belongs to one pool. Take it out of the other one."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "taint"),
+    [
+        ("amd.com/gpu:NoSchedule", Taint("amd.com/gpu", "", "NoSchedule")),
+        ("team=ml:NoExecute", Taint("team", "ml", "NoExecute")),
+        ("team=:PreferNoSchedule", Taint("team", "", "PreferNoSchedule")),
+    ],
+)
+def test_taints_are_written_as_kubectl_writes_them(text: str, taint: Taint) -> None:
+    assert Taint.of(text) == taint
+    assert Taint.of(str(taint)) == taint
+
+
+def test_a_host_is_tainted_as_its_pools_are() -> None:
+    found = settings({"larder:node-pools": {"spare": {"taints": ["a:NoSchedule", "b=1:NoExecute"]}}}).node_pools
+    assert taints_of("pluto", found) == (Taint("a", "", "NoSchedule"), Taint("b", "1", "NoExecute"))
+    assert taints_of("venus", found) == ()
+
+
+@pytest.mark.parametrize(("size", "most"), [({}, 1), ({"min": 3}, 3), ({"min": 0}, 1), ({"min": 1, "max": 4}, 4)])
+def test_the_most_machines_are_as_many_as_the_fewest_unless_told(size: dict[str, int], most: int) -> None:
+    assert NodePool.model_validate({"instance": "m6i.xlarge", **size}).most == most
