@@ -8,9 +8,12 @@ from components import ROOT
 from components.planning.manifests import is_manifest, kind
 from components.planning.program import record, stack_config
 from components.planning.recorder import Recording, Registered
+from components.settings import SettingsError, parse
+from components.settings.read import read_catalog
 from components.settings.sources import merged
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
+CATALOG = read_catalog(ROOT)
 IMAGES = {name: f"registry.example/{name}@sha256:{digit * 64}" for name, digit in (("sidecar", "1"), ("ollama", "2"))}
 
 
@@ -68,6 +71,20 @@ def preview_of(
     secrets: frozenset[str] = frozenset(),
 ) -> Preview:
     """Preview a stack file with a strategy and an overlay."""
-    run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
-    config = merged(merged(stack_config(stack), run), overlay or {})
+    config = merged(config_of(stack, strategy), overlay or {})
     return Preview(record(config, stack=stack, unknowns=unknowns, secret_keys=secrets))
+
+
+def config_of(stack: str, strategy: str | None) -> dict[str, Any]:
+    """What a stack file configures, with images and, if one is named, another strategy."""
+    run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
+    return merged(stack_config(stack), run)
+
+
+def refusals(stack: str, strategy: str) -> tuple[str, ...]:
+    """Why the stack cannot have the strategy; nothing where it can."""
+    try:
+        parse(config_of(stack, strategy), stack=stack, catalog=CATALOG)
+    except SettingsError as error:
+        return error.problems
+    return ()

@@ -9,10 +9,26 @@ from components.caching import STRATEGIES
 from components.manifest import DESCRIPTION
 from components.planning.recorder import STACK
 from components.planning.tree import WIDTH, tree
-from tests.program.previews import STACKS, Preview
+from tests.program.previews import STACKS, Preview, refusals
 
-CASES = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
+ALL = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
+CASES = [case for case in ALL if not refusals(*case)]
 Previews = Callable[..., Preview]
+
+
+def test_the_six_stacks_are_there() -> None:
+    assert STACKS == ["dev", "prod-aws", "prod-azure", "prod-gcp", "staging", "venus"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_stack_previews_as_it_is(preview: Previews, stack: str) -> None:
+    assert preview(stack=stack).recording.outputs["strategy"]
+
+
+@pytest.mark.parametrize(("stack", "strategy"), [case for case in ALL if case not in CASES])
+def test_a_strategy_that_a_stack_cannot_have_is_refused_for_what_it_lacks(stack: str, strategy: str) -> None:
+    (line,) = refusals(stack, strategy)
+    assert line.startswith(f"larder:cache.{strategy}: is missing, and strategy {strategy!r} needs it.")
 
 
 @pytest.mark.parametrize(("stack", "strategy"), CASES)
