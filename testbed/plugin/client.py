@@ -49,9 +49,11 @@ class Client:
         """POST: fails with AlreadyExists instead of taking over what is there (official plugin since 4.29)."""
         return self._request("POST", path, manifest, query=_write(dry_run=dry_run))
 
-    def apply(self, path: str, manifest: Manifest, *, force: bool, dry_run: bool) -> Manifest:
-        """Server-side apply under our field manager."""
-        query = _write(dry_run=dry_run) | {"force": "true" if force else "false"}
+    def apply(
+        self, path: str, manifest: Manifest, *, force: bool, dry_run: bool, manager: str = FIELD_MANAGER
+    ) -> Manifest:
+        """Server-side apply under a field manager, ours where none is named."""
+        query = _write(dry_run=dry_run) | {"fieldManager": manager, "force": "true" if force else "false"}
         return self._request("PATCH", path, manifest, query=query, content="application/apply-patch+yaml")
 
     def replace(self, path: str, manifest: Manifest, *, dry_run: bool) -> Manifest:

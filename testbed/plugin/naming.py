@@ -1,5 +1,6 @@
 """How an object gets its name, and how Pulumi's urns and ids lead back to it."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -48,6 +49,13 @@ def name_in(object_id: str) -> str:
 def resource_type(urn: str) -> str:
     """The resource type in a urn, without the types of its parents."""
     return urn.split("::")[2].rpartition("$")[2]
+
+
+def patch_manager(urn: str, manifest: Manifest) -> str | None:
+    """The field manager of a `…Patch` resource: one each, so that undoing one leaves the others. None for objects."""
+    if not resource_type(urn).endswith(f":{manifest.get('kind')}Patch"):
+        return None
+    return f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
 
 
 def identity(known: Manifest, urn: str, object_id: str) -> Manifest:

@@ -99,6 +99,20 @@ class Objects:
             advice = "give the field up, or set the annotation pulumi.com/patchForce to take it"
             raise ApiError(error.code, error.reason, f"{error}\nAnother manager owns it: {advice}.", {}) from error
 
+    def patch(self, manifest: Manifest, manager: str, *, dry_run: bool) -> Manifest:
+        """Apply to an object that is there already, as a manager of its own: who stops stating a field gives it up."""
+        path = self._discovery.object(manifest)
+        self._client.get(path)  # an apply would make what is not there
+        force = self._patch_force or annotations.asks(manifest, "patchForce")
+        return self._client.apply(path, manifest, force=force, dry_run=dry_run, manager=manager)
+
+    def give_up(self, manifest: Manifest, manager: str) -> None:
+        """Undo a patch: fields that nobody else holds disappear; an object that is gone needs nothing."""
+        if self.read(manifest):
+            identity = {key: manifest[key] for key in ("apiVersion", "kind")}
+            where = {key: manifest["metadata"][key] for key in ("name", "namespace") if key in manifest["metadata"]}
+            self.patch({**identity, "metadata": where}, manager, dry_run=False)
+
     def ready(self, inputs: Manifest, live: Manifest, timeout: float, progress: Progress) -> Manifest:
         """The object once it is ready; `timeout` 0 means the default of its kind."""
         seconds = annotations.timeout(inputs, timeout, readiness.default_timeout(live["kind"]))

@@ -94,28 +94,28 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any) -> provider_pb2.CheckResponse:
         old, given = plain(decode(request.olds)), decode(request.news)
         manifest, kind_token = plain(given), naming.resource_type(request.urn)
-        patch = kind_token.endswith(f":{manifest.get('kind')}Patch")
-        if kind_token.startswith(_NOT_SERVED) or patch or "items" in manifest:
+        if kind_token.startswith(_NOT_SERVED) or "items" in manifest:
             raise NotOfferedError(
                 f"{kind_token}: the stand-in plugin serves single objects only; declare them one by one"
             )
+        patch = naming.patch_manager(request.urn, manifest) is not None
         fault: Fault | None = None
         if isinstance(manifest.get("metadata", {}), dict):
             manifest = objects.stated(manifest)
-            fault = self._fault(request, manifest, old)
+            fault = self._fault(request, manifest, old, named=patch)
         if fault:
             failure = provider_pb2.CheckFailure(property=fault.property, reason=fault.reason)
             return provider_pb2.CheckResponse(inputs=request.news, failures=[failure])
         return provider_pb2.CheckResponse(inputs=encode(mark_secrets(underscored(manifest), given)))
 
-    def _fault(self, request: Any, manifest: Manifest, old: Manifest) -> Fault | None:
+    def _fault(self, request: Any, manifest: Manifest, old: Manifest, *, named: bool) -> Fault | None:
         """Name and place the manifest; what is wrong with its metadata."""
         off = request.autonaming.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE
 
         def propose() -> str:
             return annotations.autoname(request.urn, request.randomSeed, request.autonaming.proposed_name)
 
-        if fault := naming.named(manifest, old, None if off else propose):
+        if fault := naming.named(manifest, old, None if off or named else propose):
             return fault
         try:
             annotations.wait_for(manifest)
@@ -171,6 +171,9 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         unchanged = provider_pb2.CreateResponse(properties=request.properties)
         if request.preview and not self._connection.can_preview(manifest):
             return unchanged
+        if naming.patch_manager(request.urn, manifest):
+            live = self._patched(request, given)
+            return provider_pb2.CreateResponse(id=naming.identifier(live), properties=_state(live, given))
         try:
             live = self._connection.objects.create(manifest, dry_run=request.preview, progress=progress)
         except AlreadyExistsError as error:
@@ -197,6 +200,8 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         manifest = plain(given)
         if request.preview and not self._connection.can_preview(manifest):
             return provider_pb2.UpdateResponse(properties=request.news)
+        if naming.patch_manager(request.urn, manifest):
+            return provider_pb2.UpdateResponse(properties=_state(self._patched(request, given), given))
         try:
             live = self._connection.objects.update(manifest, dry_run=request.preview)
         except ApiError as error:
@@ -249,6 +254,9 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         inputs = plain(decode(request.old_inputs)) or state
         identity = naming.identity(state, request.urn, request.id)
         try:
+            if manager := naming.patch_manager(request.urn, inputs):
+                self._connection.objects.give_up(identity, manager)
+                return empty_pb2.Empty()
             self._connection.objects.delete(identity, inputs, request.timeout, self._progress(request.urn))
         except (ApiError, UnreachableError, NotReadyError) as error:
             raise RefusedError(f"{request.urn} was not deleted: {error}") from error
@@ -269,6 +277,14 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     @answers
     def Construct(self, request: Any) -> provider_pb2.ConstructResponse:
         raise NotOfferedError(f"{request.type}: the stand-in plugin has no components; declare the objects one by one")
+
+    def _patched(self, request: Any, given: Manifest) -> Manifest:
+        manifest = plain(given)
+        manager = naming.patch_manager(request.urn, manifest) or ""
+        try:
+            return self._connection.objects.patch(manifest, manager, dry_run=request.preview)
+        except (ApiError, NoSuchKindError, UnreachableError) as error:
+            raise RefusedError(redacted(f"{request.urn} was not patched: {error}", given)) from error
 
     def _progress(self, urn: str) -> Progress:
         return lambda words: self._engine.status(urn, words)

@@ -139,7 +139,8 @@ class Stack:
 
 
 def declared(name: str, manifest: dict[str, Any], *, secret: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
-    """One resource: resource options by their Python names, `timeout` in seconds, `after` names of earlier ones."""
+    """One resource: resource options by their Python names, `timeout` in seconds, `after` names of earlier ones,
+    `type` where it is not the manifest's kind."""
     return {"name": name, "manifest": manifest, "options": options, "secret": secret}
 
 

@@ -145,7 +145,12 @@ def test_what_the_stand_in_does_not_do_is_said_and_not_faked(plugin):
         plugin.Invoke(provider_pb2.InvokeRequest(tok="kubernetes:helm:template"))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
     with pytest.raises(grpc.RpcError, match="single objects only"):
-        check(plugin, manifest(name="w"), urn=URN.replace("ConfigMap", "ConfigMapPatch"))
+        check(plugin, {**manifest(name="w"), "items": []}, urn=URN.replace("ConfigMap", "ConfigMapList"))
+
+
+def test_a_patch_says_what_it_changes(plugin):
+    _, ((path, _),) = check(plugin, manifest(), urn=URN.replace("ConfigMap", "ConfigMapPatch"))
+    assert path == "metadata.name"
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

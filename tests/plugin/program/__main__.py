@@ -15,12 +15,12 @@ for item in declared["objects"]:
         options["custom_timeouts"] = pulumi.CustomTimeouts(create=seconds, update=seconds, delete=seconds)
     if (holder := options.pop("after", None)) is not None:
         options["depends_on"] = [resources[name] for name in holder]
-    manifest = item["manifest"]
+    manifest, kind = item["manifest"], options.pop("type", None)
     for key in item["secret"]:
         manifest[key] = pulumi.Output.secret(manifest[key])
     group = manifest["apiVersion"] if "/" in manifest["apiVersion"] else f"core/{manifest['apiVersion']}"
     resources[item["name"]] = pulumi.CustomResource(
-        f"kubernetes:{group}:{manifest['kind']}",
+        f"kubernetes:{group}:{kind or manifest['kind']}",
         item["name"],
         # Outputs named here are read back into the resource, so that the state's form is exercised as by the SDK.
         manifest | {"status": None},

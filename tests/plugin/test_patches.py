@@ -1,0 +1,72 @@
+"""A patch changes an object that somebody else made, and is undone by giving its fields up."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from testbed.plugin.client import Client
+from tests.plugin.stack import Stack, declared
+
+pytestmark = pytest.mark.timeout(180)
+GPU = {"key": "amd.com/gpu", "effect": "NoSchedule"}
+TEAM = {"key": "team", "value": "ml", "effect": "NoSchedule"}
+
+
+@pytest.fixture
+def node(api: Client, namespace: str) -> Iterator[str]:
+    """A node of this test: an object without a machine."""
+    metadata = {"name": namespace, "labels": {"kubernetes.io/hostname": namespace}}
+    api.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata}, dry_run=False)
+    _replace(api, namespace, [])
+    yield namespace
+    api.delete(f"/api/v1/nodes/{namespace}", "Background")
+
+
+def _replace(api: Client, node: str, taints: list[dict[str, str]]) -> None:
+    api.json_patch(f"/api/v1/nodes/{node}", [{"op": "add", "path": "/spec/taints", "value": taints}])
+
+
+def _patch(node: str, **labels: str) -> dict[str, Any]:
+    manifest = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "labels": labels}}
+    return declared("patch", manifest | {"spec": {"taints": [GPU]}}, type="NodePatch")
+
+
+def _seen(api: Client, node: str) -> tuple[dict[str, str], list[dict[str, str]]]:
+    live = api.get(f"/api/v1/nodes/{node}")
+    labels = {key: value for key, value in live["metadata"]["labels"].items() if key != "kubernetes.io/hostname"}
+    return labels, live["spec"].get("taints", [])
+
+
+def test_labels_and_taints_come_change_and_go(stack: Stack, api: Client, node: str):
+    stack.declare(_patch(node, pool="rocm"))
+    stack.done("preview")
+    assert _seen(api, node) == ({}, [])
+    stack.up()
+    stack.done("up", "--yes", "--skip-preview", "--expect-no-changes")
+    assert _seen(api, node) == ({"pool": "rocm"}, [GPU])
+    stack.declare(_patch(node, tier="a"))
+    stack.up()
+    assert _seen(api, node) == ({"tier": "a"}, [GPU])
+    stack.done("destroy", "--yes", "--skip-preview")
+    assert _seen(api, node) == ({}, [])
+
+
+def test_what_somebody_else_wrote_is_not_overruled_and_not_taken_away(stack: Stack, api: Client, node: str):
+    _replace(api, node, [TEAM])
+    stack.declare(_patch(node, pool="rocm"))
+    assert ".spec.taints" in stack.refused("up", "--yes", "--skip-preview")
+    assert _seen(api, node) == ({}, [TEAM])
+    _replace(api, node, [GPU])  # the same list: both hold it
+    stack.up()
+    stack.done("destroy", "--yes", "--skip-preview")
+    assert _seen(api, node) == ({}, [GPU])
+
+
+def test_a_patch_of_what_is_gone_is_undone_already_and_makes_nothing(stack: Stack, api: Client, node: str):
+    stack.declare(_patch(node, pool="rocm"))
+    stack.up()
+    api.delete(f"/api/v1/nodes/{node}", "Background")
+    stack.done("destroy", "--yes", "--skip-preview")
+    assert "not found" in stack.refused("up", "--yes", "--skip-preview")
+    api.create("/api/v1/nodes", {"metadata": {"name": node}}, dry_run=False)  # for the fixture to take away
