@@ -34,8 +34,7 @@ class EksPool(Pool):
             node_role_arn=cluster.node_role,
             subnet_ids=cluster.subnets,
             instance_types=[instance],
-            # EKS would boot its x86 image whatever the instance is.
-            ami_type=f"AL2023_{'ARM_64' if _GRAVITON.match(instance) else 'x86_64'}_STANDARD",
+            ami_type=ami_type(instance),
             capacity_type="SPOT" if pool.spot else "ON_DEMAND",
             disk_size=whole_gibibytes(pool.disk),
             scaling_config={"min_size": pool.min, "max_size": pool.most, "desired_size": first_size(pool)},
@@ -50,6 +49,11 @@ class EksPool(Pool):
             ),
         )
         return Placement(pool=name, taints=pool.tolerated(), ready=(group,))
+
+
+def ami_type(instance: str) -> str:
+    """The image for the instance's processor: EKS would boot its x86 one whatever the instance is."""
+    return f"AL2023_{'ARM_64' if _GRAVITON.match(instance) else 'x86_64'}_STANDARD"
 
 
 POOL = EksPool

@@ -27,15 +27,13 @@ class AksPool(Pool):
         return [Provider("azure", subscription_id=cluster.subscription)]
 
     def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
-        """One agent pool, named by what cannot be changed in one: another machine type is another pool, made before."""
+        """One agent pool, named by what nobody can change in it: another machine type is another pool, made before."""
         taints = (*pool.tolerated(), *((_TAINT_OF_SPOT,) if pool.spot else ()))
-        fixed = [pool.instance, pool.spot, pool.disk]
         made = AgentPool(
             name,
             resource_group_name=cluster.resource_group,
             resource_name_=cluster.name,
-            # 12 letters and digits at most.
-            agent_pool_name=content_name(name, fixed).replace("-", "")[: len(name) + 4],
+            agent_pool_name=agent_pool_name(name, pool),
             mode="User",
             os_type="Linux",
             vm_size=pool.instance,
@@ -53,6 +51,11 @@ class AksPool(Pool):
             opts=self.child(pulumi.ResourceOptions(ignore_changes=["count"], custom_timeouts=PATIENCE)),
         )
         return Placement(pool=name, taints=taints, ready=(made,))
+
+
+def agent_pool_name(name: str, pool: NodePool) -> str:
+    """The pool's name and four digits of what makes it another pool; AKS takes 12 letters and digits."""
+    return content_name(name, [pool.instance, pool.spot, pool.disk]).replace("-", "")[: len(name) + 4]
 
 
 POOL = AksPool
