@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
-from larder_sidecar.config.gateway import Engine, GatewayConfig
+from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 
 from ..settings import Settings
@@ -37,6 +37,7 @@ def make_plan(settings: Settings) -> Plan:
             engine=Engine(kind="ollama", url=f"http://{OLLAMA_ADDRESS}"),
             models=settings.gateway.served(settings.entries),
             default=settings.default_model,
+            auth=Auth(mutations=settings.gateway.auth.mutations),
         ),
         engine=ollama_resources(settings),
         budget_seconds=settings.budget_seconds(weights.total_bytes()),

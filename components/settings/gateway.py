@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Literal
 
 from larder_sidecar.catalog import CatalogEntry
-from larder_sidecar.config.gateway import ServedModel
+from larder_sidecar.config.gateway import Mutations, ServedModel
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Block, Known
@@ -31,6 +31,13 @@ def _served(model: str, info: ValidationInfo) -> str:
 Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
 
 
+class Auth(Block):
+    """Who may change something through the gateway."""
+
+    mutations: Mutations = "token"
+    """Who may change what is loaded or kept: token (its bearer) or open (whoever reaches the gateway; in dev only)."""
+
+
 class Gateway(Block):
     """The gateway beside the engine."""
 
@@ -42,6 +49,8 @@ class Gateway(Block):
     """Type of Service larder. Default: NodePort on an embedded cluster, ClusterIP elsewhere."""
     node_port: Annotated[int, Field(ge=30000, le=32767)] | None = None
     """The port of every node that leads to the entry, 30000 to 32767; only with NodePort. Default: 30080."""
+    auth: Auth = Field(default_factory=Auth)
+    """Who may change something: {mutations: token | open}."""
 
     def served(self, entries: Iterable[CatalogEntry]) -> list[ServedModel]:
         """The models with all their names, as the gateway's file lists them."""

@@ -26,6 +26,9 @@ Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$"), After
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
+Mutations = Literal["token", "open"]
+
+
 class Engine(Model):
     """The process that holds the weights, reached over loopback."""
 
@@ -79,6 +82,13 @@ class Drain(Model):
     """terminationGracePeriodSeconds of the pod; drain returns 5 s before it at the latest."""
 
 
+class Auth(Model):
+    """Who may send requests that change what is loaded or kept. What is only asked needs nothing."""
+
+    mutations: Mutations = "token"
+    """`token`: who shows it; `open`: whoever reaches the gateway."""
+
+
 class GatewayConfig(Model):
     """The whole file."""
 
@@ -90,6 +100,7 @@ class GatewayConfig(Model):
     models: list[ServedModel] = Field(min_length=1)
     default: ModelId | None = None
     """Answers when a request names no model or `auto`; without it such a request is refused."""
+    auth: Auth = Auth()
     limits: Limits = Limits()
     drain: Drain = Drain()
 

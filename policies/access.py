@@ -1,0 +1,188 @@
+"""Who reaches what: secrets, engines, and the requests that change something."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+from .pods import SERVICE, Placed, all_containers, main_containers, pods
+from .rule import Finding, Level, Property, Resource, Rule, StackRule, items, mapping, texts
+
+DEV = "dev"
+"""The stack whose gateway may be open: it runs on its owner's own machine."""
+
+_NAME = re.compile(
+    r"(^|[_.-])(token|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)$"
+    r"|[_.-]secret$",
+    re.IGNORECASE,
+)
+"""What a secret is called. `secret` alone is what the name of a Secret is called."""
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_VALUE = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"|\b(hf_[A-Za-z0-9]{30,}|gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{40,}|glpat-[\w-]{20,}|AKIA[0-9A-Z]{16}"
+    r"|xox[abpr]-[\w-]{10,}|sk-[\w-]{32,}|pul-[0-9a-f]{40}|eyJ[\w-]{8,}\.eyJ[\w-]{8,})"
+    r"|://[^/\s:@]+:[^/\s@]+@"
+)
+"""What secrets look like: keys, the tokens of the services one meets here, and a password in a URL."""
+
+
+def _plain(resource: Resource) -> Iterator[str]:
+    remedy = "Put it into a Secret and name that."
+    for path, container in all_containers(resource):
+        for variable in items(container.get("env")):
+            name, value = variable.get("name"), variable.get("value")
+            if _is_secret(name, value):
+                yield f"{path}.env[{name}]: is a secret in plain text. {remedy}"
+        for part in ("command", "args"):
+            if any(_is_secret("", argument) for argument in texts(container.get(part))):
+                yield f"{path}.{part}: holds a secret in plain text. {remedy}"
+    if resource.kind == "ConfigMap":
+        for key, text in mapping(resource.props.get("data")).items():
+            if any(_is_secret(name, value) for name, value in [(key, text), *_members(text)]):
+                yield f"data[{key}]: holds a secret in plain text. {remedy}"
+
+
+def _is_secret(name: Property, value: Property) -> bool:
+    if not isinstance(value, str) or not value:
+        return False
+    named = isinstance(name, str) and bool(_NAME.search(_WORDS.sub("_", name)))
+    # A path, or a variable that Kubernetes fills in, says where the secret is.
+    return bool(_VALUE.search(value)) or (named and not value.startswith(("/", "$(")))
+
+
+def _members(text: Property) -> Iterator[tuple[str, Property]]:
+    """Every key with its value, at any depth of a JSON document."""
+    if isinstance(document := _document(text), dict | list):
+        waiting: list[Property] = [document]
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, dict):
+                yield from value.items()
+            waiting += value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _document(text: Property) -> Property:
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+_LISTENS = {"ollama": "OLLAMA_HOST", "llama-server": "--host", "shimmy": "--bind"}
+"""Engines that stand in a pod of ours, and what tells each where to listen."""
+_LOOPBACK = re.compile(r"(https?://)?(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?/?")
+
+
+def _gateway_first(resource: Resource) -> Iterator[str]:
+    for pod in pods(resource):
+        engines = [(found, part) for part in main_containers(pod) if (found := _engine(part.spec))]
+        if engines and not any(map(_is_gateway, items(pod.spec.get("initContainers")))):
+            yield (
+                f"{pod.path}.initContainers: no gateway stands before {engines[0][0]}. "
+                "Add the gateway as a native sidecar: an init container with restartPolicy Always."
+            )
+        for engine, part in engines:
+            yield from _off_loopback(engine, part)
+
+
+def _engine(container: Mapping[str, Property]) -> str | None:
+    """The engine that the container runs, by its name, its command or its image."""
+    command = texts(container.get("command"))
+    image = str(container.get("image", "")).partition("@")[0].rpartition("/")[2].partition(":")[0]
+    program = PurePosixPath(command[0]).name if command else ""
+    return next((name for name in (program, image, str(container.get("name"))) if name in _LISTENS), None)
+
+
+def _is_gateway(container: Mapping[str, Property]) -> bool:
+    words = _words(container)
+    return words[:2] == ["larder-sidecar", "gateway"] and container.get("restartPolicy") == "Always"
+
+
+def _off_loopback(engine: str, container: Placed) -> Iterator[str]:
+    if container.spec.get("ports"):
+        yield f"{container.path}.ports: {engine} offers a port of its own. Leave it out: clients use the gateway's."
+    setting = _LISTENS[engine]
+    address = _address(setting, container.spec)
+    if address is None or (isinstance(address, str) and not _LOOPBACK.fullmatch(address)):
+        found = "says nothing" if address is None else f"says {address!r}"
+        yield f"{container.path}: {setting} {found}, so {engine} listens to others. Set it to 127.0.0.1:<port>."
+
+
+def _address(setting: str, container: Mapping[str, Property]) -> Property:
+    if not setting.startswith("--"):
+        variables = items(container.get("env"))
+        return next((variable.get("value") for variable in variables if variable.get("name") == setting), None)
+    words = _words(container)
+    after = (following for word, following in pairwise(words) if word == setting)
+    joined = (word.partition("=")[2] for word in words if word.startswith(f"{setting}="))
+    return next(iter((*joined, *after)), None)
+
+
+def _words(container: Mapping[str, Property]) -> list[str]:
+    return [*texts(container.get("command")), *texts(container.get("args"))]
+
+
+def _front_first(resources: Sequence[Resource]) -> Iterator[Finding]:
+    policies = [mapping(r.props.get("spec")) for r in resources if r.kind == "NetworkPolicy"]
+    policies = [spec for spec in policies if "Ingress" in texts(spec.get("policyTypes"))]
+    for service in (resource for resource in resources if resource.kind == SERVICE):
+        name = mapping(service.props.get("metadata")).get("name")
+        # What one policy admits no other can refuse.
+        own = [s for s in policies if s.get("podSelector") in ({}, {"matchLabels": {_OF_SERVICE: name}})]
+        if not own or not all(map(_admits_named_pods, own)):
+            yield (
+                service,
+                "spec.predictor: no NetworkPolicy keeps its pods for the front. "
+                f"Declare one for pods of label {_OF_SERVICE}={name} that admits pods by their labels only.",
+            )
+
+
+_OF_SERVICE = "serving.kserve.io/inferenceservice"
+
+
+def _admits_named_pods(spec: Mapping[str, Property]) -> bool:
+    sources = [source for rule in items(spec.get("ingress")) for source in items(rule.get("from")) or [{}]]
+    return all(mapping(source.get("podSelector")).get("matchLabels") for source in sources)
+
+
+def _closed(resource: Resource) -> Iterator[str]:
+    if resource.kind != "ConfigMap" or resource.stack == DEV:
+        return
+    for key, text in mapping(resource.props.get("data")).items():
+        if mapping(mapping(_document(text)).get("auth")).get("mutations") == "open":
+            yield (
+                f"data[{key}]: auth.mutations is 'open': whoever reaches the gateway may change what it serves. "
+                f"Set larder:gateway.auth.mutations to token; only stack {DEV} may have it open."
+            )
+
+
+NO_PLAIN_SECRETS = Rule(
+    name="no-plain-secrets",
+    level=Level.MANDATORY,
+    refuses="A secret as plain text in an environment variable, an argument or a ConfigMap, by its name or its look.",
+    why="Whoever may read pods would read it, and the state of the stack would keep it.",
+    check=_plain,
+)
+GATEWAY_FIRST = Rule(
+    name="gateway-first",
+    level=Level.MANDATORY,
+    refuses="An engine without the gateway as native sidecar, or one that listens beyond loopback.",
+    why="Engines ask nobody who they are: past the gateway anyone could pull, delete or exhaust models.",
+    check=_gateway_first,
+)
+FRONT_FIRST = StackRule(
+    name="front-first",
+    level=Level.MANDATORY,
+    refuses="An InferenceService whose pods others than named ones may reach.",
+    why="KServe's pods take no sidecar, so the gateway in front of them is the only one they have.",
+    judge=_front_first,
+)
+CLOSED_MUTATIONS = Rule(
+    name="closed-mutations",
+    level=Level.MANDATORY,
+    refuses="`larder:gateway.auth.mutations: open` on any stack but dev, read from the file the gateway gets.",
+    why="Without a token anyone who reaches the gateway could change what it loads and serves.",
+    check=_closed,
+)

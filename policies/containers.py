@@ -1,0 +1,58 @@
+"""What a container may do, and what it takes."""
+
+from collections.abc import Iterator
+
+from .pods import RUNTIME, SERVICE, all_containers, containers, pods
+from .rule import Level, Resource, Rule, lacks, mapping, texts
+
+
+def _restricted(resource: Resource) -> Iterator[str]:
+    for pod in pods(resource):
+        of_pod = mapping(pod.spec.get("securityContext"))
+        for shared in ("hostNetwork", "hostPID", "hostIPC"):
+            if pod.spec.get(shared) is True:
+                yield f"{pod.path}.{shared}: shares the node's own. Leave it out."
+        for path, container in containers(pod):
+            own = mapping(container.get("securityContext"))
+            both = {**of_pod, **own}  # what the container says wins
+            capabilities = mapping(own.get("capabilities"))
+            whole = ((both, "runAsNonRoot", True),)
+            each = ((own, "readOnlyRootFilesystem", True), (own, "allowPrivilegeEscalation", False))
+            wanted = {RUNTIME: each, SERVICE: whole}.get(resource.kind, (*whole, *each))
+            missing = [f"{key}: {str(value).lower()}" for settings, key, value in wanted if lacks(settings, key, value)]
+            if (resource.kind != SERVICE and lacks(capabilities, "drop", ["ALL"])) or texts(capabilities.get("add")):
+                missing.append("capabilities: {drop: [ALL]}")
+            if both.get("runAsUser") == 0:
+                missing.append("a runAsUser other than 0")
+            if own.get("privileged") is True:
+                missing.append("privileged: false")
+            if missing:
+                yield f"{path}.securityContext: does not state {', '.join(missing)}. State it."
+
+
+def _stated(resource: Resource) -> Iterator[str]:
+    for path, container in all_containers(resource) if resource.kind != RUNTIME else ():
+        resources = mapping(container.get("resources"))
+        missing = [
+            f"{part}.{what}"
+            for part, what in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory"))
+            if mapping(resources.get(part)).get(what) is None
+        ]
+        if missing:
+            yield f"{path}.resources: does not state {', '.join(missing)}. State what it takes."
+
+
+RESTRICTED_CONTAINERS = Rule(
+    name="restricted-containers",
+    level=Level.MANDATORY,
+    refuses="A container that may be root, write to its root file system, gain privileges, or keeps a capability.",
+    why="Engines parse files from the internet; what takes one over must find nothing to take the node over with.",
+    check=_restricted,
+)
+STATED_RESOURCES = Rule(
+    name="stated-resources",
+    level=Level.ADVISORY,
+    refuses="A container without requests for cpu and memory and a limit for memory.",
+    why="An engine that grows takes its neighbours with it. Advisory: a LimitRange of the namespace may state it too.",
+    check=_stated,
+)

@@ -1,0 +1,35 @@
+"""What runs: images by what they hold, not by what they are called."""
+
+import re
+from collections.abc import Iterator
+
+from .pods import SERVICE, all_containers, pods
+from .rule import Level, Property, Resource, Rule, items, mapping
+
+_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
+
+
+def _pinned(resource: Resource) -> Iterator[str]:
+    for path, container in all_containers(resource):
+        if resource.kind == SERVICE and "image" not in container:
+            continue  # its runtime names one
+        yield from _reference(f"{path}.image", container.get("image", ""))
+    for path, pod in pods(resource):
+        for volume in items(pod.get("volumes")):
+            if image := mapping(volume.get("image")):
+                where = f"{path}.volumes[{volume.get('name', '')}].image.reference"
+                yield from _reference(where, image.get("reference", ""))
+
+
+def _reference(path: str, reference: Property) -> Iterator[str]:
+    if isinstance(reference, str) and not _DIGEST.fullmatch(reference):
+        yield f"{path}: {reference!r} is no digest. Write name@sha256:<64 hex digits>."
+
+
+PINNED_IMAGES = Rule(
+    name="pinned-images",
+    level=Level.MANDATORY,
+    refuses="An image, or an image volume, that is not named by its digest.",
+    why="A tag can be moved: other code, or other weights, would run without a change that anyone reviewed.",
+    check=_pinned,
+)

@@ -1,0 +1,110 @@
+"""What must outlive a change: data, and the rollout that mounts it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from .pods import SERVICE, Placed, containers, pods
+from .rule import Finding, Level, Property, Resource, Rule, StackRule, items, mapping, texts
+
+_HOST = "kubernetes.io/hostname"
+
+
+def _protected(resource: Resource) -> Iterator[str]:
+    if resource.kind not in ("PersistentVolume", "PersistentVolumeClaim"):
+        return
+    if not resource.protect:
+        yield "is not protected: a dropped line would delete the data. Declare it with protect=True."
+    policy = mapping(resource.props.get("spec")).get("persistentVolumeReclaimPolicy", "")
+    if resource.kind == "PersistentVolume" and isinstance(policy, str) and policy != "Retain":
+        yield (f"spec.persistentVolumeReclaimPolicy: {policy!r} lets the data go with its claim. Set it to Retain.")
+
+
+def overlaps(props: Mapping[str, Property]) -> bool:
+    """Does a rollout of this Deployment or predictor start the next pod while the last one still runs?"""
+    spec = mapping(props.get("spec"))
+    strategy = mapping(spec.get("strategy") or mapping(spec.get("predictor")).get("deploymentStrategy"))
+    # Kubernetes' own default is RollingUpdate with a surge of 25 %, rounded up: one pod more.
+    surge = mapping(strategy.get("rollingUpdate")).get("maxSurge", 1)
+    return strategy.get("type") != "Recreate" and surge not in (0, "0", "0%")
+
+
+def _impossible_overlap(resources: Sequence[Resource]) -> Iterator[Finding]:
+    modes = {_place(claim): _modes(claim) for claim in resources if claim.kind == "PersistentVolumeClaim"}
+    for resource in resources:
+        if resource.kind not in ("Deployment", SERVICE) or not overlaps(resource.props):
+            continue
+        for pod in pods(resource):
+            for claim in _claims(pod):
+                found = modes.get((_place(resource)[0], claim))
+                if found == {"ReadWriteOncePod"} or (found == {"ReadWriteOnce"} and len(_hosts(pod)) != 1):
+                    yield (
+                        resource,
+                        f"{pod.path}.volumes: claim {claim} is {', '.join(found)}, so the next pod may wait for it "
+                        "as long as the last one runs. Set spec.strategy.rollingUpdate to {maxSurge: 0, "
+                        "maxUnavailable: 1}, or keep the pods on one node that may mount it twice.",
+                    )
+            if len(_hosts(pod)) == 1 and (gpu := _gpu(pod)):
+                yield (
+                    resource,
+                    f"{gpu}: the next pod waits for the GPU that the last one holds on the only node they may use. "
+                    "Let the rollout have no surge: {maxSurge: 0, maxUnavailable: 1}, or Recreate under KServe.",
+                )
+
+
+def _place(resource: Resource) -> tuple[str, str]:
+    metadata = mapping(resource.props.get("metadata"))
+    # A namespace that is not known yet is the one all of the stack share.
+    namespace, name = metadata.get("namespace"), metadata.get("name")
+    return namespace if isinstance(namespace, str) else "", str(name)
+
+
+def _modes(claim: Resource) -> set[str]:
+    return set(texts(mapping(claim.props.get("spec")).get("accessModes")))
+
+
+def _claims(pod: Placed) -> Iterator[str]:
+    for volume in items(pod.spec.get("volumes")):
+        claim = mapping(volume.get("persistentVolumeClaim"))
+        if claim:
+            yield str(claim.get("claimName"))
+
+
+def _hosts(pod: Placed) -> set[str]:
+    """The nodes that the pod may use; empty where it names none."""
+    if host := mapping(pod.spec.get("nodeSelector")).get(_HOST):
+        return {str(host)}
+    affinity = mapping(mapping(pod.spec.get("affinity")).get("nodeAffinity"))
+    required = mapping(affinity.get("requiredDuringSchedulingIgnoredDuringExecution"))
+    terms = items(required.get("nodeSelectorTerms"))
+    named = [_named(term) for term in terms]
+    return set().union(*named) if named and all(named) else set()  # terms are alternatives: one without hosts opens all
+
+
+def _named(term: Mapping[str, Property]) -> set[str]:
+    for expression in items(term.get("matchExpressions")):
+        if expression.get("key") == _HOST and expression.get("operator") == "In":
+            return set(texts(expression.get("values")))
+    return set()
+
+
+def _gpu(pod: Placed) -> str | None:
+    for path, container in containers(pod):
+        for name in mapping(mapping(container.get("resources")).get("limits")):
+            if name.endswith(".com/gpu"):
+                return f"{path}.resources.limits[{name}]"
+    return None
+
+
+PROTECTED_DATA = Rule(
+    name="protected-data",
+    level=Level.MANDATORY,
+    refuses="A volume or claim that is not protected, or a volume that its cluster may delete.",
+    why="Weights are gigabytes that took hours to get; no swap, no `destroy` and no dropped block may delete them.",
+    check=_protected,
+)
+NO_IMPOSSIBLE_OVERLAP = StackRule(
+    name="no-impossible-overlap",
+    level=Level.MANDATORY,
+    refuses="A Deployment whose next pod needs what only one can have: a ReadWriteOnce claim, or its only node's GPU.",
+    why="The rollout would wait for its own old pod until the deadline, and then fail.",
+    judge=_impossible_overlap,
+)
