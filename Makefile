@@ -33,7 +33,7 @@ clouds: venv
 lint: clouds
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy __main__.py components bench testbed sidecar/larder_sidecar tests
+	@$(PYTHON) -m mypy __main__.py components policies bench testbed sidecar/larder_sidecar tests
 
 test: lint ## lint, types, and every test that needs no cluster
 	@$(PYTHON) -m pytest -n 2 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
@@ -44,8 +44,8 @@ e2e: ## the stack on the embedded cluster with the real engine
 bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}
 	@$(PYTHON) -m bench
 
-plan: clouds ## preview STACK without CLI, cluster or credentials
-	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY))
+plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (JSON=file for tools)
+	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(JSON),--json $(JSON))
 
 render: clouds ## the manifests of STACK as files, for Argo CD and Flux
 	@$(PYTHON) -m components.planning render --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) --out rendered/$(STACK)

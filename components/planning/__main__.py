@@ -1,7 +1,8 @@
-"""`python -m components.planning plan|render`: what `make plan` and `make render` run."""
+"""`python -m components.planning plan|render|comment|touched`: `make plan`, `make render`, and pull requests."""
 
 import argparse
 import gc
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from .. import ROOT
 from ..settings import SettingsError
+from ..settings.sources import NAMESPACE
 
 IMAGES = "larder:images"
 PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollama")}
@@ -16,12 +18,15 @@ PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollam
 EXAMPLES = """examples:
   python -m components.planning plan --stack dev
   python -m components.planning plan --stack dev --overlay .larder/overlay.yaml
+  python -m components.planning plan --stack dev --json after.json
   python -m components.planning render --stack dev --overlay images.yaml --out manifests/
+  python -m components.planning comment --before before.json --after after.json
+  git diff --name-only -z main | python -m components.planning touched
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0; 1 where the settings are refused, each problem on a line of stderr; 2 for a wrong call."""
+    """The exit status: 0; 1 where settings or policies refuse, each problem on a line of stderr; 2 for a wrong call."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -32,8 +37,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     # Here and below: the imports cost more than a wrong call should.
+    from .document import PlanDocument
+
+    try:
+        return _planned(options)
+    except SettingsError as error:
+        if options.json:
+            options.json.write_text(PlanDocument(stack=options.stack, problems=list(error.problems)).to_json())
+        raise
+
+
+def _planned(options: argparse.Namespace) -> int:
     from ..settings import parse
     from ..settings.read import read_catalog
+    from .document import document
+    from .findings import findings, refused
     from .plan import make_plan
     from .program import record
     from .report import report
@@ -44,9 +62,50 @@ def _plan(options: argparse.Namespace) -> int:
         config[IMAGES] = PLACEHOLDERS
         notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
     settings = parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
-    recording = record(config, stack=options.stack)
-    print(report(options.stack, settings, make_plan(settings), recording, notes), end="")
+    plan, recording = make_plan(settings), record(config, stack=options.stack)
+    found = findings(recording, options.stack)
+    print(report(options.stack, settings, plan, recording, found, notes), end="")
+    if options.json:
+        options.json.write_text(document(options.stack, settings, plan, recording, found).to_json())
+    if refused(found):
+        print("Mandatory policies are broken; see Policies above.", file=sys.stderr)
+        return 1
     return 0
+
+
+def _comment(options: argparse.Namespace) -> int:
+    from .comment import comment
+    from .document import PlanDocument
+
+    before, after = (
+        {plan.stack: plan for plan in map(PlanDocument.read, side)} for side in (options.before, options.after)
+    )
+    stacks = sorted({*before, *after})
+    print(comment([(before.get(stack), after.get(stack)) for stack in stacks]), end="")
+    return 0
+
+
+def _touched(_: argparse.Namespace) -> int:
+    from .touched import touched
+
+    # Bytes that are no text are no file of ours.
+    paths = sys.stdin.buffer.read().decode(errors="replace").split("\0")
+    configs = {name: _readable(name) for name in _stacks()}
+    models = {name: config and config.get(f"{NAMESPACE}models") for name, config in configs.items()}
+    found = touched(filter(None, paths), {n: m if isinstance(m, list) else None for n, m in models.items()})
+    kinds = {name: (config or {}).get(f"{NAMESPACE}cluster") for name, config in configs.items()}
+    elsewhere = [n for n in found if isinstance(kind := kinds.get(n), dict) and kind.get("kind") != "embedded"]
+    print(f"stacks={json.dumps(found)}\ndeployed={json.dumps(elsewhere)}")
+    return 0
+
+
+def _readable(stack: str) -> dict[str, object] | None:
+    from .program import stack_config
+
+    try:
+        return stack_config(stack)
+    except SettingsError:  # its own plan will say why
+        return None
 
 
 def _render(options: argparse.Namespace) -> int:
@@ -67,7 +126,7 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:
-    from ..settings.sources import NAMESPACE, merged, read_overlay
+    from ..settings.sources import merged, read_overlay
     from .program import stack_config
 
     config = {key: value for key, value in stack_config(options.stack).items() if key.startswith(NAMESPACE)}
@@ -80,9 +139,12 @@ def _encrypted(config: Mapping[str, object]) -> frozenset[str]:
     return frozenset(key for key, value in config.items() if holds_ciphertext(value))
 
 
+def _stacks() -> list[str]:
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("Pulumi.*.yaml"))
+
+
 def _stack(name: str) -> str:
-    known = sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in ROOT.glob("Pulumi.*.yaml"))
-    if name not in known:
+    if name not in (known := _stacks()):
         msg = f"no Pulumi.{name}.yaml. Known stacks: {', '.join(known)}"
         raise argparse.ArgumentTypeError(msg)
     return name
@@ -101,6 +163,15 @@ def _parser() -> argparse.ArgumentParser:
     render = commands.add_parser("render", help="write the manifests as files")
     render.set_defaults(run=_render)
     render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files, one a resource")
+    plan.add_argument("--json", type=Path, metavar="FILE", help="write the plan for tools, its refusal included")
+    comment = commands.add_parser("comment", help="print what two sides of plans differ in, as Markdown for people")
+    comment.set_defaults(run=_comment)
+    for side in ("--before", "--after"):
+        comment.add_argument(
+            side, type=Path, nargs="*", default=[], metavar="FILE", help="plans written by plan --json"
+        )
+    touched = commands.add_parser("touched", help="read changed paths, NUL between them; print the stacks they touch")
+    touched.set_defaults(run=_touched)
     for command in (plan, render):
         command.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
         command.add_argument(

@@ -1,25 +1,35 @@
 """What `make plan` prints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import yaml
 
 from ..settings import Settings
+from . import findings as policies
 from .admission import admission, warnings
+from .document import Finding
 from .manifests import is_manifest
 from .plan import Plan
 from .recorder import Recording
 from .tree import tree
 
 
-def report(stack: str, settings: Settings, plan: Plan, recording: Recording, notes: Iterable[str]) -> str:
-    """The whole text: settings in force, resources with what each is for, admission, warnings."""
+def report(
+    stack: str,
+    settings: Settings,
+    plan: Plan,
+    recording: Recording,
+    found: Sequence[Finding],
+    notes: Iterable[str],
+) -> str:
+    """The whole text: settings in force, resources with what each is for, policies, admission, warnings."""
     objects = sum(map(is_manifest, recording.resources))
     said = [*notes, *warnings(settings, plan), *(text for _, text in recording.messages)]
     parts = [
         f"larder, stack {stack}: {', '.join(settings.models)}, cache strategy {settings.cache.strategy}",
         _section("Settings in force", _settings(settings)),
         _section(f"Resources ({objects} objects)", tree(recording)),
+        _section("Policies", policies.section(found)),
         _section("Admission", admission(settings, plan)),
         _section("Outputs", (f"{name}: {value}" for name, value in sorted(recording.outputs.items()))),
     ]

@@ -1,13 +1,13 @@
 """Property values as the SDK puts them on the wire: signatures for secrets and outputs, a marker for the unknown."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ID
 
-__all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "decoded", "secrets_in"]
+__all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "covered", "decoded", "revealed", "secrets_in"]
 
 # The protocol's own constants (pulumi sdk/go/common/resource/sig): which kind of value a map with this key stands for.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -70,3 +70,25 @@ def secrets_in(value: Property) -> bool:
     if isinstance(value, Mapping):
         return any(secrets_in(item) for item in value.values())
     return isinstance(value, list) and any(secrets_in(item) for item in value)
+
+
+def revealed(value: Property) -> Property:
+    """The value with its secrets open, for who judges it and keeps nothing."""
+    return _replaced(value, lambda special: revealed(special.value) if isinstance(special, Secret) else special)
+
+
+def covered(value: Property) -> Property:
+    """The value as JSON, a word in place of each secret and of what is not known."""
+    return _replaced(value, repr)
+
+
+def _replaced(value: Property, special: Callable[[Property], Property]) -> Property:
+    match value:
+        case dict():
+            return {key: _replaced(item, special) for key, item in value.items()}
+        case list():
+            return [_replaced(item, special) for item in value]
+        case Secret() | _Unknown():
+            return special(value)
+        case _:
+            return value

@@ -1,10 +1,13 @@
 """`make plan` and `make render` as commands."""
 
+import io
+import re
 from pathlib import Path
 
 import pytest
 
 from components.planning.__main__ import main
+from components.serving import workload
 
 DIGEST = f"sha256:{'0' * 64}"
 IMAGES = f"larder:images: {{sidecar: 'a@{DIGEST}', ollama: 'b@{DIGEST}'}}\n"
@@ -17,8 +20,71 @@ def test_plan_shows_the_tree_with_what_each_resource_is_for(capsys: pytest.Captu
     assert any("Deployment ollama" in line and "the engine, and the gateway as its sidecar" in line for line in lines)
     assert any("Ollama ollama" in line and "Ollama serving the models" in line for line in lines)
     assert any("PersistentVolumeClaim" in line and "[kept by destroy]" in line for line in lines)
-    for section in ("Settings in force", "Resources (", "Admission", "Outputs", "Warnings"):
+    for section in ("Settings in force", "Resources (", "Policies", "Admission", "Outputs", "Warnings"):
         assert f"\n{section}" in printed
+
+
+def test_plan_ends_in_refusal_where_a_mandatory_policy_is_broken(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.serving.workload.container_security", dict)
+    assert main(["plan"]) == 1
+    printed = capsys.readouterr()
+    assert (
+        "\n  mandatory: restricted-containers: Deployment ollama: spec.template.spec.containers[ollama]" in printed.out
+    )
+    assert printed.err == "Mandatory policies are broken; see Policies above.\n"
+
+
+def test_plan_says_and_lets_pass_what_is_only_advised(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = workload._container
+    monkeypatch.setattr(workload, "_container", lambda *args: {**container(*args), "resources": {}})
+    assert main(["plan"]) == 0
+    assert "\n  advisory: stated-resources: Deployment ollama: " in capsys.readouterr().out
+
+
+def test_a_plan_for_tools_is_compared_as_a_comment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after, overlay = tmp_path / "before.json", tmp_path / "after.json", tmp_path / "overlay.yaml"
+    overlay.write_text("larder:cache: {strategy: node-local}\n")
+    assert main(["plan", "--json", str(before)]) == 0
+    assert main(["plan", "--overlay", str(overlay), "--json", str(after)]) == 0
+    capsys.readouterr()
+    assert main(["comment", "--before", str(before), "--after", str(after)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"- strategy +none\n\+ strategy +node-local\n", printed)
+    assert "+ created   Job populate-" in printed
+
+
+def test_a_refused_plan_for_tools_holds_its_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    overlay, after = tmp_path / "overlay.yaml", tmp_path / "after.json"
+    overlay.write_text("larder:cache: {strategy: nfs}\n")
+    assert main(["plan", "--overlay", str(overlay), "--json", str(after)]) == 1
+    capsys.readouterr()
+    assert main(["comment", "--after", str(after)]) == 0
+    assert "The settings are refused" in (printed := capsys.readouterr().out)
+    assert "larder:cache.strategy: 'nfs' is none of the choices." in printed
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b'{"schema": 2, "stack": "dev"}', b"\xff"], ids=repr)
+def test_a_file_that_is_no_plan_is_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
+) -> None:
+    file = tmp_path / "plan.json"
+    if content is not None:
+        file.write_bytes(content)
+    assert main(["comment", "--after", str(file)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{file}: ")
+
+
+def test_the_stacks_that_a_diff_touches_are_lines_for_a_job(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"docs/a.md\0Pulumi.dev.yaml\0\xff.md\0")))
+    assert main(["touched"]) == 0
+    assert capsys.readouterr().out == 'stacks=["dev"]\ndeployed=[]\n'
 
 
 def test_plan_says_openly_that_images_are_placeholders(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,115 @@
+"""A plan as a file: what `make plan JSON=FILE` writes, and what is compared for a pull request."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from larder_sidecar.config.base import Model
+from pydantic import Field, ValidationError
+
+from ..settings import Settings, SettingsError
+from . import wire
+from .admission import admission
+from .manifests import kind, phase
+from .plan import Plan
+from .recorder import Recording, Registered
+from .tree import purpose
+
+
+class Planned(Model):
+    """A resource that somebody makes: an object of a cluster, or of a cloud."""
+
+    urn: str
+    kind: str
+    name: str
+    purpose: str
+    phase: int
+    """Where it stands in the order of making."""
+    protect: bool = False
+    inputs: dict[str, Any]
+    """Secrets and what is not known yet are replaced by a word for them."""
+
+
+class Finding(Model):
+    """What a policy says."""
+
+    rule: str
+    level: str
+    where: str
+    text: str
+
+    @property
+    def line(self) -> str:
+        """The finding as one line."""
+        return f"{self.level}: {self.rule}: {self.where}: {self.text}"
+
+
+class PlanDocument(Model):
+    """One plan of one stack, or the reasons why there is none."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    stack: str
+    users: dict[str, str] = Field(default={})
+    """What users of the platform notice, by what it is called."""
+    resources: list[Planned] = Field(default=[])
+    findings: list[Finding] = Field(default=[])
+    problems: list[str] = Field(default=[])
+    """Why the settings were refused; nothing else is known then."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file that `make plan` wrote. Raises SettingsError."""
+        try:
+            return cls.from_json(path.read_bytes())
+        except OSError as error:
+            raise SettingsError([f"{path}: cannot read it: {error.strerror}."]) from error
+        except ValidationError as error:
+            what = error.errors()[0]["msg"]
+            raise SettingsError(
+                [f"{path}: is no plan of this version: {what}. Write it with make plan JSON=…"]
+            ) from error
+
+
+def document(
+    stack: str, settings: Settings, plan: Plan, recording: Recording, found: Iterable[Finding]
+) -> PlanDocument:
+    """The plan as a document."""
+    return PlanDocument(
+        stack=stack,
+        users=_users(settings, plan),
+        resources=[
+            Planned(
+                urn=resource.urn,
+                kind=kind(resource),
+                name=_name(resource),
+                purpose=purpose(resource),
+                phase=phase(resource),
+                protect=resource.protect,
+                inputs=wire.covered(dict(resource.inputs)),
+            )
+            for resource in recording.resources
+            if resource.custom
+        ],
+        findings=list(found),
+    )
+
+
+def _name(resource: Registered) -> str:
+    metadata = resource.inputs.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    return name if isinstance(name, str) else resource.name
+
+
+def _users(settings: Settings, plan: Plan) -> dict[str, str]:
+    port = "" if settings.node_port is None else f", port {settings.node_port} of every node"
+    told = {
+        "strategy": settings.cache.strategy,
+        "models": ", ".join(settings.models),
+        "default model": settings.default_model,
+        "aliases": ", ".join(f"{alias} -> {model}" for alias, model in sorted(settings.gateway.aliases.items())),
+        "entry": f"http://larder.{settings.cluster.namespace}{port}",
+        "mutations": settings.gateway.auth.mutations,
+    }
+    # The lines that `make plan` prints: the word, and what it comes to.
+    words = (line.split(maxsplit=1) for line in admission(settings, plan))
+    return {name: text for name, text in {**told, **dict(words)}.items() if text}
