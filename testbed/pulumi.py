@@ -152,6 +152,7 @@ class Stack:
         marker = STATE / f"cluster.{self.name}"
         known = marker.exists() and marker.read_text() == cluster_id
         options = ["--yes", "--skip-preview", "--suppress-outputs", *([] if known else ["--refresh"])]
+        options.append(f"--policy-pack={ROOT / 'policies'}")
         if self.pulumi.show("up", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise TestbedError(msg)

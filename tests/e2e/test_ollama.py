@@ -1,12 +1,15 @@
 """`make up` on the embedded cluster: the deployed endpoint answers, and deploying twice changes nothing."""
 
 import json
+import shutil
+import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 import pytest
 
-from .conftest import Platform
+from .conftest import ROOT, Platform
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -29,6 +32,24 @@ def test_a_stream_arrives_in_pieces_and_ends_with_done(platform: Platform) -> No
 def test_models_are_listed_under_their_catalog_ids(platform: Platform) -> None:
     with urllib.request.urlopen(f"{platform.url}/v1/models", timeout=10) as answer:
         assert [m["id"] for m in json.load(answer)["data"]] == ["tiny-random"]
+
+
+def test_the_engine_refuses_what_the_policies_refuse(platform: Platform, tmp_path: Path) -> None:
+    """As a person does it who has sourced .larder/env: another stack than dev, the pack that `make up` uses."""
+
+    def pulumi(command: str) -> tuple[int, str]:
+        # Without a cluster: what the running stack has is no part of the question.
+        script = f'. "$LARDER_STATE/env"; KUBECONFIG=/nowhere exec pulumi {command} --non-interactive'
+        done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    file = tmp_path / "Pulumi.shared.yaml"
+    file.write_text((ROOT / "Pulumi.dev.yaml").read_text() + "  larder:gateway: {auth: {mutations: open}}\n")
+    assert pulumi(f"stack init shared --secrets-provider=passphrase --cwd={tmp_path}")[0] == 0
+    code, told = pulumi(f"preview --stack=shared --config-file={file} --policy-pack=policies")
+    assert code != 0
+    assert "[mandatory]  closed-mutations  (kubernetes:core/v1:ConfigMap: gateway.json)" in told
 
 
 def test_a_second_up_changes_nothing_within_a_minute(platform: Platform) -> None:
