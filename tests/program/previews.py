@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components import ROOT
+from components.caching import STRATEGIES
 from components.planning.manifests import is_manifest, kind
 from components.planning.program import record, stack_config
 from components.planning.recorder import Recording, Registered
@@ -88,3 +89,8 @@ def refusals(stack: str, strategy: str) -> tuple[str, ...]:
     except SettingsError as error:
         return error.problems
     return ()
+
+
+PAIRS = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
+CASES = [pair for pair in PAIRS if not refusals(*pair)]
+"""Every stack under every strategy it can have."""

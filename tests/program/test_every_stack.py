@@ -5,14 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from components.caching import STRATEGIES
 from components.manifest import DESCRIPTION
 from components.planning.recorder import STACK
 from components.planning.tree import WIDTH, tree
-from tests.program.previews import STACKS, Preview, refusals
+from tests.program.previews import CASES, PAIRS, STACKS, Preview, refusals
 
-ALL = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
-CASES = [case for case in ALL if not refusals(*case)]
 Previews = Callable[..., Preview]
 
 
@@ -25,7 +22,7 @@ def test_a_stack_previews_as_it_is(preview: Previews, stack: str) -> None:
     assert preview(stack=stack).recording.outputs["strategy"]
 
 
-@pytest.mark.parametrize(("stack", "strategy"), [case for case in ALL if case not in CASES])
+@pytest.mark.parametrize(("stack", "strategy"), [case for case in PAIRS if case not in CASES])
 def test_a_strategy_that_a_stack_cannot_have_is_refused_for_what_it_lacks(stack: str, strategy: str) -> None:
     (line,) = refusals(stack, strategy)
     assert line.startswith(f"larder:cache.{strategy}: is missing, and strategy {strategy!r} needs it.")

@@ -6,18 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from components.caching import STRATEGIES
 from components.planning.findings import findings
 from components.planning.recorder import Recording
-from tests.program.previews import STACKS, Preview
+from tests.program.previews import CASES, Preview
 
 Previews = Callable[..., Preview]
 OPEN = {"larder:gateway": {"auth": {"mutations": "open"}}}
 
 
 @pytest.mark.parametrize("unknowns", [False, True], ids=["known", "unknown"])
-@pytest.mark.parametrize("strategy", STRATEGIES)
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
 def test_no_stack_breaks_a_rule(preview: Previews, stack: str, strategy: str, unknowns: bool) -> None:
     assert findings(preview(strategy, stack=stack, unknowns=unknowns).recording, stack) == []
 
