@@ -5,14 +5,20 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-_ROLES = {"gateway": "larder_sidecar.gateway.command", "fetch": "larder_sidecar.weights.cli"}
+_ROLES = {
+    "gateway": "larder_sidecar.gateway.command",
+    "fetch": "larder_sidecar.weights.cli",
+    "publish": "larder_sidecar.weights.publish_cli",
+}
 """Each module has `add_parser(subparsers)`; a role is imported only when it is asked for."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; the exit status of the process."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(prog="larder-sidecar", description="Gateway and weights fetcher of Larder.")
+    parser = argparse.ArgumentParser(
+        prog="larder-sidecar", description="Gateway, and fetcher and publisher of weights, of Larder."
+    )
     subparsers = parser.add_subparsers(title="roles", metavar="ROLE", required=True)
     wanted = [role for role in _ROLES if role in words[:1]] or list(_ROLES)
     for role in wanted:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from ..config.weights import WeightsPlan
+from .assemble import copy, link
 from .download import Patience
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
@@ -49,6 +50,7 @@ Try it:
   larder-sidecar fetch --config weights.json --root ./store     fill ./store; run again: 0 bytes fetched
   OLLAMA_MODELS=./store OLLAMA_NOPRUNE=1 ollama serve           an engine over it
   larder-sidecar fetch --config weights.json --root ./store --wait 60     only wait until somebody filled it
+  larder-sidecar fetch --config weights.json --root ./mine --copy-from ./store     a verified copy of it
 
 Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
 "seconds": …}. Exit status 1: one line with the reason on stderr and in the termination log. Interrupted runs resume.
@@ -74,6 +76,15 @@ def add_parser(subparsers: "Subparsers") -> None:
     )
     parser.add_argument(
         "--wait", type=_seconds(0), metavar="SECONDS", help="write nothing; wait so long until the store holds the plan"
+    )
+    parser.add_argument(
+        "--copy-from",
+        type=Path,
+        metavar="DIR",
+        help="copy from the store there, when it holds the plan (--wait), verified",
+    )
+    parser.add_argument(
+        "--link", type=Path, metavar="DIR", help="link to the weights images that are mounted at DIR/<model id>"
     )
     parser.add_argument(
         "--token-file", type=Path, metavar="FILE", help="file with the hub's token (default: environment HF_TOKEN)"
@@ -112,7 +123,7 @@ def _seconds(least: float) -> Callable[[str], float]:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says; 0 if the store holds the plan."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     reporter = Reporter()
     try:
         summary = _run(options, reporter)
@@ -135,6 +146,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
     plan = read_plan(options.config)
+    if options.link:
+        if options.copy_from or options.wait is not None:
+            raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
+        return link(plan, options.root, options.link, reporter)
+    if options.copy_from:
+        return copy(plan, options.root, options.copy_from, reporter, wait_seconds=options.wait or 0)
     if options.wait is not None:
         return wait_for(plan, options.root, options.wait, reporter)
     with Hub(read_token(options.token_file), stall_seconds=options.stall_seconds) as hub:
@@ -192,6 +209,7 @@ def _complain(text: str) -> None:
     say(sys.stderr, f"larder-sidecar fetch: {text}", seconds=LAST_WORD)
 
 
-def _terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of signal handlers)
+def terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 (the signature of signal handlers)
+    """End the process by unwinding it."""
     # As PID 1 of a container the default would be to ignore it; unwinding gives the lease back.
     sys.exit(128 + number)

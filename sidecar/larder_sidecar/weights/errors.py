@@ -1,4 +1,4 @@
-"""Why a store could not be filled.
+"""Why a store could not be filled, or an image not be published.
 
     FetchError
     ├── HubError                 the hub said no, or something that cannot be trusted
@@ -13,6 +13,7 @@
     ├── StoreError               the disk or the store
     │   ├── DiskFullError
     │   └── ReadOnlyError
+    ├── ImageError               an image of weights does not hold what the plan says
     ├── LeaseError               another writer holds the store, or took it from us
     ├── PlanError                weights.json asks for what cannot be
     └── WaitError                `--wait` is over and the store is not complete
@@ -89,6 +90,10 @@ class DiskFullError(StoreError):
 
 class ReadOnlyError(StoreError):
     """The store cannot be written."""
+
+
+class ImageError(FetchError):
+    """An image of weights is not that of the plan."""
 
 
 class LeaseError(FetchError):

@@ -14,9 +14,8 @@ from pathlib import Path
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from .disk import explained
 from .download import Download, Patience
-from .durable import sync_folder, write_atomically
 from .errors import DiskFullError, GgufError
-from .folders import PARTS, SCRATCH, STATE, prepare, sweep
+from .folders import PARTS, STATE, prepare, sweep
 from .gguf import check_gguf
 from .hub import Hub
 from .lease import Holder, Lease
@@ -30,7 +29,8 @@ from .marker import (
     vouched,
     write_marker,
 )
-from .ollama_store import StoredFile, blob_path, layout, manifests, referenced
+from .offer import offer
+from .ollama_store import StoredFile, blob_path, manifests, referenced
 from .part import Part
 from .progress import Reporter
 
@@ -212,13 +212,5 @@ class _Filling:
 
     def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
         self._lease.confirm()
-        scratch = self._root / SCRATCH
-        made = layout(model, files)
-        for written in (made.blobs, made.manifests):
-            for name, content in written.items():
-                path = self._root / name
-                if not path.is_file() or path.read_bytes() != content:
-                    write_atomically(path, content, scratch=scratch)
-                self._files[name] = stored(path, hashlib.sha256(content).hexdigest())
-        sync_folder(self._root / "manifests")
+        self._files |= offer(model, files, self._root)
         self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))

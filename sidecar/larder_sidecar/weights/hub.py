@@ -97,10 +97,8 @@ class Hub:
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         previous = current = url
         for _ in range(MAX_REDIRECTS + 1):
-            hop = functools.partial(
-                self._hop, method, previous, current, sent, trusted=_origin(current) == _origin(url)
-            )
-            with _explained(current):
+            hop = functools.partial(self._hop, method, previous, current, sent, trusted=origin(current) == origin(url))
+            with explained(current):
                 try:
                     response = within(self._head_seconds, hop, too_late=_close)
                 except TimeoutError:
@@ -110,9 +108,9 @@ class Hub:
             try:
                 location = response.headers.get("Location")
                 target = _resolved(current, location or "")
-                followed = location and (follow_to_others or _origin(target) == _origin(url))
+                followed = location and (follow_to_others or origin(target) == origin(url))
                 if response.status not in _REDIRECTS or not followed:
-                    with _explained(current):
+                    with explained(current):
                         yield response
                     return
             finally:
@@ -206,7 +204,7 @@ def refusal(status: int, headers: Mapping[str, str], file: WeightsFile) -> HubEr
 
 
 @contextlib.contextmanager
-def _explained(url: str) -> Iterator[None]:
+def explained(url: str) -> Iterator[None]:
     """urllib3's exceptions in our words; they may quote a URL with its signature, so none is passed on."""
     try:
         yield
@@ -231,13 +229,14 @@ def _resolved(url: str, location: str) -> str:
     """Where a Location header points. Raises RedirectError where it is no URL."""
     try:
         target = urljoin(url, location)
-        _origin(target)
+        origin(target)
     except ValueError:
         raise RedirectError(f"{shown(url)} redirects to something that is no URL", "Check the endpoint.") from None
     return target
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port: what credentials belong to."""
     parts: SplitResult = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
