@@ -19,14 +19,14 @@ def run_once(
     *,
     container: Container,
     volumes: list[Volume],
-    host: str,
+    host: str | None,
     taints: Iterable[Taint] = (),
     deadline_seconds: int,
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     content: str = "",
 ) -> k8s.batch.v1.Job:
-    """A Job `<name>-<hash8>` on one host, whose `taints` it tolerates.
+    """A Job `<name>-<hash8>`, on one host or wherever there is room; it tolerates `taints`.
 
     `content` is what it reads beside its spec: its change is a new Job too.
     """
@@ -35,12 +35,13 @@ def run_once(
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": pod_security(),
-        "node_selector": {"kubernetes.io/hostname": host},
         "containers": [{**container, "security_context": container_security()}],
         "volumes": volumes,
     }
     if tolerated := tolerations(taints):
         pod["tolerations"] = tolerated
+    if host is not None:
+        pod["node_selector"] = {"kubernetes.io/hostname": host}
     spec: k8s.batch.v1.JobSpecArgsDict = {
         "backoff_limit": RETRIES,
         "active_deadline_seconds": deadline_seconds,

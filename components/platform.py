@@ -48,6 +48,7 @@ class Platform(Component):
                 budget_seconds=plan.budget_seconds,
                 namespace=namespace,
                 volumes=DataVolumes.declare(settings, namespace=namespace, opts=self.child()),
+                images=settings.cache.image_volume.images if settings.cache.image_volume else None,
             ),
             self.child(),
         )
@@ -68,8 +69,8 @@ class Platform(Component):
         self.register_outputs(self.outputs)
 
     def _namespace(self, settings: Settings) -> pulumi.Output[str]:
-        block = settings.cache.node_local
-        prepares = block is not None and block.prepare_path
+        local, kept = settings.cache.node_local, settings.cache.keeps_data
+        prepares = local is not None and local.prepare_path
         namespace = k8s.core.v1.Namespace(
             "namespace",
             metadata=metadata(
@@ -79,6 +80,6 @@ class Platform(Component):
                 more_labels={} if prepares else {"pod-security.kubernetes.io/enforce": "restricted"},
             ),
             # Deleting a namespace deletes the claims in it.
-            opts=self.child(pulumi.ResourceOptions(protect=block is not None, retain_on_delete=block is not None)),
+            opts=self.child(pulumi.ResourceOptions(protect=kept, retain_on_delete=kept)),
         )
         return namespace.metadata.apply(lambda known: str(known.name))

@@ -40,6 +40,11 @@ def _up() -> None:
         up.main()
 
 
+def _preview() -> None:
+    with alone(STATE / "lock", "another make is at work on this checkout's stack"):
+        up.preview()
+
+
 def _down() -> None:
     overlay = STATE / "overlay.dev.json"
     if not overlay.exists():
@@ -103,6 +108,7 @@ def _clean_cache() -> None:
 
 COMMANDS = {
     "up": _up,
+    "preview": _preview,
     "down": _down,
     "url": _url,
     "venv": python.ensure,

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import processes
 from .paths import CACHE, ROOT, STACKS, STATE, VENV
@@ -129,6 +130,13 @@ def _answers(url: str) -> bool:
         return False
 
 
+def _step(step: dict[str, Any]) -> dict[str, object]:
+    state = step.get("newState") or step["oldState"]
+    name = state.get("inputs", {}).get("metadata", {}).get("name", step["urn"].rpartition("::")[2])
+    kind = state["type"].rpartition(":")[2]
+    return {"op": step["op"], "kind": kind, "name": name, "differs": sorted(step.get("detailedDiff") or {})}
+
+
 class Stack:
     """One stack of the program, run with an overlay: what only this run knows, such as digests and addresses."""
 
@@ -161,6 +169,13 @@ class Stack:
             self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", f"--stack={self.name}")
         )
         return dict(last.get("resourceChanges", {}))
+
+    def preview(self) -> list[dict[str, object]]:
+        """What `up` would do to the cluster's objects: op, kind, name and the paths that differ."""
+        self._select()
+        self._unlock()
+        found = json.loads(self.pulumi.run("preview", "--json", *self._where()))
+        return [_step(step) for step in found["steps"] if step["op"] not in ("same", "read")]
 
     def destroy(self) -> None:
         """Remove everything but what is protected: the data volumes stay."""

@@ -20,6 +20,7 @@ from .cluster.layout import HUB, NODE, REGISTRY_NAME
 from .hub.repository import Repositories
 from .hub.tiny_model import tiny_model
 from .images import build as images
+from .images import weights
 from .paths import STATE
 from .progress import TestbedError, say, step
 from .pulumi import Stack
@@ -46,12 +47,7 @@ class Target:
 
 def main() -> None:
     """Bring everything up and prove it with a question."""
-    context, registry = os.environ.get("CONTEXT"), os.environ.get("REGISTRY")
-    if bool(context) != bool(registry):
-        msg = "CONTEXT= and REGISTRY= go together: the cluster, and a registry it can pull from and you can push to"
-        raise TestbedError(msg)
-    target = existing(context, registry) if context and registry else here()
-    stack = Stack("dev", target.overlay, kubeconfig=target.kubeconfig)
+    stack, target = prepared()
     say("\nDeploying stack dev")
     changes = stack.up(target.cluster_id)
     changed = sum(count for kind, count in changes.items() if kind != "same")
@@ -64,12 +60,29 @@ def main() -> None:
     farewell(url, outputs)
 
 
+def preview() -> None:
+    """Print, as JSON, what `main` would change."""
+    stack, _ = prepared()
+    say(json.dumps(stack.preview()))
+
+
+def prepared() -> tuple[Stack, Target]:
+    """Stack dev, with everything it needs at the place where it goes."""
+    context, registry = os.environ.get("CONTEXT"), os.environ.get("REGISTRY")
+    if bool(context) != bool(registry):
+        msg = "CONTEXT= and REGISTRY= go together: the cluster, and a registry it can pull from and you can push to"
+        raise TestbedError(msg)
+    target = existing(context, registry) if context and registry else here()
+    return Stack("dev", target.overlay, kubeconfig=target.kubeconfig), target
+
+
 def here() -> Target:
     """The embedded cluster with the stack's images on it."""
     online = hub_answers()
     cluster = embedded_cluster(egress=online)
     built = images.deploy(cluster.registry, REGISTRY_NAME)
     overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **local_models(cluster, online=online)}
+    overlay = weights.publish("dev", overlay, cluster.registry, REGISTRY_NAME)
     return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
 
 
@@ -100,6 +113,7 @@ def existing(context: str, registry: str) -> Target:
     }
     address = next(a["address"] for a in nodes[first] if a["type"] == "InternalIP")
     kubeconfig = Path(config) if (config := os.environ.get("KUBECONFIG")) else None
+    overlay = weights.publish("dev", overlay, registry, registry)
     return Target(overlay, kubeconfig, address, _kubectl(context, *CLUSTER_ID))
 
 
@@ -178,13 +192,13 @@ def _deltas(lines: object) -> list[str]:
 
 def farewell(url: str, outputs: Mapping[str, object]) -> None:
     """Where things are and what to try next."""
-    weights: Any = outputs["weights"]
+    served: Any = outputs["weights"]
     other = "none" if outputs["strategy"] == "node-local" else "node-local"
     say(f"""
 Larder is up.
   URL        {url}        (make url)
   strategy   {outputs["strategy"]}
-  weights    {", ".join(weights["models"])} ({weights["bytes"] / 2**20:,.1f} MiB)
+  weights    {", ".join(served["models"])} ({served["bytes"] / 2**20:,.1f} MiB)
 Next
   curl {url}/v1/models
   change `strategy: {outputs["strategy"]}` to `strategy: {other}` in Pulumi.dev.yaml and run `make up` again

@@ -5,11 +5,18 @@ from collections.abc import Mapping
 import pulumi
 
 from .base import CachingStrategy, Demand, Weights
+from .image_volume import ImageVolume
 from .node_local import NodeLocal
 from .none import NoCache
+from .shared_storage import SharedStorage
 from .weights_config import WeightsConfig
 
-STRATEGIES: Mapping[str, type[CachingStrategy]] = {"none": NoCache, "node-local": NodeLocal}
+STRATEGIES: Mapping[str, type[CachingStrategy]] = {
+    "none": NoCache,
+    "image-volume": ImageVolume,
+    "shared-storage": SharedStorage,
+    "node-local": NodeLocal,
+}
 """By the words of `larder:cache.strategy`; the only place that picks a class."""
 
 

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pulumi
 from larder_sidecar.config.weights import WeightsPlan
@@ -30,6 +31,20 @@ class Demand:
     """The longest that fetching the whole plan may take."""
     namespace: pulumi.Input[str]
     volumes: DataVolumes
+    images: Mapping[str, str] | None = None
+    """Images of the weights by model, where the settings name them."""
+
+
+T = TypeVar("T")
+
+
+def needed(part: T | None, strategy: str) -> T:
+    """The part of a demand that `strategy` cannot do without. Raises ValueError."""
+    if part is None:
+        # Settings have refused this already; whoever builds a Demand by hand is told the same.
+        msg = f"larder:cache.{strategy}: is missing, and strategy {strategy!r} needs it."
+        raise ValueError(msg)
+    return part
 
 
 @dataclass(frozen=True, kw_only=True)

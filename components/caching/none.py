@@ -1,5 +1,8 @@
 """Strategy `none`: nothing is kept, every pod fetches for itself."""
 
+from larder_sidecar.config.weights import WeightsPlan
+
+from ..manifest import Volume
 from ..settings.quantities import in_mebibytes
 from .base import STORE, CachingStrategy, Demand, Weights
 from .fetch import fetch_container
@@ -17,13 +20,17 @@ class NoCache(CachingStrategy):
     def deliver(self, demand: Demand) -> Weights:
         """An emptyDir with room for the plan, and an init container that fills it."""
         volume = f"weights-{NAME}"
-        limit = in_mebibytes(demand.plan.total_bytes() * 1.1 + SLACK_BYTES)
         return Weights(
             strategy=NAME,
-            volumes=({"name": volume, "empty_dir": {"size_limit": limit}}, demand.config.volume()),
+            volumes=(roomy(volume, demand.plan), demand.config.volume()),
             mounts=({"name": volume, "mount_path": STORE, "read_only": True},),
             init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}),),
             fetches=True,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map,),
         )
+
+
+def roomy(name: str, plan: WeightsPlan) -> Volume:
+    """An emptyDir that the weights of the plan fit into."""
+    return {"name": name, "empty_dir": {"size_limit": in_mebibytes(plan.total_bytes() * 1.1 + SLACK_BYTES)}}

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import ROOT
 from ..settings import SettingsError
@@ -61,6 +62,9 @@ def _planned(options: argparse.Namespace) -> int:
     if config.get(IMAGES) is None:
         config[IMAGES] = PLACEHOLDERS
         notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
+    if (cache := embedded_without_images(config)) is not None:
+        config["larder:cache"] = cache
+        notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
     settings = parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
     plan, recording = make_plan(settings), record(config, stack=options.stack)
     found = findings(recording, options.stack)
@@ -106,6 +110,17 @@ def _readable(stack: str) -> dict[str, object] | None:
         return stack_config(stack)
     except SettingsError:  # its own plan will say why
         return None
+
+
+def embedded_without_images(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """larder:cache with images that stand in for those which `make up` makes, where it would make them."""
+    cluster, cache, models = (config.get(f"larder:{block}") for block in ("cluster", "cache", "models"))
+    if not isinstance(cluster, dict) or not isinstance(cache, dict) or not isinstance(models, list):
+        return None
+    if cluster.get("kind") != "embedded" or cache.get("strategy") != "image-volume" or cache.get("image-volume"):
+        return None
+    images = {str(model): f"weights/{model}@sha256:{'0' * 64}" for model in models}
+    return {**cache, "image-volume": {"images": images}}
 
 
 def _render(options: argparse.Namespace) -> int:

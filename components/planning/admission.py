@@ -11,33 +11,32 @@ from .resources import needed_bytes
 
 TIGHT = 0.9
 """Part of a volume beyond which the next model will not fit."""
+IMAGE_VOLUMES_BY_DEFAULT = (1, 35)
 
 
 def admission(settings: Settings, plan: Plan) -> list[str]:
     """What the plan asks for, a line each."""
     total = plan.weights.total_bytes()
     memory = size_bytes(plan.engine.memory)
+    block = settings.cache.block
+    place = block.place(total) if block else "in each pod, fetched at every start"
     return [
-        f"disk    {readable(total)} of weights {_place(settings, total)}",
+        f"disk    {readable(total)} of weights {place}",
         f"memory  {readable(memory)} for the engine; {readable(2 * memory)} on its node while one pod follows another",
         f"cpu     {plan.engine.cpu} requested for the engine, no limit",
         f"time    {plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)",
     ]
 
 
-def _place(settings: Settings, total: int) -> str:
-    block = settings.cache.node_local
-    if settings.cache.strategy == "node-local" and block:
-        return f"on node {block.node}, {total / size_bytes(block.size):.0%} of its {block.size}"
-    return "in each pod, fetched at every start"
-
-
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     """What is allowed and still worth a second look."""
     total = plan.weights.total_bytes()
-    block = settings.cache.node_local
-    if block and total > TIGHT * size_bytes(block.size):
-        yield f"larder:cache.node-local.size: {readable(total)} of weights nearly fill {block.size}."
+    volumes = {"node-local": settings.cache.node_local, "shared-storage": settings.cache.shared_storage}
+    for name, volume in volumes.items():
+        if volume and total > TIGHT * size_bytes(volume.size):
+            yield f"larder:cache.{name}.size: {readable(total)} of weights nearly fill {volume.size}."
+    if settings.cache.strategy == "image-volume":
+        yield from _about_image_volumes(settings.cluster.version)
     unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
     if unseen:
         yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
@@ -49,3 +48,13 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
         )
     if settings.hub.endpoint.startswith("http://"):
         yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."
+
+
+def _about_image_volumes(kubernetes: tuple[int, int] | None) -> Iterator[str]:
+    if kubernetes is None:
+        yield (
+            "larder:cluster.kubernetes: is not stated; image volumes need 1.33 or newer, "
+            "and containerd 2.1 or CRI-O 1.31 on the nodes."
+        )
+    elif kubernetes < IMAGE_VOLUMES_BY_DEFAULT:
+        yield "larder:cluster.kubernetes: image volumes are off in 1.33 and 1.34 unless feature gate ImageVolume is on."

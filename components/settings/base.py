@@ -44,6 +44,8 @@ class Known:
     """The node pools, each with its hosts; none where its machines come from a cloud."""
     kind: str | None = None
     """Kind of the cluster."""
+    kubernetes: tuple[int, int] | None = None
+    """Its Kubernetes, major and minor, where somebody said it."""
     models: tuple[CatalogEntry, ...] | None = None
     """Entries of `larder:models`."""
     weights_host: str | None = None

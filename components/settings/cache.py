@@ -4,15 +4,19 @@ import re
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
+from larder_sidecar.config.base import kebab
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Block, Known
 from .cluster import CLOUDS
+from .image_volume import ImageVolume
 from .names import choices, did_you_mean
 from .node_pools import Host
-from .quantities import Bandwidth, Size, readable, size_bytes
+from .quantities import Bandwidth, Size
+from .shared_storage import SharedStorage
+from .strategy import StrategyBlock, refuse_too_small, share
 
-Strategy = Literal["none", "node-local"]
+Strategy = Literal["none", "image-volume", "shared-storage", "node-local"]
 
 
 _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
@@ -37,8 +41,10 @@ def _folder(path: str) -> str:
     return "/" + "/".join(parts[1:])
 
 
-class NodeLocal(Block):
+class NodeLocal(StrategyBlock):
     """A folder on the disk of one node, as a volume named `<node>-model-storage`."""
+
+    EXAMPLE = "{node, path, size}"
 
     node: Host
     """The node that holds the disk; a host of some pool in larder:node-pools."""
@@ -64,36 +70,66 @@ class NodeLocal(Block):
             raise ValueError(msg)
         return node
 
+    def check(self, known: Known) -> None:
+        """The weights must fit."""
+        refuse_too_small(self.size, known)
+
+    def place(self, total: int) -> str:
+        """Where the weights are."""
+        return f"on node {self.node}, {share(total, self.size)}"
+
 
 class Cache(Block):
     """One line swaps how weights reach the engine: `strategy`."""
 
     strategy: Strategy
-    """How weights reach the engine: none (fetched at each start) or node-local (once a node)."""
+    """How weights reach the engine: none, image-volume, shared-storage or node-local."""
     min_bandwidth: Bandwidth = "20MiB/s"
     """The slowest download to wait for. Every deadline that depends on weights is bytes / min-bandwidth + 120 s."""
     node_local: NodeLocal | None = Field(None, validate_default=True)
     """The local volume. Declared and kept whatever the strategy is; strategy node-local mounts it."""
+    shared_storage: SharedStorage | None = Field(None, validate_default=True)
+    """The shared volume. Declared and kept whatever the strategy is; strategy shared-storage mounts it."""
+    image_volume: ImageVolume | None = Field(None, validate_default=True)
+    """Images of the weights; strategy image-volume mounts them."""
+
+    @property
+    def block(self) -> StrategyBlock | None:
+        """The block of the strategy in force; None where it needs none."""
+        blocks = {
+            "node-local": self.node_local,
+            "shared-storage": self.shared_storage,
+            "image-volume": self.image_volume,
+        }
+        return blocks.get(self.strategy)
+
+    @property
+    def keeps_data(self) -> bool:
+        """Is a volume declared that outlives the stack?"""
+        return self.node_local is not None or self.shared_storage is not None
 
     @property
     def weights_host(self) -> str | None:
         """The only node that can reach the weights; None where all can."""
         return self.node_local.node if self.strategy == "node-local" and self.node_local else None
 
-    @field_validator("node_local")
+    @field_validator("node_local", "shared_storage", "image_volume")
     @classmethod
-    def _fits_the_strategy(cls, block: NodeLocal | None, info: ValidationInfo) -> NodeLocal | None:
-        if info.data.get("strategy") != "node-local":
+    def _fits_the_strategy(cls, block: StrategyBlock | None, info: ValidationInfo) -> StrategyBlock | None:
+        name = info.field_name or ""
+        if info.data.get("strategy") != kebab(name):
             return block
         if block is None:
-            msg = "is missing, and strategy 'node-local' needs it. Write {node, path, size}, or choose strategy none."
+            example = _EXAMPLES[name]
+            msg = f"is missing, and strategy {kebab(name)!r} needs it. Write {example}, or choose strategy none."
             raise ValueError(msg)
-        known = Known.of(info)
-        planned = sum(entry.bytes for entry in known.models) if known and known.models else 0
-        if size_bytes(block.size) < planned:
-            msg = (
-                f"size {block.size} is smaller than the weights of larder:models ({readable(planned)}). "
-                "Make the volume larger or serve fewer models."
-            )
-            raise ValueError(msg)
+        if known := Known.of(info):
+            block.check(known)
         return block
+
+
+_EXAMPLES = {
+    "node_local": NodeLocal.EXAMPLE,
+    "shared_storage": SharedStorage.EXAMPLE,
+    "image_volume": ImageVolume.EXAMPLE,
+}

@@ -15,6 +15,8 @@ CLOUDS = {
 """Kinds whose machines come from a cloud, each with what leads to the cluster that is there already."""
 EMBEDDED_CONTEXT = "larder"
 """The context in the embedded cluster's own kubeconfig."""
+EMBEDDED_KUBERNETES = "1.36"
+"""What the testbed pins; a test holds one against the other."""
 
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.():/-]{0,254}$")]
 
@@ -46,6 +48,15 @@ class Cluster(Block):
     """Id of the Azure subscription of the cluster."""
     resource_group: Word | None = Field(None, validate_default=True)
     """The Azure resource group of the cluster."""
+
+    kubernetes: Annotated[str, Field(pattern=r"^1\.[0-9]{1,3}$")] | None = None
+    """Version of the cluster in quotes, as in '1.36', to know before `up` what it can. Default: known if embedded."""
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """Major and minor of its Kubernetes, where that is known."""
+        said = self.kubernetes or (EMBEDDED_KUBERNETES if self.kind == "embedded" else None)
+        return (int(said.split(".")[0]), int(said.split(".")[1])) if said else None
 
     @field_validator("context")
     @classmethod

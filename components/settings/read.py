@@ -78,6 +78,7 @@ def _known(stack: str, catalog: Catalog, done: Mapping[str, Any]) -> Known:
         catalog=catalog,
         pools=None if pools is None else {name: tuple(pool.hosts or ()) for name, pool in pools.items()},
         kind=None if cluster is None else cluster.kind,
+        kubernetes=None if cluster is None else cluster.version,
         models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),
         weights_host=None if cache is None else cache.weights_host,
     )

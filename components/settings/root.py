@@ -22,13 +22,13 @@ class Settings(Block):
     """The stack config. The order is the order of reading: a block may be judged against those above it."""
 
     cluster: Cluster
-    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace}; in a cloud also where it is."""
+    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace, kubernetes}; in a cloud its place."""
     node_pools: NodePools
     """The machines that engines may run on: {<pool>: {hosts: [<node>]}} or {<pool>: {instance, min, max}}."""
     models: Models
     """Catalog ids of the models to serve."""
     cache: Cache
-    """How weights reach the engines: {strategy: none | node-local, …}."""
+    """How weights reach the engines: {strategy: none | image-volume | shared-storage | node-local, …}."""
     images: Images
     """Digest references {sidecar, ollama}; `make up` passes those of the images it has built."""
     ollama: Ollama

@@ -1,6 +1,7 @@
 """Data volumes: kept apart from the strategies that mount them, so that a swap never touches data."""
 
 from .local_volume import LocalVolume
+from .shared_volume import SharedVolume
 from .volumes import DataVolumes
 
-__all__ = ["DataVolumes", "LocalVolume"]
+__all__ = ["DataVolumes", "LocalVolume", "SharedVolume"]

@@ -8,6 +8,7 @@ import pulumi
 from ..settings import Settings
 from ..settings.node_pools import taints_of
 from .local_volume import LocalVolume
+from .shared_volume import SharedVolume
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,20 +16,26 @@ class DataVolumes:
     """Declared while their block is in `larder:cache`, whatever the strategy is."""
 
     node_local: LocalVolume | None
+    shared_storage: SharedVolume | None
 
     @classmethod
     def declare(cls, settings: Settings, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> Self:
         """Register the volumes of the settings."""
-        block = settings.cache.node_local
+        local, shared = settings.cache.node_local, settings.cache.shared_storage
         return cls(
             node_local=LocalVolume(
                 "node-local",
-                block,
-                taints=taints_of(block.node, settings.node_pools),
+                local,
+                taints=taints_of(local.node, settings.node_pools),
                 image=settings.images.sidecar,
                 namespace=namespace,
                 opts=opts,
             )
-            if block
+            if local
+            else None,
+            shared_storage=SharedVolume(
+                "shared-storage", shared, stack_namespace=settings.cluster.namespace, namespace=namespace, opts=opts
+            )
+            if shared
             else None,
         )

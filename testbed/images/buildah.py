@@ -47,14 +47,14 @@ def build(image: str, dockerfile: Path, context: Path, arguments: dict[str, str]
 def push(image: str, registry: str, repository: str, tag: str) -> str:
     """Push to `registry`/`repository`:`tag` and return the digest under which it can be pulled."""
     digest_file = STORAGE / "digest"
-    plain = f"--tls-verify={str(not _plain(registry)).lower()}"
-    buildah("push", plain, "--digestfile", digest_file, image, f"docker://{registry}/{repository}:{tag}")
+    tls = f"--tls-verify={str(not plain(registry)).lower()}"
+    buildah("push", tls, "--digestfile", digest_file, image, f"docker://{registry}/{repository}:{tag}")
     return digest_file.read_text().strip()
 
 
 def pushed(registry: str, repository: str, tag: str) -> str | None:
     """The digest behind a tag of a registry, or None."""
-    scheme = "http" if _plain(registry) else "https"
+    scheme = "http" if plain(registry) else "https"
     types = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
     request = urllib.request.Request(
         f"{scheme}://{registry}/v2/{repository}/manifests/{tag}", method="HEAD", headers={"Accept": types}
@@ -66,7 +66,7 @@ def pushed(registry: str, repository: str, tag: str) -> str | None:
         return None
 
 
-def _plain(registry: str) -> bool:
+def plain(registry: str) -> bool:
     """A registry at a bare private address, or on this host, speaks plain HTTP; any other is held to TLS."""
     host = registry.rsplit(":", 1)[0]
     try:

@@ -16,6 +16,7 @@ from components.settings.sources import merged
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 CATALOG = read_catalog(ROOT)
 IMAGES = {name: f"registry.example/{name}@sha256:{digit * 64}" for name, digit in (("sidecar", "1"), ("ollama", "2"))}
+SHARED = {"nfs": {"server": "nas.example", "path": "/export/models"}, "size": "20Gi"}
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,19 @@ def preview_of(
     secrets: frozenset[str] = frozenset(),
 ) -> Preview:
     """Preview a stack file with a strategy and an overlay."""
-    config = merged(config_of(stack, strategy), overlay or {})
+    config = config_of(stack, strategy, overlay)
     return Preview(record(config, stack=stack, unknowns=unknowns, secret_keys=secrets))
 
 
-def config_of(stack: str, strategy: str | None) -> dict[str, Any]:
-    """What a stack file configures, with images and, if one is named, another strategy."""
+def config_of(stack: str, strategy: str | None, overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a stack file configures, with images and, if one is named, another strategy.
+
+    Where it lacks the block of a strategy that every cluster can have, it gets one.
+    """
     run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
-    return merged(stack_config(stack), run)
+    config = merged(merged(stack_config(stack), run), overlay or {})
+    weights = {model: f"registry.example/weights/{model}@sha256:{'3' * 64}" for model in config["larder:models"]}
+    return merged({"larder:cache": {"shared-storage": SHARED, "image-volume": {"images": weights}}}, config)
 
 
 def refusals(stack: str, strategy: str) -> tuple[str, ...]:

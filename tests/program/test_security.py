@@ -13,7 +13,16 @@ from tests.program.previews import Preview
 
 Previews = Callable[..., Preview]
 each = pytest.mark.parametrize("strategy", STRATEGIES)
-RESTRICTED_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret", "downwardAPI", "csi"}
+RESTRICTED_VOLUMES = {
+    "configMap",
+    "image",
+    "emptyDir",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+    "downwardAPI",
+    "csi",
+}
 
 
 def _containers(seen: Preview) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -95,6 +104,8 @@ def test_pods_reach_the_hub_only_where_they_fetch(preview: Previews) -> None:
     assert egress("none", "larder-ollama") == [dns, hub]
     assert egress("node-local", "larder-ollama") == []
     assert egress("node-local", "larder-populate") == [dns, hub]
+    assert egress("shared-storage", "larder-populate-shared") == [dns, hub]
+    assert egress("shared-storage", "larder-ollama") == egress("image-volume", "larder-ollama") == []
 
 
 def test_a_hub_with_an_address_is_the_only_one_reached(preview: Previews) -> None:

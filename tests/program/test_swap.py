@@ -13,6 +13,7 @@ from tests.program.previews import Preview
 Previews = Callable[..., Preview]
 SWAPS = list(permutations(STRATEGIES, 2))
 swaps = pytest.mark.parametrize(("before", "after"), SWAPS)
+DATA = {"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"}
 each = pytest.mark.parametrize("strategy", STRATEGIES)
 
 
@@ -42,9 +43,11 @@ def test_a_volume_that_changes_its_kind_changes_its_name(preview: Previews, befo
 
 @swaps
 def test_data_stays_as_it_is(preview: Previews, before: str, after: str) -> None:
-    for kind in ("PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"):
-        one, other = preview(before).one(kind), preview(after).one(kind)
-        assert (one.urn, one.inputs) == (other.urn, other.inputs)
+    def data(strategy: str) -> dict[str, tuple[str, Any]]:
+        return {name: (r.urn, r.inputs) for name, r in preview(strategy).named().items() if name.split()[0] in DATA}
+
+    assert data(before) == data(after)
+    assert {name.split()[0] for name in data(before)} == DATA
 
 
 @swaps
@@ -56,13 +59,14 @@ def test_what_keeps_its_name_keeps_its_place_in_the_tree(preview: Previews, befo
 
 @each
 def test_data_is_protected_and_outlives_its_removal(preview: Previews, strategy: str) -> None:
-    for kind in ("PersistentVolume", "PersistentVolumeClaim", "Namespace"):
-        resource = preview(strategy).one(kind)
-        assert (resource.protect, resource.retain_on_delete) == (True, True), kind
+    for name, resource in preview(strategy).named().items():
+        if name.split()[0] in DATA - {"StorageClass"}:
+            assert (resource.protect, resource.retain_on_delete) == (True, True), name
 
 
-def test_no_claim_of_others_takes_the_volume(preview: Previews) -> None:
-    claim, volume = preview("none").one("PersistentVolumeClaim"), preview("none").one("PersistentVolume")
+@pytest.mark.parametrize(("owner", "name"), [("larder-", "larder-"), ("ai-shared-", "shared-")])
+def test_no_claim_of_others_takes_the_volume(preview: Previews, owner: str, name: str) -> None:
+    claim, volume = preview("none").one("PersistentVolumeClaim", name), preview("none").one("PersistentVolume", owner)
     assert volume.inputs["spec"]["claimRef"] == {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -73,8 +77,8 @@ def test_no_claim_of_others_takes_the_volume(preview: Previews) -> None:
 
 def test_another_size_reaches_the_volume_and_not_what_the_bound_claim_once_asked_for(preview: Previews) -> None:
     seen = preview("none", {"larder:cache": {"node-local": {"size": "40Gi"}}})
-    assert seen.one("PersistentVolume").inputs["spec"]["capacity"] == {"storage": "40Gi"}
-    assert seen.one("PersistentVolumeClaim").ignored == {"spec.resources"}
+    assert seen.one("PersistentVolume", "larder-").inputs["spec"]["capacity"] == {"storage": "40Gi"}
+    assert seen.one("PersistentVolumeClaim", "larder-").ignored == {"spec.resources"}
 
 
 @each
@@ -84,7 +88,7 @@ def test_nothing_else_is_protected(preview: Previews, strategy: str) -> None:
 
 
 def test_without_a_data_volume_a_destroy_leaves_nothing(preview: Previews) -> None:
-    seen = preview("none", {"larder:cache": {"node-local": None}})
+    seen = preview("none", {"larder:cache": {"node-local": None, "shared-storage": None}})
     assert not any(resource.protect or resource.retain_on_delete for resource in seen.objects())
 
 
@@ -125,7 +129,7 @@ def test_under_node_local_one_job_fetches_and_pods_wait(preview: Previews) -> No
     assert _store(seen.init("fetch"))[1] == _store(seen.engine())[1]
     assert _store(seen.engine())[1]["subPath"] == "ollama"
     assert {job.urn, seen.one("ConfigMap", "larder-weights-").urn} <= seen.one("Deployment").dependencies
-    assert {seen.one("PersistentVolumeClaim").urn, seen.one("Job", "prepare-path-").urn} <= job.dependencies
+    assert {seen.one("PersistentVolumeClaim", "larder-").urn, seen.one("Job", "prepare-path-").urn} <= job.dependencies
 
 
 def test_under_node_local_the_engine_runs_where_the_disk_is(preview: Previews) -> None:
@@ -137,10 +141,79 @@ def test_under_node_local_the_engine_runs_where_the_disk_is(preview: Previews) -
     }
 
 
-def _store(container: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    (mount,) = [
-        m for m in container["volumeMounts"] if m["name"].startswith("weights-") and m["name"] != "weights-config"
+def test_under_image_volume_every_model_is_an_image_that_a_job_proves_first(preview: Previews) -> None:
+    seen = preview("image-volume", {"larder:models": ["tinyllama-1.1b-chat", "tiny-random"]})
+    images = {v["name"]: v["image"] for v in seen.pod()["volumes"] if "image" in v}
+    assert list(images.values()) == [
+        {"reference": f"registry.example/weights/{model}@sha256:{'3' * 64}", "pullPolicy": "IfNotPresent"}
+        for model in ("tinyllama-1.1b-chat", "tiny-random")
     ]
+    job = seen.one("Job", "preflight-")
+    (proof,) = seen.pod("Job", "preflight-")["containers"]
+    for container in (proof, seen.init("fetch"), seen.engine()):
+        mounted = {m["mountPath"]: m for m in container["volumeMounts"] if m["name"] in images}
+        assert list(mounted) == ["/weights/tinyllama-1.1b-chat", "/weights/tiny-random"]
+        assert all(mount["readOnly"] for mount in mounted.values())
+    assert seen.init("fetch")["args"][-2:] == proof["args"][-2:] == ["--link", "/weights"]
+    assert {job.urn, seen.one("ConfigMap", "larder-weights-").urn} <= seen.one("Deployment").dependencies
+
+
+def test_another_image_of_the_weights_is_another_proof_and_another_pod(preview: Previews) -> None:
+    reference = f"registry.example/other@sha256:{'4' * 64}"
+    other = {"larder:cache": {"image-volume": {"images": {"tinyllama-1.1b-chat": reference}}}}
+    before, after = preview("image-volume"), preview("image-volume", other)
+    assert before.pod() != after.pod()
+    assert before.one("Job", "preflight-").inputs != after.one("Job", "preflight-").inputs
+    assert preview("none").pod() == preview("none", other).pod()
+
+
+def test_under_shared_storage_one_job_fetches_and_each_pod_copies_verified(preview: Previews) -> None:
+    seen = preview("shared-storage")
+    (writer,) = seen.pod("Job", "populate-shared-")["containers"]
+    assert _shared(writer) == {"name": "share-shared-storage", "mountPath": "/weights", "readOnly": False}
+    assert "nodeSelector" not in seen.pod("Job", "populate-shared-")
+    assert seen.init("fetch")["args"][-4:-1] == ["--copy-from", "/shared/ollama", "--wait"]
+    assert _shared(seen.init("fetch")) == {"name": "share-shared-storage", "mountPath": "/shared", "readOnly": True}
+    assert _shared(seen.engine()) is None
+    assert seen.one("Job", "populate-shared-").urn in seen.one("Deployment").dependencies
+
+
+def test_read_directly_the_share_is_the_store_and_nothing_is_mapped(preview: Previews) -> None:
+    seen = preview("shared-storage", {"larder:cache": {"shared-storage": {"read": "direct"}}})
+    share = {"name": "share-shared-storage", "mountPath": "/weights", "readOnly": True}
+    assert _shared(seen.engine()) == _shared(seen.init("fetch")) == share
+    assert STORE == "/weights/ollama"
+    env = {variable["name"]: variable["value"] for variable in seen.engine()["env"]}
+    assert env["LLAMA_ARG_LOAD_MODE"] == "none"
+    assert "LLAMA_ARG_LOAD_MODE" not in {v["name"] for v in preview("shared-storage").engine()["env"]}
+
+
+def test_a_storage_class_provides_the_volume_where_no_server_is_named(preview: Previews) -> None:
+    block = {"nfs": None, "storage-class": "efs"}
+    seen = preview("shared-storage", {"larder:cache": {"shared-storage": block}})
+    claim = seen.one("PersistentVolumeClaim", "shared-")
+    assert claim.inputs["spec"]["storageClassName"] == "efs"
+    assert claim.inputs["spec"]["accessModes"] == ["ReadWriteMany"]
+    assert "volumeName" not in claim.inputs["spec"]
+    assert claim.ignored == set()  # classes may let a claim grow
+    assert [r.inputs["metadata"]["name"] for r in seen.all("PersistentVolume")] == ["larder-model-storage"]
+
+
+def test_an_nfs_export_is_a_volume_that_only_our_claim_takes(preview: Previews) -> None:
+    seen = preview("shared-storage")
+    volume, claim = seen.one("PersistentVolume", "ai-shared-"), seen.one("PersistentVolumeClaim", "shared-")
+    assert volume.inputs["spec"]["nfs"] == {"server": "nas.example", "path": "/export/models"}
+    assert claim.inputs["spec"]["volumeName"] == volume.inputs["metadata"]["name"]
+    assert volume.inputs["spec"]["storageClassName"] == claim.inputs["spec"]["storageClassName"] == ""
+    assert claim.ignored == {"spec.resources"}
+
+
+def _shared(container: dict[str, Any]) -> dict[str, Any] | None:
+    return next((m for m in container["volumeMounts"] if m["name"].startswith("share-")), None)
+
+
+def _store(container: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    (mount,) = [m for m in container["volumeMounts"] if m["mountPath"] == STORE]
     return mount["mountPath"], mount
 
 

@@ -6,7 +6,10 @@ import pytest
 
 from components.planning.admission import admission, warnings
 from components.planning.plan import make_plan, weights_plan
-from tests.unit.stack_config import CATALOG, settings
+from tests.unit.stack_config import CATALOG, DIGEST, settings
+
+IMAGES = {"strategy": "image-volume", "image-volume": {"images": {"alpha": f"registry/alpha@{DIGEST}"}}}
+SHARED = {"strategy": "shared-storage", "shared-storage": {"storage-class": "efs", "size": "4Gi"}}
 
 
 def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
@@ -34,6 +37,10 @@ def test_disk_is_where_the_strategy_puts_it() -> None:
     assert _lines({"larder:cache": {"strategy": "none"}})["disk"] == (
         "1.0 MiB of weights in each pod, fetched at every start"
     )
+    assert _lines({"larder:cache": IMAGES})["disk"] == "1.0 MiB of weights in 1 image(s), pulled once by each node"
+    assert _lines({"larder:cache": SHARED})["disk"] == (
+        "1.0 MiB of weights on shared storage, 0% of its 4Gi, and a copy in each pod"
+    )
 
 
 def test_while_pods_overlap_a_node_holds_both() -> None:
@@ -51,8 +58,14 @@ def test_while_pods_overlap_a_node_holds_both() -> None:
             {"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "3Gi"}}},
             ["larder:cache.node-local.size"],
         ),
+        ({"larder:cache": IMAGES}, []),
+        ({"larder:cache": IMAGES, "larder:cluster": {"kubernetes": "1.34"}}, ["larder:cluster.kubernetes"]),
+        (
+            {"larder:cache": IMAGES, "larder:cluster": {"kind": "on-prem", "context": "c"}},
+            ["larder:cluster.kubernetes"],
+        ),
     ],
-    ids=["none", "first pull", "too little memory", "plain http", "nearly full"],
+    ids=["none", "first pull", "too little memory", "plain http", "nearly full", "images", "gate", "unknown version"],
 )
 def test_warnings(changes: dict[str, Any], paths: list[str]) -> None:
     assert _warnings(changes) == paths

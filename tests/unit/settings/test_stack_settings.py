@@ -6,7 +6,9 @@ import pytest
 
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
+from components.settings.cluster import EMBEDDED_KUBERNETES
 from components.settings.sources import merged
+from testbed.toolchain import tools
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of, settings
 
 MODELS = "Choose one of them or add it to catalog/models/."
@@ -15,15 +17,19 @@ BLOCKS = (
     "larder:ollama"
 )
 
+IMAGES = {"images": {"alpha": f"registry/alpha@{DIGEST}"}}
+NFS = {"server": "nas", "path": "/export"}
+
 BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"strategy": "nodelocal"}},
         "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
-        "Choices: none, node-local.",
+        "Choices: none, image-volume, shared-storage, node-local.",
     ),
     (
         {"larder:cache": {"stratgy": "none"}},
-        "larder:cache.stratgy: unknown key. Did you mean 'strategy'? Known keys: min-bandwidth, node-local, strategy.",
+        "larder:cache.stratgy: unknown key. Did you mean 'strategy'? "
+        "Known keys: image-volume, min-bandwidth, node-local, shared-storage, strategy.",
     ),
     (
         {"larder:modles": ["alpha"]},
@@ -33,6 +39,62 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"larder:cache": {"node-local": None}},
         "larder:cache.node-local: is missing, and strategy 'node-local' needs it. "
         "Write {node, path, size}, or choose strategy none.",
+    ),
+    (
+        {"larder:cache": {"strategy": "image-volume"}},
+        "larder:cache.image-volume: is missing, and strategy 'image-volume' needs it. Write {images: {<model>: "
+        "<name@sha256:…>}} with the references that `larder-sidecar publish` prints, or choose strategy none.",
+    ),
+    (
+        {"larder:cache": {"strategy": "image-volume", "image-volume": IMAGES}, "larder:models": ["alpha", "beta"]},
+        "larder:cache.image-volume: images: none for beta. Make it with `larder-sidecar publish`, "
+        "write the reference it prints, or choose strategy none.",
+    ),
+    (
+        {"larder:cache": {"image-volume": {"images": {"alpha": "registry/alpha:1"}}}},
+        "larder:cache.image-volume.images.alpha: 'registry/alpha:1' names a tag or nothing, and tags move. "
+        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+    ),
+    (
+        {
+            "larder:cluster": {"kubernetes": "1.32"},
+            "larder:cache": {"strategy": "image-volume", "image-volume": IMAGES},
+        },
+        "larder:cache.image-volume: mounts images, which needs Kubernetes 1.33 or newer; larder:cluster.kubernetes "
+        "says 1.32. Upgrade the cluster, or choose strategy node-local or shared-storage.",
+    ),
+    (
+        {"larder:cluster": {"kubernetes": 1.30}},
+        "larder:cluster.kubernetes: input should be a valid string, not 1.3. Version of the cluster in quotes, as in "
+        "'1.36', to know before `up` what it can. Default: known if embedded.",
+    ),
+    (
+        {"larder:cache": {"strategy": "shared-storage"}},
+        "larder:cache.shared-storage: is missing, and strategy 'shared-storage' needs it. "
+        "Write {storage-class | nfs: {server, path}, size}, or choose strategy none.",
+    ),
+    (
+        {"larder:cache": {"shared-storage": {"size": "2Gi"}}},
+        "larder:cache.shared-storage: holds neither nfs nor storage-class. "
+        "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes.",
+    ),
+    (
+        {"larder:cache": {"shared-storage": {"size": "2Gi", "storage-class": "efs", "nfs": NFS}}},
+        "larder:cache.shared-storage: holds both nfs and storage-class. "
+        "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes.",
+    ),
+    (
+        {"larder:cache": {"shared-storage": {"size": "2Gi", "nfs": NFS | {"path": "/a/../b"}}}},
+        "larder:cache.shared-storage.nfs.path: '/a/../b' leads upwards. "
+        "Write the exported folder itself, without '..'.",
+    ),
+    (
+        {
+            "larder:cache": {"strategy": "shared-storage", "shared-storage": {"size": "2Gi", "nfs": NFS}},
+            "larder:models": ["beta"],
+        },
+        "larder:cache.shared-storage: size 2Gi is smaller than the weights of larder:models (3.0 GiB). "
+        "Make the volume larger or serve fewer models.",
     ),
     (
         {"larder:models": ["alhpa"]},
@@ -123,7 +185,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cluster": "embedded"},
-        "larder:cluster: must be a mapping, not 'embedded'. Keys: context, kind, location, "
+        "larder:cluster: must be a mapping, not 'embedded'. Keys: context, kind, kubernetes, location, "
         "name, namespace, node-role, project, region, resource-group, subnets, subscription.",
     ),
     (
@@ -189,6 +251,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("changes", "line"), BAD, ids=[line.partition(": ")[0] for _, line in BAD])
 def test_a_bad_setting_is_one_line_with_its_path_and_its_remedy(changes: dict[str, Any], line: str) -> None:
     assert problems(changes) == [line]
+
+
+def test_an_image_volume_is_mounted_by_the_oldest_kubernetes_that_can_and_by_one_nobody_named() -> None:
+    cache = {"strategy": "image-volume", "image-volume": IMAGES}
+    for cluster in ({"kubernetes": "1.33"}, {"kind": "on-prem", "context": "c"}):
+        assert problems({"larder:cluster": cluster, "larder:cache": cache}) == []
+
+
+def test_the_embedded_cluster_is_the_one_that_the_testbed_pins() -> None:
+    pinned = tools.pinned("kubernetes", "k8s.io/kubernetes")
+    assert pinned.startswith(f"v{EMBEDDED_KUBERNETES}.")
 
 
 def test_a_model_without_sha256_is_taken_in_dev_only() -> None:
@@ -302,7 +375,7 @@ def test_keys_are_kebab_case_only() -> None:
     changes = {"larder:cache": {"min_bandwidth": "1MiB/s"}}
     assert problems(changes) == [
         "larder:cache.min_bandwidth: unknown key. Did you mean 'min-bandwidth'? "
-        "Known keys: min-bandwidth, node-local, strategy."
+        "Known keys: image-volume, min-bandwidth, node-local, shared-storage, strategy."
     ]
 
 

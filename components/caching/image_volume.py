@@ -1,0 +1,56 @@
+"""Strategy `image-volume`: an image of weights for each model, pulled once by each node and mounted by its pods."""
+
+import pulumi
+
+from ..jobs import run_once
+from ..manifest import Volume, VolumeMount, scratch
+from .base import STORE, CachingStrategy, Demand, Weights, needed
+from .fetch import fetch_container
+
+NAME = "image-volume"
+IMAGES = "/weights"
+"""Each image is mounted below, under the id of its model."""
+STORE_LIMIT = "64Mi"
+"""The pod's own store holds links, manifests and templates: no weights."""
+
+
+class ImageVolume(CachingStrategy):
+    """Weights as images that the node's runtime pulls, verifies and keeps; pods mount them read-only."""
+
+    TYPE = "larder:caching:ImageVolume"
+
+    def deliver(self, demand: Demand) -> Weights:
+        """A volume for each image, joined into one store by links; a Job that proves them before any pod is moved."""
+        images = needed(demand.images, NAME)
+        store: Volume = {"name": f"weights-{NAME}", "empty_dir": {"size_limit": STORE_LIMIT}}
+        named = {model.id: f"weights-{NAME}-{number}" for number, model in enumerate(demand.plan.models)}
+        volumes: list[Volume] = [
+            {"name": name, "image": {"reference": images[model], "pull_policy": "IfNotPresent"}}
+            for model, name in named.items()
+        ]
+        mounts: list[VolumeMount] = [
+            {"name": name, "mount_path": f"{IMAGES}/{model}", "read_only": True} for model, name in named.items()
+        ]
+        linker = fetch_container(
+            demand, {"name": f"weights-{NAME}", "mount_path": STORE}, *mounts, way=("--link", IMAGES)
+        )
+        # What cannot be pulled, mounted or matched to the plan fails here, with its reason, while the last pod serves.
+        preflight = run_once(
+            "preflight",
+            "pulls the images of the weights and holds them against the plan before any pod is moved",
+            container=linker,
+            volumes=[store, *volumes, demand.config.volume(), scratch()],
+            host=None,
+            deadline_seconds=demand.budget_seconds,
+            namespace=demand.namespace,
+            content=demand.config.text,
+            opts=self.child(pulumi.ResourceOptions(depends_on=[demand.config.config_map])),
+        )
+        return Weights(
+            strategy=NAME,
+            volumes=(store, *volumes, demand.config.volume()),
+            mounts=({"name": f"weights-{NAME}", "mount_path": STORE, "read_only": True}, *mounts),
+            init_containers=(linker,),
+            wait_seconds=demand.budget_seconds,
+            ready=(demand.config.config_map, preflight),
+        )

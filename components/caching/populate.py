@@ -1,0 +1,57 @@
+"""The Job that fills a volume once, for all who mount it after."""
+
+from collections.abc import Iterable, Sequence
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from ..component import Component
+from ..jobs import run_once
+from ..manifest import Volume, VolumeMount, metadata, scratch, selector
+from ..network import hub_egress
+from ..settings.node_pools import Taint
+from .base import Demand
+from .fetch import fetch_container
+
+
+def populate(
+    owner: Component,
+    demand: Demand,
+    *,
+    name: str,
+    volume: Volume,
+    mount: VolumeMount,
+    place: str,
+    host: str | None = None,
+    taints: Iterable[Taint] = (),
+    after: Sequence[pulumi.Resource],
+) -> k8s.batch.v1.Job:
+    """Fetch the plan into `mount` of `volume`. `name` differs between strategies: a swap runs one beside the other."""
+    policy = k8s.networking.v1.NetworkPolicy(
+        f"{name}-policy",
+        metadata=metadata(
+            f"larder-{name}",
+            "the populate Job may reach the hub and nothing else",
+            of=name,
+            namespace=demand.namespace,
+        ),
+        spec={
+            "pod_selector": {"match_labels": selector(name)},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": [],
+            "egress": hub_egress(demand.endpoint),
+        },
+        opts=owner.child(),
+    )
+    return run_once(
+        name,
+        f"fills {place} with the weights, once",
+        container=fetch_container(demand, mount),
+        volumes=[volume, demand.config.volume(), scratch()],
+        host=host,
+        taints=taints,
+        deadline_seconds=demand.budget_seconds,
+        namespace=demand.namespace,
+        content=demand.config.text,
+        opts=owner.child(pulumi.ResourceOptions(depends_on=[*after, demand.config.config_map, policy])),
+    )

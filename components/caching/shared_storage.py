@@ -1,0 +1,58 @@
+"""Strategy `shared-storage`: a volume that every node mounts, filled by one Job, read by every pod."""
+
+from ..manifest import Volume, VolumeMount
+from .base import STORE, CachingStrategy, Demand, Weights, needed
+from .fetch import fetch_container, waiting
+from .none import roomy
+from .populate import populate
+
+NAME = "shared-storage"
+SHARE = "/shared"
+"""Where the share is mounted beside the pod's own copy."""
+ROOT, STORE_FOLDER = STORE.rsplit("/", 1)
+"""The store is a folder of the share that `fetch` makes itself. A subPath would be made by the kubelet as root, whom an
+NFS server makes nobody, and fsGroup does nothing on NFS: then nobody of ours could write there."""
+NO_MMAP = {"LLAMA_ARG_LOAD_MODE": "none", "LLAMA_ARG_NO_MMAP": "1"}
+"""Pages of a mapped file come one by one over the network, and stall the engine when the server does. llama.cpp reads
+the first; before --load-mode it read the second. Ollama hands its environment on to the llama-server it starts."""
+
+
+class SharedStorage(CachingStrategy):
+    """Weights on a volume that every node mounts: filled once, then copied by each pod or read in place."""
+
+    TYPE = "larder:caching:SharedStorage"
+
+    def deliver(self, demand: Demand) -> Weights:
+        """The populate Job wherever there is room; engines never write to the share."""
+        shared = needed(demand.volumes.shared_storage, NAME)
+        share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": shared.claim_name}}
+        job = populate(
+            self,
+            demand,
+            name="populate-shared",
+            volume=share,
+            mount=_mount(ROOT, read_only=False),
+            place="the shared volume",
+            after=shared.ready,
+        )
+        if shared.read == "direct":
+            mount = _mount(ROOT, read_only=True)
+            volumes, fetch = [share], fetch_container(demand, mount, way=waiting(demand))
+        else:
+            mount = {"name": f"weights-{NAME}", "mount_path": STORE}
+            way = ("--copy-from", f"{SHARE}/{STORE_FOLDER}", *waiting(demand))
+            volumes = [share, roomy(f"weights-{NAME}", demand.plan)]
+            fetch = fetch_container(demand, mount, _mount(SHARE, read_only=True), way=way)
+        return Weights(
+            strategy=NAME,
+            volumes=(*volumes, demand.config.volume()),
+            mounts=({**mount, "read_only": True},),
+            init_containers=(fetch,),
+            env=NO_MMAP if shared.read == "direct" else {},
+            wait_seconds=demand.budget_seconds,
+            ready=(demand.config.config_map, job),
+        )
+
+
+def _mount(path: str, *, read_only: bool) -> VolumeMount:
+    return {"name": f"share-{NAME}", "mount_path": path, "read_only": read_only}

@@ -1,0 +1,60 @@
+"""larder:cache.shared-storage: a volume that every node mounts."""
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from .base import Block, Known
+from .quantities import Size
+from .strategy import StrategyBlock, refuse_too_small, share
+
+
+def _exported(path: str) -> str:
+    if ".." in PurePosixPath(path).parts:
+        msg = f"{path!r} leads upwards. Write the exported folder itself, without '..'."
+        raise ValueError(msg)
+    return path
+
+
+class Nfs(Block):
+    """A folder that an NFS server exports."""
+
+    server: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
+    """Name or address of the NFS server, as the nodes reach it."""
+    path: Annotated[str, Field(max_length=1024, pattern=r"^/[A-Za-z0-9_.@+/-]*$"), AfterValidator(_exported)]
+    """The folder it exports, absolute; uid 1000 must be able to write there."""
+
+
+class SharedStorage(StrategyBlock):
+    """A volume that many nodes mount at once, as claim `shared-model-storage`."""
+
+    EXAMPLE = "{storage-class | nfs: {server, path}, size}"
+
+    nfs: Nfs | None = None
+    """An NFS export, as a volume of our own; or storage-class."""
+    storage_class: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")] | None = None
+    """A class of the cluster that gives ReadWriteMany volumes (EFS, Filestore, Azure Files, CephFS, …); or nfs."""
+    size: Size
+    """How large the volume is."""
+    read: Literal["copy", "direct"] = "copy"
+    """copy: each pod copies the weights to its node's disk first; direct: engines read the share, without mmap."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.nfs is None) == (self.storage_class is None):
+            msg = (
+                f"{'holds neither' if self.nfs is None else 'holds both'} nfs and storage-class. "
+                "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes."
+            )
+            raise ValueError(msg.replace("neither nfs and", "neither nfs nor"))
+        return self
+
+    def check(self, known: Known) -> None:
+        """The weights must fit."""
+        refuse_too_small(self.size, known)
+
+    def place(self, total: int) -> str:
+        """Where the weights are."""
+        copied = ", and a copy in each pod" if self.read == "copy" else ""
+        return f"on shared storage, {share(total, self.size)}{copied}"

@@ -1,0 +1,90 @@
+"""A volume that many nodes mount at once and that outlives everything else."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from ..component import Component
+from ..manifest import metadata
+from ..settings.shared_storage import Nfs, SharedStorage
+
+CLAIM = "shared-model-storage"
+MODES = ["ReadWriteMany"]
+
+
+class SharedVolume(Component):
+    """An NFS export or a volume of a storage class, as a claim that pods of any node mount; protected and retained."""
+
+    TYPE = "larder:storage:SharedVolume"
+
+    def __init__(
+        self,
+        name: str,
+        settings: SharedStorage,
+        *,
+        stack_namespace: str,
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        self.claim_name, self.read = CLAIM, settings.read
+        # Volumes are the cluster's: two stacks that share an export need one each.
+        volume_name = f"{stack_namespace}-{CLAIM}"
+        kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)
+        volumes = [self._volume(volume_name, settings.nfs, settings.size, namespace, kept)] if settings.nfs else []
+        spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict = {
+            "access_modes": MODES,
+            # The empty class is that of volumes nobody provisions.
+            "storage_class_name": settings.storage_class or "",
+            "volume_mode": "Filesystem",
+            "resources": {"requests": {"storage": settings.size}},
+        }
+        if volumes:
+            spec["volume_name"] = volume_name
+        self.claim = k8s.core.v1.PersistentVolumeClaim(
+            "claim",
+            metadata=metadata(
+                CLAIM,
+                "what pods mount to reach the shared weights",
+                namespace=namespace,
+                # Pods wait for what they mount; under a strategy that mounts nothing nobody has to.
+                annotations={"pulumi.com/skipAwait": "true"},
+            ),
+            spec=spec,
+            opts=self.child(
+                pulumi.ResourceOptions.merge(
+                    kept,
+                    # A bound claim grows where its class says so, and never on a volume that nobody provisioned.
+                    pulumi.ResourceOptions(
+                        depends_on=volumes, ignore_changes=["spec.resources"] if settings.nfs else []
+                    ),
+                )
+            ),
+        )
+        self.ready: tuple[pulumi.Resource, ...] = (self.claim,)
+        self.register_outputs({"claim": CLAIM})
+
+    def _volume(
+        self, name: str, nfs: Nfs, size: str, namespace: pulumi.Input[str], kept: pulumi.ResourceOptions
+    ) -> k8s.core.v1.PersistentVolume:
+        return k8s.core.v1.PersistentVolume(
+            "volume",
+            metadata=metadata(name, f"the folder {nfs.path} of NFS server {nfs.server}"),
+            spec={
+                "capacity": {"storage": size},
+                "access_modes": MODES,
+                "persistent_volume_reclaim_policy": "Retain",
+                "storage_class_name": "",
+                "volume_mode": "Filesystem",
+                # Without 4 a lock needs daemons of its own on the node; no time of a read is worth a write.
+                "mount_options": ["nfsvers=4.1", "noatime"],
+                "nfs": {"server": nfs.server, "path": nfs.path},
+                # Without it any claim of the empty class, in any namespace, could take the volume.
+                "claim_ref": {
+                    "api_version": "v1",
+                    "kind": "PersistentVolumeClaim",
+                    "namespace": namespace,
+                    "name": CLAIM,
+                },
+            },
+            opts=self.child(kept),
+        )
