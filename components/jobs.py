@@ -25,6 +25,7 @@ def run_once(
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     content: str = "",
+    retries: int = RETRIES,
 ) -> k8s.batch.v1.Job:
     """A Job `<name>-<hash8>`, on one host or wherever there is room; it tolerates `taints`.
 
@@ -43,7 +44,7 @@ def run_once(
     if host is not None:
         pod["node_selector"] = {"kubernetes.io/hostname": host}
     spec: k8s.batch.v1.JobSpecArgsDict = {
-        "backoff_limit": RETRIES,
+        "backoff_limit": retries,
         "active_deadline_seconds": deadline_seconds,
         "template": {"metadata": {"labels": labels(name)}, "spec": pod},
     }

@@ -131,9 +131,11 @@ def _answers(url: str) -> bool:
 
 
 def _step(step: dict[str, Any]) -> dict[str, object]:
+    """Nothing for what is no object of the cluster: components, the provider."""
     state = step.get("newState") or step["oldState"]
-    name = state.get("inputs", {}).get("metadata", {}).get("name", step["urn"].rpartition("::")[2])
-    kind = state["type"].rpartition(":")[2]
+    if not state["type"].startswith("kubernetes:"):
+        return {}
+    name, kind = state["inputs"]["metadata"]["name"], state["type"].rpartition(":")[2]
     return {"op": step["op"], "kind": kind, "name": name, "differs": sorted(step.get("detailedDiff") or {})}
 
 
@@ -175,7 +177,8 @@ class Stack:
         self._select()
         self._unlock()
         found = json.loads(self.pulumi.run("preview", "--json", *self._where()))
-        return [_step(step) for step in found["steps"] if step["op"] not in ("same", "read")]
+        changes = [_step(step) for step in found["steps"] if step["op"] != "same"]
+        return [change for change in changes if change]
 
     def destroy(self) -> None:
         """Remove everything but what is protected: the data volumes stay."""

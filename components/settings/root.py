@@ -22,7 +22,7 @@ class Settings(Block):
     """The stack config. The order is the order of reading: a block may be judged against those above it."""
 
     cluster: Cluster
-    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace, kubernetes}; in a cloud its place."""
+    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace, kubernetes}, in a cloud more."""
     node_pools: NodePools
     """The machines that engines may run on: {<pool>: {hosts: [<node>]}} or {<pool>: {instance, min, max}}."""
     models: Models

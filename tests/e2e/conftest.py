@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import time
 import urllib.request
@@ -16,9 +15,11 @@ import pytest
 
 from testbed.cluster import cluster
 from testbed.cluster.cluster import Cluster
-from testbed.cluster.layout import HOST
+from testbed.cluster.layout import DISK, DISK_INSIDE, HOST
 
 ROOT = Path(__file__).resolve().parents[2]
+SHARED = "e2e-shared"
+"""Class of the shared volume: its claim stays unbound until a test makes one (`shared_disk`)."""
 
 
 @dataclass
@@ -30,36 +31,53 @@ class Platform:
 
     def make(self, target: str, timeout: float = 900) -> str:
         """Run a make target; return what a person would see. Fails the test when it fails."""
-        done = subprocess.run(
-            ["make", "--no-print-directory", target],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        done = _make(target, timeout)
         assert done.returncode == 0, done.stdout + done.stderr
         if target == "up":
             self.url = self.make("url").strip()
         return done.stdout
+
+    def refused(self, target: str, timeout: float = 900) -> str:
+        """Run a make target that must fail; return what a person would see."""
+        done = _make(target, timeout)
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
 
     def swap(self, strategy: str) -> str:
         """Change the one line and deploy."""
         self.write_strategy(strategy)
         return self.make("up")
 
+    def preview(self) -> list[dict[str, Any]]:
+        """What `make up` would change in the cluster."""
+        done = subprocess.run(
+            ["python3", "-m", "testbed", "preview"], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return list(json.loads(done.stdout.splitlines()[-1]))
+
+    def engine_pod(self) -> dict[str, Any]:
+        """The engine's pod that stays."""
+        pods = self.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]
+        (pod,) = (p for p in pods if "deletionTimestamp" not in p["metadata"])
+        return dict(pod)
+
     def weights_volume(self) -> str:
         """The volume from which the deployed engine reads its weights; its name says the strategy."""
         (container,) = self.get("deployment/ollama")["spec"]["template"]["spec"]["containers"]
-        (name,) = (m["name"] for m in container["volumeMounts"] if m["mountPath"].startswith("/weights"))
+        (name,) = (m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/weights/ollama")
         return str(name)
 
+    @property
+    def stack_file(self) -> Path:
+        """A copy of the committed one, which tests may change."""
+        return Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
+
     def write_strategy(self, strategy: str) -> None:
-        """Change the one line of the stack file, a copy of the committed one."""
-        stack = Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
-        text, count = re.subn(r"(?m)^(    strategy: )\S+$", rf"\g<1>{strategy}", stack.read_text())
+        """Change the one line."""
+        text, count = re.subn(r"(?m)^(    strategy: )\S+$", rf"\g<1>{strategy}", self.stack_file.read_text())
         assert count == 1, "the strategy is no longer one line of Pulumi.dev.yaml"
-        stack.write_text(text)
+        self.stack_file.write_text(text)
 
     @property
     def cluster(self) -> Cluster:
@@ -96,6 +114,19 @@ class Platform:
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)}))
         self.kubectl("apply", "-f", str(file))
 
+    def shared_disk(self) -> None:
+        """A volume that every node could mount if there were more: this node mounts no NFS (docs/testing.md)."""
+        folder = DISK / "shared"
+        folder.mkdir(exist_ok=True)
+        os.chown(folder, 1000, 1000)
+        spec = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "storageClassName": SHARED,
+            "hostPath": {"path": str(DISK_INSIDE / "shared")},
+        }
+        self.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": SHARED}, "spec": spec})
+
     def terminated(self, pod: str) -> str:
         """The termination message of a pod's first container, empty while it runs."""
         (status,) = self.get(f"pod/{pod}")["status"].get("containerStatuses", [{}])
@@ -110,9 +141,20 @@ class Platform:
             time.sleep(0.5)
         return found
 
+    def weights_bytes(self) -> int:
+        """Of the models that are served, by the plan in the cluster."""
+        (plan,) = (c for c in self.get("configmaps")["items"] if c["metadata"]["name"].startswith("larder-weights-"))
+        models = json.loads(plan["data"]["weights.json"])["models"]
+        return sum(file["bytes"] for model in models for file in model["files"])
+
     def bytes_sent_by_hub(self) -> int:
         with urllib.request.urlopen(f"{self.cluster.hub}/_stats", timeout=5) as answer:
             return sum(json.load(answer)["bytes"].values())
+
+
+def _make(target: str, timeout: float) -> subprocess.CompletedProcess[str]:
+    command = ["make", "--no-print-directory", target]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 @pytest.fixture(scope="session")
@@ -121,7 +163,9 @@ def platform() -> Platform:
         pytest.skip("needs the embedded cluster: run `make e2e`")
     stacks = Path(os.environ["LARDER_STATE"], "stacks")
     stacks.mkdir(parents=True, exist_ok=True)
-    shutil.copy(ROOT / "Pulumi.dev.yaml", stacks)
+    text = (ROOT / "Pulumi.dev.yaml").read_text()
+    block = f"    shared-storage: {{storage-class: {SHARED}, size: 1Gi}}\n"
+    (stacks / "Pulumi.dev.yaml").write_text(text.replace("    node-local:", f"{block}    node-local:", 1))
     os.environ["LARDER_STACKS"] = str(stacks)
     found = Platform()
     found.make("up", timeout=3000)

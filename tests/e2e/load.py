@@ -31,6 +31,11 @@ class Load:
         for thread in self._threads:
             thread.join(timeout=60)
 
+    def so_far(self) -> tuple[int, int]:
+        """Answers and failures until now."""
+        with self._lock:
+            return self.answers, len(self.failures)
+
     def _client(self) -> None:
         where = urlsplit(self.url)
         connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)

@@ -1,30 +1,103 @@
 """One line changes the caching strategy: nobody's request fails, and bytes that are there are not fetched again."""
 
 import json
+import os
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from components.planning.manifests import render, write
 from testbed.cluster import cluster
+from testbed.paths import STATE
+from tests.program.previews import preview_of
 
-from .conftest import Platform
+from .conftest import ROOT, Platform
 from .load import Load
+from .walk import Step, Stopwatch, Walk, readable_seconds
 
 pytestmark = pytest.mark.timeout(3600)
 
 
-def test_clients_never_notice_a_swap_and_the_disk_remembers(platform: Platform) -> None:
-    fetched = []
+WALK = ("none", "image-volume", "node-local", "none", "shared-storage", "node-local")
+"""Ends where it has been: what is there must not be fetched again."""
+
+
+def test_clients_never_notice_a_swap_and_what_is_there_is_not_fetched_again(platform: Platform) -> None:
+    platform.swap(WALK[0])
+    platform.shared_disk()
     with Load(platform.url, "tiny-random") as load:
-        for wanted in ("node-local", "none", "node-local"):
-            before = platform.bytes_sent_by_hub()
-            platform.swap(wanted)
-            fetched.append(platform.bytes_sent_by_hub() - before)
-            assert platform.weights_volume() == f"weights-{wanted}"
-    assert load.failures == []
+        walk = Walk(
+            model="tiny-random",
+            weights_bytes=platform.weights_bytes(),
+            clients=load.clients,
+            kubernetes=json.loads(platform.kubectl("version", "-o", "json"))["serverVersion"]["gitVersion"],
+            steps=[step(platform, load, before, after) for before, after in pairwise(WALK)],
+        )
+    walk.record(STATE.parent / "swap")
+    if os.environ.get("RECORD"):
+        walk.record(ROOT / "docs")
+    assert [step.failed for step in walk.steps] == [[]] * len(walk.steps)
     assert load.answers > 50
-    _, without, again = fetched  # the first fill is of the disk that an earlier run may have kept
-    assert without > 0
-    assert again == 0
+    kinds = {change["kind"] for step in walk.steps for change in step.preview}
+    assert kinds & {"Deployment", "Job"} == {"Deployment", "Job"}
+    assert not kinds & {"PersistentVolume", "PersistentVolumeClaim", "Service", "Namespace"}
+    fetched = {(step.before, step.after): step.fetched_bytes for step in walk.steps}
+    assert fetched["node-local", "none"] > 0
+    assert fetched["shared-storage", "node-local"] == 0
+
+
+def step(platform: Platform, load: Load, before: str, after: str) -> Step:
+    """Swap under load, and see what it did."""
+    platform.write_strategy(after)
+    sent, (answers, failures) = platform.bytes_sent_by_hub(), load.so_far()
+    preview = platform.preview()
+    watch = Stopwatch()
+    platform.make("up")
+    seconds = watch.seconds()
+    answered, failed = load.so_far()
+    assert platform.weights_volume() == f"weights-{after}"
+    return Step(
+        before=before,
+        after=after,
+        preview=preview,
+        answered=answered - answers,
+        failed=load.failures[failures:failed],
+        fetched_bytes=platform.bytes_sent_by_hub() - sent,
+        readable_seconds=readable_seconds(platform.engine_pod()),
+        up_seconds=seconds,
+    )
+
+
+def test_an_image_that_is_not_the_models_is_refused_before_the_pod_that_serves_is_touched(platform: Platform) -> None:
+    """Its reference is right and can be pulled: the sidecar's own image, which holds no weights."""
+    platform.swap("node-local")
+    before = platform.engine_pod()["metadata"]["uid"]
+    (gateway,) = (c for c in platform.engine_pod()["spec"]["initContainers"] if c["name"] == "gateway")
+    text = platform.stack_file.read_text()
+    images = f"image-volume: {{images: {{tiny-random: '{gateway['image']}'}}}}"
+    platform.stack_file.write_text(text.replace("strategy: node-local\n", f"strategy: image-volume\n    {images}\n"))
+    try:
+        assert "no weights image is mounted here" in platform.refused("up")
+    finally:
+        platform.stack_file.write_text(text)
+    assert platform.engine_pod()["metadata"]["uid"] == before
+    platform.swap("node-local")
+    assert "choices" in platform.serves()
+
+
+def test_the_api_server_takes_the_volumes_of_an_nfs_export(platform: Platform, tmp_path: Path) -> None:
+    """This node cannot mount one; that the objects are what Kubernetes wants can still be asked."""
+    overlay = {"larder:cluster": {"namespace": "nfs-check"}}
+    files, _ = render(preview_of("shared-storage", overlay).recording)
+    write({n: t for n, t in files.items() if "shared" in n or "deployment" in n}, tmp_path)
+    platform.kubectl("create", "namespace", "nfs-check")
+    try:
+        said = platform.kubectl("apply", "--dry-run=server", "-f", str(tmp_path))
+    finally:
+        platform.kubectl("delete", "namespace", "nfs-check", "--wait=false")
+    assert "persistentvolume/nfs-check-shared-model-storage created (server dry run)" in said
+    assert "job.batch/populate-shared-" in said
 
 
 def test_a_pod_deleted_under_node_local_serves_again_without_a_download(platform: Platform) -> None:

@@ -25,8 +25,8 @@ def find() -> Path | None:
 class Ollama:
     """A server; use as a context manager. `folder` must be readable by everybody: as root it runs as nobody."""
 
-    def __init__(self, binary: Path, store: Path, folder: Path) -> None:
-        self.store, self._folder = store, folder
+    def __init__(self, binary: Path, store: Path, folder: Path, **env: str) -> None:
+        self.store, self._folder, self._env = store, folder, env
         self._binary = folder / "ollama" / "bin" / "ollama"
         if not self._binary.exists():
             # Out of the reach of a home folder that only root may enter; the engine is looked for at ../lib/ollama.
@@ -50,6 +50,7 @@ class Ollama:
             "OLLAMA_MODELS": str(self.store),
             "OLLAMA_NOPRUNE": "1",
             "OLLAMA_NO_CLOUD": "1",
+            **self._env,
         }
         somebody = NOBODY if root else None
         self._log = (self._folder / "log").open("w")
@@ -84,6 +85,13 @@ class Ollama:
 
     def log(self) -> str:
         return (self._folder / "log").read_text()[-4000:]
+
+    def maps_weights(self) -> bool:
+        """Does an engine that Ollama started map a blob, rather than hold a copy of it?"""
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        children = [pid for task in tasks for pid in task.read_text().split()]
+        assert children, "no model is loaded"
+        return any("sha256-" in Path(f"/proc/{pid}/maps").read_text() for pid in children)
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.url + path, timeout=30) as answer:

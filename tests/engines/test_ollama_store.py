@@ -91,6 +91,12 @@ def test_it_answers(ollama: Ollama) -> None:
     assert answer["usage"]["prompt_tokens"] > 21
 
 
+def test_weights_are_mapped_where_ollama_would_map_them(ollama: Ollama) -> None:
+    """On a CPU it does not by itself (0.32); it does with a GPU, and when it is asked."""
+    ollama.post("/api/generate", {"model": ENTRY.id, "prompt": "hi", "options": {"use_mmap": True}})
+    assert ollama.maps_weights()
+
+
 def test_it_streams(ollama: Ollama) -> None:
     body = ollama.post("/v1/chat/completions", CHAT | {"stream": True, "max_tokens": 12})
     events = [line.removeprefix("data: ") for line in body.splitlines() if line]

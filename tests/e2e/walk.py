@@ -1,0 +1,141 @@
+"""A walk from strategy to strategy on record: what each preview said, what clients felt, what was fetched."""
+
+import json
+import os
+import platform
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+SIGNS = {"create": "+", "delete": "-", "update": "~", "replace": "±", "create-replacement": "±", "delete-replaced": ""}
+"""Operations of a preview; the two halves of a replacement are one line."""
+COLUMNS = ("step", "preview", "answered", "failed", "fetched from the hub", "weights readable", "whole `make up`")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One swap under load."""
+
+    before: str
+    after: str
+    preview: list[dict[str, Any]]
+    """Objects that the preview said would change: op, kind, name, differs."""
+    answered: int
+    failed: list[str]
+    fetched_bytes: int
+    """Sent by the hub, to whomever."""
+    readable_seconds: int
+    """From the making of the engine's pod until its weights were there; Kubernetes tells whole seconds."""
+    up_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """All steps, and where they were walked."""
+
+    model: str
+    weights_bytes: int
+    clients: int
+    kubernetes: str
+    steps: list[Step]
+    machine: str = field(default_factory=lambda: machine())
+    date: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%d"))
+
+    def record(self, folder: Path) -> None:
+        """Write swap.json and swap.md, each as a whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (("swap.json", json.dumps(asdict(self), indent=1) + "\n"), ("swap.md", rendered(self))):
+            half = folder / f".{name}.half"
+            half.write_text(text)
+            half.replace(folder / name)
+
+
+def machine() -> str:
+    """What it ran on, as far as it matters for the figures."""
+    gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{os.cpu_count()} cores, {gibibytes:.0f} GiB, {platform.system()} {platform.machine()}"
+
+
+def readable_seconds(pod: Mapping[str, Any]) -> int:
+    """Whole seconds from the making of a pod until the container that brings its weights was done."""
+    (fetch,) = (c for c in pod["status"]["initContainerStatuses"] if c["name"] == "fetch")
+    return round(_time(fetch["state"]["terminated"]["finishedAt"]) - _time(pod["metadata"]["creationTimestamp"]))
+
+
+def _time(text: str) -> float:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+
+
+def summary(changes: Iterable[Mapping[str, Any]]) -> str:
+    """`~1 ±1 +2 -2`: how many objects, by what happens to them."""
+    signs = Counter(SIGNS.get(change["op"], change["op"]) for change in changes)
+    return " ".join(f"{sign}{signs[sign]}" for sign in ("~", "±", "+", "-") if signs[sign]) or "nothing"
+
+
+def rendered(walk: Walk) -> str:
+    """The page for people."""
+    rows = [
+        (
+            f"{step.before} → {step.after}",
+            summary(step.preview),
+            f"{step.answered}",
+            f"{len(step.failed)}",
+            _size(step.fetched_bytes),
+            f"{step.readable_seconds} s",
+            f"{step.up_seconds:.0f} s",
+        )
+        for step in walk.steps
+    ]
+    lines = [
+        "# A swap, walked",
+        "",
+        f"Recorded by `RECORD=1 make e2e ONLY=swap` on {walk.date}: {walk.machine}, Kubernetes {walk.kubernetes}, "
+        f"model `{walk.model}` ({_size(walk.weights_bytes)}), {walk.clients} clients that stream without pause.",
+        "",
+        *_table(COLUMNS, rows),
+        "",
+        "- **preview**: objects that `pulumi preview` said would change (~ in place, ± replaced, + new, - gone).",
+        "- **answered**, **failed**: streamed chats that came whole during the step, and those that did not.",
+        "- **fetched from the hub**: by whomever; on the way to `image-volume` by whoever publishes the image.",
+        "- **weights readable**: from the making of the engine's pod until its weights were there, to the second. "
+        "What a Job does before (fill a volume, pull an image) is part of the last column only.",
+        "- **whole `make up`**: without publishing, which was done for the preview.",
+    ]
+    for step in walk.steps:
+        lines += ["", f"## {step.before} → {step.after}", "", "```diff"]
+        lines += [f"{SIGNS[c['op']]} {c['kind']} {c['name']}{_paths(c)}" for c in step.preview if SIGNS.get(c["op"])]
+        lines += ["```"]
+    return "\n".join(lines) + "\n"
+
+
+def _paths(change: Mapping[str, Any]) -> str:
+    """What differs, without counting every item of a list: `containers.volumeMounts, volumes`."""
+    if change["op"] != "update":
+        return ""
+    lists = (re.sub(r"\[\d+\](\.[^\[\]]*)?$", "", path) for path in change["differs"])
+    short = {re.sub(r"\[\d+\]", "", path).replace("spec.template.", "").replace("spec.", "") for path in lists}
+    return f"   {', '.join(sorted(short))}"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return [lines[0], "|---|---|--:|--:|--:|--:|--:|", *lines[1:]]
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**20:,.1f} MiB" if count >= 2**20 / 10 else f"{count:,} B"
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def seconds(self) -> float:
+        return round(time.monotonic() - self._began, 1)

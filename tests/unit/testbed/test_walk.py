@@ -1,0 +1,58 @@
+"""The page of a walk says what was recorded, and nothing else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.walk import Step, Walk, readable_seconds, summary
+
+DIFFERS = [
+    "spec.template.spec.containers[0].volumeMounts[0].name",
+    "spec.template.spec.containers[0].volumeMounts[1]",
+    "spec.template.spec.volumes[0].emptyDir.sizeLimit",
+    "spec.replicas",
+]
+CHANGES: list[dict[str, Any]] = [
+    {"op": "update", "kind": "Deployment", "name": "ollama", "differs": DIFFERS},
+    {"op": "create", "kind": "Job", "name": "preflight-1", "differs": []},
+    {"op": "delete-replaced", "kind": "Job", "name": "populate-1", "differs": []},
+    {"op": "replace", "kind": "Job", "name": "populate-2", "differs": ["metadata"]},
+    {"op": "delete", "kind": "NetworkPolicy", "name": "larder-populate", "differs": []},
+]
+
+
+def walk(**changes: Any) -> Walk:
+    step: dict[str, Any] = {
+        "before": "none",
+        "after": "image-volume",
+        "preview": CHANGES,
+        "answered": 41,
+        "failed": ["12:00 reset"],
+        "fetched_bytes": 3 * 2**20,
+        "readable_seconds": 2,
+        "up_seconds": 30.4,
+    }
+    steps = [Step(**(step | changes))]
+    return Walk(model="m", weights_bytes=129_000, clients=8, kubernetes="v1.2.3", steps=steps, machine="x", date="d")
+
+
+def test_a_step_is_a_row_with_its_failures(tmp_path: Path) -> None:
+    walk().record(tmp_path)
+    page = (tmp_path / "swap.md").read_text()
+    assert "| none → image-volume | ~1 ±1 +1 -1 | 41 | 1 | 3.0 MiB | 2 s | 30 s |" in page
+    assert "on d: x, Kubernetes v1.2.3, model `m` (0.1 MiB), 8 clients" in page
+    assert "~ Deployment ollama   containers.volumeMounts, replicas, volumes\n+ Job preflight-1\n" in page
+    assert "+ Job preflight-1\n± Job populate-2\n- NetworkPolicy larder-populate\n" in page
+    assert json.loads((tmp_path / "swap.json").read_text())["steps"][0]["failed"] == ["12:00 reset"]
+    assert not [path for path in tmp_path.iterdir() if path.suffix == ".half"]
+
+
+def test_a_preview_without_a_change_says_so() -> None:
+    assert summary([]) == "nothing"
+
+
+def test_weights_are_readable_when_the_container_that_brings_them_is_done() -> None:
+    done = {"name": "fetch", "state": {"terminated": {"finishedAt": "2026-01-01T00:01:02Z"}}}
+    statuses = {"initContainerStatuses": [{"name": "gateway"}, done]}
+    pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
+    assert readable_seconds(pod) == 3
