@@ -62,7 +62,7 @@ def _planned(options: argparse.Namespace) -> int:
     if config.get(IMAGES) is None:
         config[IMAGES] = PLACEHOLDERS
         notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
-    if (cache := embedded_without_images(config)) is not None:
+    if (cache := _cache_of_make_up(config)) is not None:
         config["larder:cache"] = cache
         notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
     settings = parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
@@ -112,7 +112,7 @@ def _readable(stack: str) -> dict[str, object] | None:
         return None
 
 
-def embedded_without_images(config: Mapping[str, Any]) -> dict[str, Any] | None:
+def _cache_of_make_up(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """larder:cache with images that stand in for those which `make up` makes, where it would make them."""
     cluster, cache, models = (config.get(f"larder:{block}") for block in ("cluster", "cache", "models"))
     if not isinstance(cluster, dict) or not isinstance(cache, dict) or not isinstance(models, list):

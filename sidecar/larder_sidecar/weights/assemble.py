@@ -35,12 +35,10 @@ def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Sum
     Weights are not hashed again, which would cost minutes at each start: the reference of an image is a digest, whoever
     pulled it held every layer against it, and its index says which sha256 each file had when it was published.
     """
-    known: dict[str, Contents] = {}
 
     def place(model: ModelWeights, file: WeightsFile) -> str:
         image = images / model.id
-        contents = known.setdefault(model.id, read_contents(image / INDEX))
-        sha256 = _sha256_in(contents, file, image)
+        sha256 = _sha256_in(read_contents(image / INDEX), file, image)
         target = image / MODELS / file.path
         if not target.is_file() or target.stat().st_size != file.bytes:
             raise ImageError(
