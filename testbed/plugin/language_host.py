@@ -48,7 +48,8 @@ class LanguageHost(LanguageServer):
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
         """Start a policy pack: `python -m pulumi.policy ENGINE PACK`, its output handed on as it comes."""
-        command = [sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
+        pack = [sys.executable, "-u", "-m", "pulumi.policy", *request.args, request.info.program_directory]
+        command = ["setpriv", "--pdeathsig", "TERM", *pack]  # this host may end while its thread waits for the pack
         environment = os.environ | dict(entry.split("=", 1) for entry in request.env)
         with subprocess.Popen(command, cwd=request.pwd or None, env=environment, stdout=subprocess.PIPE) as process:
             try:

@@ -18,6 +18,7 @@ from testbed.plugin.values import Manifest, encode
 # Pulumi's own limit for messages of its plugins.
 _OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
 GRACE: Final = 1.0  # seconds for answers that are on their way
+LOOK_SECONDS: Final = 0.5  # between two looks at whether the CLI is there
 WORKERS: Final = 64  # each wait holds one thread; Pulumi runs 4 operations a CPU at once
 
 
@@ -116,9 +117,11 @@ def serve(register: Callable[[Any], None]) -> None:
     """Serve what `register` adds on a free loopback port and print the port; end when the CLI sends SIGINT or SIGTERM.
 
     The CLI starts plugins in a process group of their own, so a Ctrl-C at the terminal does not come here: it cancels
-    by the protocol, sends SIGINT when it is done, and kills what has not ended 5 s later.
+    by the protocol, sends SIGINT when it is done, and kills what has not ended 5 s later. A CLI that was killed itself
+    sends nothing: that this process has another parent then is all there is to see.
     """
     ended = threading.Event()
+    cli = os.getppid()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=WORKERS), options=_OPTIONS)
@@ -127,7 +130,8 @@ def serve(register: Callable[[Any], None]) -> None:
     server.start()
     sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
-    ended.wait()
+    while os.getppid() == cli and not ended.wait(LOOK_SECONDS):
+        pass
     server.stop(grace=GRACE).wait()
     sys.stderr.flush()
     os._exit(0)  # a thread that still waits for a cluster or runs a program must not hold the CLI

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from testbed.cluster import cgroups, cluster, network
 from testbed.cluster.layout import HOST
 
 from .conftest import Platform
+
+PLUGINS_END_WITHIN = 30.0
+"""Seconds after the CLI; each notices by itself."""
 
 pytestmark = pytest.mark.timeout(1800)
 
@@ -24,6 +28,21 @@ def members(namespace: str) -> Iterator[str]:
                 yield (process / "cmdline").read_text().replace("\0", " ")
         except OSError:  # it ended while we looked
             continue
+
+
+def plugins(root: Path) -> list[str]:
+    """Command lines of the checkout's plugins."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_text().split("\0")
+        except OSError:  # it ended while we looked
+            continue
+        if words[0] == str(root / ".larder/venv/bin/python") and any(
+            word.startswith(("testbed.plugin.", "pulumi.policy")) for word in words
+        ):
+            found.append(" ".join(words))
+    return found
 
 
 def pid() -> int:
@@ -47,6 +66,10 @@ def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -
             if b"Deployment ollama" in line:
                 os.killpg(up.pid, signal.SIGKILL)
                 break
+    deadline = time.monotonic() + PLUGINS_END_WITHIN
+    while (left := plugins(platform.root)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert left == []
     assert "Larder is up." in platform.make("up")
     assert platform.weights_volume() == "weights-node-local"
 

@@ -164,3 +164,14 @@ def test_the_cli_s_signal_ends_a_plugin_at_once(module, sent):
         assert int(started.stdout.readline()) > 0
         started.send_signal(sent)
         assert started.wait(timeout=4) == 0
+
+
+@pytest.mark.parametrize("module", ["kubernetes", "language_host"])
+def test_a_plugin_does_not_outlive_a_cli_that_was_killed(module):
+    command = f"{sys.executable} -m testbed.plugin.{module} 127.0.0.1:9 & wait"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(["sh", "-c", command], env=environment, stdout=subprocess.PIPE, text=True) as cli:
+        assert cli.stdout is not None
+        assert int(cli.stdout.readline()) > 0
+        cli.kill()
+        assert cli.stdout.read() == ""  # its end: the plugin held the other side
