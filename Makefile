@@ -6,7 +6,7 @@ export CONTEXT REGISTRY STACK ONLY FULL
 .PHONY: help up down url clean clean-cache venv clouds test lint e2e bench plan render
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  STACK=dev picks the stack; CONTEXT=… REGISTRY=… put stack dev on a cluster that exists; ONLY=… narrows test, e2e and bench"
 
 up: ## the platform on an embedded cluster, ending with an answer from it
@@ -18,7 +18,7 @@ down: ## remove the stack; the weights stay on their volume
 url: ## base URL of the running stack
 	@python3 -m testbed url
 
-clean: ## remove the cluster and everything of this checkout, the weights too
+clean: ## remove the cluster, its weights and everything else of this checkout
 	@python3 -m testbed clean
 
 clean-cache: ## remove the built toolchain from the cache folder

@@ -12,7 +12,7 @@ from . import python, up
 from .cluster import cluster
 from .locks import alone
 from .paths import CACHE, HOME, ROOT, STATE, VENV
-from .progress import TestbedError, say
+from .progress import TestbedError, say, step
 from .pulumi import Stack
 
 SUITES = {"ollama": "e2e/test_ollama.py", "plugin": "plugin", "swap": "e2e/test_swap.py", "host": "e2e/test_host.py",
@@ -35,7 +35,19 @@ def main() -> int:
     return 0
 
 
+def _only_dev() -> None:
+    """`make up` and `make down` are about the stack that tries Larder out; others belong to Pulumi."""
+    stack = os.environ.get("STACK") or "dev"
+    if stack != "dev":
+        msg = (
+            f"STACK={stack}: make up and make down are for stack dev alone. Deploy others with Pulumi itself: "
+            f"`pulumi up --stack {stack}`; `make plan STACK={stack}` previews them here"
+        )
+        raise TestbedError(msg)
+
+
 def _up() -> None:
+    _only_dev()
     with alone(STATE / "lock", "another make is at work on this checkout's stack"):
         up.main()
 
@@ -46,6 +58,7 @@ def _preview() -> None:
 
 
 def _down() -> None:
+    _only_dev()
     overlay = STATE / "overlay.dev.json"
     if not overlay.exists():
         say("Nothing to take down: this checkout has deployed no stack.")
@@ -98,7 +111,8 @@ def _drop() -> None:
 
 
 def _clean() -> None:
-    _drop()
+    with step("the cluster of this checkout, its weights and its state", 5):
+        _drop()
     shutil.rmtree(HOME, ignore_errors=True)
 
 

@@ -63,6 +63,7 @@ def prepare() -> Pulumi:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_ERROR_OUTPUT_STRING": "true",
         "PYTHONPATH": f"{ROOT}/sidecar",
+        "KUBECACHEDIR": str(STATE / "kube-cache"),
     }
     standin = not _official_plugin(folder / "pulumi", home, env)
     if standin:
@@ -139,6 +140,12 @@ def _step(step: dict[str, Any]) -> dict[str, object]:
     return {"op": step["op"], "kind": kind, "name": name, "differs": sorted(step.get("detailedDiff") or {})}
 
 
+def _id(metadata: Mapping[str, str]) -> str:
+    """What the kubernetes plugin calls an object."""
+    namespace = metadata.get("namespace")
+    return f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
+
+
 class Stack:
     """One stack of the program, run with an overlay: what only this run knows, such as digests and addresses."""
 
@@ -159,9 +166,11 @@ class Stack:
         """
         self._select()
         self._unlock()
+        self._adopt()
         marker = STATE / f"cluster.{self.name}"
         known = marker.exists() and marker.read_text() == cluster_id
-        options = ["--yes", "--skip-preview", "--suppress-outputs", *([] if known else ["--refresh"])]
+        # The preview comes first: a program that is refused half-way would already have changed something.
+        options = ["--yes", "--suppress-outputs", *([] if known else ["--refresh"])]
         options.append(f"--policy-pack={ROOT / 'policies'}")
         if self.pulumi.show("up", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
@@ -189,13 +198,16 @@ class Stack:
         ):
             msg = f"pulumi destroy of stack {self.name} failed; what to do stands above"
             raise TestbedError(msg)
+        say("\nThe stack is down. Data volumes stay, and what is on them: the next `make up` fetches nothing again.")
 
     def shell(self, file: Path) -> None:
         """Write what a shell needs for `kubectl` and `pulumi` to mean this stack."""
         env = self.pulumi.env
         path = [str(self.pulumi.binary.parent), str(tools.KUBERNETES.home / "bin")]
         names = sorted(
-            name for name in env if name.startswith(("PULUMI_", "LARDER_")) or name in ("KUBECONFIG", "PYTHONPATH")
+            name
+            for name in env
+            if name.startswith(("PULUMI_", "LARDER_")) or name in ("KUBECONFIG", "KUBECACHEDIR", "PYTHONPATH")
         )
         lines = [f"export {name}={shlex.quote(env[name])}" for name in names]
         file.write_text(
@@ -210,6 +222,18 @@ class Stack:
 
     def _where(self) -> list[str]:
         return [f"--stack={self.name}", f"--config-file={self._config}"]
+
+    def _adopt(self) -> None:
+        """Take in what a cut-off update was just making: it may be there, and Pulumi would try to make it twice."""
+        exported = json.loads(self.pulumi.run("stack", "export", f"--stack={self.name}"))
+        operations = exported["deployment"].get("pending_operations") or []
+        begun = [one["resource"] for one in operations if one["type"] == "creating"]
+        begun = [resource for resource in begun if resource["type"].startswith("kubernetes:")]
+        if begun:
+            pairs = [word for resource in begun for word in (resource["urn"], _id(resource["inputs"]["metadata"]))]
+            flags = [f"--import-pending-creates={word}" for word in pairs]
+            with step("looking for what an earlier update had begun", 10):
+                self.pulumi.run("refresh", "--yes", "--skip-preview", *flags, *self._where())
 
     def _select(self) -> None:
         stacks = json.loads(self.pulumi.run("stack", "ls", "--json"))

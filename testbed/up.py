@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -21,7 +21,7 @@ from .hub.repository import Repositories
 from .hub.tiny_model import tiny_model
 from .images import build as images
 from .images import weights
-from .paths import STATE
+from .paths import ROOT, STACKS, STATE, VENV
 from .progress import TestbedError, say, step
 from .pulumi import Stack
 from .toolchain import tools
@@ -48,14 +48,14 @@ class Target:
 def main() -> None:
     """Bring everything up and prove it with a question."""
     stack, target = prepared()
+    stack.shell(STATE / "env")  # before the deployment: whoever looks into a failed one needs it
     say("\nDeploying stack dev")
     changes = stack.up(target.cluster_id)
-    changed = sum(count for kind, count in changes.items() if kind != "same")
-    say(f"{changes.get('same', 0)} resources as they were, {changed} changed." if changed else "Nothing changed.")
+    if not any(count for kind, count in changes.items() if kind != "same"):
+        say("Nothing changed.")
     outputs = stack.outputs()
     url = f"http://{target.address}:{outputs['node_port']}"
     (STATE / "url.dev").write_text(url)
-    stack.shell(STATE / "env")
     ask(url, str(outputs["default_model"]))
     farewell(url, outputs)
 
@@ -78,6 +78,7 @@ def prepared() -> tuple[Stack, Target]:
 
 def here() -> Target:
     """The embedded cluster with the stack's images on it."""
+    check(nodes=[NODE])
     online = hub_answers()
     cluster = embedded_cluster(egress=online)
     built = images.deploy(cluster.registry, REGISTRY_NAME)
@@ -96,9 +97,28 @@ def embedded_cluster(*, egress: bool = False) -> Cluster:
     return embedded.start(egress=egress)
 
 
+def check(*, nodes: Sequence[str] = ()) -> None:
+    """Refuse a stack file that cannot work before anything is built for it. Raises TestbedError."""
+    python.ensure()
+    command: list[str | Path] = [VENV / "bin" / "python", "-m", "components.planning", "check", "--folder", STACKS]
+    env = os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"}
+    asked = subprocess.run(
+        [*command, *(f"--node={node}" for node in nodes)],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if asked.returncode:
+        msg = f"Pulumi.dev.yaml cannot be deployed:\n{asked.stderr.strip()}"
+        raise TestbedError(msg)
+
+
 def existing(context: str, registry: str) -> Target:
     """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
     preflight.check(embedded=False)
+    check()
     listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
     nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in listed}
     first = next(iter(nodes))
@@ -203,4 +223,4 @@ Next
   curl {url}/v1/models
   change `strategy: {outputs["strategy"]}` to `strategy: {other}` in Pulumi.dev.yaml and run `make up` again
   . {os.path.relpath(STATE / "env")} && kubectl -n {outputs["namespace"]} get pods      (pulumi too)
-  make down     removes the stack and keeps the weights;  make clean  removes the cluster as well""")
+  make down     removes the stack and keeps the weights;  make clean  removes the cluster, weights and all""")

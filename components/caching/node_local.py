@@ -45,4 +45,6 @@ class NodeLocal(CachingStrategy):
 
 
 def _mount(*, read_only: bool) -> VolumeMount:
-    return {"name": f"weights-{NAME}", "mount_path": STORE, "sub_path": SUB_PATH, "read_only": read_only}
+    mount: VolumeMount = {"name": f"weights-{NAME}", "mount_path": STORE, "sub_path": SUB_PATH}
+    # The API server keeps no false: stated, it would be a difference after every refresh.
+    return {**mount, "read_only": True} if read_only else mount

@@ -55,4 +55,5 @@ class SharedStorage(CachingStrategy):
 
 
 def _mount(path: str, *, read_only: bool) -> VolumeMount:
-    return {"name": f"share-{NAME}", "mount_path": path, "read_only": read_only}
+    mount: VolumeMount = {"name": f"share-{NAME}", "mount_path": path}
+    return {**mount, "read_only": True} if read_only else mount

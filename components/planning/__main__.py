@@ -1,4 +1,4 @@
-"""`python -m components.planning plan|render|comment|touched`: `make plan`, `make render`, and pull requests."""
+"""`python -m components.planning plan|check|render|comment|touched`: `make plan`, `make render`, and pull requests."""
 
 import argparse
 import gc
@@ -7,11 +7,14 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ROOT
 from ..settings import SettingsError
 from ..settings.sources import NAMESPACE
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 IMAGES = "larder:images"
 PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollama")}
@@ -49,8 +52,6 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _planned(options: argparse.Namespace) -> int:
-    from ..settings import parse
-    from ..settings.read import read_catalog
     from .document import document
     from .findings import findings, refused
     from .plan import make_plan
@@ -58,14 +59,8 @@ def _planned(options: argparse.Namespace) -> int:
     from .report import report
 
     config = _config(options)
-    notes: list[str] = []
-    if config.get(IMAGES) is None:
-        config[IMAGES] = PLACEHOLDERS
-        notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
-    if (cache := _cache_of_make_up(config)) is not None:
-        config["larder:cache"] = cache
-        notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
-    settings = parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
+    notes = _stand_ins(config)
+    settings = _read(options, config)
     plan, recording = make_plan(settings), record(config, stack=options.stack)
     found = findings(recording, options.stack)
     print(report(options.stack, settings, plan, recording, found, notes), end="")
@@ -74,6 +69,43 @@ def _planned(options: argparse.Namespace) -> int:
     if refused(found):
         print("Mandatory policies are broken; see Policies above.", file=sys.stderr)
         return 1
+    return 0
+
+
+def _stand_ins(config: dict[str, object]) -> list[str]:
+    """Give the config what only `make up` knows, and say what that was."""
+    notes = []
+    if config.get(IMAGES) is None:
+        config[IMAGES] = PLACEHOLDERS
+        notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
+    if (cache := _cache_of_make_up(config)) is not None:
+        config["larder:cache"] = cache
+        notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
+    return notes
+
+
+def _read(options: argparse.Namespace, config: Mapping[str, object]) -> "Settings":
+    from ..settings import parse
+    from ..settings.read import read_catalog
+
+    return parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .program import stack_config
+
+    config = _ours(stack_config(options.stack, options.folder))
+    _stand_ins(config)
+    settings = _read(options, config)
+    known = ", ".join(options.node)
+    wrong = [
+        f"larder:node-pools.{name}.hosts[{index}]: the cluster has no node {host!r}. Its nodes: {known}."
+        for name, pool in settings.node_pools.items()
+        for index, host in enumerate(pool.hosts or ())
+        if options.node and host not in options.node
+    ]
+    if wrong:
+        raise SettingsError(wrong)
     return 0
 
 
@@ -144,8 +176,11 @@ def _config(options: argparse.Namespace) -> dict[str, object]:
     from ..settings.sources import merged, read_overlay
     from .program import stack_config
 
-    config = {key: value for key, value in stack_config(options.stack).items() if key.startswith(NAMESPACE)}
-    return merged(config, read_overlay(options.overlay))
+    return merged(_ours(stack_config(options.stack)), read_overlay(options.overlay))
+
+
+def _ours(config: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in config.items() if key.startswith(NAMESPACE)}
 
 
 def _encrypted(config: Mapping[str, object]) -> frozenset[str]:
@@ -175,6 +210,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     plan = commands.add_parser("plan", help="print the resource tree, the settings in force and what they ask for")
     plan.set_defaults(run=_plan)
+    check = commands.add_parser("check", help="say what is wrong with a stack file, and nothing when it is right")
+    check.set_defaults(run=_check)
+    check.add_argument("--folder", type=Path, default=ROOT, metavar="DIR", help="where the stack file is")
+    check.add_argument("--node", action="append", default=[], metavar="NAME", help="a node of the cluster; repeat it")
+    check.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
     render = commands.add_parser("render", help="write the manifests as files")
     render.set_defaults(run=_render)
     render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files, one a resource")

@@ -107,7 +107,7 @@ def _users(settings: Settings, plan: Plan) -> dict[str, str]:
         "models": ", ".join(settings.models),
         "default model": settings.default_model,
         "aliases": ", ".join(f"{alias} -> {model}" for alias, model in sorted(settings.gateway.aliases.items())),
-        "entry": f"http://larder.{settings.cluster.namespace}{port}",
+        "entry": f"http://larder.{settings.cluster.namespace}.svc{port}",
         "mutations": settings.gateway.auth.mutations,
     }
     # The lines that `make plan` prints: the word, and what it comes to.

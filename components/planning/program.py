@@ -7,6 +7,7 @@ import os
 import runpy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from larder_sidecar.config.document import DocumentError, load_document
@@ -22,9 +23,9 @@ from .recorder import Recording, RecordingEngine, RecordingMonitor
 PROJECT = "larder"
 
 
-def stack_config(stack: str) -> dict[str, Any]:
-    """What Pulumi.<stack>.yaml configures. Raises SettingsError."""
-    file = ROOT / f"Pulumi.{stack}.yaml"
+def stack_config(stack: str, folder: Path = ROOT) -> dict[str, Any]:
+    """What Pulumi.<stack>.yaml in `folder` configures. Raises SettingsError."""
+    file = folder / f"Pulumi.{stack}.yaml"
     try:
         document = load_document(file) or {}
     except DocumentError as error:

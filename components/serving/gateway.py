@@ -99,5 +99,6 @@ class Entry(Component):
             spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},
             opts=self.child(),
         )
-        self.url = f"http://larder.{settings.cluster.namespace}"
+        # Without `.svc` it would read as a public name: .ai is a top-level domain.
+        self.url = f"http://larder.{settings.cluster.namespace}.svc"
         self.register_outputs({"url": self.url})
