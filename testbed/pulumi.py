@@ -169,10 +169,9 @@ class Stack:
         self._adopt()
         marker = STATE / f"cluster.{self.name}"
         known = marker.exists() and marker.read_text() == cluster_id
-        # The preview comes first: a program that is refused half-way would already have changed something.
-        options = ["--yes", "--suppress-outputs", *([] if known else ["--refresh"])]
-        options.append(f"--policy-pack={ROOT / 'policies'}")
-        if self.pulumi.show("up", *options, *self._where()):
+        options = [f"--policy-pack={ROOT / 'policies'}", "--suppress-outputs", *([] if known else ["--refresh"])]
+        # The preview comes first: what is refused half-way would already have changed something.
+        if self._refused(options) or self.pulumi.show("up", "--yes", "--skip-preview", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise TestbedError(msg)
         marker.write_text(cluster_id)
@@ -223,17 +222,36 @@ class Stack:
     def _where(self) -> list[str]:
         return [f"--stack={self.name}", f"--config-file={self._config}"]
 
+    def _refused(self, options: list[str]) -> bool:
+        """Whether a preview fails. Only then it is shown: what it promises is about to be done otherwise."""
+        try:
+            self.pulumi.run("preview", *options, *self._where())
+        except TestbedError:
+            return bool(self.pulumi.show("preview", *options, *self._where()))
+        return False
+
     def _adopt(self) -> None:
-        """Take in what a cut-off update was just making: it may be there, and Pulumi would try to make it twice."""
+        """Take in what a cut-off update was just making: Pulumi would try to make it twice.
+
+        It is put into the state as if it were there; a refresh then takes out again what is not.
+        """
         exported = json.loads(self.pulumi.run("stack", "export", f"--stack={self.name}"))
-        operations = exported["deployment"].get("pending_operations") or []
-        begun = [one["resource"] for one in operations if one["type"] == "creating"]
+        deployment = exported["deployment"]
+        begun = [
+            one["resource"] for one in deployment.pop("pending_operations", None) or [] if one["type"] == "creating"
+        ]
         begun = [resource for resource in begun if resource["type"].startswith("kubernetes:")]
         if begun:
-            pairs = [word for resource in begun for word in (resource["urn"], _id(resource["inputs"]["metadata"]))]
-            flags = [f"--import-pending-creates={word}" for word in pairs]
             with step("looking for what an earlier update had begun", 10):
-                self.pulumi.run("refresh", "--yes", "--skip-preview", *flags, *self._where())
+                for resource in begun:
+                    resource |= {"id": _id(resource["inputs"]["metadata"]), "outputs": resource["inputs"]}
+                deployment["resources"] += begun
+                file = STATE / "adopted.json"
+                file.write_text(json.dumps(exported))
+                self.pulumi.run("stack", "import", f"--file={file}", f"--stack={self.name}")
+                file.unlink()
+                targets = [f"--target={resource['urn']}" for resource in begun]
+                self.pulumi.run("refresh", "--yes", "--skip-preview", *targets, *self._where())
 
     def _select(self) -> None:
         stacks = json.loads(self.pulumi.run("stack", "ls", "--json"))

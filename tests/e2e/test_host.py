@@ -57,21 +57,30 @@ def test_a_cluster_that_was_killed_serves_again_after_up(platform: Platform) -> 
     assert "choices" in platform.serves()
 
 
-def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -> None:
-    platform.swap("none")
-    platform.write_strategy("node-local")
+def cut_off(platform: Platform, word: bytes, sign: signal.Signals) -> None:
+    """`make up`, ended by a signal to all of it at the first line with `word`; its plugins go with it."""
     with subprocess.Popen(["make", "up"], cwd=platform.root, start_new_session=True, stdout=subprocess.PIPE) as up:
         assert up.stdout is not None
-        for line in up.stdout:
-            if b"Deployment ollama" in line:
-                os.killpg(up.pid, signal.SIGKILL)
-                break
+        assert any(word in line for line in up.stdout)
+        os.killpg(up.pid, sign)
     deadline = time.monotonic() + PLUGINS_END_WITHIN
     while (left := plugins(platform.root)) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert left == []
+
+
+def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -> None:
+    platform.swap("none")
+    platform.write_strategy("node-local")
+    cut_off(platform, b"Deployment ollama", signal.SIGKILL)
     assert "Larder is up." in platform.make("up")
     assert platform.weights_volume() == "weights-node-local"
+
+
+def test_what_was_being_made_when_the_terminal_closed_is_not_made_twice(platform: Platform) -> None:
+    platform.make("down")
+    cut_off(platform, b"Job prepare-path creating", signal.SIGHUP)
+    assert "Larder is up." in platform.make("up")
 
 
 def test_a_dropped_cluster_leaves_no_process_mount_link_or_cgroup(platform: Platform) -> None:
