@@ -18,6 +18,7 @@ from .download import Patience
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
 from .hub import Hub
+from .model_folders import make_model_folders
 from .progress import LAST_WORD, Reporter, say
 from .wait import wait_for
 
@@ -103,6 +104,11 @@ def add_parser(subparsers: "Subparsers") -> None:
         metavar="SECONDS",
         help="wait for another writer (default 600)",
     )
+    parser.add_argument(
+        "--model-folders",
+        action="store_true",
+        help="give each model a folder of its own too, models/ID/ with its files as hard links",
+    )
     parser.add_argument("--verify", action="store_true", help="hash every file again, whatever the marker says")
     parser.add_argument(
         "--termination-log", type=Path, metavar="FILE", help=f"default {TERMINATION_LOG}, where that exists"
@@ -155,7 +161,7 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
     if options.wait is not None:
         return wait_for(plan, options.root, options.wait, reporter)
     with Hub(read_token(options.token_file), stall_seconds=options.stall_seconds) as hub:
-        return Fetch(
+        summary = Fetch(
             plan=plan,
             root=options.root,
             hub=hub,
@@ -164,6 +170,9 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
             lease_seconds=options.lease_seconds,
             distrust=options.verify,
         ).run()
+    if options.model_folders:
+        make_model_folders(plan, options.root)
+    return summary
 
 
 def read_plan(path: Path) -> WeightsPlan:
