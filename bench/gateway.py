@@ -50,7 +50,7 @@ def _config(folder: Path, port: int) -> Path:
             {
                 "listen": "127.0.0.1:0",
                 "admin": "127.0.0.1:0",
-                "engine": {"kind": "ollama", "url": f"http://127.0.0.1:{port}"},
+                "engines": [{"kind": "ollama", "url": f"http://127.0.0.1:{port}"}],
                 "models": [{"id": "small", "engine-name": "small:latest"}],
             }
         )

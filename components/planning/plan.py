@@ -34,7 +34,7 @@ def make_plan(settings: Settings) -> Plan:
     return Plan(
         weights=weights,
         gateway=GatewayConfig(
-            engine=Engine(kind="ollama", url=f"http://{OLLAMA_ADDRESS}"),
+            engines=[Engine(kind="ollama", url=f"http://{OLLAMA_ADDRESS}")],
             models=settings.gateway.served(settings.entries),
             default=settings.default_model,
             auth=Auth(mutations=settings.gateway.auth.mutations),

@@ -24,7 +24,7 @@ def served(entries: Iterable[CatalogEntry], aliases: Mapping[str, str]) -> list[
 def refuse_ambiguous(models: list[ServedModel]) -> None:
     """Refuse what the gateway would refuse at its start. Raises ValueError."""
     try:
-        GatewayConfig(engine=Engine(kind="ollama", url=_ANY_ENGINE), models=models)
+        GatewayConfig(engines=[Engine(kind="ollama", url=_ANY_ENGINE)], models=models)
     except ValidationError as error:
         reason = error.errors()[0]
         msg = f"{reason.get('ctx', {}).get('error', reason['msg'])}. The gateway would refuse it: choose other names."

@@ -1,4 +1,4 @@
-"""gateway.json: one engine, the models it may answer for, and the limits of the proxy in front of it."""
+"""gateway.json: the engines, the models they may answer for, and the limits of the proxy in front of them."""
 
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -30,10 +30,13 @@ Mutations = Literal["token", "open"]
 
 
 class Engine(Model):
-    """The process that holds the weights, reached over loopback."""
+    """What answers: a process that holds weights, or (`gateway`) another gateway before one."""
 
-    kind: Literal["ollama"]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "engine"
+    kind: Literal["ollama", "vllm", "gateway"]
     url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(_reachable)]
+    models: list[ModelId] | None = None
+    """The models it answers for; a single engine answers for all and need not say so."""
 
 
 class ServedModel(Model):
@@ -96,13 +99,22 @@ class GatewayConfig(Model):
     listen: Address = "[::]:8080"
     """`[::]` stands for every address of both families, or of IPv4 where the kernel has no IPv6."""
     admin: Address = "[::]:9090"
-    engine: Engine
+    place: Literal["alone", "front", "behind"] = "alone"
+    """Before the engine of its own pod; before the engines of other pods; or in a pod that only a front may reach."""
+    engines: list[Engine] = Field(min_length=1)
     models: list[ServedModel] = Field(min_length=1)
     default: ModelId | None = None
     """Answers when a request names no model or `auto`; without it such a request is refused."""
     auth: Auth = Auth()
     limits: Limits = Limits()
     drain: Drain = Drain()
+
+    def engine_of(self) -> dict[str, Engine]:
+        """The engine that answers for each model, by the model's id."""
+        return {model: engine for engine in self.engines for model in self._models_of(engine)}
+
+    def _models_of(self, engine: Engine) -> list[str]:
+        return [m.id for m in self.models] if engine.models is None else engine.models
 
     @model_validator(mode="after")
     def _names_are_unambiguous(self) -> "GatewayConfig":
@@ -122,4 +134,23 @@ class GatewayConfig(Model):
         if self.default is not None and self.default not in {m.id for m in self.models}:
             msg = f"default {self.default!r} is not among the models: {', '.join(m.id for m in self.models)}"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _every_model_has_one_engine(self) -> "GatewayConfig":
+        if len(names := {engine.name for engine in self.engines}) < len(self.engines):
+            msg = f"two engines have one name: {', '.join(sorted(names))}"
+            raise ValueError(msg)
+        if self.place != "front" and len(self.engines) > 1:
+            msg = f"{len(self.engines)} engines: only a gateway whose place is 'front' stands before more than one"
+            raise ValueError(msg)
+        answered = [model for engine in self.engines for model in self._models_of(engine)]
+        ids = {m.id for m in self.models}
+        for model in sorted(ids | set(answered)):
+            if (count := answered.count(model)) != 1 or model not in ids:
+                what = (
+                    f"has {count} engines, not one" if model in ids else "is named by an engine and is none of models"
+                )
+                msg = f"model {model!r} {what}"
+                raise ValueError(msg)
         return self

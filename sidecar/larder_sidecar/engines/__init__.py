@@ -1,1 +1,13 @@
 """One adapter an engine: the only places that know an engine's own API."""
+
+from collections.abc import Mapping
+
+from .adapter import Adapter, Get, Health
+from .gateway import Gateway
+from .ollama import Ollama
+from .vllm import Vllm
+
+ADAPTERS: Mapping[str, type[Adapter]] = {adapter.kind: adapter for adapter in (Ollama, Vllm, Gateway)}
+"""By the words of `engines[].kind`; the only place that picks a class."""
+
+__all__ = ["ADAPTERS", "Adapter", "Get", "Health"]

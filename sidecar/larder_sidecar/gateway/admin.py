@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from ..engines.ollama import Ollama
 from .drain import Lifecycle
 from .journal import Journal
 from .metrics import Metrics
+from .upstreams import Upstreams
 from .wire.answer import Answer, document, error
 from .wire.application import Responder
 from .wire.request import Request
@@ -18,8 +18,11 @@ METRICS_TYPE = b"text/plain; version=1.0.0; charset=utf-8"
 class Admin:
     """GET only."""
 
-    def __init__(self, engine: Ollama, lifecycle: Lifecycle, metrics: Metrics, journal: Journal) -> None:
-        self._engine = engine
+    def __init__(
+        self, upstreams: Upstreams, lifecycle: Lifecycle, metrics: Metrics, journal: Journal, *, front: bool = False
+    ) -> None:
+        self._upstreams = upstreams
+        self._front = front
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._journal = journal
@@ -66,17 +69,17 @@ class Admin:
         return document({"status": "ok"})
 
     async def _readyz(self) -> Answer:
-        health = await self._engine.health()
         draining = self._lifecycle.closing
-        ready = health.ok and not draining
-        detail = {"ready": ready, "draining": draining, "engine": {"ok": health.ok, "detail": health.detail}}
-        return document(detail, 200 if ready else 503)
+        # A front is ready whatever its engines do: an unready one would turn answers with a reason, and the models of
+        # every other engine, into refused connections.
+        engines = [] if self._front else await self._upstreams.health()
+        ready = not draining and all(engine["ok"] for engine in engines)
+        return document({"ready": ready, "draining": draining, "engines": engines}, 200 if ready else 503)
 
     async def _enginez(self) -> Answer:
-        health = await self._engine.health()
-        return document(
-            {"engine": self._engine.kind, "ok": health.ok, "detail": health.detail}, 200 if health.ok else 503
-        )
+        engines = await self._upstreams.health()
+        ok = all(engine["ok"] for engine in engines)
+        return document({"ok": ok, "engines": engines}, 200 if ok else 503)
 
     async def _metrics_text(self) -> Answer:
         return Answer(200, self._metrics.text(), content_type=METRICS_TYPE)

@@ -8,15 +8,15 @@ from urllib.parse import unquote
 from ..config.gateway import GatewayConfig, ServedModel
 from . import splice
 from .drain import Lifecycle, Phase
-from .exchange import Exchange, Line
+from .exchange import Exchange
 from .journal import Journal
 from .metrics import Metrics
 from .names import Names, Unknown
 from .routes import Route, find_route, is_catalog_only
+from .upstreams import Upstream, Upstreams
 from .wire.answer import RETRY_SOON, Answer, document, error
 from .wire.application import Responder
 from .wire.headers import TO_ENGINE
-from .wire.pool import Pool
 from .wire.request import Request
 from .wire.server import ServerConnection
 
@@ -29,11 +29,11 @@ class Gateway:
     """The application behind port 8080."""
 
     def __init__(
-        self, config: GatewayConfig, pool: Pool, lifecycle: Lifecycle, metrics: Metrics, journal: Journal
+        self, config: GatewayConfig, upstreams: Upstreams, lifecycle: Lifecycle, metrics: Metrics, journal: Journal
     ) -> None:
         self._names = Names(config)
-        self._pool = pool
-        self._line = Line(pool, config.limits, metrics)
+        self._place = config.place
+        self._upstreams = upstreams
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._journal = journal
@@ -80,9 +80,12 @@ class Gateway:
                 client.answer(request, spliced)
                 return None
             body = spliced
-        exchange = Exchange(
-            self._line, client, request, self._wire(request, route, body), self.identify(request), route.stream
-        )
+        upstream = self._upstreams.of(request.model) if request.model else self._upstreams.speaking(route.path)
+        if upstream is None or not upstream.speaks(route.path):
+            client.answer(request, _not_spoken(request, upstream))
+            return None
+        wire = self._wire(request, route, body, upstream)
+        exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream)
         exchange.start()
         return exchange
 
@@ -115,20 +118,26 @@ class Gateway:
         except splice.BodyError as reason:
             return error(400, "bad_body", str(reason))
         named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
+        if self._place == "behind":  # nobody but the front gets here, and it has chosen already
+            named = request.header(b"x-larder-model").decode("latin-1") or named
         model = self._names.resolve(named)
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
         request.model = model.id
         return splice.replace(request.body, fields, model.engine_name)
 
-    def _wire(self, request: Request, route: Route, body: list[bytes | memoryview]) -> list[bytes | memoryview]:
+    def _wire(
+        self, request: Request, route: Route, body: list[bytes | memoryview], upstream: Upstream
+    ) -> list[bytes | memoryview]:
         """The request as the engine gets it."""
         target = request.path + ("?" + request.query if request.query else "")
         head = [
             f"{route.method} {target} HTTP/1.1\r\n".encode("latin-1"),
-            b"host: %b\r\nx-request-id: %b\r\n" % (self._pool.authority, self._id(request)),
+            b"host: %b\r\nx-request-id: %b\r\n" % (upstream.line.pool.authority, self._id(request)),
             *TO_ENGINE.lines(request.headers),
         ]
+        if self._place == "front" and request.model:
+            head.append(b"x-larder-model: %b\r\n" % request.model.encode())
         size = sum(map(len, body))
         if route.method == "POST":
             head.append(b"content-length: %d\r\n" % size)
@@ -144,6 +153,13 @@ class Gateway:
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
         return document(_described(model))
+
+
+def _not_spoken(request: Request, upstream: Upstream | None) -> Answer:
+    if upstream is None:
+        return error(404, "path_not_found", f"no engine here knows {request.path[:100]}")
+    message = f"model {request.model!r} is served by {upstream.adapter.kind}, which answers {upstream.adapter.api} only"
+    return error(400, "api_not_served", message, param="model")
 
 
 def _described(model: ServedModel) -> dict[str, str | int]:

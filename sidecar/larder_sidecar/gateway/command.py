@@ -12,7 +12,7 @@ from ..config.gateway import Drain, Engine, GatewayConfig, Limits, ServedModel
 from .journal import LEVELS, Journal
 
 EXAMPLE = GatewayConfig(
-    engine=Engine(kind="ollama", url="http://127.0.0.1:11434"),
+    engines=[Engine(kind="ollama", url="http://127.0.0.1:11434")],
     models=[
         ServedModel(
             id="tinyllama-1.1b-chat", engine_name="tinyllama:1.1b-chat-q4_K_M", aliases=["tinyllama", "gpt-3.5-turbo"]
@@ -25,7 +25,7 @@ EXAMPLE = GatewayConfig(
 )
 
 _DESCRIPTION = """\
-Answer OpenAI, Anthropic and Ollama clients in front of one engine.
+Answer OpenAI, Anthropic and Ollama clients in front of one engine, or (`place: front`) of several, by model.
 
 Requests name a model by its id, an alias or the engine's own name; without one the default answers.
 Port `listen` is for clients; port `admin` has /livez /readyz /enginez /metrics and GET /drain.
@@ -37,9 +37,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "gateway",
-        help="answer clients in front of one engine",
+        help="answer clients in front of one engine or several",
         description=_DESCRIPTION,
-        epilog="A complete file, every value but engine and models the default:\n\n" + EXAMPLE.to_json(),
+        epilog="A complete file, every value but engines and models the default:\n\n" + EXAMPLE.to_json(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

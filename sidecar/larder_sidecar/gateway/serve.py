@@ -8,20 +8,17 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 
 from ..config.gateway import GatewayConfig, Limits
-from ..engines.ollama import Ollama
 from .admin import Admin
 from .app import Gateway
 from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
-from .wire import call
+from .upstreams import Upstreams
 from .wire.application import Application
 from .wire.listener import Listener
-from .wire.pool import Pool
 from .wire.registry import Registry
 from .wire.server import ServerConnection
 
-HEALTH_SECONDS = 2.0
 ADMIN_LIMITS = Limits(connections=64, header_seconds=5, body_seconds=5, body_bytes=1024)
 STOP_SERVE_SECONDS = 1.0
 """Served on after a SIGTERM that no drain came before: some clients learn of it in time."""
@@ -48,13 +45,13 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
     """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError."""
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
-    pool = Pool(config.engine.url, config.limits.connect_seconds)
-    engine = Ollama(lambda path: call.get(pool, path, HEALTH_SECONDS))
+    upstreams = Upstreams(config, metrics)
+    pools = [upstream.line.pool for upstream in upstreams]
     lifecycle = Lifecycle(
         config.drain, clients, lambda phase, count: journal.say("info", _PHASES[phase], in_flight=count)
     )
-    gateway = Gateway(config, pool, lifecycle, metrics, journal)
-    admin = Admin(engine, lifecycle, metrics, journal)
+    gateway = Gateway(config, upstreams, lifecycle, metrics, journal)
+    admin = Admin(upstreams, lifecycle, metrics, journal, front=config.place == "front")
     metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
@@ -65,9 +62,10 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
         stack.callback(listener.close)
         admin_listener = await Listener.open("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
         stack.callback(admin_listener.close)
-        for sweep in (clients.sweep(), probes.sweep(), pool.sweep()):
+        for sweep in (clients.sweep(), probes.sweep(), *(pool.sweep() for pool in pools)):
             stack.callback(asyncio.create_task(sweep).cancel)
-        stack.callback(pool.close_idle)
+        for pool in pools:
+            stack.callback(pool.close_idle)
         stack.callback(clients.close_all)
         stack.callback(probes.close_all)
         yield Running(
@@ -91,7 +89,7 @@ async def serve(config: GatewayConfig, journal: Journal) -> None:
             "listening",
             port=gateway.port,
             admin_port=gateway.admin_port,
-            engine=config.engine.url,
+            engines=[engine.url for engine in config.engines],
             models=[m.id for m in config.models],
         )
         # Everything made so far lives as long as the process: the collector need not look at it again.

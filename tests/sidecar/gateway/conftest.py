@@ -60,7 +60,7 @@ def start(engine: Engine, log: Lines) -> Start:
             {
                 "listen": "127.0.0.1:0",
                 "admin": "127.0.0.1:0",
-                "engine": {"kind": "ollama", "url": engine.url},
+                "engines": [{"kind": "ollama", "url": engine.url}],
                 "models": MODELS,
                 "default": "tiny",
                 **settings,

@@ -18,7 +18,10 @@ async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> Non
     assert await admin(gateway, "/livez") == (200, {"status": "ok"})
     assert await admin(gateway, "/enginez") == (
         200,
-        {"engine": "ollama", "ok": True, "detail": "200 Ollama is running"},
+        {
+            "ok": True,
+            "engines": [{"name": "engine", "kind": "ollama", "ok": True, "detail": "200 Ollama is running"}],
+        },
     )
     assert (await admin(gateway, "/readyz"))[0] == 200
     assert engine.requests[0].line == "GET / HTTP/1.1"

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 def config(*models: tuple[str, str, list[str]], default: str | None = None) -> GatewayConfig:
     return GatewayConfig.model_validate(
         {
-            "engine": {"kind": "ollama", "url": "http://127.0.0.1:11434"},
+            "engines": [{"kind": "ollama", "url": "http://127.0.0.1:11434"}],
             "models": [{"id": i, "engine-name": e, "aliases": a} for i, e, a in models],
             "default": default,
         }

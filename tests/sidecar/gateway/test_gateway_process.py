@@ -18,7 +18,7 @@ from pydantic import ValidationError
 GOOD = {
     "listen": "127.0.0.1:0",
     "admin": "127.0.0.1:0",
-    "engine": {"kind": "ollama", "url": "http://127.0.0.1:9"},
+    "engines": [{"kind": "ollama", "url": "http://127.0.0.1:9"}],
     "models": [{"id": "tiny", "engine-name": "tiny"}],
 }
 
@@ -83,15 +83,15 @@ def test_each_problem_of_the_file_has_its_line(run: Run, config: Path) -> None:
     [
         ("listen", "127.0.0.1:99999"),
         ("admin", "[::1:9090"),
-        ("engine.url", "http://127.0.0.1:99999"),
-        ("engine.url", "http://[::1"),
-        ("engine.url", "http://:11434"),
-        ("engine.url", "http://engine?path"),
-        ("engine.url", "http://me:hunter2@127.0.0.1:11434"),
+        ("engines.0.url", "http://127.0.0.1:99999"),
+        ("engines.0.url", "http://[::1"),
+        ("engines.0.url", "http://:11434"),
+        ("engines.0.url", "http://engine?path"),
+        ("engines.0.url", "http://me:hunter2@127.0.0.1:11434"),
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused(place: str, value: str) -> None:
-    changed = {"engine": {"kind": "ollama", "url": value}} if place == "engine.url" else {place: value}
+    changed = {"engines": [{"kind": "ollama", "url": value}]} if place == "engines.0.url" else {place: value}
     with pytest.raises(ValidationError) as caught:
         GatewayConfig.model_validate({**GOOD, **changed})
     (problem,) = caught.value.errors()

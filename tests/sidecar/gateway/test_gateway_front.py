@@ -1,0 +1,116 @@
+"""A front: several engines behind one address, each model answered by the engine that has it."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.gateway.serve import Running
+from pydantic import ValidationError
+
+from tests.sidecar.gateway.conftest import CHAT, Start
+from tests.sidecar.gateway.scripted import Engine, Response, ask
+
+MODELS = [{"id": "tiny", "engine-name": "tiny"}, {"id": "phi-3-mini", "engine-name": "phi-3-mini", "aliases": ["phi"]}]
+
+
+def engines(ollama: str, kserve: str) -> list[dict[str, object]]:
+    return [
+        {"name": "ollama", "kind": "gateway", "url": ollama, "models": ["tiny"]},
+        {"name": "kserve", "kind": "vllm", "url": kserve, "models": ["phi-3-mini"]},
+    ]
+
+
+@dataclass
+class Front:
+    gateway: Running
+    ollama: Engine
+    kserve: Engine
+
+    async def chat(self, model: str, path: str = CHAT, headers: str = "") -> Response:
+        return await ask(self.gateway.port, path, json.dumps({"model": model}).encode(), headers)
+
+
+@pytest.fixture
+async def front(start: Start, engine: Engine) -> AsyncIterator[Front]:
+    kserve = Engine()
+    await kserve.start()
+    try:
+        async with start(place="front", engines=engines(engine.url, kserve.url), models=MODELS) as gateway:
+            yield Front(gateway, engine, kserve)
+    finally:
+        await kserve.stop()
+
+
+async def test_a_request_goes_to_the_engine_that_has_its_model(front: Front) -> None:
+    assert (await front.chat("phi"))["x-larder-model"] == "phi-3-mini"
+    assert (await front.chat("tiny"))["x-larder-model"] == "tiny"
+    assert [json.loads(r.body)["model"] for r in front.kserve.requests] == ["phi-3-mini"]
+    assert [json.loads(r.body)["model"] for r in front.ollama.requests] == ["tiny"]
+
+
+async def test_a_dead_engine_is_a_503_for_its_own_models_alone(front: Front) -> None:
+    await front.kserve.stop()
+    refused = await front.chat("phi-3-mini")
+    assert (refused.status, refused.code, refused["retry-after"]) == (503, "engine_unavailable", "2")
+    assert (await front.chat("tiny")).status == 200
+
+
+async def test_it_lists_the_models_of_all_engines_dead_ones_included(front: Front) -> None:
+    await front.kserve.stop()
+    listed = await ask(front.gateway.port, "/v1/models", method="GET")
+    assert [model["id"] for model in json.loads(listed.body)["data"]] == ["tiny", "phi-3-mini"]
+
+
+async def test_it_is_ready_whatever_its_engines_do_and_tells_of_each(front: Front) -> None:
+    await front.kserve.stop()
+    assert (await ask(front.gateway.admin_port, "/readyz", method="GET")).status == 200
+    told = await ask(front.gateway.admin_port, "/enginez", method="GET")
+    assert told.status == 503
+    assert [(e["name"], e["kind"], e["ok"]) for e in json.loads(told.body)["engines"]] == [
+        ("ollama", "gateway", True),
+        ("kserve", "vllm", False),
+    ]
+
+
+async def test_it_names_the_chosen_model_itself_whatever_the_client_claims(front: Front) -> None:
+    await front.chat("tiny", headers="x-larder-model: phi-3-mini\r\n")
+    assert front.ollama.requests[0].headers["x-larder-model"] == "tiny"
+
+
+async def test_a_path_that_its_engine_does_not_know_is_refused_with_what_it_knows(front: Front) -> None:
+    refused = await front.chat("phi", path="/api/chat")
+    assert (refused.status, refused.code) == (400, "api_not_served")
+    assert "/v1/" in refused.body.decode()
+    assert front.kserve.requests == []
+
+
+async def test_a_path_without_a_model_goes_to_the_first_engine_that_knows_it(front: Front) -> None:
+    assert (await ask(front.gateway.port, "/api/version", method="GET")).status == 200
+    assert [r.line for r in front.ollama.requests] == ["GET /api/version HTTP/1.1"]
+
+
+@pytest.mark.parametrize(("place", "model"), [("alone", "tiny"), ("behind", "phi-3-mini")])
+async def test_only_a_gateway_behind_a_front_believes_its_choice(
+    start: Start, engine: Engine, place: str, model: str
+) -> None:
+    async with start(place=place) as gateway:
+        answer = await ask(gateway.port, CHAT, b'{"model": "tiny"}', "x-larder-model: phi-3-mini\r\n")
+    assert answer["x-larder-model"] == model
+
+
+URL = "http://127.0.0.1:9"
+BAD = [
+    ("front", engines(URL, URL)[:1], "model 'phi-3-mini' has 0 engines, not one"),
+    ("front", [*engines(URL, URL), {**engines(URL, URL)[0], "name": "b"}], "model 'tiny' has 2 engines, not one"),
+    ("front", [*engines(URL, URL), {**engines(URL, URL)[0], "models": []}], "two engines have one name"),
+    ("alone", engines(URL, URL), "only a gateway whose place is 'front' stands before more than one"),
+    ("front", [*engines(URL, URL), {"name": "b", "kind": "vllm", "url": URL, "models": ["x"]}], "none of models"),
+]
+
+
+@pytest.mark.parametrize(("place", "behind", "says"), BAD, ids=[says for _, _, says in BAD])
+def test_engines_that_do_not_share_the_models_out_are_refused(place: str, behind: object, says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        GatewayConfig.model_validate({"place": place, "engines": behind, "models": MODELS})
