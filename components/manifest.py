@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -15,6 +15,9 @@ PodSpec: TypeAlias = k8s.core.v1.PodSpecArgsDict
 Resources: TypeAlias = k8s.core.v1.ResourceRequirementsArgsDict
 Volume: TypeAlias = k8s.core.v1.VolumeArgsDict
 VolumeMount: TypeAlias = k8s.core.v1.VolumeMountArgsDict
+
+Untyped: TypeAlias = Any
+"""A JSON value of a kind that the SDK has no types for."""
 
 INSTANCE = "larder"
 DESCRIPTION = "kubernetes.io/description"
@@ -87,6 +90,21 @@ def pod_security() -> k8s.core.v1.PodSecurityContextArgsDict:
         "fs_group_change_policy": "OnRootMismatch",
         "seccomp_profile": {"type": "RuntimeDefault"},
     }
+
+
+def camel_case(value: Untyped) -> Untyped:
+    """The value with its keys as Kubernetes spells them, for custom resources: the SDK knows only the types it has.
+
+    Keys without an underscore stay: labels, resources and annotations have none.
+    """
+    if isinstance(value, Mapping):
+        return {_camel(key): camel_case(item) for key, item in value.items()}
+    return [camel_case(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _camel(key: str) -> str:
+    first, *others = key.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def content_name(prefix: str, content: object) -> str:

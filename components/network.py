@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 import pulumi_kubernetes as k8s
 
+from .manifest import selector
+
 CLIENTS = 8080
 ADMIN = 9090
 HTTPS = 443
@@ -15,8 +17,8 @@ Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
 Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
 
 
-def gateway_ingress() -> list[Ingress]:
-    """Clients from anywhere; the admin port, which can drain the pod, for Prometheus alone.
+def gateway_ingress(*, of: str | None = None) -> list[Ingress]:
+    """Clients from anywhere, or pods of `of` alone; the admin port, which can drain the pod, for Prometheus alone.
 
     The kubelet needs no rule: traffic from the pod's own node is always allowed.
     """
@@ -25,9 +27,22 @@ def gateway_ingress() -> list[Ingress]:
         "pod_selector": {"match_labels": {"app.kubernetes.io/name": "prometheus"}},
     }
     return [
-        {"ports": [{"port": CLIENTS, "protocol": "TCP"}]},
+        clients_ingress(of=of),
         {"ports": [{"port": ADMIN, "protocol": "TCP"}], "from_": [prometheus]},
     ]
+
+
+def clients_ingress(*, of: str | None = None) -> Ingress:
+    """The port for clients, from anywhere or from pods of `of` alone."""
+    rule: Ingress = {"ports": [{"port": CLIENTS, "protocol": "TCP"}]}
+    if of is not None:
+        rule["from_"] = [{"pod_selector": {"match_labels": selector(of)}}]
+    return rule
+
+
+def dns_egress() -> Egress:
+    """Name resolution."""
+    return {"ports": [{"port": one, "protocol": protocol} for one in DNS for protocol in ("UDP", "TCP")]}
 
 
 def hub_egress(endpoint: str) -> list[Egress]:
@@ -45,4 +60,4 @@ def hub_egress(endpoint: str) -> list[Egress]:
     else:
         block = f"{address}/{address.max_prefixlen}"
         hub = {"ports": [{"port": port, "protocol": "TCP"}], "to": [{"ip_block": {"cidr": block}}]}
-    return [{"ports": [{"port": one, "protocol": protocol} for one in DNS for protocol in ("UDP", "TCP")]}, hub]
+    return [dns_egress(), hub]

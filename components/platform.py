@@ -7,8 +7,10 @@ from . import node_pools
 from .caching import Demand, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
-from .planning.plan import Plan
+from .planning.plan import FRONT, Plan
+from .serving.front import Front
 from .serving.gateway import Entry
+from .serving.kserve_rocm import KServeRocm
 from .serving.ollama import NAME as OLLAMA
 from .serving.ollama import Ollama
 from .settings import Settings
@@ -30,7 +32,7 @@ def connect(settings: Settings) -> list[pulumi.ProviderResource]:
 
 
 class Platform(Component):
-    """Local models, served: the node pools, the namespace, the data volumes, the weights, the engine and its entry."""
+    """Local models, served: the node pools, the namespace, the data volumes, the weights, the engines, their entry."""
 
     TYPE = "larder:platform:Platform"
 
@@ -45,6 +47,7 @@ class Platform(Component):
                 config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
                 image=settings.images.sidecar,
                 endpoint=settings.hub.endpoint,
+                folders=settings.kserve is not None,
                 budget_seconds=plan.budget_seconds,
                 namespace=namespace,
                 volumes=DataVolumes.declare(settings, namespace=namespace, opts=self.child()),
@@ -52,8 +55,39 @@ class Platform(Component):
             ),
             self.child(),
         )
-        Ollama("ollama", settings, plan, weights, pools[settings.ollama.pool], namespace=namespace, opts=self.child())
-        entry = Entry("entry", settings, behind=OLLAMA, namespace=namespace, opts=self.child())
+        budget, child = plan.budget_seconds, self.child()
+        if ollama := plan.ollama:
+            Ollama(
+                "ollama",
+                settings,
+                ollama,
+                weights,
+                pools[ollama.stack.pool],
+                budget_seconds=budget,
+                namespace=namespace,
+                opts=child,
+            )
+        if kserve := plan.kserve:
+            KServeRocm(
+                "kserve",
+                settings,
+                kserve,
+                weights,
+                pools[kserve.stack.pool],
+                budget_seconds=budget,
+                namespace=namespace,
+                opts=child,
+            )
+        front = Front("front", settings, plan.front, namespace=namespace, opts=child) if plan.front else None
+        entry = Entry(
+            "entry",
+            settings,
+            behind=FRONT if front else OLLAMA,
+            # Clients are led to the front when it can answer, not before.
+            after=[front.deployment] if front else [],
+            namespace=namespace,
+            opts=child,
+        )
         self.outputs: dict[str, pulumi.Input[object]] = {
             "url": entry.url,
             "node_port": settings.node_port,

@@ -27,6 +27,8 @@ class Demand:
     """The sidecar image, whose `fetch` role fills a store."""
     endpoint: str
     """The hub."""
+    folders: bool = False
+    """Does an engine want the files of one model in a folder of their own, by a URI?"""
     budget_seconds: int
     """The longest that fetching the whole plan may take."""
     namespace: pulumi.Input[str]
@@ -59,6 +61,8 @@ class Weights:
     env: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     """In place of the engine's own image, where the weights are inside."""
+    uris: Mapping[str, str] = field(default_factory=dict)
+    """Where KServe finds the folder of one model, by the model's id, where folders were asked for."""
     hosts: tuple[str, ...] | None = None
     """The only nodes that can reach the weights; None for all."""
     overlap: bool = True

@@ -46,7 +46,7 @@ def populate(
     return run_once(
         name,
         f"fills {place} with the weights, once",
-        container=fetch_container(demand, mount),
+        container=fetch_container(demand, mount, way=("--model-folders",) if demand.folders else ()),
         volumes=[volume, demand.config.volume(), scratch()],
         host=host,
         taints=taints,

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from larder_sidecar.config.weights import FIRST_PULL
 
 from ..settings import Settings
+from ..settings.kserve import GPU
 from ..settings.quantities import readable, size_bytes
-from .plan import Plan
-from .resources import needed_bytes
+from .plan import KServePlan, Plan
+from .resources import EngineResources, needed_bytes
 
 TIGHT = 0.9
 """Part of a volume beyond which the next model will not fit."""
@@ -17,15 +18,26 @@ IMAGE_VOLUMES_BY_DEFAULT = (1, 35)
 def admission(settings: Settings, plan: Plan) -> list[str]:
     """What the plan asks for, a line each."""
     total = plan.weights.total_bytes()
-    memory = size_bytes(plan.engine.memory)
     block = settings.cache.block
     place = block.place(total) if block else "in each pod, fetched at every start"
     return [
         f"disk    {readable(total)} of weights {place}",
-        f"memory  {readable(memory)} for the engine; {readable(2 * memory)} on its node while one pod follows another",
-        f"cpu     {plan.engine.cpu} requested for the engine, no limit",
+        *(_ollama(plan.ollama.size) if plan.ollama else ()),
+        *(_kserve(plan.kserve) if plan.kserve else ()),
         f"time    {plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)",
     ]
+
+
+def _ollama(size: EngineResources) -> Iterator[str]:
+    memory = size_bytes(size.memory)
+    yield f"memory  {readable(memory)} for the engine; {readable(2 * memory)} on its node while one pod follows another"
+    yield f"cpu     {size.cpu} requested for the engine, no limit"
+
+
+def _kserve(plan: KServePlan) -> Iterator[str]:
+    stack, size = plan.stack, plan.size
+    yield f"gpu     {stack.gpus} {GPU} in pool {stack.pool} for vLLM; the old pod ends before the next one starts"
+    yield f"memory  {readable(size_bytes(size.memory))} and {size.cpu} cpu on the GPU's node for vLLM"
 
 
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
@@ -37,13 +49,16 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
             yield f"larder:cache.{name}.size: {readable(total)} of weights nearly fill {volume.size}."
     if settings.cache.strategy == "image-volume":
         yield from _about_image_volumes(settings.cluster.version)
+    served = {entry.id for entry in settings.served} | set(settings.kserve.named if settings.kserve else ())
+    if unserved := [model for model in settings.models if model not in served]:
+        yield f"larder:models: {', '.join(unserved)}: no stack names it; its weights are fetched for nobody."
     unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
     if unseen:
         yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
-    needed = needed_bytes(settings)
-    if size_bytes(plan.engine.memory) < needed:
+    ollama = plan.ollama
+    if ollama and size_bytes(ollama.size.memory) < (needed := needed_bytes(ollama.models)):
         yield (
-            f"larder:ollama.memory: {plan.engine.memory} is less than the {readable(needed)} "
+            f"larder:ollama.memory: {ollama.size.memory} is less than the {readable(needed)} "
             "that the models need together by the catalog; loading all of them will end in a kill."
         )
     if settings.hub.endpoint.startswith("http://"):

@@ -104,12 +104,13 @@ def _users(settings: Settings, plan: Plan) -> dict[str, str]:
     port = "" if settings.node_port is None else f", port {settings.node_port} of every node"
     told = {
         "strategy": settings.cache.strategy,
-        "models": ", ".join(settings.models),
+        "models": ", ".join(entry.id for entry in settings.served),
         "default model": settings.default_model,
         "aliases": ", ".join(f"{alias} -> {model}" for alias, model in sorted(settings.gateway.aliases.items())),
         "entry": f"http://larder.{settings.cluster.namespace}.svc{port}",
         "mutations": settings.gateway.auth.mutations,
     }
-    # The lines that `make plan` prints: the word, and what it comes to.
-    words = (line.split(maxsplit=1) for line in admission(settings, plan))
-    return {name: text for name, text in {**told, **dict(words)}.items() if text}
+    # The lines that `make plan` prints: the word, and what it comes to for each stack that has it.
+    for word, text in (line.split(maxsplit=1) for line in admission(settings, plan)):
+        told[word] = f"{told[word]}; {text}" if word in told else text
+    return {name: text for name, text in told.items() if text}

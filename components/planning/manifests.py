@@ -20,9 +20,12 @@ PHASES = {
     "PersistentVolumeClaim": 30,
     "ConfigMap": 40,
     "NetworkPolicy": 50,
+    "PodDisruptionBudget": 55,
     "Service": 60,
+    "ServingRuntime": 65,
     "Job": 70,
     "Deployment": 80,
+    "InferenceService": 85,
 }
 """The order of applying. The numbers stay when resources come and go, so that a diff shows what changed and no more."""
 OTHERS = 90

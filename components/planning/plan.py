@@ -1,7 +1,8 @@
 """What the settings come down to: the files the sidecar reads, the engine's size, the time it may all take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
@@ -9,10 +10,44 @@ from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 
 from ..settings import Settings
-from .resources import EngineResources, ollama_resources
+from ..settings.kserve import KServe
+from ..settings.ollama import Ollama
+from .resources import EngineResources, ollama_resources, predictor_resources
 
+FRONT = "front"
+"""Name of the gateways before all stacks."""
+INFERENCE_SERVICE = "active-llm"
+"""The one InferenceService: it serves whichever model is active."""
 OLLAMA_ADDRESS = "127.0.0.1:11434"
 """Loopback: nothing but the gateway of the same pod talks to Ollama."""
+
+
+_BEHIND_THE_FRONT: Mapping[str, tuple[Literal["gateway", "vllm"], str]] = {
+    "ollama": ("gateway", "http://ollama"),
+    "kserve": ("vllm", f"http://{INFERENCE_SERVICE}-predictor"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OllamaPlan:
+    """The Ollama stack."""
+
+    stack: Ollama
+    models: tuple[CatalogEntry, ...]
+    gateway: GatewayConfig
+    """gateway.json beside the engine."""
+    size: EngineResources
+
+
+@dataclass(frozen=True, kw_only=True)
+class KServePlan:
+    """The KServe stack."""
+
+    stack: KServe
+    model: CatalogEntry
+    """The active one."""
+    size: EngineResources
+    """What vLLM takes beside its GPUs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +56,10 @@ class Plan:
 
     weights: WeightsPlan
     """weights.json."""
-    gateway: GatewayConfig
-    """gateway.json."""
-    engine: EngineResources
+    ollama: OllamaPlan | None
+    kserve: KServePlan | None
+    front: GatewayConfig | None
+    """gateway.json of the front, where there is one."""
     budget_seconds: int
     """The longest that moving all weights once may take."""
 
@@ -33,14 +69,43 @@ def make_plan(settings: Settings) -> Plan:
     weights = weights_plan(settings.entries, settings.hub.endpoint)
     return Plan(
         weights=weights,
-        gateway=GatewayConfig(
-            engines=[Engine(kind="ollama", url=f"http://{OLLAMA_ADDRESS}")],
-            models=settings.gateway.served(settings.entries),
-            default=settings.default_model,
-            auth=Auth(mutations=settings.gateway.auth.mutations),
-        ),
-        engine=ollama_resources(settings),
+        ollama=_ollama(settings, settings.ollama) if settings.ollama else None,
+        kserve=_kserve(settings, settings.kserve) if settings.kserve else None,
+        front=_front(settings) if settings.front else None,
         budget_seconds=settings.budget_seconds(weights.total_bytes()),
+    )
+
+
+def _ollama(settings: Settings, stack: Ollama) -> OllamaPlan:
+    models = settings.stacks["ollama"]
+    default = settings.default_model
+    gateway = GatewayConfig(
+        place="behind" if settings.front else "alone",
+        engines=[Engine(kind="ollama", url=f"http://{OLLAMA_ADDRESS}")],
+        models=settings.gateway.served(models),
+        default=default if default in {entry.id for entry in models} else None,
+        auth=Auth(mutations=settings.gateway.auth.mutations),
+    )
+    return OllamaPlan(stack=stack, models=models, gateway=gateway, size=ollama_resources(stack, models))
+
+
+def _kserve(settings: Settings, stack: KServe) -> KServePlan:
+    (model,) = settings.stacks["kserve"]
+    return KServePlan(stack=stack, model=model, size=predictor_resources(stack, model))
+
+
+def _front(settings: Settings) -> GatewayConfig:
+    """Services by their short names: the front lives in their namespace."""
+    return GatewayConfig(
+        place="front",
+        engines=[
+            Engine(name=stack, kind=kind, url=url, models=[entry.id for entry in settings.stacks[stack]])
+            for stack, (kind, url) in _BEHIND_THE_FRONT.items()
+            if stack in settings.stacks
+        ],
+        models=settings.gateway.served(settings.served),
+        default=settings.default_model,
+        auth=Auth(mutations=settings.gateway.auth.mutations),
     )
 
 

@@ -1,11 +1,23 @@
 """The gateway: its file, the native sidecar that reads it, and the Service that is the entry."""
 
+from collections.abc import Sequence
+
 import pulumi
 import pulumi_kubernetes as k8s
 from larder_sidecar.config.gateway import GatewayConfig
 
 from ..component import Component
-from ..manifest import TMP, Container, Volume, VolumeMount, container_security, environment, metadata, selector
+from ..manifest import (
+    TMP,
+    Container,
+    Volume,
+    VolumeMount,
+    container_security,
+    content_name,
+    environment,
+    metadata,
+    selector,
+)
 from ..network import ADMIN, CLIENTS
 from ..settings import Settings
 
@@ -15,7 +27,7 @@ FILE = "gateway.json"
 
 
 def gateway_config_map(
-    config: GatewayConfig, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+    config: GatewayConfig, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions, name: str = CONFIG_MAP
 ) -> k8s.core.v1.ConfigMap:
     """The file under its fixed name: changed in place, and no pod is replaced for it.
 
@@ -23,15 +35,24 @@ def gateway_config_map(
     """
     return k8s.core.v1.ConfigMap(
         "gateway.json",
-        metadata=metadata(CONFIG_MAP, "the models the gateway answers for, and its limits", namespace=namespace),
+        metadata=metadata(name, "the models the gateway answers for, and its limits", namespace=namespace),
         data={FILE: config.to_json()},
         opts=opts,
     )
 
 
-def gateway_volume() -> Volume:
+def restarts_with(config: GatewayConfig) -> dict[str, str]:
+    """Annotations of a pod whose gateway must not go on with what it read at its start: which engine has which model.
+
+    Names alone are not among it: for them no pod is replaced.
+    """
+    served = {model: [engine.kind, engine.url] for model, engine in config.engine_of().items()}
+    return {"larder/serves": content_name(config.place, served)}
+
+
+def gateway_volume(config_map: str = CONFIG_MAP) -> Volume:
     """The volume of a pod with a gateway: a directory, so that the kubelet can renew the file under the mount."""
-    return {"name": "gateway-config", "config_map": {"name": CONFIG_MAP}}
+    return {"name": "gateway-config", "config_map": {"name": config_map}}
 
 
 def gateway_sidecar(image: str) -> Container:
@@ -39,11 +60,15 @@ def gateway_sidecar(image: str) -> Container:
 
     Probes of the engine come here too, for the kubelet cannot reach the engine's loopback.
     """
+    return {**gateway_container(image), "restart_policy": "Always"}
+
+
+def gateway_container(image: str) -> Container:
+    """The gateway, beside an engine or in a pod of its own."""
     mount: VolumeMount = {"name": "gateway-config", "mount_path": FOLDER, "read_only": True}
     return {
         "name": "gateway",
         "image": image,
-        "restart_policy": "Always",
         "command": ["larder-sidecar"],
         "args": ["gateway", "--config", f"{FOLDER}/{FILE}"],
         "env": environment({"HOME": "/tmp"}),  # noqa: S108 (an emptyDir of this pod)
@@ -80,6 +105,7 @@ class Entry(Component):
         settings: Settings,
         *,
         behind: str,
+        after: Sequence[pulumi.Resource] = (),
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -97,7 +123,7 @@ class Entry(Component):
                 annotations={"pulumi.com/skipAwait": "true"},
             ),
             spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},
-            opts=self.child(),
+            opts=self.child(pulumi.ResourceOptions(depends_on=[*after])),
         )
         # Without `.svc` it would read as a public name: .ai is a top-level domain.
         self.url = f"http://larder.{settings.cluster.namespace}.svc"

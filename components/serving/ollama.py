@@ -7,11 +7,11 @@ from ..caching import Weights
 from ..caching.base import STORE
 from ..component import Component
 from ..manifest import metadata, selector
-from ..network import gateway_ingress, hub_egress
+from ..network import CLIENTS, gateway_ingress, hub_egress
 from ..node_pools import Placement
-from ..planning.plan import OLLAMA_ADDRESS, Plan
+from ..planning.plan import FRONT, OLLAMA_ADDRESS, OllamaPlan
 from ..settings import Settings
-from .gateway import gateway_config_map
+from .gateway import gateway_config_map, restarts_with
 from .workload import EngineSpec, engine_deployment
 
 NAME = "ollama"
@@ -28,10 +28,11 @@ class Ollama(Component):
         self,
         name: str,
         settings: Settings,
-        plan: Plan,
+        plan: OllamaPlan,
         weights: Weights,
         placement: Placement,
         *,
+        budget_seconds: int,
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -48,7 +49,7 @@ class Ollama(Component):
             spec={
                 "pod_selector": {"match_labels": selector(NAME)},
                 "policy_types": ["Ingress", "Egress"],
-                "ingress": gateway_ingress(),
+                "ingress": gateway_ingress(of=FRONT if settings.front else None),
                 "egress": hub_egress(settings.hub.endpoint) if weights.fetches else [],
             },
             opts=self.child(),
@@ -58,10 +59,11 @@ class Ollama(Component):
             description="the engine, and the gateway as its sidecar",
             image=settings.images.ollama,
             args=("serve",),
-            env=_environment(len(settings.models)),
-            resources=plan.engine,
+            annotations=restarts_with(plan.gateway),
+            env=_environment(len(plan.models)),
+            resources=plan.size,
             placement=placement,
-            start_seconds=plan.budget_seconds,
+            start_seconds=budget_seconds,
             grace_seconds=int(plan.gateway.drain.grace_seconds),
         )
         self.deployment = engine_deployment(
@@ -71,7 +73,26 @@ class Ollama(Component):
             namespace=namespace,
             opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, policy])),
         )
+        if settings.front:
+            self._service(namespace)
         self.register_outputs({"deployment": NAME})
+
+    def _service(self, namespace: pulumi.Input[str]) -> k8s.core.v1.Service:
+        return k8s.core.v1.Service(
+            "service",
+            metadata=metadata(
+                NAME,
+                "how the front reaches the gateway beside the engine",
+                of=NAME,
+                namespace=namespace,
+                annotations={"pulumi.com/skipAwait": "true"},
+            ),
+            spec={
+                "selector": selector(NAME),
+                "ports": [{"name": "http", "port": 80, "target_port": CLIENTS, "protocol": "TCP"}],
+            },
+            opts=self.child(),
+        )
 
 
 def _environment(models: int) -> dict[str, str]:

@@ -45,6 +45,8 @@ class EngineSpec:
     grace_seconds: int
     """For requests in flight when the pod has to go."""
     env: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the pod: another one replaces it when they change."""
 
 
 def engine_deployment(
@@ -63,7 +65,10 @@ def engine_deployment(
         "progress_deadline_seconds": deadline,
         "strategy": _rollout(overlap=weights.overlap),
         "selector": {"match_labels": selector(engine.name)},
-        "template": {"metadata": {"labels": labels(engine.name)}, "spec": _pod(engine, weights, sidecar_image)},
+        "template": {
+            "metadata": {"labels": labels(engine.name), "annotations": dict(engine.annotations)},
+            "spec": _pod(engine, weights, sidecar_image),
+        },
     }
     # Waiting here lasts longer than Kubernetes' own deadline, so that the reason is Kubernetes' and not ours.
     patience = f"{deadline + 60}s"

@@ -42,10 +42,20 @@ class Known:
     catalog: Catalog
     pools: Mapping[str, tuple[str, ...]] | None = None
     """The node pools, each with its hosts; none where its machines come from a cloud."""
+    gpu_pools: frozenset[str] | None = None
+    """Those of them that offer GPUs."""
+    stacks: frozenset[str] = frozenset()
+    """The stack blocks that are there, readable or not."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """Models that a stack names as its own -> the stack."""
+    inactive: frozenset[str] = frozenset()
+    """Models that a stack has and does not serve now."""
     kind: str | None = None
     """Kind of the cluster."""
     kubernetes: tuple[int, int] | None = None
     """Its Kubernetes, major and minor, where somebody said it."""
+    strategy: str | None = None
+    """How weights reach the engines."""
     models: tuple[CatalogEntry, ...] | None = None
     """Entries of `larder:models`."""
     weights_host: str | None = None

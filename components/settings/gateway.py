@@ -1,6 +1,6 @@
 """larder:gateway: the names clients use, and how they reach the entry."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Literal
 
 from larder_sidecar.catalog import CatalogEntry
@@ -18,6 +18,11 @@ DEFAULT_NODE_PORT = 30080
 def default_service(kind: str) -> ServiceType:
     """The embedded cluster is reached from its own host; whoever runs another one decides what leads into it."""
     return "NodePort" if kind == "embedded" else "ClusterIP"
+
+
+def needs_front(stacks: Collection[str]) -> bool:
+    """KServe's pods take no gateway of ours, and a gateway beside one engine does not lead to another."""
+    return len(stacks) > 1 or "kserve" in stacks
 
 
 def _served(model: str, info: ValidationInfo) -> str:
@@ -51,10 +56,20 @@ class Gateway(Block):
     """The port of every node that leads to the entry, 30000 to 32767; only with NodePort. Default: 30080."""
     auth: Auth = Field(default_factory=Auth)
     """Who may change something: {mutations: token | open}."""
+    front: bool | None = None
+    """Two gateways of their own before all stacks. Default: where a single gateway beside an engine will not do."""
 
     def served(self, entries: Iterable[CatalogEntry]) -> list[ServedModel]:
-        """The models with all their names, as the gateway's file lists them."""
+        """These models with all their names, as a gateway's file lists them."""
         return served(entries, self.aliases)
+
+    @field_validator("default")
+    @classmethod
+    def _default_is_served(cls, default: str | None, info: ValidationInfo) -> str | None:
+        if (known := Known.of(info)) and default in known.inactive:
+            msg = f"{default!r} is not the active model of larder:kserve. Activate it, or choose another default."
+            raise ValueError(msg)
+        return default
 
     @field_validator("aliases")
     @classmethod
@@ -62,6 +77,15 @@ class Gateway(Block):
         if (known := Known.of(info)) and known.models:
             refuse_ambiguous(served(known.models, aliases))
         return aliases
+
+    @field_validator("front")
+    @classmethod
+    def _one_gateway_is_enough(cls, front: bool | None, info: ValidationInfo) -> bool | None:
+        if front is False and (known := Known.of(info)) and needs_front(known.stacks):
+            stacks = " and ".join(f"larder:{stack}" for stack in sorted(known.stacks))
+            msg = f"cannot be false with {stacks}: no gateway would lead to all of their models. Drop it."
+            raise ValueError(msg)
+        return front
 
     @field_validator("node_port")
     @classmethod

@@ -1,11 +1,11 @@
 """larder:images: what runs, by digest."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, model_validator
 
-from .base import Block
+from .base import Block, Known
 
 _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 
@@ -24,10 +24,27 @@ ImageReference = Annotated[
 ]
 
 
+OF_STACK = {"ollama": "ollama", "kserve": "vllm"}
+"""The image that each stack needs beside the sidecar's."""
+
+
 class Images(Block):
     """Digest references of the images."""
 
     sidecar: ImageReference
     """The sidecar image, name@sha256:…; `make up` passes its own."""
-    ollama: ImageReference
+    ollama: ImageReference = ""
     """The Ollama image, name@sha256:…; `make up` passes its own."""
+    vllm: ImageReference = ""
+    """vLLM's ROCm image, name@sha256:…; on the embedded cluster `make up` passes a stand-in without GPU."""
+
+    @model_validator(mode="after")
+    def _every_stack_has_its_own(self, info: ValidationInfo) -> Self:
+        known = Known.of(info)
+        stacks = known.stacks if known else ()
+        lacking = [(image, stack) for stack, image in OF_STACK.items() if stack in stacks and not getattr(self, image)]
+        if lacking:
+            what = ", ".join(f"{image} (for larder:{stack})" for image, stack in lacking)
+            msg = f"lacks {what}. Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
+            raise ValueError(msg)
+        return self

@@ -100,7 +100,7 @@ class NodePool(Block):
     disk: Size = "100Gi"
     """The disk of each machine of a cloud's pool: images, and weights that pods fetch for themselves."""
     accelerator: Literal["amd.com/gpu"] | None = None
-    """What the machines have beside processors: amd.com/gpu."""
+    """What the machines have beside processors: amd.com/gpu, the resource of AMD's device plugin. Default: nothing."""
     labels: Mapping[LabelKey, LabelValue] = Field(default_factory=dict)
     """Labels of the nodes, beside larder.dev/pool."""
     taints: list[TaintText] = Field(default_factory=list)

@@ -15,10 +15,15 @@ from .base import Catalog, Known
 from .cache import Cache
 from .cluster import Cluster
 from .errors import SettingsError, entry_lines, lines
+from .kserve import KServe
 from .names import choices, did_you_mean
 from .node_pools import NodePools
+from .ollama import Ollama
 from .root import Settings
 from .sources import NAMESPACE, encrypted_keys, raw_config
+
+STACKS = ("ollama", "kserve")
+"""Blocks that are deployed if they are there."""
 
 
 def read(root: Path) -> Settings:
@@ -53,13 +58,25 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
                 problems.append(f"{key}: is missing. {field.description}")
         else:
             try:
-                done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, done))
+                done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, raw, done))
             except ValidationError as error:
                 problems += lines(key, field, error)
+    problems += _shared_out(_known(stack, catalog, raw, done), done)
     if problems:
         raise SettingsError(problems)
     by_alias = {kebab(name): value for name, value in done.items()}
-    return Settings.model_validate(by_alias, context=_known(stack, catalog, done))
+    return Settings.model_validate(by_alias, context=_known(stack, catalog, raw, done))
+
+
+def _shared_out(known: Known, done: Mapping[str, Any]) -> list[str]:
+    """What no block can know by itself: that there is a stack, and that each has models."""
+    if not known.stacks:
+        wanted = " or ".join(NAMESPACE + stack for stack in STACKS)
+        return [f"{NAMESPACE}ollama: is missing, and so is every other stack. Write {wanted}, else nothing serves."]
+    ollama: Ollama | None = done.get("ollama")
+    if ollama and not ollama.models and known.models and all(entry.id in known.named for entry in known.models):
+        return [f"{NAMESPACE}ollama: has no model: other stacks name all of larder:models. Add one, or drop the block."]
+    return []
 
 
 @functools.cache
@@ -68,15 +85,21 @@ def _shape(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(Settings.model_fields[name].rebuild_annotation())
 
 
-def _known(stack: str, catalog: Catalog, done: Mapping[str, Any]) -> Known:
+def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[str, Any]) -> Known:
     pools: NodePools | None = done.get("node_pools")
     models: list[str] | None = done.get("models")
     cluster: Cluster | None = done.get("cluster")
     cache: Cache | None = done.get("cache")
+    kserve: KServe | None = done.get("kserve")
     return Known(
         stack=stack,
         catalog=catalog,
         pools=None if pools is None else {name: tuple(pool.hosts or ()) for name, pool in pools.items()},
+        gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
+        stacks=frozenset(stack for stack in STACKS if raw.get(NAMESPACE + stack) is not None),
+        named={model: stack for stack in STACKS if stack in done for model in done[stack].named},
+        inactive=frozenset(kserve.named) - {kserve.active} if kserve else frozenset(),
+        strategy=None if cache is None else cache.strategy,
         kind=None if cluster is None else cluster.kind,
         kubernetes=None if cluster is None else cluster.version,
         models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),

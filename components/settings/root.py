@@ -1,14 +1,15 @@
 """All settings of a stack, as one value."""
 
 from larder_sidecar.catalog import CatalogEntry
-from pydantic import Field, PrivateAttr
+from pydantic import PrivateAttr
 
 from .base import Block, Known
 from .cache import Cache
 from .cluster import Cluster
-from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service
+from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service, needs_front
 from .hub import Hub
 from .images import Images
+from .kserve import KServe
 from .models import Models
 from .node_pools import NodePools
 from .ollama import Ollama
@@ -30,12 +31,14 @@ class Settings(Block):
     cache: Cache
     """How weights reach the engines: {strategy: none | image-volume | shared-storage | node-local, …}."""
     images: Images
-    """Digest references {sidecar, ollama}; `make up` passes those of the images it has built."""
-    ollama: Ollama
-    """The Ollama stack: {pool: <pool of larder:node-pools>}."""
-    gateway: Gateway = Field(default_factory=Gateway)
+    """Digest references {sidecar, ollama, vllm}; `make up` passes those of the images it has built."""
+    ollama: Ollama | None = None
+    """The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."""
+    kserve: KServe | None = None
+    """The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."""
+    gateway: Gateway = Gateway()
     """The gateway: default model, aliases, how clients reach it."""
-    hub: Hub = Field(default_factory=Hub)
+    hub: Hub = Hub()
     """Where weights are downloaded from."""
 
     _entries: tuple[CatalogEntry, ...] = PrivateAttr(())
@@ -51,9 +54,31 @@ class Settings(Block):
         return self._entries
 
     @property
+    def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
+        """The stacks that are deployed, each with the models it serves now."""
+        stacks: dict[str, tuple[str, ...]] = {}
+        if self.ollama:
+            others = self.kserve.named if self.kserve else ()
+            stacks["ollama"] = self.ollama.named or tuple(model for model in self.models if model not in others)
+        if self.kserve:
+            stacks["kserve"] = (self.kserve.active,)
+        return {stack: tuple(e for e in self._entries if e.id in models) for stack, models in stacks.items()}
+
+    @property
+    def served(self) -> tuple[CatalogEntry, ...]:
+        """The models that clients reach, in the order of `models`."""
+        answered = {entry.id for entries in self.stacks.values() for entry in entries}
+        return tuple(entry for entry in self._entries if entry.id in answered)
+
+    @property
+    def front(self) -> bool:
+        """Do gateways of their own stand before the stacks?"""
+        return needs_front(self.stacks) if self.gateway.front is None else self.gateway.front
+
+    @property
     def default_model(self) -> str:
         """Answers a request that names no model."""
-        return self.gateway.default or self.models[0]
+        return self.gateway.default or self.served[0].id
 
     @property
     def service_type(self) -> ServiceType:

@@ -35,6 +35,9 @@ NEWLINE = (4.0, 4.0)
 BEGINNING = -2.0
 """… and the weight of the second one in the output row of the text's end: no answer is empty."""
 
+CATALOG = {"tiny-random": 0, "tiny-second": 1}
+"""The tiny models that catalog/models/ names, each with its seed; on a hub it is larder/<id>-GGUF with <id>.gguf."""
+
 _WRITERS = ("attn_output", "ffn_down")
 """The matrices that add to the residual stream."""
 _CHUNK = 1 << 20

@@ -22,6 +22,11 @@ PLACES = {
 }
 TAINT = {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoSchedule"}
 SPOT = "kubernetes.azure.com/scalesetpriority"
+BESIDE = {
+    "larder:models": ["tinyllama-1.1b-chat", "tiny-random"],
+    "larder:ollama": {"pool": "rocm"},
+}
+"""Ollama beside KServe, on the same machine."""
 ON_VENUS = {"key": "amd.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 
 
@@ -34,8 +39,10 @@ def _machines(seen: Preview, stack: str) -> Registered:
     return found
 
 
-def _expression(seen: Preview) -> dict[str, Any]:
-    affinity = seen.pod()["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+def _expression(seen: Preview, name: str | None = None) -> dict[str, Any]:
+    affinity = seen.pod("Deployment", name)["affinity"]["nodeAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
     (term,) = affinity["nodeSelectorTerms"]
     (expression,) = term["matchExpressions"]
     return dict(expression)
@@ -196,13 +203,14 @@ def test_nodes_by_name_get_labels_and_taints(preview: Previews) -> None:
         "metadata": {"name": "venus", "labels": {POOL_LABEL: "rocm"}},
         "spec": {"taints": [{"key": "amd.com/gpu", "effect": "NoSchedule"}]},
     }
-    assert patch.urn in seen.one("Deployment").dependencies
+    assert patch.urn in seen.one("InferenceService").dependencies
 
 
 def test_a_node_that_moves_to_another_pool_is_changed_in_place(preview: Previews) -> None:
     """Two patches of one node, one of them going, would be in conflict over its label."""
-    pools = {"gpu": {"hosts": ["venus"], "labels": {"tier": "a"}}, "rocm": {"hosts": ["pluto"]}}
-    moved = preview(None, {"larder:node-pools": pools, "larder:ollama": {"pool": "gpu"}}, stack="venus")
+    gpu = {"hosts": ["venus"], "accelerator": "amd.com/gpu", "labels": {"tier": "a"}}
+    pools = {"gpu": gpu, "rocm": {"hosts": ["pluto"]}}
+    moved = preview(None, {"larder:node-pools": pools, "larder:kserve": {"pool": "gpu"}}, stack="venus")
 
     def patch(seen: Preview) -> Registered:
         (found,) = [r for r in seen.recording.resources if kind(r) == "NodePatch" and r.name == "venus"]
@@ -212,12 +220,21 @@ def test_a_node_that_moves_to_another_pool_is_changed_in_place(preview: Previews
     assert patch(moved).inputs["metadata"]["labels"] == {POOL_LABEL: "gpu", "tier": "a"}
 
 
-def test_everything_that_runs_on_a_tainted_node_tolerates_it(preview: Previews) -> None:
-    seen = preview(stack="venus")
-    assert seen.pods().keys() >= {"Deployment ollama"}
-    for name, pod in seen.pods().items():
-        assert pod["tolerations"] == [ON_VENUS], name
-    assert _expression(seen) == {"key": "kubernetes.io/hostname", "operator": "In", "values": ["venus"]}
+@pytest.mark.parametrize(
+    ("taints", "more"),
+    [(["amd.com/gpu:NoSchedule"], []), (["amd.com/gpu:NoSchedule", "team=ml:NoSchedule"], [TAINT])],
+)
+def test_everything_that_runs_on_a_tainted_node_tolerates_it(
+    preview: Previews, taints: list[str], more: list[dict[str, str]]
+) -> None:
+    seen = preview(None, {**_with("venus", taints=taints), **BESIDE}, stack="venus")
+    pods = {name: pod for name, pod in seen.pods().items() if name != "Deployment front"}
+    pods["InferenceService active-llm"] = seen.one("InferenceService").inputs["spec"]["predictor"]
+    assert pods.keys() >= {"Deployment ollama"}
+    assert len(pods) == 3
+    for name, pod in pods.items():
+        assert pod["tolerations"] == [ON_VENUS, *more], name
+    assert _expression(seen, "ollama") == {"key": "kubernetes.io/hostname", "operator": "In", "values": ["venus"]}
 
 
 def test_without_taints_nothing_is_tolerated(preview: Previews) -> None:

@@ -17,6 +17,10 @@ FIRST_PULL = "first-pull"
 """In place of a sha256 nobody has seen yet; recorded at the first pull, allowed in dev only."""
 
 
+MODEL_FOLDERS = "models"
+"""Folder of a store in which each model has its files under their own names, where somebody wants them so."""
+
+
 def _contained(path: str) -> str:
     if path.startswith("/") or "\\" in path or "\0" in path or any(p in ("", "..", ".") for p in path.split("/")):
         msg = f"must be a relative path without '..': {path!r}"

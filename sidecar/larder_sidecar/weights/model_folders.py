@@ -7,15 +7,13 @@ import os
 import uuid
 from pathlib import Path
 
-from ..config.weights import FIRST_PULL, WeightsPlan
+from ..config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from .disk import explained
 from .durable import sync_folder
 from .errors import StoreError
 from .folders import SCRATCH
 from .marker import first_pulls
 from .ollama_store import blob_path
-
-MODELS = "models"
 
 
 def make_model_folders(plan: WeightsPlan, root: Path) -> None:
@@ -29,7 +27,7 @@ def make_model_folders(plan: WeightsPlan, root: Path) -> None:
         for model in plan.models:
             for file in model.files:
                 sha256 = recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256
-                target = root / MODELS / model.id / file.path
+                target = root / MODEL_FOLDERS / model.id / file.path
                 if not target.parent.resolve().is_relative_to(inside):
                     raise StoreError(f"{target.parent} leads out of the store", "Remove that link.")
                 _link(root / blob_path(sha256), target, scratch=root / SCRATCH)

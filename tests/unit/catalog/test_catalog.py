@@ -8,17 +8,17 @@ from larder_sidecar.catalog import CatalogEntry, load_catalog
 from larder_sidecar.config.weights import FIRST_PULL
 
 from components.settings.read import read_catalog
-from testbed.hub.__main__ import FILE, REPO
 from testbed.hub.repository import Repositories
-from testbed.hub.tiny_model import tiny_model
+from testbed.hub.tiny_model import CATALOG, tiny_model
 
 FOLDER = Path(__file__).parents[3] / "catalog" / "models"
 ENTRIES = load_catalog(FOLDER)
 
 
-def test_the_tiny_model_is_what_the_maker_makes(tmp_path: Path) -> None:
-    made = Repositories(tmp_path).publish(REPO, FILE, tiny_model())
-    hub = ENTRIES["tiny-random"].hub
+@pytest.mark.parametrize(("model", "seed"), CATALOG.items())
+def test_the_tiny_models_are_what_the_maker_makes(tmp_path: Path, model: str, seed: int) -> None:
+    made = Repositories(tmp_path).publish(f"larder/{model}-GGUF", f"{model}.gguf", tiny_model(seed))
+    hub = ENTRIES[model].hub
     (file,) = hub.files
     assert (hub.repo, hub.revision) == (made.repo, made.revision)
     assert (file.path, file.bytes, file.sha256) == (made.path, made.bytes, made.sha256)

@@ -17,19 +17,24 @@ def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in admission(found, make_plan(found)))
 
 
+def _size(changes: dict[str, Any]) -> tuple[str, str]:
+    ollama = make_plan(settings(changes)).ollama
+    assert ollama
+    return ollama.size.memory, ollama.size.cpu
+
+
 def _warnings(changes: dict[str, Any]) -> list[str]:
     found = settings(changes)
     return [line.partition(": ")[0] for line in warnings(found, make_plan(found))]
 
 
 def test_memory_is_what_all_models_need_together_and_the_engine_itself() -> None:
-    plan = make_plan(settings({"larder:models": ["alpha", "gamma"]}))
-    assert (plan.engine.memory, plan.engine.cpu) == ("704Mi", "500m")  # 2 x 256Mi + 192Mi; the processor is shared
+    # 2 x 256Mi + 192Mi; the processor is shared
+    assert _size({"larder:models": ["alpha", "gamma"]}) == ("704Mi", "500m")
 
 
 def test_the_settings_may_say_otherwise() -> None:
-    plan = make_plan(settings({"larder:ollama": {"memory": "8Gi", "cpu": "3"}}))
-    assert (plan.engine.memory, plan.engine.cpu) == ("8Gi", "3")
+    assert _size({"larder:ollama": {"memory": "8Gi", "cpu": "3"}}) == ("8Gi", "3")
 
 
 def test_disk_is_where_the_strategy_puts_it() -> None:

@@ -13,8 +13,8 @@ from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of
 
 MODELS = "Choose one of them or add it to catalog/models/."
 BLOCKS = (
-    "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:models, larder:node-pools, "
-    "larder:ollama"
+    "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:kserve, larder:models, "
+    "larder:node-pools, larder:ollama"
 )
 
 IMAGES = {"images": {"alpha": f"registry/alpha@{DIGEST}"}}
@@ -175,7 +175,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:images": None},
-        "larder:images: is missing. Digest references {sidecar, ollama}; "
+        "larder:images: is missing. Digest references {sidecar, ollama, vllm}; "
         "`make up` passes those of the images it has built.",
     ),
     (
@@ -357,7 +357,9 @@ def test_a_folder_is_written_one_way(path: str) -> None:
 
 
 def test_a_whole_number_of_cores_needs_no_quotes() -> None:
-    assert settings({"larder:ollama": {"cpu": 2}}).ollama.cpu == "2"
+    block = settings({"larder:ollama": {"cpu": 2}}).ollama
+    assert block
+    assert block.cpu == "2"
 
 
 @pytest.mark.parametrize("host", ["[::1", "[fe80::1%25eth0]:80", ":80", ".", "a b", "exa$mple", "a" * 301, "127.0.0.1"])

@@ -1,0 +1,109 @@
+"""The front: gateways of their own before all stacks, which send each model's requests to the stack that has it."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from larder_sidecar.config.gateway import GatewayConfig
+
+from ..component import Component
+from ..manifest import labels, metadata, pod_security, scratch, selector
+from ..network import ADMIN, CLIENTS, Egress, dns_egress, gateway_ingress
+from ..planning.plan import FRONT
+from ..settings import Settings
+from .gateway import gateway_config_map, gateway_container, gateway_volume, restarts_with
+from .kserve_rocm import PREDICTOR
+
+CONFIG_MAP = "larder-front"
+REPLICAS = 2
+
+
+class Front(Component):
+    """Gateways before all stacks: each model's requests go to the stack that has it."""
+
+    TYPE = "larder:serving:Front"
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        config: GatewayConfig,
+        *,
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        config_map = gateway_config_map(config, namespace=namespace, opts=self.child(), name=CONFIG_MAP)
+        policy = k8s.networking.v1.NetworkPolicy(
+            "policy",
+            metadata=metadata(
+                "larder-front",
+                "clients reach the front, Prometheus its admin port; the front reaches the stacks",
+                of=FRONT,
+                namespace=namespace,
+            ),
+            spec={
+                "pod_selector": {"match_labels": selector(FRONT)},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": gateway_ingress(),
+                "egress": [dns_egress(), *(_to(_PODS[engine.name]) for engine in config.engines)],
+            },
+            opts=self.child(),
+        )
+        k8s.policy.v1.PodDisruptionBudget(
+            "budget",
+            metadata=metadata(
+                FRONT, "a drained node takes one of the gateways at a time", of=FRONT, namespace=namespace
+            ),
+            spec={"max_unavailable": 1, "selector": {"match_labels": selector(FRONT)}},
+            opts=self.child(),
+        )
+        self.deployment = k8s.apps.v1.Deployment(
+            FRONT,
+            metadata=metadata(FRONT, "the gateways before all stacks", of=FRONT, namespace=namespace),
+            spec={
+                "replicas": REPLICAS,
+                "revision_history_limit": 2,
+                "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": 1, "max_unavailable": 0}},
+                "selector": {"match_labels": selector(FRONT)},
+                "template": {
+                    "metadata": {"labels": labels(FRONT), "annotations": restarts_with(config)},
+                    "spec": _pod(settings.images.sidecar, grace_seconds=int(config.drain.grace_seconds)),
+                },
+            },
+            opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, policy])),
+        )
+        self.register_outputs({"deployment": FRONT})
+
+
+_PODS = {"ollama": selector("ollama"), "kserve": PREDICTOR}
+"""Labels of the pods behind each engine of the front's file."""
+
+
+def _to(pods: dict[str, str]) -> Egress:
+    return {
+        "ports": [{"port": CLIENTS, "protocol": "TCP"}],
+        "to": [{"pod_selector": {"match_labels": pods}}],
+    }
+
+
+def _pod(image: str, *, grace_seconds: int) -> k8s.core.v1.PodSpecArgsDict:
+    return {
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "security_context": pod_security(),
+        "termination_grace_period_seconds": grace_seconds,
+        "topology_spread_constraints": [
+            {
+                "max_skew": 1,
+                "topology_key": "kubernetes.io/hostname",
+                "when_unsatisfiable": "ScheduleAnyway",
+                "label_selector": {"match_labels": selector(FRONT)},
+            }
+        ],
+        "containers": [
+            {
+                **gateway_container(image),
+                "lifecycle": {"pre_stop": {"http_get": {"path": "/drain", "port": ADMIN}}},
+            }
+        ],
+        "volumes": [gateway_volume(CONFIG_MAP), scratch()],
+    }

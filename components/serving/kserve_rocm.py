@@ -1,0 +1,193 @@
+"""The KServe stack: vLLM's ROCm build under KServe's controller, one InferenceService whose model can be exchanged."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from pulumi_kubernetes.apiextensions import CustomResource
+
+from ..caching import Weights
+from ..component import Component
+from ..manifest import (
+    TMP,
+    Untyped,
+    camel_case,
+    container_security,
+    environment,
+    metadata,
+    pod_security,
+    scratch,
+)
+from ..network import CLIENTS, clients_ingress
+from ..node_pools import Placement, tolerations
+from ..planning.plan import FRONT, INFERENCE_SERVICE, KServePlan
+from ..settings import Settings
+from ..settings.kserve import GPU
+from ..settings.node_pools import Taint
+from .workload import HOME, STARTUP_PERIOD
+
+RUNTIME = "vllm-runtime"
+FORMAT = "custom"
+"""Seed and catalogs call it so: vLLM finds out by itself what the folder holds."""
+PREDICTOR = {"serving.kserve.io/inferenceservice": INFERENCE_SERVICE}
+"""The label that KServe gives the pods of our InferenceService."""
+_OF_THE_GPU = Taint(GPU, "", "NoSchedule")
+"""What keeps others off nodes with GPUs, by custom and whoever wrote it."""
+GRACE_SECONDS = 60
+IMAGE_SECONDS = 900
+"""To pull vLLM's ROCm image, which is the size of weights itself."""
+
+# A GGUF model is its file to vLLM, any other one its folder. Whatever follows `vllm` comes after the script's own.
+_START = """\
+for model in /mnt/models/*.gguf; do [ -f "$model" ] || model=/mnt/models; break; done
+exec python3 -m vllm.entrypoints.openai.api_server --model="$model" "$@"
+"""
+
+
+class KServeRocm(Component):
+    """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place."""
+
+    TYPE = "larder:serving:KServeRocm"
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        plan: KServePlan,
+        weights: Weights,
+        placement: Placement,
+        *,
+        budget_seconds: int,
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        policy = k8s.networking.v1.NetworkPolicy(
+            "policy",
+            metadata=metadata(
+                "larder-kserve",
+                "the front alone reaches the predictor, which itself reaches nobody",
+                namespace=namespace,
+            ),
+            spec={
+                "pod_selector": {"match_labels": PREDICTOR},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": [clients_ingress(of=FRONT)],
+                "egress": [],
+            },
+            opts=self.child(),
+        )
+        runtime = CustomResource(
+            "runtime",
+            api_version="serving.kserve.io/v1alpha1",
+            kind="ServingRuntime",
+            metadata=metadata(RUNTIME, "how vLLM is started, whichever the model is", namespace=namespace),
+            spec=_runtime(settings.images.vllm, start_seconds=budget_seconds),
+            opts=self.child(),
+        )
+        patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + budget_seconds}s"
+        self.service = CustomResource(
+            "service",
+            api_version="serving.kserve.io/v1beta1",
+            kind="InferenceService",
+            metadata=metadata(
+                INFERENCE_SERVICE,
+                "serves the active model",
+                namespace=namespace,
+                annotations={
+                    "serving.kserve.io/deploymentMode": "Standard",
+                    # KServe makes an autoscaler even where there is nothing to scale.
+                    "serving.kserve.io/autoscalerClass": "none",
+                    "pulumi.com/waitFor": "condition=Ready",
+                },
+            ),
+            spec={"predictor": _predictor(plan, weights, placement)},
+            opts=self.child(
+                pulumi.ResourceOptions(
+                    depends_on=[*weights.ready, *placement.ready, policy, runtime],
+                    custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
+                )
+            ),
+        )
+        self.register_outputs({"inferenceService": INFERENCE_SERVICE})
+
+
+def _runtime(image: str, *, start_seconds: int) -> Untyped:
+    health = {"http_get": {"path": "/health", "port": CLIENTS}, "timeout_seconds": 3}
+    return camel_case(
+        {
+            "multi_model": False,
+            "supported_model_formats": [{"name": FORMAT, "version": "1", "auto_select": True}],
+            "protocol_versions": ["v2", "v1"],
+            "containers": [
+                {
+                    "name": "kserve-container",
+                    "image": image,
+                    "command": ["/bin/sh", "-c", _START, "vllm"],
+                    "args": ["--host=0.0.0.0", f"--port={CLIENTS}", "--dtype=float16", "--gpu-memory-utilization=0.9"],
+                    "env": environment(
+                        {
+                            "HOME": HOME,
+                            # The weights are here: nothing is to be looked up or reported elsewhere.
+                            "HF_HUB_OFFLINE": "1",
+                            "VLLM_NO_USAGE_STATS": "1",
+                        }
+                    ),
+                    "ports": [{"name": "http1", "container_port": CLIENTS, "protocol": "TCP"}],
+                    # Nothing else is asked before it has succeeded: weights of any size have their time to load.
+                    "startup_probe": {
+                        **health,
+                        "period_seconds": STARTUP_PERIOD,
+                        "failure_threshold": -(-start_seconds // STARTUP_PERIOD),
+                    },
+                    "readiness_probe": {**health, "period_seconds": 5, "failure_threshold": 3},
+                    "liveness_probe": {**health, "period_seconds": 10, "failure_threshold": 12},
+                    "volume_mounts": [
+                        {"name": "home", "mount_path": HOME},
+                        {"name": "shm", "mount_path": "/dev/shm"},  # noqa: S108 (an emptyDir of this pod)
+                        {"name": TMP, "mount_path": "/tmp"},  # noqa: S108
+                    ],
+                    "termination_message_policy": "FallbackToLogsOnError",
+                    "security_context": container_security(),
+                }
+            ],
+            "volumes": [
+                {"name": "home", "empty_dir": {"size_limit": "4Gi"}},  # kernels that vLLM compiles at its first start
+                {"name": "shm", "empty_dir": {"medium": "Memory", "size_limit": "1Gi"}},
+                scratch(),
+            ],
+        }
+    )
+
+
+def _predictor(plan: KServePlan, weights: Weights, placement: Placement) -> Untyped:
+    stack, model, size = plan.stack, plan.model, plan.size
+    gpus = {GPU: str(stack.gpus)}
+    return camel_case(
+        {
+            "min_replicas": 1,
+            "max_replicas": 1,
+            # One GPU holds one model: the next pod would wait for ever for the card of the one before it.
+            "deployment_strategy": {"type": "Recreate"},
+            "termination_grace_period_seconds": GRACE_SECONDS,
+            "automount_service_account_token": False,
+            "enable_service_links": False,
+            "security_context": {**pod_security(), "supplemental_groups": list(stack.device_groups)},
+            "affinity": placement.affinity(weights.hosts),
+            "tolerations": tolerations(dict.fromkeys([_OF_THE_GPU, *placement.taints])),
+            "model": {
+                "model_format": {"name": FORMAT},
+                "runtime": RUNTIME,
+                "storage_uri": weights.uris[model.id],
+                "args": [
+                    f"--served-model-name={model.id}",
+                    f"--max-model-len={model.context}",
+                    f"--tensor-parallel-size={stack.gpus}",
+                    *stack.args,
+                ],
+                "env": environment(stack.env),
+                "resources": {
+                    "requests": {"cpu": size.cpu, "memory": size.memory, **gpus},
+                    "limits": {"memory": size.memory, **gpus},
+                },
+            },
+        }
+    )

@@ -1,0 +1,79 @@
+"""larder:kserve: vLLM on AMD GPUs, run by KServe; one model at a time is active."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from .base import Known
+from .cluster import CLOUDS
+from .stack import Stack, refuse_foreign
+
+GPU = "amd.com/gpu"
+"""The resource of AMD's device plugin: what vLLM's ROCm build runs on."""
+OURS = ("--model", "--served-model-name", "--host", "--port")
+"""Arguments that say where clients and weights are: the program's own."""
+WITH_FOLDERS = frozenset({"node-local"})
+"""Strategies that can hand KServe the folder of one model by a URI."""
+
+
+def _more(argument: str) -> str:
+    if not argument.startswith("--") or argument.partition("=")[0] in OURS:
+        msg = f"{argument!r} is not taken. Write --name=value; {', '.join(OURS)} are set by the program."
+        raise ValueError(msg)
+    return argument
+
+
+EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
+
+
+class KServe(Stack):
+    """Which model vLLM serves, where, and with what."""
+
+    NAME = "kserve"
+
+    active: str
+    """The model that is served now, by catalog id; another one replaces it in place."""
+    gpus: Annotated[int, Field(ge=1, le=16)] = 1
+    """GPUs of the predictor, amd.com/gpu; the model is split over them."""
+    args: list[Annotated[str, AfterValidator(_more)]] = Field(default_factory=list)
+    """More arguments of vLLM's API server, as in --max-num-seqs=64."""
+    env: Mapping[EnvName, str] = Field(default_factory=dict)
+    """Environment of vLLM, as in HSA_OVERRIDE_GFX_VERSION: 11.5.1. Not for secrets."""
+    device_groups: tuple[Annotated[int, Field(ge=1, le=65533)], ...] = (44, 109)
+    """Numbers of the groups video and render on the nodes: they own /dev/kfd and /dev/dri."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Those that can be activated; without `models` the active one alone."""
+        return tuple(self.models or [self.active])
+
+    @field_validator("pool")
+    @classmethod
+    def _pool_has_gpus(cls, pool: str, info: ValidationInfo) -> str:
+        known = Known.of(info)
+        if known and known.gpu_pools is not None and pool not in known.gpu_pools:
+            msg = (
+                f"pool {pool!r} offers no {GPU}, which vLLM's ROCm build runs on. Choose a pool that does, say so by "
+                f"`accelerator: {GPU}` in larder:node-pools.{pool}, or serve the model by larder:ollama."
+            )
+            raise ValueError(msg)
+        if known and known.strategy is not None and known.strategy not in WITH_FOLDERS:
+            remedy = (
+                "serve the model by larder:ollama"
+                if known.kind in CLOUDS  # whose nodes, disks and all, come and go
+                else f"choose {' or '.join(sorted(WITH_FOLDERS))} in larder:cache.strategy"
+            )
+            msg = f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: {remedy}."
+            raise ValueError(msg)
+        return pool
+
+    @field_validator("active")
+    @classmethod
+    def _active_is_its_own(cls, active: str, info: ValidationInfo) -> str:
+        refuse_foreign(active, info, by=cls.NAME)
+        models = info.data.get("models")
+        if models and active not in models:
+            msg = f"{active!r} is not among the models of this block. List it there, or choose: {', '.join(models)}."
+            raise ValueError(msg)
+        return active

@@ -1,0 +1,69 @@
+"""What every stack says: where its engine runs, what it may take, and which models are its own."""
+
+from typing import ClassVar
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from .base import Block, Known
+from .names import choices, did_you_mean
+from .quantities import Cores, Size
+
+
+class Stack(Block):
+    """Base of the stack blocks; a stack is deployed if its block is there."""
+
+    NAME: ClassVar[str]
+    """Its word under `larder:`."""
+
+    pool: str
+    """The pool in larder:node-pools whose nodes run the engine."""
+    models: list[str] | None = Field(None, min_length=1)
+    """Its part of larder:models, by catalog id. Default: those that no other stack names."""
+    memory: Size | None = None
+    """Memory of the engine's container. Default: what the catalog says its models need, and the engine itself."""
+    cpu: Cores | None = None
+    """CPU request of the engine's container, as in 2 or 500m. Default: the most that one of its models needs."""
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The models that it names as its own."""
+        return tuple(self.models or ())
+
+    @field_validator("pool")
+    @classmethod
+    def _pool_is_declared(cls, pool: str, info: ValidationInfo) -> str:
+        known = Known.of(info)
+        if known and known.pools is not None and pool not in known.pools:
+            msg = (
+                f"no pool {pool!r} in larder:node-pools. {did_you_mean(pool, known.pools)}"
+                f"Known pools: {choices(known.pools)}."
+            )
+            raise ValueError(msg)
+        if known and known.pools and known.weights_host and known.weights_host not in (hosts := known.pools[pool]):
+            msg = (
+                f"pool {pool!r} ({choices(hosts)}) does not hold node {known.weights_host!r}, "
+                "where strategy 'node-local' keeps the weights. "
+                "Choose the pool of that node, or another node in larder:cache.node-local."
+            )
+            raise ValueError(msg)
+        return pool
+
+    @field_validator("models")
+    @classmethod
+    def _models_are_its_own(cls, models: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        for model in models or ():
+            refuse_foreign(model, info, by=cls.NAME)
+        return models
+
+
+def refuse_foreign(model: str, info: ValidationInfo, *, by: str) -> None:
+    """Refuse a model that larder:models does not list, or that another stack has named. Raises ValueError."""
+    known = Known.of(info)
+    if known is None or known.models is None:
+        return
+    if model not in (ids := [entry.id for entry in known.models]):
+        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+        raise ValueError(msg)
+    if (other := known.named.get(model, by)) != by:
+        msg = f"{model!r} is a model of larder:{other} already, and clients reach a model in one place. Name it in one."
+        raise ValueError(msg)

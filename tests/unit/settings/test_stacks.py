@@ -1,0 +1,164 @@
+"""Which stack serves which model, and what a stack needs of the rest of the config."""
+
+from typing import Any
+
+import pytest
+
+from components.planning.admission import admission, warnings
+from components.planning.plan import make_plan
+from components.settings.sources import merged
+from tests.unit.stack_config import DIGEST, problems, settings
+
+POOLS = {"rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"}}
+KSERVE: dict[str, Any] = {
+    "larder:node-pools": POOLS,
+    "larder:models": ["alpha", "gamma"],
+    "larder:images": {"vllm": f"registry/vllm@{DIGEST}"},
+    "larder:kserve": {"pool": "rocm", "active": "gamma"},
+}
+THREE = {"larder:models": ["alpha", "gamma", "beta"], "larder:cache": {"node-local": {"size": "9Gi"}}}
+
+
+def _served(changes: dict[str, Any]) -> dict[str, list[str]]:
+    found = settings(merged(KSERVE, changes))
+    return {stack: [entry.id for entry in entries] for stack, entries in found.stacks.items()}
+
+
+def test_a_stack_serves_what_it_names_and_else_what_no_other_one_names() -> None:
+    assert _served({}) == {"ollama": ["alpha"], "kserve": ["gamma"]}
+    named = {"larder:kserve": {"models": ["gamma", "beta"]}}
+    assert _served(merged(THREE, named)) == {"ollama": ["alpha"], "kserve": ["gamma"]}
+    assert _served(merged(THREE, {"larder:ollama": {"models": ["beta"]}})) == {"ollama": ["beta"], "kserve": ["gamma"]}
+
+
+def test_a_stack_is_deployed_if_its_block_is_there() -> None:
+    assert make_plan(settings()).kserve is None
+    alone = settings({**KSERVE, "larder:ollama": None, "larder:models": ["gamma"]})
+    assert make_plan(alone).ollama is None
+    assert (alone.default_model, alone.front) == ("gamma", True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "front"), [({}, False), (KSERVE, True), ({"larder:gateway": {"front": True}}, True)]
+)
+def test_a_front_stands_where_one_gateway_will_not_do_or_is_asked_for(changes: dict[str, Any], front: bool) -> None:
+    plan = make_plan(settings(changes))
+    assert plan.ollama
+    assert (plan.front is not None, plan.ollama.gateway.place) == (front, "behind" if front else "alone")
+
+
+def test_the_front_knows_every_served_model_and_who_has_it() -> None:
+    front = make_plan(settings(KSERVE)).front
+    assert front
+    assert [(e.name, e.kind, e.url, e.models) for e in front.engines] == [
+        ("ollama", "gateway", "http://ollama", ["alpha"]),
+        ("kserve", "vllm", "http://active-llm-predictor", ["gamma"]),
+    ]
+    assert [(m.id, m.engine_name) for m in front.models] == [("alpha", "alpha"), ("gamma", "gamma")]
+
+
+MI300X = "Standard_ND96isr_MI300X_v5"
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    (
+        {"larder:kserve": {"pool": "cpu"}},
+        "larder:kserve.pool: pool 'cpu' offers no amd.com/gpu, which vLLM's ROCm build runs on. Choose a pool that "
+        "does, say so by `accelerator: amd.com/gpu` in larder:node-pools.cpu, or serve the model by larder:ollama.",
+    ),
+    (
+        {"larder:cache": {"strategy": "none"}},
+        "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, and KServe's pods are not: "
+        "choose node-local in larder:cache.strategy.",
+    ),
+    (
+        {
+            "larder:cluster": {
+                "kind": "aks",
+                "context": "prod",
+                "name": "prod",
+                "subscription": "0",
+                "resource-group": "prod",
+            },
+            "larder:node-pools": {pool: {"hosts": None, "instance": MI300X} for pool in ("cpu", "spare", "rocm")},
+            "larder:cache": {"strategy": "none", "node-local": None},
+        },
+        "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, and KServe's pods are not: "
+        "serve the model by larder:ollama.",
+    ),
+    (
+        {"larder:kserve": {"active": "gama"}},
+        "larder:kserve.active: 'gama' is not among larder:models. Did you mean 'gamma'? Choices: alpha, gamma.",
+    ),
+    (
+        {"larder:ollama": {"models": ["gamma"]}},
+        "larder:kserve.active: 'gamma' is a model of larder:ollama already, and clients reach a model in one place. "
+        "Name it in one.",
+    ),
+    (
+        {"larder:kserve": {"models": ["alpha"]}, "larder:ollama": {"models": ["gamma"]}},
+        "larder:kserve.active: 'gamma' is a model of larder:ollama already, and clients reach a model in one place. "
+        "Name it in one.",
+    ),
+    (
+        {"larder:kserve": {"models": ["alpha"], "active": "gamma"}},
+        "larder:kserve.active: 'gamma' is not among the models of this block. List it there, or choose: alpha.",
+    ),
+    (
+        {"larder:models": ["gamma"]},
+        "larder:ollama: has no model: other stacks name all of larder:models. Add one, or drop the block.",
+    ),
+    (
+        {"larder:kserve": {"args": ["--model=/etc"]}},
+        "larder:kserve.args[0]: '--model=/etc' is not taken. Write --name=value; "
+        "--model, --served-model-name, --host, --port are set by the program.",
+    ),
+    (
+        {"larder:gateway": {"front": False}},
+        "larder:gateway.front: cannot be false with larder:kserve and larder:ollama: "
+        "no gateway would lead to all of their models. Drop it.",
+    ),
+    (
+        {**THREE, "larder:kserve": {"models": ["gamma", "beta"]}, "larder:gateway": {"default": "beta"}},
+        "larder:gateway.default: 'beta' is not the active model of larder:kserve. Activate it, or choose another "
+        "default.",
+    ),
+    (
+        {"larder:node-pools": {"rocm": {"accelerator": "nvidia.com/gpu"}}},
+        "larder:node-pools.rocm.accelerator: 'nvidia.com/gpu' is none of the choices. Did you mean 'amd.com/gpu'? "
+        "Choices: amd.com/gpu.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "line"), BAD, ids=[line.partition(": ")[0] for _, line in BAD])
+def test_what_cannot_work_is_one_line_with_its_path_and_its_remedy(changes: dict[str, Any], line: str) -> None:
+    assert problems(merged(KSERVE, changes)) == [line]
+
+
+def test_a_stack_needs_its_image() -> None:
+    without = {key: value for key, value in KSERVE.items() if key != "larder:images"}
+    assert problems(without) == [
+        "larder:images: lacks vllm (for larder:kserve). Write name@sha256:<64 hex digits>; "
+        "`make up` passes those of its own images."
+    ]
+
+
+def test_without_any_stack_nothing_would_serve() -> None:
+    assert problems({"larder:ollama": None}) == [
+        "larder:ollama: is missing, and so is every other stack. Write larder:ollama or larder:kserve, "
+        "else nothing serves."
+    ]
+
+
+def test_weights_that_no_stack_serves_are_worth_a_warning() -> None:
+    found = settings(merged(merged(KSERVE, THREE), {"larder:ollama": {"models": ["alpha"]}}))
+    assert "larder:models: beta: no stack names it; its weights are fetched for nobody." in list(
+        warnings(found, make_plan(found))
+    )
+
+
+def test_a_plan_says_what_the_gpu_node_gives() -> None:
+    found = settings(KSERVE)
+    lines = admission(found, make_plan(found))
+    assert "gpu     1 amd.com/gpu in pool rocm for vLLM; the old pod ends before the next one starts" in lines
+    assert "memory  4.2 GiB and 500m cpu on the GPU's node for vLLM" in lines
