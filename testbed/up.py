@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -15,10 +16,11 @@ from typing import Any
 
 from . import packages, preflight, python
 from .cluster import cluster as embedded
+from .cluster import kserve
 from .cluster.cluster import Cluster
 from .cluster.layout import HUB, NODE, REGISTRY_NAME
 from .hub.repository import Repositories
-from .hub.tiny_model import tiny_model
+from .hub.tiny_model import CATALOG, tiny_model
 from .images import build as images
 from .images import weights
 from .paths import ROOT, STACKS, STATE, VENV
@@ -29,6 +31,7 @@ from .toolchain import tools
 HUGGING_FACE = "https://huggingface.co"
 CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
 """What kubectl is asked for the nearest thing that a cluster has to an identity."""
+KSERVE_CRD = ("crd", "inferenceservices.serving.kserve.io", "-o", "name")
 ANSWER_WITHIN = 60.0
 """Seconds for the first answer after Pulumi says that everything is ready."""
 
@@ -81,10 +84,22 @@ def here() -> Target:
     check(nodes=[NODE])
     online = hub_answers()
     cluster = embedded_cluster(egress=online)
-    built = images.deploy(cluster.registry, REGISTRY_NAME)
+    if wants_kserve() or kserve.FOLDER.exists():  # what was there may have to be taken away, which is its work too
+        kserve.ensure(cluster)
+    built = images.deploy(cluster.registry, REGISTRY_NAME, kserve=wants_kserve())
     overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **local_models(cluster, online=online)}
     overlay = weights.publish("dev", overlay, cluster.registry, REGISTRY_NAME)
     return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
+
+
+def wants_kserve() -> bool:
+    """Whether stack dev has a KServe stack."""
+    return re.search(r"^ +larder:kserve:", stack_file(), re.MULTILINE) is not None
+
+
+def stack_file() -> str:
+    """The text of stack dev."""
+    return (STACKS / "Pulumi.dev.yaml").read_text()
 
 
 def embedded_cluster(*, egress: bool = False) -> Cluster:
@@ -119,13 +134,15 @@ def existing(context: str, registry: str) -> Target:
     """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
     preflight.check(embedded=False)
     check()
+    if wants_kserve():
+        require_kserve(context)
     listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
     nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in listed}
     first = next(iter(nodes))
     python.ensure()
     packages.install()
     overlay = {
-        "larder:images": images.deploy(registry, registry),
+        "larder:images": images.deploy(registry, registry, kserve=wants_kserve()),
         "larder:cluster": {"kind": "on-prem", "context": context},
         "larder:node-pools": {"cpu": {"hosts": list(nodes)}},
         "larder:cache": {"node-local": {"node": first}},
@@ -135,6 +152,13 @@ def existing(context: str, registry: str) -> Target:
     kubeconfig = Path(config) if (config := os.environ.get("KUBECONFIG")) else None
     overlay = weights.publish("dev", overlay, registry, registry)
     return Target(overlay, kubeconfig, address, _kubectl(context, *CLUSTER_ID))
+
+
+def require_kserve(context: str) -> None:
+    """Refuse a cluster that does not know InferenceServices, before anything is deployed to it. Raises TestbedError."""
+    if not _kubectl(context, "get", *KSERVE_CRD, "--ignore-not-found"):
+        msg = f"context {context} has no KServe ({KSERVE_CRD[1]}): install KServe 0.20 or later, or drop larder:kserve"
+        raise TestbedError(msg)
 
 
 def _kubectl(context: str, *args: str) -> str:
@@ -164,10 +188,14 @@ def local_models(cluster: Cluster, *, online: bool) -> dict[str, object]:
     """What the overlay says about models: nothing where the hub answers, else a tiny model on a hub of our own."""
     if online:
         return {}
-    with step("a tiny model with random weights"):
-        Repositories(HUB).publish("larder/tiny-random-GGUF", "tiny-random.gguf", tiny_model())
-    say(f"  ! {HUGGING_FACE} does not answer from here: serving tiny-random from a local hub. Its answers are noise.")
-    return {"larder:models": ["tiny-random"], "larder:hub": {"endpoint": cluster.hub}}
+    with step("tiny models with random weights"):
+        for model, seed in CATALOG.items():
+            Repositories(HUB).publish(f"larder/{model}-GGUF", f"{model}.gguf", tiny_model(seed))
+    # A stack file that names tiny models means them, and other keys of it may do so too.
+    models = [model for model in CATALOG if model in stack_file()] or ["tiny-random"]
+    served = " and ".join(models)
+    say(f"  ! {HUGGING_FACE} does not answer from here: serving {served} from a local hub. The answers are noise.")
+    return {"larder:models": models, "larder:hub": {"endpoint": cluster.hub}}
 
 
 def ask(url: str, model: str) -> None:

@@ -155,6 +155,14 @@ def _subnet() -> str:
     return kept.read_text()
 
 
+def pid() -> int:
+    """Pid of process 1 of the running cluster's namespaces. Raises TestbedError where none runs."""
+    if (found := _pid()) is None:
+        msg = f"the cluster does not run any more; see {HOST}/log/supervisor.log"
+        raise TestbedError(msg)
+    return found
+
+
 def _pid() -> int | None:
     """Pid of the namespaces' process 1, unless it ended or the number now belongs to another process."""
     try:

@@ -57,6 +57,13 @@ def make(address: str) -> Path:
     return folder / "admin.kubeconfig"
 
 
+def server(name: str, address: str) -> Path:
+    """A certificate for a server at `address`; its key lies beside it, as .key."""
+    folder = HOST / "pki"
+    _sign(folder, name, f"/CN={name}", f"subjectAltName=IP:{address}")
+    return folder / f"{name}.crt"
+
+
 def _sign(folder: Path, name: str, subject: str, extra: str = "") -> None:
     key, request, certificate = (folder / f"{name}.{kind}" for kind in ("key", "csr", "crt"))
     if certificate.exists():

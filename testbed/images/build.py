@@ -47,10 +47,10 @@ class Image:
             return buildah.push(local, registry, self.repository, self.tag)
 
 
-def deploy(registry: str, name: str) -> dict[str, str]:
+def deploy(registry: str, name: str, *, kserve: bool = False) -> dict[str, str]:
     """Build and push everything for a cluster that pulls from `name`; return `larder:images`."""
     PAUSE.ensure(registry)
-    images = {"sidecar": SIDECAR, "ollama": OLLAMA}
+    images = {"sidecar": SIDECAR, "ollama": OLLAMA} | ({"vllm": VLLM} if kserve else {})
     return {role: f"{name}/{image.repository}@{image.ensure(registry)}" for role, image in images.items()}
 
 
@@ -69,6 +69,17 @@ def _sidecar(image: str) -> None:
 def _ollama(image: str) -> None:
     base.ensure()
     buildah.build(image, HERE / "ollama.Dockerfile", tools.OLLAMA.ensure(), {"BASE": base.BASE})
+
+
+def _vllm(image: str) -> None:
+    base.ensure()
+    root = buildah.STORAGE / "vllm"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(parents=True)
+    shutil.copy2(tools.LLAMA_SERVER.ensure() / "bin" / "llama-server", root)
+    shutil.copy2(HERE / "vllm_server.py", root)
+    buildah.build(image, HERE / "vllm.Dockerfile", root, {"BASE": base.BASE})
+    shutil.rmtree(root)
 
 
 def _pause(image: str) -> None:
@@ -95,5 +106,12 @@ SIDECAR = Image(
     40,
 )
 OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", *base.INPUTS), _ollama, 20, needs=tools.OLLAMA)
+VLLM = Image(
+    "larder/vllm-stand-in",
+    (HERE / "vllm.Dockerfile", HERE / "vllm_server.py", *base.INPUTS),
+    _vllm,
+    20,
+    needs=tools.LLAMA_SERVER,
+)
 # containerd's configuration names this one by tag.
 PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")

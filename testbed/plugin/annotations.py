@@ -54,7 +54,10 @@ class WaitFor:
     expected: str | None
 
     def met_by(self, live: Manifest) -> bool:
-        """Whether the object fulfils it now."""
+        """Whether the object fulfils it now. A condition tells nothing of a generation its controller has not seen."""
+        status, generation = live.get("status") or {}, (live.get("metadata") or {}).get("generation", 0)
+        if self.expression.startswith("condition=") and status.get("observedGeneration", generation) < generation:
+            return False
         found = list(_follow(live, self.path))
         if self.expected is None:
             return bool(found)

@@ -57,7 +57,8 @@ class Discovery:
             try:
                 return self._known[version][kind]
             except KeyError:
-                raise NoSuchKindError(f'no matches for kind "{kind}" in version "{version}"') from None
+                missing = f'no matches for kind "{kind}" in version "{version}"'
+                raise NoSuchKindError(f"Verify that any required CRDs have been created: {missing}") from None
 
     def _ask(self, version: str) -> dict[str, tuple[str, bool]]:
         try:

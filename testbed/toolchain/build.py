@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import inspect
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from ..locks import alone
 from ..paths import CACHE
-from ..progress import run, step
+from ..progress import TestbedError, run, step
 
 SOURCES = Path(__file__).parent
 
@@ -57,18 +58,41 @@ class Tool:
 
 
 def go_build(
-    module: str, packages: list[str], out: Path, log: Path, *, flags: tuple[str, ...] = (), cgo: bool = False
+    module: str | Path, packages: list[str], out: Path, log: Path, *, flags: tuple[str, ...] = (), cgo: bool = False
 ) -> None:
-    """`go build` packages of one of the pinned modules beside this file, checked against its go.sum."""
-    env = os.environ | {
+    """`go build` packages of one of the pinned modules beside this file, or of the module in a folder, checked against
+    its go.sum.
+    """
+    env = _go_environment(cgo=cgo)
+    out.mkdir(parents=True, exist_ok=True)
+    run(["go", "build", "-trimpath", *flags, "-o", f"{out}/", *packages], log=log, cwd=SOURCES / "go" / module, env=env)
+
+
+def go_source(pin: Path, log: Path) -> Path:
+    """The folder of a whole module, downloaded: `pin` holds its path, version and hash. Raises TestbedError."""
+    path, version, checksum = pin.read_text().split()
+    said = run(
+        ["go", "mod", "download", "-json", f"{path}@{version}"],
+        log=log,
+        cwd=pin.parent,
+        env=_go_environment(),
+        capture=True,
+    )
+    found = json.loads(said)
+    if found["Sum"] != checksum:
+        msg = f"{path}@{version} is not what was pinned: its hash is {found['Sum']}, {pin.name} says {checksum}"
+        raise TestbedError(msg)
+    return Path(found["Dir"])
+
+
+def _go_environment(*, cgo: bool = False) -> dict[str, str]:
+    return os.environ | {
         "CGO_ENABLED": "1" if cgo else "0",
         # Go's own default lies outside the cache folder; -modcacherw lets `make clean-cache` remove it.
         "GOMODCACHE": str(CACHE / "go-mod"),
         "GOCACHE": str(CACHE / "go-build"),
         "GOFLAGS": "-modcacherw",
     }
-    out.mkdir(parents=True, exist_ok=True)
-    run(["go", "build", "-trimpath", *flags, "-o", f"{out}/", *packages], log=log, cwd=SOURCES / "go" / module, env=env)
 
 
 def go_pins(module: str) -> tuple[Path, ...]:

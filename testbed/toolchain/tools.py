@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ..progress import run
-from .build import SOURCES, Tool, go_build, go_pins
+from .build import SOURCES, Tool, go_build, go_pins, go_source
 
 
 def pinned(module: str, path: str) -> str:
@@ -51,6 +51,17 @@ def _containerd(out: Path, log: Path) -> None:
 
 def _coredns(out: Path, log: Path) -> None:
     go_build("coredns", ["."], out / "bin", log, flags=("-ldflags", "-s -w"))
+
+
+def _kserve(out: Path, log: Path) -> None:
+    # The module's own go.sum pins the rest. It is hundreds of megabytes: what the testbed applies is copied out of it.
+    source = go_source(SOURCES / "kserve.txt", log)
+    go_build(source, ["./cmd/manager"], out / "bin", log, flags=("-ldflags", "-s -w"))
+    config = out / "config"
+    shutil.copytree(source / "config/crd/full", config / "crd")
+    shutil.copy(source / "config/configmap/inferenceservice.yaml", config / "config.yaml")
+    shutil.copy(source / "config/rbac/role.yaml", config / "role.yaml")
+    shutil.copy(source / "config/webhook/manifests.yaml", config / "webhooks.yaml")
 
 
 def _ollama(out: Path, log: Path) -> None:
@@ -113,6 +124,14 @@ LLAMA_SERVER = Tool(
 )
 OLLAMA = Tool(
     name="ollama", title="building Ollama", expected=160, pins=go_pins("ollama"), needs=(LLAMA_SERVER,), build=_ollama
+)
+# Only for stacks with larder:kserve.
+KSERVE = Tool(
+    name="kserve",
+    title="building KServe's controller",
+    expected=230,
+    pins=(SOURCES / "kserve.txt",),
+    build=_kserve,
 )
 
 CLUSTER = (KUBERNETES, CONTAINERD, COREDNS)

@@ -77,6 +77,14 @@ def test_wait_for_conditions_and_paths(expression, met):
     assert all(one.met_by(LIVE) for one in wanted) is met
 
 
+def test_a_condition_that_was_met_before_the_last_change_is_not_met():
+    (wanted,) = wait_for(annotated(waitFor="condition=Ready"))
+    status = {"conditions": [{"type": "Ready", "status": "True"}]}
+    assert wanted.met_by({"metadata": {"generation": 2}, "status": status})
+    assert not wanted.met_by({"metadata": {"generation": 2}, "status": {**status, "observedGeneration": 1}})
+    assert wanted.met_by({"metadata": {"generation": 2}, "status": {**status, "observedGeneration": 2}})
+
+
 @pytest.mark.parametrize("expression", ["delete", "jsonpath={.status[?@ == 'Running']}", "jsonpath={..phase}=x"])
 def test_a_wait_that_cannot_be_read_is_refused_and_not_skipped(expression):
     with pytest.raises(ValueError, match=r"pulumi\.com/waitFor"):

@@ -1,0 +1,129 @@
+"""The KServe stack on the real controller, a stand-in in vLLM's place, behind the front that leads to Ollama too."""
+
+import json
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Platform
+from .load import Load
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+class KServe:
+    """Stack dev with a KServe stack beside Ollama."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.file = Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
+        self.before = self.file.read_text()
+
+    def activate(self, active: str, *, ollama: str) -> None:
+        """One model for each stack; deploy."""
+        text = self.before.replace("strategy: none", "strategy: node-local")
+        text = re.sub(
+            r"(?m)^    cpu: (.*)$", r"    cpu: \1\n    rocm: {hosts: [larder], accelerator: amd.com/gpu}", text, count=1
+        )
+        text = re.sub(r"(?m)^  larder:models: .*$", f"  larder:models: [{ollama}, {active}]", text, count=1)
+        # What the default asks for is vLLM's; the stand-in is a llama-server with a tiny model.
+        block = f"{{pool: rocm, active: {active}, memory: 512Mi, cpu: 100m}}"
+        self.file.write_text(f"{text.rstrip()}\n  larder:kserve: {block}\n")
+        self.platform.make("up")
+
+    def chat(self, model: str) -> dict[str, Any]:
+        """The answer for a model, as soon as there is one: kube-proxy may be a moment behind."""
+
+        def ask() -> str:
+            try:
+                with urllib.request.urlopen(self.platform.chat(model=model), timeout=60) as answer:
+                    assert answer.headers["x-larder-model"] == model
+                    return str(answer.read().decode())
+            except urllib.error.HTTPError as error:
+                if error.code != 503:
+                    raise
+                return ""
+
+        return dict(json.loads(self.platform.until(ask, within=30)))
+
+    def service(self) -> dict[str, Any]:
+        return dict(self.platform.get("inferenceservice/active-llm"))
+
+    def predictors(self) -> list[dict[str, Any]]:
+        label = "serving.kserve.io/inferenceservice=active-llm"
+        return list(self.platform.get("pods", "-l", label)["items"])
+
+
+@pytest.fixture(scope="module")
+def kserve(platform: Platform) -> Iterator[KServe]:
+    found = KServe(platform)
+    found.activate("tiny-second", ollama="tiny-random")
+    yield found
+    # The next suite finds the stack as it was; nothing of KServe stays behind in it.
+    found.file.write_text(found.before)
+    platform.make("up")
+    assert not platform.get("inferenceservices")["items"]
+
+
+def test_the_active_model_is_ready_under_the_name_of_old(kserve: KServe) -> None:
+    service = kserve.service()
+    ready = {c["type"]: c["status"] for c in service["status"]["conditions"]}
+    assert ready["Ready"] == "True"
+    assert service["spec"]["predictor"]["model"]["storageUri"] == "pvc://larder-model-storage/ollama/models/tiny-second"
+    (pod,) = kserve.predictors()
+    (container,) = pod["spec"]["containers"]
+    assert container["name"] == "kserve-container"
+    assert container["resources"]["limits"]["amd.com/gpu"] == "1"
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+
+
+def test_no_autoscaler_is_made_for_one_replica(kserve: KServe) -> None:
+    assert not kserve.platform.get("horizontalpodautoscalers")["items"]
+
+
+def test_one_address_answers_for_the_models_of_both_stacks(kserve: KServe) -> None:
+    for model in ("tiny-random", "tiny-second"):
+        assert kserve.chat(model)["choices"][0]["message"]["content"]
+    with urllib.request.urlopen(f"{kserve.platform.url}/v1/models", timeout=10) as listed:
+        assert {m["id"] for m in json.load(listed)["data"]} == {"tiny-random", "tiny-second"}
+
+
+def test_a_path_of_ollama_is_refused_for_a_model_of_vllm(kserve: KServe) -> None:
+    body = json.dumps({"model": "tiny-second", "messages": []}).encode()
+    request = urllib.request.Request(f"{kserve.platform.url}/api/chat", body, {"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)
+    assert json.load(refused.value)["error"]["code"] == "api_not_served"
+
+
+def test_a_predictor_that_is_gone_costs_its_own_models_and_no_others(kserve: KServe) -> None:
+    with Load(kserve.platform.url, "tiny-random", clients=2) as load:
+        kserve.platform.kubectl("-n", "ai", "delete", "pod", "-l", "serving.kserve.io/inferenceservice=active-llm")
+        assert kserve.chat("tiny-second")["choices"]
+    assert load.failures == []
+    assert load.answers > 0
+
+
+def test_a_front_that_is_replaced_loses_no_request(kserve: KServe) -> None:
+    with Load(kserve.platform.url, "tiny-random", clients=4) as load:
+        kserve.platform.kubectl("-n", "ai", "rollout", "restart", "deployment/front")
+        kserve.platform.kubectl("-n", "ai", "rollout", "status", "deployment/front", "--timeout=55s")
+    assert load.failures == []
+    assert load.answers > 0
+
+
+def test_another_model_is_activated_with_the_one_gpu_there_is(kserve: KServe) -> None:
+    (before,) = kserve.predictors()
+    kserve.activate("tiny-random", ollama="tiny-second")
+    (after,) = kserve.predictors()
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    service = kserve.service()
+    assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
+    for model in ("tiny-random", "tiny-second"):
+        assert kserve.chat(model)["choices"]
