@@ -9,6 +9,7 @@ _ROLES = {
     "gateway": "larder_sidecar.gateway.command",
     "fetch": "larder_sidecar.weights.cli",
     "publish": "larder_sidecar.weights.publish_cli",
+    "manager": "larder_sidecar.manager.command",
 }
 """Each module has `add_parser(subparsers)`; a role is imported only when it is asked for."""
 
@@ -16,9 +17,7 @@ _ROLES = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand; the exit status of the process."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
-        prog="larder-sidecar", description="Gateway, and fetcher and publisher of weights, of Larder."
-    )
+    parser = argparse.ArgumentParser(prog="larder-sidecar", description="Every role of Larder.")
     subparsers = parser.add_subparsers(title="roles", metavar="ROLE", required=True)
     wanted = [role for role in _ROLES if role in words[:1]] or list(_ROLES)
     for role in wanted:

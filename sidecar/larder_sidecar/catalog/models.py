@@ -76,6 +76,10 @@ class CatalogEntry(Described):
         return sum(f.bytes for f in self.hub.files)
 
 
+ENTRY_BYTES = 256 * 1024
+"""A file of this size is no entry; whoever can write to the catalog must not fill our memory."""
+
+
 class CatalogError(ValueError):
     """A catalog with files that are no entries: those that are, and by the others' names what is wrong with each."""
 
@@ -90,6 +94,9 @@ def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
     entries: dict[str, CatalogEntry] = {}
     wrong: dict[str, ValidationError | str] = {}
     for path in sorted(folder.glob("*.yaml")):
+        if reason := _no_file_of(folder, path):
+            wrong[path.stem] = reason
+            continue
         try:
             entry = CatalogEntry.model_validate(load_document(path))
         except (DocumentError, ValidationError) as error:
@@ -102,3 +109,17 @@ def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
     if wrong:
         raise CatalogError(entries, wrong)
     return entries
+
+
+def _no_file_of(folder: Path, path: Path) -> str:
+    """Why it is not even opened: a catalog may come from a repository that others write to."""
+    try:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            return "is a link that leads out of the catalog"
+        if path.exists() and not path.is_file():
+            return "is no file"
+        if path.exists() and path.stat().st_size > ENTRY_BYTES:
+            return f"is larger than {ENTRY_BYTES // 1024} KiB"
+    except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for links in a circle
+        return "cannot be read"
+    return ""

@@ -1,13 +1,14 @@
 """The application behind port 9090: health, metrics and drain, for the kubelet and Prometheus only."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from .drain import Lifecycle
 from .journal import Journal
 from .metrics import Metrics
 from .upstreams import Upstreams
 from .wire.answer import Answer, document, error
+from .wire.answering import Answering
 from .wire.application import Responder
 from .wire.request import Request
 from .wire.server import ServerConnection
@@ -26,7 +27,7 @@ class Admin:
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._journal = journal
-        self._paths: dict[str, Callable[[], Awaitable[Answer]]] = {
+        self._paths: dict[str, Callable[[], Coroutine[Any, Any, Answer]]] = {
             "/livez": self._livez,
             "/readyz": self._readyz,
             "/enginez": self._enginez,
@@ -48,10 +49,7 @@ class Admin:
 
     def respond(self, request: Request, client: ServerConnection) -> Responder:
         """Start the answer; none of them keeps the loop."""
-        client.deadline = float("inf")  # each has its own bound
-        return _Answering(
-            asyncio.get_running_loop().create_task(self._answer(request, client)), hangs_on=request.path != "/drain"
-        )
+        return Answering(self._paths[request.path](), request, client, goes_on=request.path == "/drain")
 
     def finished(self, request: Request) -> None:
         """Probes are noise, except to somebody who looks for them."""
@@ -61,9 +59,6 @@ class Admin:
         """Nothing: these answers are for machines of the same cluster."""
         del request
         return []
-
-    async def _answer(self, request: Request, client: ServerConnection) -> None:
-        client.answer(request, await self._paths[request.path]())
 
     async def _livez(self) -> Answer:
         return document({"status": "ok"})
@@ -86,25 +81,3 @@ class Admin:
 
     async def _drain(self) -> Answer:
         return document({"drained": True, "in_flight": await self._lifecycle.drain()})
-
-
-class _Answering:
-    """An answer under way."""
-
-    def __init__(self, task: asyncio.Task[None], *, hangs_on: bool) -> None:
-        self._task = task
-        self._cancels = hangs_on
-
-    def client_gone(self) -> None:
-        """Nobody waits any more; a drain goes on regardless."""
-        if self._cancels:
-            self._task.cancel()
-
-    def pause(self) -> None:
-        """The answers are small."""
-
-    def resume(self) -> None:
-        """The answers are small."""
-
-    def expire(self) -> None:
-        """Never: each answer has its own bound."""

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import uvloop
-from pydantic import ValidationError
 
 from ..config.gateway import Drain, Engine, GatewayConfig, Limits, ServedModel
+from ..config.read import ConfigError, read_config
 from .journal import LEVELS, Journal
 
 EXAMPLE = GatewayConfig(
@@ -55,34 +55,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(func=_run)
 
 
-class ConfigError(ValueError):
-    """A file that cannot be used; one line for each problem, each with its place."""
-
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__("\n".join(problems))
-
-
-def load(path: Path) -> GatewayConfig:
-    """Read gateway.json. Raises ConfigError."""
-    try:
-        return GatewayConfig.from_json(path.read_bytes())
-    except OSError as reason:
-        raise ConfigError([f"{path}: {reason.strerror}"]) from reason
-    except ValidationError as reason:
-        raise ConfigError([f"{path}: {_place(e['loc'])}{e['msg']}" for e in reason.errors()]) from reason
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, location)) + ": " if location else ""
-
-
 def _run(arguments: argparse.Namespace) -> int:
     from .serve import serve  # `--help` and a bad file need none of it
     from .wire.listener import ListenError
 
     try:
-        config = load(arguments.config)
+        config = read_config(arguments.config, GatewayConfig)
     except ConfigError as reason:
         print(*reason.problems, "see `larder-sidecar gateway --help` for a complete example", sep="\n", file=sys.stderr)
         return 2

@@ -1,0 +1,81 @@
+"""manager.json: where the catalog is synced to, which InferenceService serves, how it is reached and changed."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, JsonValue
+
+from .base import Model
+from .gateway import Address, Seconds
+from .weights import ModelId, RelativePath
+
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+ID = "{id}"
+"""Stands for the model's id in `storage-uri` and `args`."""
+
+
+def _names_the_model(uri: str) -> str:
+    if ID not in uri:
+        msg = f"must hold {ID} where the model's id goes, or every model would be the same"
+        raise ValueError(msg)
+    return uri
+
+
+StorageUri = Annotated[
+    str,
+    Field(pattern=r"^(pvc|oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9{][^\s@]{0,500}$"),
+    AfterValidator(_names_the_model),
+]
+"""KServe takes any scheme and fails on those it does not know minutes later, with an event and nothing else."""
+
+
+class ApiServer(Model):
+    """Kubernetes' API server, and what proves to it who we are."""
+
+    url: Annotated[str, Field(pattern=r"^https://[^\s/?#@]+$")] = "https://kubernetes.default.svc"
+    token_file: Path = SERVICE_ACCOUNT / "token"
+    """Read anew for each request: the kubelet renews it."""
+    ca_file: Path = SERVICE_ACCOUNT / "ca.crt"
+
+
+class SyncedFolder(Model):
+    """What git-sync publishes."""
+
+    link: Path = Path("/catalog/current")
+    """The symbolic link it flips; the last part of what it points to is the commit. A plain folder will do as well."""
+    path: RelativePath = "models"
+    """The folder of *.yaml in the repository."""
+
+
+class InferenceService(Model):
+    """The one that serves whichever model is active."""
+
+    namespace: str = Field(min_length=1)
+    name: ModelId = "active-llm"
+    annotations: dict[str, str] = Field(default={"serving.kserve.io/deploymentMode": "Standard"})
+    predictor: dict[str, JsonValue]
+    """Its predictor as it is for every model; `model` gets the storage URI and more arguments."""
+    storage_uri: StorageUri
+    args: list[str] = Field(default=[f"--served-model-name={ID}"])
+
+
+class ManagerConfig(Model):
+    """The whole file."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    listen: Address = "[::]:8080"
+    admin: Address = "[::]:9090"
+    token_file: Path = Path("/run/secrets/larder/token")
+    """Whoever sends its content as a bearer token may activate models."""
+    state: Path = Path("/app/state")
+    catalog: SyncedFolder = SyncedFolder()
+    api: ApiServer = ApiServer()
+    inference_service: InferenceService
+    min_bandwidth: int = Field(default=20 * 2**20, gt=0)
+    """Bytes a second. A model has bytes / min-bandwidth + slack-seconds to become ready."""
+    slack_seconds: Seconds = 120
+    poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1
+
+    def ready_seconds(self, weights: int) -> float:
+        """How long a model of so many bytes may take until it is ready."""
+        return weights / self.min_bandwidth + self.slack_seconds

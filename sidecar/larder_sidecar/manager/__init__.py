@@ -1,0 +1,1 @@
+"""The model manager: which model of the catalog is active, decided by request and carried out by KServe."""

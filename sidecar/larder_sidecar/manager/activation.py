@@ -1,0 +1,223 @@
+"""Who is active: the one place that changes it, one change at a time."""
+
+import asyncio
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..catalog import CatalogEntry
+from ..config.manager import ManagerConfig
+from ..gateway.journal import Journal
+from . import inference
+from .history import Activation, History
+from .inference import State, Verdict
+from .kube import ApiError, KubeApi, Object
+
+
+class BusyError(Exception):
+    """Another change is under way."""
+
+
+class RefusedError(Exception):
+    """Nothing was changed, as far as is known. `status` is the one to answer with."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class FailedError(Exception):
+    """It was changed and did not become what was asked for; the message says what was done about that."""
+
+
+@dataclass(frozen=True)
+class _Change:
+    """What is under way."""
+
+    model: str
+    started: float
+    wish: State
+    task: asyncio.Task[None]
+
+
+class Activations:
+    """Applies the InferenceService and waits for it.
+
+    A change goes on when whoever asked for it has gone, and ends at its deadline at the latest: twice that where the
+    model before has to be brought back.
+    """
+
+    def __init__(self, config: ManagerConfig, api: KubeApi, history: History, journal: Journal) -> None:
+        self._config = config
+        self._service = config.inference_service
+        self._path = inference.path(config.inference_service)
+        self._api = api
+        self._history = history
+        self._journal = journal
+        self._change: _Change | None = None
+
+    async def activate(self, entry: CatalogEntry) -> None:
+        """Serve this model. Raises BusyError, RefusedError, FailedError."""
+        wanted = inference.desired(self._service, entry.id)
+        await self._alone(entry.id, wanted, State.READY, self._config.ready_seconds(entry.bytes))
+
+    async def deactivate(self) -> str:
+        """Serve nothing; the model that was active. Raises BusyError, RefusedError, FailedError."""
+        self._refuse_if_busy()
+        applied = self._history.applied()
+        if applied is None:
+            raise RefusedError(409, "this manager has not activated a model yet")
+        wanted = inference.stopped(applied.object)
+        await self._alone(applied.model, wanted, State.STOPPED, self._config.slack_seconds)
+        return applied.model
+
+    async def status(self) -> dict[str, Any]:
+        """What serves by the cluster's own account, what is under way, and how the last change ended."""
+        active = None
+        try:
+            observed = await self._get()
+        except ApiError as reason:
+            if reason.status != 404:
+                raise _refused(reason) from reason
+        else:
+            verdict = inference.judge(observed, observed["metadata"].get("generation", 0))
+            active = {
+                "id": inference.annotations(observed).get(inference.MODEL),
+                "state": verdict.state.value,
+                "reason": verdict.reason,
+                "storage-uri": observed.get("spec", {}).get("predictor", {}).get("model", {}).get("storageUri"),
+            }
+        change = self._change
+        return {
+            "active": active,
+            "changing": {"id": change.model, "to": change.wish.value, "since": change.started} if change else None,
+            "last": _shown(self._history.last()),
+        }
+
+    async def stop(self) -> None:
+        """The process ends: what is under way goes on in the cluster, and is not waited for any more."""
+        if (change := self._change) is not None:
+            change.task.cancel()
+            await asyncio.wait({change.task})
+
+    # --- one change
+
+    async def _alone(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
+        self._refuse_if_busy()
+        task = asyncio.create_task(self._make(model, wanted, wish, seconds))
+        self._change = _Change(model, time.time(), wish, task)
+        task.add_done_callback(self._done)
+        await asyncio.shield(task)
+
+    def _refuse_if_busy(self) -> None:
+        if (held := self._change) is not None:
+            passed = time.time() - held.started
+            msg = f"{held.model!r} is being made {held.wish.value} since {passed:.0f} s; GET /active says when it is"
+            raise BusyError(msg)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._change = None
+        if not task.cancelled():
+            task.exception()  # whoever asked may have gone; the history has it
+
+    async def _make(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
+        before = self._history.settled()
+        number = self._history.begin(model, wanted)
+        self._journal.say("info", "changing the active model", model=model, to=wish.value)
+        try:
+            await self._bring(wanted, wish, seconds)
+        except ApiError as reason:
+            refused = _refused(reason)
+            # Without an answer, or with one about the server itself, it may still have been taken.
+            self._history.finish(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
+            self._journal.say("warning", "refused", model=model, reason=str(refused))
+            raise refused from reason
+        except FailedError as reason:
+            self._history.finish(number, "failed", str(reason))
+            self._journal.say("warning", "failed", model=model, reason=str(reason))
+            done = await self._go_back(before, wanted, seconds)
+            raise FailedError(f"{reason}. {done}") from reason
+        except asyncio.CancelledError:
+            self._history.finish(number, "interrupted", "the manager was stopped while it ran")
+            raise
+        self._history.finish(number, "stopped" if wish is State.STOPPED else "ready")
+        self._journal.say("info", "the active model has changed", model=model, to=wish.value)
+
+    async def _go_back(self, before: Activation | None, failed: dict[str, Any], seconds: float) -> str:
+        """Apply what was there before; what that came to."""
+        if before is None or before.object == failed:
+            return "There is no earlier model to go back to; POST /models/deactivate takes this one away"
+        wish = State.STOPPED if inference.is_stopped(before.object) else State.READY
+        number = self._history.begin(before.model, before.object)
+        try:
+            await self._bring(before.object, wish, seconds)
+        except (ApiError, FailedError) as reason:
+            self._history.finish(number, "failed", str(reason))
+            return f"Going back to {before.model!r} failed too: {reason}"
+        self._history.finish(number, "stopped" if wish is State.STOPPED else "ready", "went back")
+        return f"{before.model!r} is {wish.value} again"
+
+    async def _bring(self, wanted: Object, wish: State, seconds: float) -> None:
+        """Apply, and wait until it is so. Raises ApiError where it was not even taken, FailedError after that."""
+        taken = await asyncio.to_thread(self._api.apply, self._path, wanted)
+        generation = int(taken["metadata"].get("generation", 0))
+        verdict = Verdict(State.WAITING, "it was not looked at")
+        try:
+            async with asyncio.timeout(seconds):
+                while verdict.state is not wish:
+                    try:
+                        verdict = inference.judge(await self._get(), generation)
+                    except ApiError as reason:
+                        verdict = Verdict(State.WAITING, str(reason))
+                    if verdict.state is State.FAILED:
+                        break
+                    await asyncio.sleep(0 if verdict.state is wish else self._config.poll_seconds)
+        except TimeoutError:
+            msg = f"not {wish.value} within {seconds:.0f} s: {await self._trouble() or verdict.reason}"
+            raise FailedError(msg) from None
+        if verdict.state is not wish:
+            raise FailedError(verdict.reason)
+
+    async def _get(self) -> Object:
+        return await asyncio.to_thread(self._api.get, self._path)
+
+    async def _trouble(self) -> str:
+        """What pods and events say; '' where they cannot be asked, for there is a reason already."""
+        core = f"/api/v1/namespaces/{self._service.namespace}"
+        name = self._service.name
+        try:
+            pods = await asyncio.to_thread(
+                lambda: self._api.get(f"{core}/pods", labelSelector=f"serving.kserve.io/inferenceservice={name}")
+            )
+            events = await asyncio.to_thread(
+                lambda: self._api.get(f"{core}/events", fieldSelector=f"involvedObject.name={name}")
+            )
+        except ApiError:
+            return ""
+        return inference.trouble(pods.get("items") or [], events.get("items") or [])
+
+
+def _refused(reason: ApiError) -> RefusedError:
+    match reason.status:
+        case 409:
+            return RefusedError(409, f"another field manager holds it: {reason}")
+        case 400 | 422:
+            return RefusedError(422, f"the API server does not take it: {reason}")
+        # A field that the schema does not know, in server-side apply: the API server calls it an error of its own.
+        case 500 if "typed patch object" in str(reason):
+            return RefusedError(422, f"the API server does not take it: {reason}")
+        case 403:
+            # What an admission webhook denies comes with the same status as what RBAC denies.
+            return RefusedError(503, f"the API server denies it: {reason}")
+        case 404:
+            return RefusedError(503, f"is KServe installed, and the namespace there? {reason}")
+        case _:
+            return RefusedError(503, f"{reason}; GET /active says what serves")
+
+
+def _shown(row: Activation | None) -> dict[str, Any] | None:
+    if row is None:
+        return None
+    fields = asdict(row)
+    del fields["object"]
+    return fields

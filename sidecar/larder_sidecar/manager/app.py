@@ -1,0 +1,217 @@
+"""The manager's HTTP API: what is in the catalog, what is active, and the requests that change it."""
+
+import difflib
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from pydantic import Field, ValidationError
+
+from ..catalog import CatalogEntry
+from ..config.base import Model
+from ..config.read import problem_lines
+from ..gateway.journal import Journal
+from ..gateway.wire.answer import RETRY_SOON, Answer, document, error
+from ..gateway.wire.answering import Answering
+from ..gateway.wire.application import Responder
+from ..gateway.wire.request import Request
+from ..gateway.wire.server import ServerConnection
+from .activation import Activations, BusyError, FailedError, RefusedError
+from .synced import Catalog, CatalogMissingError, SyncedCatalog
+from .token import Token, TokenError
+
+Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Answer]]
+_REALM = b'Bearer realm="larder-manager"'
+
+
+class Activate(Model):
+    """Body of POST /models/activate."""
+
+    id: str = Field(min_length=1)
+
+
+class Manager:
+    """The application behind port 8080. Reading is open to whoever reaches the port; changing needs the token."""
+
+    def __init__(self, catalog: SyncedCatalog, activations: Activations, token: Token, journal: Journal) -> None:
+        self._catalog = catalog
+        self._activations = activations
+        self._token = token
+        self._journal = journal
+        self._routes: dict[str, tuple[str, Handler]] = {
+            "/models": ("GET", self._list),
+            "/active": ("GET", self._active),
+            "/models/activate": ("POST", self._activate),
+            "/models/deactivate": ("POST", self._deactivate),
+        }
+
+    # --- what a listener asks of an application
+
+    def closing(self) -> bool:
+        """Connections are kept until the process ends."""
+        return False
+
+    def admit(self, request: Request) -> Answer | None:
+        """Refuse by path, method and token, before a body is read."""
+        method, _ = self._route(request.path)
+        if not method:
+            return error(404, "path_not_found", f"paths: {', '.join(self._routes)}, /models/<id>")
+        if request.method != method and (request.method, method) != ("HEAD", "GET"):
+            return error(405, "method_not_allowed", f"this path takes {method}", headers=((b"allow", method.encode()),))
+        return self._without_token(request) if method == "POST" else None
+
+    def respond(self, request: Request, client: ServerConnection) -> Responder:
+        """Start the answer; a change goes on in Activations when its client has gone."""
+        _, handler = self._route(request.path)
+        return Answering(handler(request), request, client)
+
+    def finished(self, request: Request) -> None:
+        """Write its line."""
+        self._journal.request(request, b"-", request.seconds())
+
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """Answers are about now."""
+        del request
+        return [(b"cache-control", b"no-store")]
+
+    # --- the paths
+
+    def _route(self, path: str) -> tuple[str, Handler]:
+        if path in self._routes:
+            return self._routes[path]
+        return ("GET" if path.startswith("/models/") else "", self._one)
+
+    def _without_token(self, request: Request) -> Answer | None:
+        given = [value for name, value in request.headers if name == b"authorization"]
+        try:
+            if self._token.admits(given):
+                return None
+        except TokenError as reason:  # the file was there at the start
+            return error(503, "token_unreadable", str(reason), headers=RETRY_SOON)
+        challenge = _REALM + (b', error="invalid_token"' if given else b"")
+        message = "changes need `Authorization: Bearer <token>`, the token of Secret larder-api-token"
+        return error(401, "unauthorized", message, headers=((b"www-authenticate", challenge),))
+
+    async def _list(self, request: Request) -> Answer:
+        del request
+        try:
+            catalog = await self._catalog.read()
+        except CatalogMissingError as reason:
+            return _no_catalog(reason)
+        return document(
+            {
+                "models": [_summary(entry) for entry in catalog.entries.values()],
+                "wrong": [{"file": file, "reason": reason} for file, reason in catalog.wrong.items()],
+                "catalog": {"commit": catalog.commit, "problem": catalog.problem},
+            }
+        )
+
+    async def _one(self, request: Request) -> Answer:
+        try:
+            catalog = await self._catalog.read()
+        except CatalogMissingError as reason:
+            return _no_catalog(reason)
+        model = unquote(request.path.removeprefix("/models/"))
+        entry = catalog.entries.get(model)
+        if entry is None:
+            return _unknown(model, catalog)
+        return document(entry.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+    async def _active(self, request: Request) -> Answer:
+        del request
+        try:
+            return document(await self._activations.status())
+        except RefusedError as reason:
+            return _refused(reason)
+
+    async def _activate(self, request: Request) -> Answer:
+        if request.header(b"content-type").partition(b";")[0].strip().lower() != b"application/json":
+            return error(415, "not_json", 'send `Content-Type: application/json` and {"id": "<model>"}')
+        try:
+            wanted = Activate.from_json(request.body).id
+            catalog = await self._catalog.read()
+        except ValidationError as reason:
+            return error(422, "bad_body", "; ".join(problem_lines(reason)), param="id")
+        except CatalogMissingError as reason:
+            return _no_catalog(reason)
+        entry = catalog.entries.get(wanted)
+        if entry is None:
+            return _unknown(wanted, catalog)
+        return await self._changed(self._activations.activate(entry), lambda _: {"active": entry.id})
+
+    async def _deactivate(self, request: Request) -> Answer:
+        del request
+        return await self._changed(self._activations.deactivate(), lambda model: {"active": None, "was": model})
+
+    async def _changed(self, change: Coroutine[Any, Any, Any], told: Callable[[Any], dict[str, Any]]) -> Answer:
+        try:
+            return document(told(await change))
+        except BusyError as reason:
+            return error(409, "change_under_way", str(reason), headers=RETRY_SOON)
+        except RefusedError as reason:
+            return _refused(reason)
+        except FailedError as reason:
+            return error(502, "activation_failed", str(reason))
+
+
+def _summary(entry: CatalogEntry) -> dict[str, Any]:
+    keys = {"id", "name", "aliases", "format", "quantization", "context", "license"}
+    return {**entry.model_dump(mode="json", by_alias=True, include=keys), "bytes": entry.bytes}
+
+
+def _unknown(model: str, catalog: Catalog) -> Answer:
+    shown = json.dumps(model[:80])
+    if (why := catalog.wrong.get(f"{model}.yaml")) is not None:
+        return error(404, "model_not_found", f"{shown} has a catalog entry that cannot be used: {why}", param="id")
+    near = difflib.get_close_matches(model[:80].casefold(), catalog.entries, n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "GET /models lists what there is"
+    return error(404, "model_not_found", f"no model {shown} in the catalog; {hint}", param="id")
+
+
+def _no_catalog(reason: CatalogMissingError) -> Answer:
+    return error(503, "no_catalog", str(reason), headers=RETRY_SOON)
+
+
+def _refused(reason: RefusedError) -> Answer:
+    code = {409: "conflict", 422: "refused"}.get(reason.status, "cluster_unavailable")
+    return error(reason.status, code, str(reason), headers=RETRY_SOON if reason.status == 503 else ())
+
+
+class Probes:
+    """The application behind port 9090: /livez, and /readyz once a catalog has been read."""
+
+    def __init__(self, catalog: SyncedCatalog) -> None:
+        self._catalog = catalog
+
+    def closing(self) -> bool:
+        """Probes keep their connections."""
+        return False
+
+    def admit(self, request: Request) -> Answer | None:
+        """Two paths, GET only."""
+        if request.path not in ("/livez", "/readyz") or request.method not in ("GET", "HEAD"):
+            return error(404, "path_not_found", "GET /livez, GET /readyz")
+        return None
+
+    def respond(self, request: Request, client: ServerConnection) -> Responder:
+        """Start the answer."""
+        return Answering(self._ready() if request.path == "/readyz" else self._live(), request, client)
+
+    def finished(self, request: Request) -> None:
+        """Probes are noise."""
+
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """Nothing: these answers are for machines of the same cluster."""
+        del request
+        return []
+
+    async def _live(self) -> Answer:
+        return document({"status": "ok"})
+
+    async def _ready(self) -> Answer:
+        try:
+            catalog = await self._catalog.read()
+        except CatalogMissingError as reason:
+            return document({"ready": False, "catalog": str(reason)}, 503)
+        return document({"ready": True, "catalog": catalog.problem or catalog.commit})

@@ -1,0 +1,96 @@
+"""`larder-sidecar manager`: read the file, say what is wrong with it, run."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from ..config.manager import InferenceService, ManagerConfig
+from ..config.read import ConfigError, read_config
+from ..gateway.journal import LEVELS, Journal
+
+EXAMPLE = ManagerConfig(
+    inference_service=InferenceService(
+        namespace="ai",
+        predictor={
+            "minReplicas": 1,
+            "maxReplicas": 1,
+            "deploymentStrategy": {"type": "Recreate"},
+            "model": {"modelFormat": {"name": "custom"}, "runtime": "vllm-runtime"},
+        },
+        storage_uri="pvc://venus-model-storage/{id}",
+    ),
+)
+
+_DESCRIPTION = """\
+Serve the catalog that git-sync publishes, and make one of its models the active one.
+
+  GET  /models, /models/<id>          the catalog; entries that cannot be used are listed with the reason
+  GET  /active                        what serves, what is under way, how the last change ended
+  POST /models/activate {"id": "…"}   apply the InferenceService, wait until it is ready, go back if it never is
+  POST /models/deactivate             serve nothing
+"""
+
+_EPILOG = """\
+Changes need the token, one at a time; without a token file the manager does not start:
+
+  openssl rand -hex 32 > token
+  larder-sidecar manager --config manager.json
+  curl localhost:8080/models
+  curl -H "Authorization: Bearer $(cat token)" --json '{"id": "tinyllama-1.1b-chat"}' localhost:8080/models/activate
+
+Answers: 200 it is ready · 401 token · 404 no such model · 409 another change, or another owner of the same fields ·
+422 the API server refused it · 502 it did not become ready, with the reason and what was done · 503 no catalog or
+cluster. Port `admin` has /livez and /readyz.
+
+A complete file; outside of a cluster `api` names the API server, a token of a ServiceAccount and the cluster's CA:
+
+"""
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "manager",
+        help="say which model of a catalog is active",
+        description=_DESCRIPTION,
+        epilog=_EPILOG + EXAMPLE.to_json(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help="manager.json, the file that ConfigMap larder-manager holds",
+    )
+    parser.add_argument(
+        "--log-level", choices=LEVELS, default="info", help="least level of the JSON lines on stdout (default: info)"
+    )
+    parser.set_defaults(func=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    # `--help` and a bad file need none of it.
+    from ..gateway.wire.listener import ListenError
+    from .history import StateError
+    from .kube import ApiError
+    from .serve import serve
+    from .token import TokenError
+
+    try:
+        config = read_config(arguments.config, ManagerConfig)
+    except ConfigError as reason:
+        print(*reason.problems, "see `larder-sidecar manager --help` for a complete example", sep="\n", file=sys.stderr)
+        return 2
+    journal = Journal(arguments.log_level)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(config, journal))
+    except (TokenError, StateError, ApiError, ListenError) as reason:
+        journal.close()
+        print(reason, file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,118 @@
+"""The InferenceService: what we apply, and how to read what became of it. Nothing here talks to anybody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from ..config.manager import ID, InferenceService
+from .kube import Object
+
+GROUP = "serving.kserve.io/v1beta1"
+MODEL = "larder/model"
+"""Annotation: the catalog id of what is served."""
+STOP = "serving.kserve.io/stop"
+"""KServe's own annotation: "true" removes the pods and keeps the object."""
+
+
+class State(Enum):
+    """What a look at the InferenceService says."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    """It will not become ready without another change."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A state and, unless it is the wished one, why."""
+
+    state: State
+    reason: str = ""
+
+
+def path(settings: InferenceService) -> str:
+    """Where the API server has it."""
+    return f"/apis/{GROUP}/namespaces/{settings.namespace}/inferenceservices/{settings.name}"
+
+
+def desired(settings: InferenceService, model: str) -> dict[str, Any]:
+    """What we apply to serve a model of the catalog."""
+    base = settings.predictor.get("model")
+    more = {
+        "storageUri": settings.storage_uri.replace(ID, model),
+        "args": [argument.replace(ID, model) for argument in settings.args],
+    }
+    return {
+        "apiVersion": GROUP,
+        "kind": "InferenceService",
+        "metadata": {
+            "name": settings.name,
+            "namespace": settings.namespace,
+            "annotations": {**settings.annotations, MODEL: model},
+        },
+        "spec": {"predictor": {**settings.predictor, "model": {**(base if isinstance(base, dict) else {}), **more}}},
+    }
+
+
+def stopped(content: Object) -> dict[str, Any]:
+    """The same, serving nothing."""
+    about = content["metadata"]
+    return {**content, "metadata": {**about, "annotations": {**about["annotations"], STOP: "true"}}}
+
+
+def is_stopped(content: Object) -> bool:
+    """Whether it is asked to serve nothing."""
+    return annotations(content).get(STOP) == "true"
+
+
+def annotations(content: Object) -> Mapping[str, str]:
+    """Its annotations, none as well."""
+    return content.get("metadata", {}).get("annotations") or {}
+
+
+def judge(observed: Object, generation: int) -> Verdict:
+    """What has become of the change that made `generation`.
+
+    Until the controller says that it has seen that generation its conditions are those of the model before.
+    """
+    status = observed.get("status") or {}
+    if (status.get("observedGeneration") or 0) < generation:
+        return Verdict(State.WAITING, "KServe's controller has not looked at it yet; does it run?")
+    conditions = {c.get("type"): c for c in status.get("conditions") or []}
+    if is_stopped(observed):
+        gone = conditions.get("Stopped", {}).get("status") == "True"
+        return Verdict(State.STOPPED) if gone else Verdict(State.WAITING, "its pods have not ended yet")
+    model = status.get("modelStatus") or {}
+    said = _said(model.get("lastFailureInfo") or {})
+    if model.get("transitionStatus") == "InvalidSpec":
+        return Verdict(State.FAILED, said or "KServe calls its spec invalid")
+    ready = conditions.get("Ready", {})
+    if ready.get("status") == "True" and conditions.get("Stopped", {}).get("status") != "True":
+        return Verdict(State.READY)
+    return Verdict(State.WAITING, said or _said(ready) or "it is not ready, and KServe does not say why")
+
+
+def trouble(pods: Sequence[Object], events: Sequence[Object]) -> str:
+    """What its newest pod lacks, else the last warning about it; '' where nobody complains."""
+    for pod in sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp")), reverse=True):
+        status = pod.get("status") or {}
+        for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+            for state in (container.get("state") or {}, container.get("lastState") or {}):
+                halted = state.get("waiting") or state.get("terminated") or {}
+                if halted.get("reason") not in (None, "Completed", "PodInitializing", "ContainerCreating"):
+                    return f"container {container['name']}: {_said(halted)}"
+        for condition in status.get("conditions") or []:
+            if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+                return _said(condition)
+    warnings = [e for e in events if e.get("type") == "Warning"]
+    last = max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default={})
+    return _said(last)
+
+
+def _said(told: Mapping[str, Any]) -> str:
+    """`Reason: message`, or what there is of it, in one line."""
+    words = ": ".join(str(told[key]) for key in ("reason", "message") if told.get(key))
+    return " ".join(words.split())[:500]

@@ -1,0 +1,108 @@
+"""The catalog as git-sync publishes it: a link to a checkout, flipped as a whole when the repository changes.
+
+The contract is git-sync's own (its README, "What it produces and why"): the link is always valid and changed
+atomically, and the last part of its target is the commit.
+"""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..catalog import CatalogEntry, load_catalog
+from ..catalog.models import CatalogError
+from ..config.manager import SyncedFolder
+from ..config.read import problem_lines
+
+
+class CatalogMissingError(Exception):
+    """Nothing has been synced yet, or nothing that is a catalog."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """One commit of the catalog."""
+
+    commit: str
+    entries: Mapping[str, CatalogEntry]
+    wrong: Mapping[str, str]
+    """Files that are no entries, with the reason."""
+    problem: str = ""
+    """Why this is not what is there now."""
+
+
+class SyncedCatalog:
+    """Reads the catalog again when the link has changed, and only then."""
+
+    def __init__(self, settings: SyncedFolder) -> None:
+        self._link = settings.link
+        self._path = settings.path
+        self._lock = threading.Lock()
+        self._target: Path | None = None
+        self._catalog: Catalog | None = None
+
+    async def read(self) -> Catalog:
+        """The catalog; the last one that could be read where there is none now. Raises CatalogMissingError."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> Catalog:
+        with self._lock:
+            try:
+                self._refresh()
+            except CatalogMissingError as reason:
+                if self._catalog is None:
+                    raise
+                self._target = None  # look again at the next request
+                self._catalog = replace(self._catalog, problem=f"{reason}; this is the last one seen")
+            if self._catalog is None:  # read, or raised above
+                raise AssertionError
+            return self._catalog
+
+    def _refresh(self) -> None:
+        while True:
+            target = self._points_to()
+            if target is not None and target == self._target:
+                return
+            catalog = self._load(target)
+            # A checkout may be taken away while it is read: then the link has moved on.
+            if target == self._points_to():
+                self._target, self._catalog = target, catalog
+                return
+
+    def _points_to(self) -> Path | None:
+        """What the link says; None for a plain folder."""
+        try:
+            return self._link.readlink() if self._link.is_symlink() else None
+        except OSError as reason:
+            msg = f"{self._link}: {reason.strerror}"
+            raise CatalogMissingError(msg) from reason
+
+    def _load(self, target: Path | None) -> Catalog:
+        try:
+            root, checkout = self._link.parent.resolve(), self._link.resolve()
+            folder = (checkout / self._path).resolve()
+        except (OSError, RuntimeError) as reason:  # RuntimeError: Python before 3.13, for links in a circle
+            msg = f"{self._link}/{self._path} cannot be followed"
+            raise CatalogMissingError(msg) from reason
+        if not checkout.is_dir():
+            msg = f"{self._link} leads to no folder: nothing is synced yet; the log of container git-sync says why"
+            raise CatalogMissingError(msg)
+        # A repository may hold links, and must not lead us to the rest of the file system by them.
+        if not (checkout.is_relative_to(root) and folder.is_relative_to(checkout)):
+            msg = f"{self._link}/{self._path} leads out of {root}: it is not read"
+            raise CatalogMissingError(msg)
+        if not folder.is_dir():
+            msg = f"the repository has no folder {self._path!r} (catalog.path)"
+            raise CatalogMissingError(msg)
+        commit = target.name if target else ""
+        try:
+            return Catalog(commit, load_catalog(folder), {})
+        except CatalogError as error:
+            return Catalog(commit, error.entries, {f"{name}.yaml": _line(why) for name, why in error.wrong.items()})
+
+
+def _line(why: ValidationError | str) -> str:
+    return why if isinstance(why, str) else "; ".join(problem_lines(why))
