@@ -61,3 +61,13 @@ def hub_egress(endpoint: str) -> list[Egress]:
         block = f"{address}/{address.max_prefixlen}"
         hub = {"ports": [{"port": port, "protocol": "TCP"}], "to": [{"ip_block": {"cidr": block}}]}
     return [dns_egress(), hub]
+
+
+def manager_egress(repo: str) -> list[Egress]:
+    """Name resolution, the catalog's repository, and the API server, whose address no policy can know.
+
+    6443 is where most API servers listen behind the Service's 443.
+    """
+    url = urlsplit(repo)
+    ports = dict.fromkeys((url.port or (HTTPS if url.scheme == "https" else 80), HTTPS, 6443))
+    return [dns_egress(), {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}]

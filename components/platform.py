@@ -7,6 +7,7 @@ from . import node_pools
 from .caching import Demand, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
+from .model_manager import ModelManager
 from .planning.plan import FRONT, Plan
 from .serving.front import Front
 from .serving.gateway import Entry
@@ -14,6 +15,7 @@ from .serving.kserve_rocm import KServeRocm
 from .serving.ollama import NAME as OLLAMA
 from .serving.ollama import Ollama
 from .settings import Settings
+from .settings.node_pools import taints_of
 from .storage import DataVolumes
 
 
@@ -27,6 +29,8 @@ def connect(settings: Settings) -> list[pulumi.ProviderResource]:
         cluster_identifier=context,
         # ConfigMaps with a fixed name change in place; the others carry their content in their name.
         enable_config_map_mutable=True,
+        # A token that is renewed reaches the pod that reads it, without a new one.
+        enable_secret_mutable=True,
     )
     return [kubernetes, *node_pools.pool_class(settings.cluster.kind).connect(settings.cluster)]
 
@@ -78,6 +82,16 @@ class Platform(Component):
                 namespace=namespace,
                 opts=child,
             )
+        if (manager := settings.manager) and plan.manager:
+            ModelManager(
+                "manager",
+                manager,
+                settings.images,
+                plan.manager,
+                taints=taints_of(manager.state.node, settings.node_pools),
+                namespace=namespace,
+                opts=child,
+            )
         front = Front("front", settings, plan.front, namespace=namespace, opts=child) if plan.front else None
         entry = Entry(
             "entry",
@@ -103,14 +117,14 @@ class Platform(Component):
         self.register_outputs(self.outputs)
 
     def _namespace(self, settings: Settings) -> pulumi.Output[str]:
-        local, kept = settings.cache.node_local, settings.cache.keeps_data
-        prepares = local is not None and local.prepare_path
+        prepares = any(volume.prepare_path for volume in settings.local_volumes)
+        kept = settings.keeps_data
         namespace = k8s.core.v1.Namespace(
             "namespace",
             metadata=metadata(
                 settings.cluster.namespace,
                 "everything of this stack that lives in a namespace",
-                # The hostPath of the Job that makes the volume's folder is all that breaks the standard.
+                # The hostPath of the Job that makes a volume's folder is all that breaks the standard.
                 more_labels={} if prepares else {"pod-security.kubernetes.io/enforce": "restricted"},
             ),
             # Deleting a namespace deletes the claims in it.

@@ -61,7 +61,7 @@ def _planned(options: argparse.Namespace) -> int:
     config = _config(options)
     notes = _stand_ins(config)
     settings = _read(options, config)
-    plan, recording = make_plan(settings), record(config, stack=options.stack)
+    plan, recording = make_plan(settings), record(config, stack=options.stack, secret_keys=_encrypted(config))
     found = findings(recording, options.stack)
     print(report(options.stack, settings, plan, recording, found, notes), end="")
     if options.json:
@@ -75,8 +75,8 @@ def _planned(options: argparse.Namespace) -> int:
 def _stand_ins(config: dict[str, object]) -> list[str]:
     """Give the config what only `make up` knows, and say what that was."""
     notes = []
-    if config.get(IMAGES) is None:
-        config[IMAGES] = PLACEHOLDERS
+    if (images := _images_of_make_up(config)) is not None:
+        config[IMAGES] = images
         notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
     if (cache := _cache_of_make_up(config)) is not None:
         config["larder:cache"] = cache
@@ -142,6 +142,18 @@ def _readable(stack: str) -> dict[str, object] | None:
         return stack_config(stack)
     except SettingsError:  # its own plan will say why
         return None
+
+
+def _images_of_make_up(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """larder:images with placeholders for those which `make up` makes, where it would make them."""
+    cluster, images = config.get("larder:cluster"), config.get(IMAGES)
+    if images is None:
+        return PLACEHOLDERS
+    if not isinstance(cluster, dict) or not isinstance(images, dict):
+        return None
+    # An image that `make up` does not make, git-sync's, may stand in the file alone.
+    ours = cluster.get("kind") == "embedded" and not PLACEHOLDERS.keys() & images.keys()
+    return {**PLACEHOLDERS, **images} if ours else None
 
 
 def _cache_of_make_up(config: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -7,11 +7,15 @@ from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig
+from larder_sidecar.config.manager import InferenceService, ManagerConfig, SyncedFolder
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 
 from ..settings import Settings
 from ..settings.kserve import KServe
+from ..settings.manager import Manager
 from ..settings.ollama import Ollama
+from ..settings.quantities import bandwidth_bytes
+from ..settings.root import SLACK_SECONDS
 from .resources import EngineResources, ollama_resources, predictor_resources
 
 FRONT = "front"
@@ -60,6 +64,8 @@ class Plan:
     kserve: KServePlan | None
     front: GatewayConfig | None
     """gateway.json of the front, where there is one."""
+    manager: ManagerConfig | None
+    """manager.json, where the stack has a manager."""
     budget_seconds: int
     """The longest that moving all weights once may take."""
 
@@ -72,6 +78,7 @@ def make_plan(settings: Settings) -> Plan:
         ollama=_ollama(settings, settings.ollama) if settings.ollama else None,
         kserve=_kserve(settings, settings.kserve) if settings.kserve else None,
         front=_front(settings) if settings.front else None,
+        manager=_manager(settings, settings.manager) if settings.manager else None,
         budget_seconds=settings.budget_seconds(weights.total_bytes()),
     )
 
@@ -132,4 +139,31 @@ def _weights(entry: CatalogEntry, endpoint: str) -> ModelWeights:
         ],
         # The entry's memory is counted at its context: Ollama must not choose another one.
         ollama=OllamaRecipe(template=entry.ollama.template, params={"num_ctx": entry.context, **entry.ollama.params}),
+    )
+
+
+def _manager(settings: Settings, block: Manager) -> ManagerConfig:
+    inference = block.inference
+    return ManagerConfig(
+        catalog=SyncedFolder(path=block.catalog.path),
+        inference_service=InferenceService(
+            namespace=settings.cluster.namespace,
+            name=INFERENCE_SERVICE,
+            annotations={
+                "serving.kserve.io/deploymentMode": "Standard",
+                # Else KServe makes an autoscaler even for one replica at most.
+                "serving.kserve.io/autoscalerClass": "none",
+            },
+            predictor={
+                "minReplicas": 1,
+                "maxReplicas": 1,
+                # The model before gives its GPU back before the next one asks for it.
+                "deploymentStrategy": {"type": "Recreate"},
+                "model": {"modelFormat": {"name": inference.model_format}, "runtime": inference.runtime},
+            },
+            storage_uri=inference.storage_uri,
+            args=inference.args,
+        ),
+        min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
+        slack_seconds=SLACK_SECONDS,
     )

@@ -8,7 +8,7 @@ from ..manifest import DESCRIPTION
 from .manifests import OTHERS, is_manifest, kind, phase
 from .recorder import STACK, Recording, Registered
 
-PARTS = ("node-pools", "storage", "weights", "caching", "serving")
+PARTS = ("node-pools", "storage", "weights", "caching", "serving", "manager")
 ELSEWHERE = {
     "NodePatch": "labels and taints of a node that is there already",
     "NodeGroup": "the machines, as an EKS managed node group",

@@ -58,6 +58,12 @@ class Known:
     """How weights reach the engines."""
     models: tuple[CatalogEntry, ...] | None = None
     """Entries of `larder:models`."""
+    git_sync: bool | None = None
+    """Whether larder:images names git-sync."""
+    has_token: bool = False
+    """Whether larder:api-token is set."""
+    manager: bool = False
+    """Whether the block larder:manager is there, readable or not."""
     weights_host: str | None = None
     """The only node that can reach the weights, where the strategy keeps them on one."""
 

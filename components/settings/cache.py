@@ -104,11 +104,6 @@ class Cache(Block):
         return blocks.get(self.strategy)
 
     @property
-    def keeps_data(self) -> bool:
-        """Is a volume declared that outlives the stack?"""
-        return self.node_local is not None or self.shared_storage is not None
-
-    @property
     def weights_host(self) -> str | None:
         """The only node that can reach the weights; None where all can."""
         return self.node_local.node if self.strategy == "node-local" and self.node_local else None

@@ -37,6 +37,8 @@ class Images(Block):
     """The Ollama image, name@sha256:…; `make up` passes its own."""
     vllm: ImageReference = ""
     """vLLM's ROCm image, name@sha256:…; on the embedded cluster `make up` passes a stand-in without GPU."""
+    git_sync: ImageReference | None = None
+    """The git-sync image (registry.k8s.io/git-sync/git-sync, version 4), name@sha256:…; larder:manager needs it."""
 
     @model_validator(mode="after")
     def _every_stack_has_its_own(self, info: ValidationInfo) -> Self:

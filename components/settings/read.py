@@ -1,7 +1,7 @@
 """From the raw stack config to `Settings`, or to every problem it has."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ from .base import Catalog, Known
 from .cache import Cache
 from .cluster import Cluster
 from .errors import SettingsError, entry_lines, lines
+from .images import Images
 from .kserve import KServe
+from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
 from .node_pools import NodePools
 from .ollama import Ollama
@@ -45,8 +47,12 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
     keys = {NAMESPACE + kebab(name): name for name in fields}
     problems = [line for wrong in catalog.wrong.values() for line in wrong]
     problems += [
-        f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}." for key in raw if key not in keys
+        f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}."
+        for key in raw
+        if key not in {*keys, API_TOKEN}
     ]
+    if API_TOKEN in raw and API_TOKEN not in encrypted:
+        problems.append(f"{API_TOKEN}: lies open in the stack file. Take it out and run `{SET_TOKEN}`.")
     done: dict[str, Any] = {}
     for key, name in keys.items():
         field = fields[name]
@@ -68,15 +74,19 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
     return Settings.model_validate(by_alias, context=_known(stack, catalog, raw, done))
 
 
-def _shared_out(known: Known, done: Mapping[str, Any]) -> list[str]:
-    """What no block can know by itself: that there is a stack, and that each has models."""
+def _shared_out(known: Known, done: Mapping[str, Any]) -> Iterator[str]:
+    """What no block can know by itself: that there is a stack, that each has models, and who owns what."""
     if not known.stacks:
         wanted = " or ".join(NAMESPACE + stack for stack in STACKS)
-        return [f"{NAMESPACE}ollama: is missing, and so is every other stack. Write {wanted}, else nothing serves."]
+        yield f"{NAMESPACE}ollama: is missing, and so is every other stack. Write {wanted}, else nothing serves."
     ollama: Ollama | None = done.get("ollama")
     if ollama and not ollama.models and known.models and all(entry.id in known.named for entry in known.models):
-        return [f"{NAMESPACE}ollama: has no model: other stacks name all of larder:models. Add one, or drop the block."]
-    return []
+        yield f"{NAMESPACE}ollama: has no model: other stacks name all of larder:models. Add one, or drop the block."
+    if known.manager and "kserve" in known.stacks:
+        yield (
+            f"{NAMESPACE}manager: owns InferenceService active-llm, and so does larder:kserve. "
+            "Drop this block and change larder:kserve.active instead, or drop larder:kserve."
+        )
 
 
 @functools.cache
@@ -91,6 +101,7 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
     cluster: Cluster | None = done.get("cluster")
     cache: Cache | None = done.get("cache")
     kserve: KServe | None = done.get("kserve")
+    images: Images | None = done.get("images")
     return Known(
         stack=stack,
         catalog=catalog,
@@ -103,6 +114,9 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         kind=None if cluster is None else cluster.kind,
         kubernetes=None if cluster is None else cluster.version,
         models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),
+        git_sync=None if images is None else images.git_sync is not None,
+        has_token=API_TOKEN in raw,
+        manager=raw.get(f"{NAMESPACE}manager") is not None,
         weights_host=None if cache is None else cache.weights_host,
     )
 

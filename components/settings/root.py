@@ -4,12 +4,13 @@ from larder_sidecar.catalog import CatalogEntry
 from pydantic import PrivateAttr
 
 from .base import Block, Known
-from .cache import Cache
+from .cache import Cache, NodeLocal
 from .cluster import Cluster
 from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service, needs_front
 from .hub import Hub
 from .images import Images
 from .kserve import KServe
+from .manager import Manager
 from .models import Models
 from .node_pools import NodePools
 from .ollama import Ollama
@@ -40,6 +41,8 @@ class Settings(Block):
     """The gateway: default model, aliases, how clients reach it."""
     hub: Hub = Hub()
     """Where weights are downloaded from."""
+    manager: Manager | None = None
+    """The model manager: {catalog: {repo}, inference: {storage-uri}, state: {node, path, size}}. Default: none."""
 
     _entries: tuple[CatalogEntry, ...] = PrivateAttr(())
 
@@ -89,6 +92,16 @@ class Settings(Block):
     def node_port(self) -> int | None:
         """The port of the nodes, where the Service has one."""
         return (self.gateway.node_port or DEFAULT_NODE_PORT) if self.service_type == "NodePort" else None
+
+    @property
+    def local_volumes(self) -> list[NodeLocal]:
+        """Every disk of a node that holds data of this stack."""
+        return [block for block in (self.cache.node_local, self.manager and self.manager.state) if block]
+
+    @property
+    def keeps_data(self) -> bool:
+        """Is a volume declared that outlives the stack?"""
+        return bool(self.local_volumes or self.cache.shared_storage)
 
     def budget_seconds(self, transferred: int) -> int:
         """The longest that moving so many bytes may take."""

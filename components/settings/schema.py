@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .manager import API_TOKEN
 from .root import Settings
 from .sources import NAMESPACE
 
@@ -20,7 +21,14 @@ def schema() -> dict[str, Any]:
     root = Settings.model_json_schema(by_alias=True)
     config = {
         "type": "object",
-        "properties": {NAMESPACE + key: value for key, value in root["properties"].items()},
+        "properties": {
+            **{NAMESPACE + key: value for key, value in root["properties"].items()},
+            API_TOKEN: {
+                "type": "object",
+                "required": ["secure"],
+                "description": "Set by `pulumi config set --secret`.",
+            },
+        },
         "required": [NAMESPACE + key for key in root["required"] if key not in FROM_THE_RUN],
         "patternProperties": {f"^(?!{NAMESPACE})": {}},
         "additionalProperties": False,

@@ -26,17 +26,20 @@ class LocalVolume(Component):
         taints: tuple[Taint, ...],
         image: str,
         namespace: pulumi.Input[str],
+        claim_name: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """Without a `claim_name` it is the volume of the node's weights, whose parts have no prefix in their names."""
         super().__init__(name, opts)
         self.node = settings.node
         self.taints = taints
-        self.claim_name = f"{settings.node}-model-storage"
+        self.claim_name = claim_name or f"{settings.node}-model-storage"
+        self._prefix = f"{name}-" if claim_name else ""
         ready: list[pulumi.Resource] = []
         if settings.prepare_path:
             ready.append(self._prepare(settings, image, namespace))
         storage_class = k8s.storage.v1.StorageClass(
-            "class",
+            f"{self._prefix}class",
             metadata=metadata(self.claim_name, "the class of this volume and its claim, and of nothing else"),
             provisioner="kubernetes.io/no-provisioner",
             volume_binding_mode="WaitForFirstConsumer",
@@ -46,7 +49,7 @@ class LocalVolume(Component):
         # Weights are gigabytes that took hours to get: neither `destroy` nor a dropped block may delete them.
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=[storage_class])
         self.volume = k8s.core.v1.PersistentVolume(
-            "volume",
+            f"{self._prefix}volume",
             metadata=metadata(self.claim_name, f"the folder {settings.path} of node {settings.node}"),
             spec={
                 "capacity": {"storage": settings.size},
@@ -77,7 +80,7 @@ class LocalVolume(Component):
             opts=self.child(kept),
         )
         self.claim = k8s.core.v1.PersistentVolumeClaim(
-            "claim",
+            f"{self._prefix}claim",
             metadata=metadata(
                 self.claim_name,
                 "what pods mount to reach the volume",
@@ -106,7 +109,7 @@ class LocalVolume(Component):
         # The kubelet makes the folder when it mounts the hostPath; the container itself has nothing to do and no right
         # to write. The group of the volume becomes ours when the claim is first mounted: local volumes honour fsGroup.
         return run_once(
-            "prepare-path",
+            f"{self._prefix}prepare-path",
             f"makes the folder {settings.path} on node {settings.node}",
             container={
                 "name": "prepare",

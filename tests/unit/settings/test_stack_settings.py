@@ -13,7 +13,8 @@ from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of
 
 MODELS = "Choose one of them or add it to catalog/models/."
 BLOCKS = (
-    "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:kserve, larder:models, "
+    "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:kserve, larder:manager, "
+    "larder:models, "
     "larder:node-pools, larder:ollama"
 )
 

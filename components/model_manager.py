@@ -1,0 +1,257 @@
+"""The model manager: its file, what it may do in the cluster, its state, and the pod with git-sync beside it."""
+
+import pulumi
+import pulumi_kubernetes as k8s
+from larder_sidecar.config.manager import SERVICE_ACCOUNT, ManagerConfig
+
+from .component import Component
+from .manifest import (
+    TMP,
+    Container,
+    PodSpec,
+    Volume,
+    container_security,
+    environment,
+    labels,
+    metadata,
+    pod_security,
+    scratch,
+    selector,
+)
+from .network import ADMIN, CLIENTS, gateway_ingress, manager_egress
+from .node_pools import tolerations
+from .settings.images import Images
+from .settings.manager import API_TOKEN, Manager, SyncedCatalog
+from .settings.node_pools import Taint
+from .storage import LocalVolume
+
+NAME = "larder-manager"
+FOLDER = "/etc/larder/manager"
+FILE = "manager.json"
+STATE_CLAIM = "model-manager-state"
+TOKEN_SECRET = "larder-api-token"  # noqa: S105 (the name of a Secret)
+CREDENTIALS = "/etc/git-secret"
+KSERVE = "serving.kserve.io"
+
+
+class ModelManager(Component):
+    """Says which model of the synced catalog KServe serves."""
+
+    TYPE = "larder:manager:ModelManager"
+
+    def __init__(
+        self,
+        name: str,
+        settings: Manager,
+        images: Images,
+        config: ManagerConfig,
+        *,
+        taints: tuple[Taint, ...],
+        namespace: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(name, opts)
+        self._namespace = namespace
+        config_map = k8s.core.v1.ConfigMap(
+            "manager.json",
+            metadata=self._metadata(NAME, "where the catalog is, and the InferenceService that serves"),
+            data={FILE: config.to_json()},
+            opts=self.child(),
+        )
+        account = self._account(config.inference_service.name)
+        state = LocalVolume(
+            "manager-state",
+            settings.state,
+            taints=taints,
+            image=images.sidecar,
+            namespace=namespace,
+            claim_name=STATE_CLAIM,
+            opts=self.child(),
+        )
+        k8s.networking.v1.NetworkPolicy(
+            "policy",
+            metadata=self._metadata(NAME, "clients reach the API; the pod reaches the repository and the API server"),
+            spec={
+                "pod_selector": {"match_labels": selector(NAME)},
+                "policy_types": ["Ingress", "Egress"],
+                "ingress": gateway_ingress(),
+                "egress": manager_egress(settings.catalog.repo),
+            },
+            opts=self.child(),
+        )
+        pod: PodSpec = {
+            "service_account_name": NAME,
+            # Its token is mounted by hand: git-sync has no business with it.
+            "automount_service_account_token": False,
+            "enable_service_links": False,
+            "security_context": pod_security(),
+            "init_containers": [_git_sync(str(images.git_sync), settings.catalog)],
+            "containers": [_manager(images.sidecar)],
+            "volumes": _volumes(settings, self._token_secret(settings)),
+        }
+        if tolerated := tolerations(taints):
+            pod["tolerations"] = tolerated
+        k8s.apps.v1.Deployment(
+            "deployment",
+            metadata=self._metadata(NAME, "the manager, and git-sync as its sidecar"),
+            spec={
+                "replicas": 1,
+                "revision_history_limit": 2,
+                # The history is one file that one process holds.
+                "strategy": {"type": "Recreate"},
+                "selector": {"match_labels": selector(NAME)},
+                "template": {
+                    "metadata": {"labels": labels(NAME)},
+                    "spec": pod,
+                },
+            },
+            opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, *account, *state.ready])),
+        )
+        k8s.core.v1.Service(
+            "service",
+            metadata=self._metadata(
+                NAME, "the address of the model manager", annotations={"pulumi.com/skipAwait": "true"}
+            ),
+            spec={
+                "type": "ClusterIP",
+                "selector": selector(NAME),
+                "ports": [{"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}],
+            },
+            opts=self.child(),
+        )
+        self.register_outputs({})
+
+    def _metadata(
+        self, name: str, description: str, annotations: dict[str, str] | None = None
+    ) -> k8s.meta.v1.ObjectMetaArgsDict:
+        return metadata(name, description, of=NAME, namespace=self._namespace, annotations=annotations)
+
+    def _account(self, service: str) -> list[pulumi.Resource]:
+        """Who the pod is in the cluster, and the least that lets it do its work."""
+        account = k8s.core.v1.ServiceAccount(
+            "account",
+            metadata=self._metadata(NAME, "who the manager is in the cluster"),
+            automount_service_account_token=False,
+            opts=self.child(),
+        )
+        role = k8s.rbac.v1.Role(
+            "role",
+            metadata=self._metadata(NAME, f"change InferenceService {service}, and read why it is not ready"),
+            rules=[
+                {
+                    "api_groups": [KSERVE],
+                    "resources": ["inferenceservices"],
+                    "resource_names": [service],
+                    "verbs": ["get", "patch"],
+                },
+                # RBAC knows no name of an object that is not there yet.
+                {"api_groups": [KSERVE], "resources": ["inferenceservices"], "verbs": ["create"]},
+                {"api_groups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
+            ],
+            opts=self.child(),
+        )
+        binding = k8s.rbac.v1.RoleBinding(
+            "binding",
+            metadata=self._metadata(NAME, "gives the manager its role"),
+            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
+            subjects=[{"kind": "ServiceAccount", "name": NAME, "namespace": self._namespace}],
+            opts=self.child(pulumi.ResourceOptions(depends_on=[account, role])),
+        )
+        return [account, role, binding]
+
+    def _token_secret(self, settings: Manager) -> pulumi.Input[str]:
+        """The name of the Secret with the token: theirs, or ours with the value that Pulumi keeps encrypted."""
+        if settings.api_token:
+            return settings.api_token.secret
+        project, _, key = API_TOKEN.partition(":")
+        secret = k8s.core.v1.Secret(
+            "token",
+            metadata=self._metadata(TOKEN_SECRET, "the token that changes need"),
+            string_data={"token": pulumi.Config(project).require_secret(key)},
+            opts=self.child(),
+        )
+        return secret.metadata.apply(lambda known: str(known.name))
+
+
+def _git_sync(image: str, catalog: SyncedCatalog) -> Container:
+    """git-sync as a native sidecar. It starts first, but nobody waits for it: the manager says what is missing."""
+    environ = environment({"HOME": "/tmp"})  # noqa: S108 (an emptyDir of this pod)
+    arguments = [
+        f"--repo={catalog.repo}",
+        f"--ref={catalog.ref}",
+        f"--period={catalog.period}",
+        "--root=/catalog",
+        "--link=current",
+        "--submodules=off",
+        # Tries again for ever: a repository that is away for a while is no reason to lose the catalog that is here.
+        "--max-failures=-1",
+        # A reader that resolved the link has this long to read what it led to.
+        "--stale-worktree-timeout=2m",
+    ]
+    mounts: list[k8s.core.v1.VolumeMountArgsDict] = [
+        {"name": "catalog", "mount_path": "/catalog"},
+        {"name": TMP, "mount_path": "/tmp"},  # noqa: S108
+    ]
+    if catalog.secret:
+        reference: k8s.core.v1.SecretKeySelectorArgsDict = {"name": catalog.secret, "key": "username"}
+        environ.append({"name": "GITSYNC_USERNAME", "value_from": {"secret_key_ref": reference}})
+        arguments.append(f"--password-file={CREDENTIALS}/token")
+        mounts.append({"name": "git-credentials", "mount_path": CREDENTIALS, "read_only": True})
+    return {
+        "name": "git-sync",
+        "image": image,
+        "restart_policy": "Always",
+        "args": arguments,
+        "env": environ,
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+        "volume_mounts": mounts,
+        "termination_message_policy": "FallbackToLogsOnError",
+        "security_context": container_security(),
+    }
+
+
+def _manager(image: str) -> Container:
+    return {
+        "name": "manager",
+        "image": image,
+        "command": ["larder-sidecar"],
+        "args": ["manager", "--config", f"{FOLDER}/{FILE}"],
+        "env": environment({"HOME": "/tmp"}),  # noqa: S108
+        "ports": [{"name": "http", "container_port": CLIENTS}, {"name": "admin", "container_port": ADMIN}],
+        "startup_probe": {"http_get": {"path": "/livez", "port": ADMIN}, "period_seconds": 1, "failure_threshold": 60},
+        "readiness_probe": {"http_get": {"path": "/readyz", "port": ADMIN}, "period_seconds": 5},
+        "liveness_probe": {"http_get": {"path": "/livez", "port": ADMIN}, "period_seconds": 10, "failure_threshold": 6},
+        "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
+        "volume_mounts": [
+            {"name": "manager-config", "mount_path": FOLDER, "read_only": True},
+            {"name": "api-token", "mount_path": "/run/secrets/larder", "read_only": True},
+            {"name": "service-account", "mount_path": str(SERVICE_ACCOUNT), "read_only": True},
+            {"name": "catalog", "mount_path": "/catalog", "read_only": True},
+            {"name": "state", "mount_path": "/app/state"},
+            {"name": TMP, "mount_path": "/tmp"},  # noqa: S108
+        ],
+        "termination_message_policy": "FallbackToLogsOnError",
+        "security_context": container_security(),
+    }
+
+
+def _volumes(settings: Manager, token_secret: pulumi.Input[str]) -> list[Volume]:
+    secret = settings.catalog.secret
+    credentials: list[Volume] = [{"name": "git-credentials", "secret": {"secret_name": secret}}] if secret else []
+    return [
+        {"name": "manager-config", "config_map": {"name": NAME}},
+        {"name": "api-token", "secret": {"secret_name": token_secret}},
+        {
+            "name": "service-account",
+            "projected": {
+                "sources": [
+                    {"service_account_token": {"path": "token", "expiration_seconds": 3600}},
+                    {"config_map": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+                ]
+            },
+        },
+        {"name": "catalog", "empty_dir": {"size_limit": "1Gi"}},
+        {"name": "state", "persistent_volume_claim": {"claim_name": STATE_CLAIM}},
+        *credentials,
+        scratch(),
+    ]

@@ -1,0 +1,106 @@
+"""larder:manager: the model manager, and the secret that its changes need."""
+
+import re
+from typing import Annotated, Literal
+
+from larder_sidecar.config.manager import ID, StorageUri
+from larder_sidecar.config.weights import RelativePath
+from pydantic import Field, ValidationInfo, field_validator
+
+from .base import Block, Known
+from .cache import NodeLocal
+
+API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
+"""The one key whose value is a secret: Pulumi decrypts it, and it never becomes part of `Settings`."""
+SET_TOKEN = f"pulumi config set --secret {API_TOKEN} $(openssl rand -hex 32)"
+_REPO = re.compile(r"^https?://[^\s/?#@]{1,253}(/[^\s?#@]{1,300})$")
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+
+
+class SyncedCatalog(Block):
+    """The repository that git-sync keeps a copy of."""
+
+    repo: str
+    """Its URL, https://…; a private one needs `secret`."""
+    ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")] = "HEAD"
+    """Branch, tag or commit."""
+    period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[sm]$")] = "60s"
+    """How often to look for changes, as in 60s or 5m."""
+    path: RelativePath = "models"
+    """The folder of *.yaml in the repository."""
+    secret: Name | None = None
+    """Name of an existing Secret with keys `username` and `token` that may read the repository."""
+
+    @field_validator("repo")
+    @classmethod
+    def _is_a_url_without_credentials(cls, repo: str) -> str:
+        # The value itself is not repeated: it may hold a token.
+        if not _REPO.fullmatch(repo):
+            msg = "is no URL that git-sync can be given. Write https://host/path; credentials go into `secret`."
+            raise ValueError(msg)
+        return repo
+
+
+class ApiToken(Block):
+    """Where the bearer token lies."""
+
+    secret: Name
+    """Name of an existing Secret with key `token`."""
+
+
+class Inference(Block):
+    """The InferenceService that the manager applies."""
+
+    storage_uri: StorageUri
+    """Where KServe finds the weights of a model, {id} standing for its id: pvc://venus-model-storage/{id}."""
+    runtime: Name = "vllm-runtime"
+    """The ServingRuntime that serves it."""
+    model_format: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")] = "custom"
+    """The name under which that runtime lists the format it takes."""
+    args: list[str] = Field(default=[f"--served-model-name={ID}"])
+    """More arguments of the runtime's container, {id} standing for the model's id."""
+
+
+class Manager(Block):
+    """The manager's Deployment."""
+
+    workload: Literal["deployment", "knative"] = "deployment"
+    """What runs it: deployment."""
+    catalog: SyncedCatalog
+    """Where its catalog comes from: {repo, ref, period, path, secret}."""
+    inference: Inference
+    """What it applies: {storage-uri, runtime, model-format, args}."""
+    api_token: ApiToken | None = Field(None, validate_default=True)
+    """{secret: <name>} of an existing Secret. Default: Secret larder-api-token, made from larder:api-token."""
+    state: NodeLocal
+    """The volume of its history: {node, path, size}, as volume model-manager-state."""
+
+    @field_validator("workload")
+    @classmethod
+    def _can_be_deployed(cls, workload: str) -> str:
+        if workload == "knative":
+            msg = (
+                "'knative' is not offered yet: Knative takes no native sidecar for git-sync, mounts a claim only with "
+                "a feature flag, and starts a new pod beside the old one, where the history can have one. "
+                "Choose deployment."
+            )
+            raise ValueError(msg)
+        return workload
+
+    @field_validator("catalog")
+    @classmethod
+    def _git_sync_has_an_image(cls, catalog: SyncedCatalog, info: ValidationInfo) -> SyncedCatalog:
+        known = Known.of(info)
+        if known and known.git_sync is False:
+            msg = "needs git-sync. Name its image in larder:images.git-sync, by digest."
+            raise ValueError(msg)
+        return catalog
+
+    @field_validator("api_token")
+    @classmethod
+    def _there_is_a_token(cls, block: ApiToken | None, info: ValidationInfo) -> ApiToken | None:
+        known = Known.of(info)
+        if known and block is None and not known.has_token:
+            msg = f"is missing, and there is no {API_TOKEN}. Name a Secret, or run `{SET_TOKEN}`."
+            raise ValueError(msg)
+        return block

@@ -1,0 +1,109 @@
+"""larder:manager: what it refuses, and the one secret there is."""
+
+from typing import Any
+
+import pytest
+
+from components.planning.plan import make_plan
+from components.settings import SettingsError, parse
+from components.settings.base import Catalog
+from components.settings.sources import merged
+from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, settings
+
+MANAGER = {
+    "catalog": {"repo": "https://git.example/team/catalog"},
+    "inference": {"storage-uri": "pvc://venus-model-storage/{id}"},
+    "api-token": {"secret": "mine"},
+    "state": {"node": "venus", "path": "/mnt/state", "size": "1Gi"},
+}
+WITH: dict[str, Any] = {"larder:manager": MANAGER, "larder:images": {"git-sync": f"registry/git-sync@{DIGEST}"}}
+SECRET = "hunter2-hunter2-hunter2"
+
+
+def changed(block: dict[str, Any]) -> list[str]:
+    return problems(merged(WITH, {"larder:manager": block}))
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        (
+            {"workload": "knative"},
+            "larder:manager.workload: 'knative' is not offered yet: Knative takes no native sidecar for git-sync, "
+            "mounts a claim only with a feature flag, and starts a new pod beside the old one, where the history can "
+            "have one. Choose deployment.",
+        ),
+        (
+            {"state": {"node": "venis"}},
+            "larder:manager.state.node: no node pool provides host 'venis'. Did you mean 'venus'? Known hosts: mars, "
+            "pluto, venus. Add it to larder:node-pools or choose one of them.",
+        ),
+        (
+            {"catalog": {"repo": f"https://me:{SECRET}@git.example/catalog"}},
+            "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; credentials "
+            "go into `secret`.",
+        ),
+        (
+            {"inference": {"storage-uri": "pvc://models/alpha"}},
+            "larder:manager.inference.storage-uri: must hold {id} where the model's id goes, or every model would be "
+            "the same",
+        ),
+        (
+            {"api-token": None},
+            "larder:manager.api-token: is missing, and there is no larder:api-token. Name a Secret, or run "
+            "`pulumi config set --secret larder:api-token $(openssl rand -hex 32)`.",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_bad_setting_is_one_line_with_its_path_and_its_remedy(block: dict[str, Any], line: str) -> None:
+    assert changed(block) == [line]
+
+
+@pytest.mark.parametrize("scheme", ["file:///{id}", "huggingface://{id}", "pvc:/models/{id}", "{id}"])
+def test_a_uri_that_kserve_takes_and_cannot_load_is_refused(scheme: str) -> None:
+    (line,) = changed({"inference": {"storage-uri": scheme}})
+    assert line.startswith("larder:manager.inference.storage-uri: ")
+    assert "is not allowed here" in line
+
+
+def test_it_needs_the_image_of_git_sync() -> None:
+    assert problems({"larder:manager": MANAGER}) == [
+        "larder:manager.catalog: needs git-sync. Name its image in larder:images.git-sync, by digest."
+    ]
+
+
+def test_what_kserve_serves_has_one_owner() -> None:
+    both = {
+        **WITH,
+        "larder:node-pools": {"rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"}},
+        "larder:models": ["alpha", "gamma"],
+        "larder:images": {**WITH["larder:images"], "vllm": f"registry/vllm@{DIGEST}"},
+        "larder:kserve": {"pool": "rocm", "active": "gamma"},
+    }
+    assert problems(both) == [
+        "larder:manager: owns InferenceService active-llm, and so does larder:kserve. "
+        "Drop this block and change larder:kserve.active instead, or drop larder:kserve."
+    ]
+
+
+def test_a_token_that_lies_open_is_refused_and_not_repeated() -> None:
+    (line,) = problems({**WITH, "larder:api-token": SECRET})
+    assert line.startswith("larder:api-token: lies open in the stack file. Take it out and run `pulumi config set --")
+    assert SECRET not in line
+
+
+def test_an_encrypted_token_is_taken_and_never_a_setting() -> None:
+    raw = merged(merged(GOOD, WITH), {"larder:manager": {"api-token": None}, "larder:api-token": SECRET})
+    read = parse(raw, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset({"larder:api-token"}))
+    assert SECRET not in repr(read) + read.to_json()
+    with pytest.raises(SettingsError) as refused:
+        parse({**raw, "larder:models": ["alhpa"]}, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset(raw))
+    assert SECRET not in str(refused.value)
+
+
+def test_a_model_may_take_as_long_as_its_bytes_need_at_the_slowest_download() -> None:
+    config = make_plan(settings(WITH)).manager
+    assert config is not None
+    assert config.ready_seconds(20 * 2**20 * 60) == 60 + 120
+    assert make_plan(settings()).manager is None
