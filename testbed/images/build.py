@@ -82,6 +82,11 @@ def _vllm(image: str) -> None:
     shutil.rmtree(root)
 
 
+def _git_sync(image: str) -> None:
+    base.ensure()
+    buildah.build(image, HERE / "git-sync.Dockerfile", HERE, {"BASE": base.BASE})
+
+
 def _pause(image: str) -> None:
     root = buildah.STORAGE / "pause"
     shutil.rmtree(root, ignore_errors=True)
@@ -115,3 +120,5 @@ VLLM = Image(
 )
 # containerd's configuration names this one by tag.
 PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")
+# Built by the tests that deploy a manager, and by nothing else.
+GIT_SYNC = Image("larder/git-sync", (HERE / "git-sync.Dockerfile", HERE / "git_sync.py", *base.INPUTS), _git_sync, 40)
