@@ -67,12 +67,12 @@ async def test_a_model_that_never_gets_ready_is_given_up_and_the_one_before_come
 ) -> None:
     repository.publish("alpha", "beta")
     cluster.controller = only("alpha", otherwise=LOADING)
-    async with start(**{"slack-seconds": 0.3}) as client:
+    async with start(**{"slack-seconds": 1}) as client:
         assert (await client.activate("alpha")).status == 200
         reply = await client.activate("beta")
         status = (await client.get("/active")).body
     assert (reply.status, reply.body["error"]["code"]) == (502, "activation_failed")
-    assert reply.message == "not ready within 0 s: Loading: 40 %. 'alpha' is ready again"
+    assert reply.message == "not ready within 1 s: Loading: 40 %. 'alpha' is ready again"
     assert (status["active"]["id"], status["last"]["reason"]) == ("alpha", "went back")
 
 
