@@ -45,6 +45,13 @@ def test_plan_says_and_lets_pass_what_is_only_advised(
     assert "\n  advisory: stated-resources: Deployment ollama: " in capsys.readouterr().out
 
 
+def test_an_image_that_make_up_does_not_make_may_stand_in_the_file_alone(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(f"larder:images: {{git-sync: 'c@{DIGEST}'}}\n")
+    assert main(["plan", "--overlay", str(overlay)]) == 0
+    assert main(["plan", "--stack", "staging", "--overlay", str(overlay)]) == 1
+
+
 def test_a_plan_for_tools_is_compared_as_a_comment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, after, overlay = tmp_path / "before.json", tmp_path / "after.json", tmp_path / "overlay.yaml"
     overlay.write_text("larder:cache: {strategy: node-local}\n")
