@@ -123,7 +123,7 @@ def test_under_node_local_one_job_fetches_and_pods_wait(preview: Previews) -> No
     job = seen.one("Job", "populate-")
     (writer,) = seen.pod("Job", "populate-")["containers"]
     assert _store(writer)[1]["subPath"] == "ollama"
-    assert _store(writer)[1]["readOnly"] is False
+    assert "readOnly" not in _store(writer)[1]
     assert "--wait" not in writer["args"]
     assert "--wait" in seen.init("fetch")["args"]
     assert _store(seen.init("fetch"))[1] == _store(seen.engine())[1]
@@ -170,7 +170,7 @@ def test_another_image_of_the_weights_is_another_proof_and_another_pod(preview: 
 def test_under_shared_storage_one_job_fetches_and_each_pod_copies_verified(preview: Previews) -> None:
     seen = preview("shared-storage")
     (writer,) = seen.pod("Job", "populate-shared-")["containers"]
-    assert _shared(writer) == {"name": "share-shared-storage", "mountPath": "/weights", "readOnly": False}
+    assert _shared(writer) == {"name": "share-shared-storage", "mountPath": "/weights"}
     assert "nodeSelector" not in seen.pod("Job", "populate-shared-")
     assert seen.init("fetch")["args"][-4:-1] == ["--copy-from", "/shared/ollama", "--wait"]
     assert _shared(seen.init("fetch")) == {"name": "share-shared-storage", "mountPath": "/shared", "readOnly": True}
