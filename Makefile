@@ -35,7 +35,11 @@ lint: clouds
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy __main__.py components policies bench testbed sidecar/larder_sidecar tests
 
-test: lint ## lint, types, and every test that needs no cluster
+# Side by side: the type checker uses what the tests leave of two cores while they wait.
+test: clouds ## lint, types, and every test that needs no cluster
+	@$(MAKE) --no-print-directory --jobs 2 lint pytest
+
+pytest: clouds
 	@$(PYTHON) -m pytest -n 2 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
 
 e2e: ## the stack on the embedded cluster with the real engine
