@@ -3,7 +3,7 @@ STACK ?= dev
 PYTHON := .larder/venv/bin/python
 export CONTEXT REGISTRY STACK ONLY FULL
 .DEFAULT_GOAL := help
-.PHONY: help up down url clean clean-cache venv clouds test lint e2e bench plan render
+.PHONY: help up down url clean clean-cache venv clouds test pytest lint e2e bench plan render
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
