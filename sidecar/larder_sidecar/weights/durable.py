@@ -22,6 +22,17 @@ def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
     sync_folder(path.parent)
 
 
+def link_atomically(path: Path, target: str, *, scratch: Path) -> None:
+    """Make `path` a symbolic link to `target`, also where it was one to something else."""
+    temporary = scratch / f"{uuid.uuid4().hex}.tmp"
+    temporary.symlink_to(target)
+    try:
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make a rename in `folder` durable; filesystems that cannot (some network ones) are let off."""
     with contextlib.suppress(OSError):

@@ -30,7 +30,7 @@ from .marker import (
     write_marker,
 )
 from .offer import offer
-from .ollama_store import StoredFile, blob_path, manifests, referenced
+from .ollama_store import StoredFile, blob_path, manifests, plain_path, referenced
 from .part import Part
 from .progress import Reporter
 
@@ -77,7 +77,10 @@ class Fetch:
 
     def _complete(self) -> bool:
         marker = read_marker(self.root, self.plan.digest())
-        return marker is not None and not faults(self.root, marker)
+        if marker is None or faults(self.root, marker):
+            return False
+        # A store that was filled before there were plain names has none.
+        return all(plain_path(model.id) in marker.files for model in self.plan.models)
 
     def _wait(self, holder: Holder) -> bool:
         self.reporter.event("waiting", holder=holder.host, since=holder.since)

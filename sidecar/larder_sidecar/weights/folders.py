@@ -12,7 +12,9 @@ STATE = Path(".larder")
 """Folder inside the store for everything that is not the engine's: markers, parts, lease."""
 PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
 ABANDONED_SECONDS = 7 * 86_400
-_WRITTEN = (Path("blobs"), Path("manifests"), STATE, PARTS, SCRATCH)
+GGUF = Path("gguf")
+"""Folder inside the store with the weights under plain names, for engines that take files."""
+_WRITTEN = (Path("blobs"), Path("manifests"), GGUF, STATE, PARTS, SCRATCH)
 
 
 def prepare(root: Path) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..config.weights import ModelWeights
-from .durable import sync_folder, write_atomically
+from .durable import link_atomically, sync_folder, write_atomically
 from .folders import SCRATCH
 from .marker import Stored, stored
 from .ollama_store import StoredFile, layout
 
 
 def offer(model: ModelWeights, files: Sequence[StoredFile], root: Path) -> dict[str, Stored]:
-    """Write what Ollama wants beside the weights; returns what was written, for the marker. Raises PlanError."""
+    """Write what engines want beside the weights; returns what was written, for the marker. Raises PlanError."""
     made = layout(model, files)
     written: dict[str, Stored] = {}
     for contents in (made.blobs, made.manifests):
@@ -22,4 +22,9 @@ def offer(model: ModelWeights, files: Sequence[StoredFile], root: Path) -> dict[
                 write_atomically(path, content, scratch=root / SCRATCH)
             written[name] = stored(path, hashlib.sha256(content).hexdigest())
     sync_folder(root / "manifests")
+    for name, target in made.links.items():
+        path = root / name
+        if not path.is_symlink() or str(path.readlink()) != target:
+            link_atomically(path, target, scratch=root / SCRATCH)
+        written[name] = stored(path, target.rpartition("-")[2])
     return written

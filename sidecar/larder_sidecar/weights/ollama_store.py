@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..config.weights import ModelWeights, OllamaRecipe
 from .errors import PlanError
+from .folders import GGUF
 from .gguf import GgufInfo
 
 _REGISTRY = "manifests/registry.ollama.ai/library"
@@ -32,10 +33,12 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class ModelLayout:
-    """What makes a model out of weights that are there: small blobs and manifests by path relative to the root."""
+    """What makes a model out of weights that are there, by path relative to the root."""
 
     blobs: Mapping[str, bytes]
     manifests: Mapping[str, bytes]
+    links: Mapping[str, str]
+    """Plain names of blobs, path -> target; relative, for a store is not mounted at one place by everybody."""
 
 
 def blob_path(sha256: str) -> str:
@@ -47,6 +50,11 @@ def manifest_path(served_name: str) -> str:
     """Relative to the store's root; without a tag the name is `:latest`."""
     model, _, tag = served_name.partition(":")
     return f"{_REGISTRY}/{model}/{tag or 'latest'}"
+
+
+def plain_path(model: str) -> str:
+    """Where engines that take files find the weights of a model, relative to the store's root."""
+    return f"{GGUF}/{model}.gguf"
 
 
 def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
@@ -85,6 +93,7 @@ def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
     return ModelLayout(
         blobs={blob_path(_sha256(content)): content for content in (config, *small.values()) if content},
         manifests={manifest_path(name): manifest for name in model.served_names},
+        links={plain_path(model.id): f"../{blob_path(weights[0].sha256)}"},
     )
 
 

@@ -42,6 +42,7 @@ def test_images_become_one_store_of_symlinks(kitchen: Kitchen) -> None:
     assert kitchen.models() == {"one:latest", "two:latest"}
     assert (kitchen.root / blob_path(one.sha256)).readlink() == images / "one" / "models" / one.path
     wait_for(plan, kitchen.root, 0, Reporter(kitchen.log))  # it is as complete as one that was fetched
+    assert (kitchen.root / "gguf/one.gguf").samefile(images / "one" / "models" / one.path)
     linked(kitchen, plan, images)  # and a container that starts again finds it so
     assert kitchen.models() == {"one:latest", "two:latest"}
 

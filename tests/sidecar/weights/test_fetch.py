@@ -60,6 +60,37 @@ def test_every_served_name_gets_a_manifest_and_latest_is_the_default_tag(kitchen
     assert kitchen.models() == {"tiny:latest", "tiny:q4", "other:latest"}
 
 
+def test_weights_have_a_plain_name_for_engines_that_take_files(kitchen: Kitchen) -> None:
+    plan = kitchen.plan(kitchen.hub(), kitchen.publish().path.removesuffix(".gguf"))
+    kitchen.fetch(plan)
+    plain = kitchen.root / "gguf/tiny.gguf"
+    assert plain.readlink() == Path("..", blob_path(kitchen.published["tiny"].sha256))
+    assert plain.read_bytes().startswith(b"GGUF")
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: (path.unlink(), path.symlink_to("../nowhere"))])
+def test_a_plain_name_that_is_wrong_is_made_again(kitchen: Kitchen, spoil: Callable[[Path], object]) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    spoil(kitchen.root / "gguf/tiny.gguf")
+    assert kitchen.fetch(plan).fetched_bytes == 0
+    assert (kitchen.root / "gguf/tiny.gguf").is_file()
+
+
+def test_a_store_from_before_there_were_plain_names_gets_them(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    marker = marker_path(kitchen.root, plan.digest())
+    old = json.loads(marker.read_text())
+    del old["files"]["gguf/tiny.gguf"]
+    marker.write_text(json.dumps(old))
+    (kitchen.root / "gguf/tiny.gguf").unlink()
+    assert kitchen.fetch(plan).fetched_bytes == 0
+    assert (kitchen.root / "gguf/tiny.gguf").is_file()
+
+
 def test_a_lost_blob_is_fetched_again_and_only_that_one(kitchen: Kitchen) -> None:
     lost, kept = kitchen.publish("lost", seed=1), kitchen.publish("kept", seed=2)
     hub = kitchen.hub()
