@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
-from .weights import ModelId, canonical, is_cloud
+from .weights import Endpoint, ModelId, canonical, is_cloud
 
 
 def _reachable(place: str) -> str:
@@ -27,13 +27,14 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 Mutations = Literal["token", "open"]
+Place = Literal["alone", "front", "behind"]
 
 
 class Engine(Model):
     """What answers: a process that holds weights, or (`gateway`) another gateway before one."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "engine"
-    kind: Literal["ollama", "vllm", "gateway"]
+    kind: Literal["ollama", "llama-server", "shimmy", "vllm", "gateway"]
     url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(_reachable)]
     models: list[ModelId] | None = None
     """The models it answers for; a single engine answers for all and need not say so."""
@@ -57,6 +58,18 @@ class ServedModel(Model):
             msg = f"{name!r} is answered by ollama.com, not by this engine"
             raise ValueError(msg)
         return name
+
+
+class Pulls(Model):
+    """Models that clients bring themselves: `POST /v1/api/pull` fetches a GGUF file from the hub into a folder."""
+
+    folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")] = "/models"
+    """Where the engine looks for them; a file appears there when it is whole and verified."""
+    endpoint: Endpoint
+    token_file: str | None = None
+    """What a pull has to show where `auth.mutations` is `token`: without it the gateway does not start."""
+    hub_token_file: str | None = None
+    """The hub's token, for repositories that are not public."""
 
 
 class Limits(Model):
@@ -99,10 +112,12 @@ class GatewayConfig(Model):
     listen: Address = "[::]:8080"
     """`[::]` stands for every address of both families, or of IPv4 where the kernel has no IPv6."""
     admin: Address = "[::]:9090"
-    place: Literal["alone", "front", "behind"] = "alone"
+    place: Place = "alone"
     """Before the engine of its own pod; before the engines of other pods; or in a pod that only a front may reach."""
     engines: list[Engine] = Field(min_length=1)
     models: list[ServedModel] = Field(min_length=1)
+    pulls: Pulls | None = None
+    """Without it the models are those of this file and no others."""
     default: ModelId | None = None
     """Answers when a request names no model or `auto`; without it such a request is refused."""
     auth: Auth = Auth()
@@ -115,6 +130,18 @@ class GatewayConfig(Model):
 
     def _models_of(self, engine: Engine) -> list[str]:
         return [m.id for m in self.models] if engine.models is None else engine.models
+
+    @model_validator(mode="after")
+    def _pulled_files_are_noticed(self) -> "GatewayConfig":
+        if self.pulls is None:
+            return self
+        if others := [engine.kind for engine in self.engines if engine.kind != "llama-server"]:
+            msg = f"pulls need engine llama-server: {others[0]} does not notice files that come while it runs"
+            raise ValueError(msg)
+        if self.auth.mutations == "token" and self.pulls.token_file is None:
+            msg = "pulls need token-file where auth.mutations is 'token'"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _names_are_unambiguous(self) -> "GatewayConfig":

@@ -56,6 +56,10 @@ ServedName = Annotated[
 """`model` or `model:tag`, as Ollama lists it; without a tag it is `:latest`."""
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$", max_length=2048), AfterValidator(_plain_url)]
+Endpoint = Annotated[
+    str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$", max_length=600), AfterValidator(_plain_url)
+]
+"""Base URL of a hub, without a slash at the end."""
 
 
 class WeightsFile(Model):

@@ -4,10 +4,14 @@ from collections.abc import Mapping
 
 from .adapter import Adapter, Get, Health
 from .gateway import Gateway
+from .llama_server import LlamaServer
 from .ollama import Ollama
+from .shimmy import Shimmy
 from .vllm import Vllm
 
-ADAPTERS: Mapping[str, type[Adapter]] = {adapter.kind: adapter for adapter in (Ollama, Vllm, Gateway)}
+ADAPTERS: Mapping[str, type[Adapter]] = {
+    adapter.kind: adapter for adapter in (Ollama, LlamaServer, Shimmy, Vllm, Gateway)
+}
 """By the words of `engines[].kind`; the only place that picks a class."""
 
 __all__ = ["ADAPTERS", "Adapter", "Get", "Health"]

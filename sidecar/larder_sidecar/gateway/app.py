@@ -3,22 +3,27 @@
 import itertools
 import os
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from ..config.gateway import GatewayConfig, ServedModel
+from ..config.gateway import Place
 from . import splice
 from .drain import Lifecycle, Phase
 from .exchange import Exchange
 from .journal import Journal
 from .metrics import Metrics
-from .names import Names, Unknown
-from .routes import Route, find_route, is_catalog_only
+from .names import Model, Names, Unknown
+from .pull_stream import refusal
+from .routes import PULLS, Route, find_route, is_catalog_only
 from .upstreams import Upstream, Upstreams
 from .wire.answer import RETRY_SOON, Answer, document, error
 from .wire.application import Responder
 from .wire.headers import TO_ENGINE
 from .wire.request import Request
 from .wire.server import ServerConnection
+
+if TYPE_CHECKING:
+    from .pulls import Pulls
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _SMALL = 64 * 1024
@@ -29,11 +34,19 @@ class Gateway:
     """The application behind port 8080."""
 
     def __init__(
-        self, config: GatewayConfig, upstreams: Upstreams, lifecycle: Lifecycle, metrics: Metrics, journal: Journal
+        self,
+        names: Names,
+        place: Place,
+        upstreams: Upstreams,
+        pulls: "Pulls | None",
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        journal: Journal,
     ) -> None:
-        self._names = Names(config)
-        self._place = config.place
+        self._names = names
+        self._place = place
         self._upstreams = upstreams
+        self._pulls = pulls
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._journal = journal
@@ -50,18 +63,20 @@ class Gateway:
         """Refuse by path and method, before a body is read."""
         if self._lifecycle.phase is Phase.REFUSING:
             return error(503, "draining", "this gateway is going away; try again", headers=RETRY_SOON)
-        route = find_route(request.path)
-        if route is None:
-            if is_catalog_only(request.path):
-                message = "models come from the catalog: add the id to larder:models and run `pulumi up`"
-                return error(403, "catalog_only", message)
-            return error(404, "path_not_found", f"there is nothing at {request.path[:100]}")
+        route = PULLS.get(request.path) if self._pulls else None
+        route = route or find_route(request.path)
+        if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(request.path) is None):
+            return self._nothing_at(request.path, route)
         request.operation = route.operation
         request.route = route
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
             allowed = "GET, HEAD" if route.method == "GET" else route.method
-            message = f"{request.path[:100]} takes {allowed}"
-            return error(405, "method_not_allowed", message, headers=((b"allow", allowed.encode()),))
+            message, headers = f"{request.path[:100]} takes {allowed}", ((b"allow", allowed.encode()),)
+            if route.kind == "pulls":
+                return refusal(405, message, headers=headers)
+            return error(405, "method_not_allowed", message, headers=headers)
+        if self._pulls and route.kind == "pulls":
+            return self._pulls.admit(request)
         return None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder | None:
@@ -70,6 +85,8 @@ class Gateway:
         if not isinstance(route, Route):  # admit has refused it already
             client.answer(request, error(404, "path_not_found", "there is nothing here"))
             return None
+        if self._pulls and route.kind == "pulls":
+            return self._pulls.respond(request, client, self.identify(request))
         if route.kind == "models":
             client.answer(request, self._models(request.path))
             return None
@@ -81,8 +98,8 @@ class Gateway:
                 return None
             body = spliced
         upstream = self._upstreams.of(request.model) if request.model else self._upstreams.speaking(route.path)
-        if upstream is None or not upstream.speaks(route.path):
-            client.answer(request, _not_spoken(request, upstream))
+        if upstream is None or not upstream.speaks(route.path):  # it is another model's engine that does
+            client.answer(request, _not_spoken(request, upstream.adapter.api if upstream else "/"))
             return None
         wire = self._wire(request, route, body, upstream)
         exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream)
@@ -103,6 +120,14 @@ class Gateway:
         return headers
 
     # --- inside
+
+    def _nothing_at(self, path: str, route: Route | None) -> Answer:
+        if is_catalog_only(path):
+            message = "models come from the catalog: add the id to larder:models and run `pulumi up`"
+            return error(403, "catalog_only", message)
+        kinds = " and ".join(sorted({upstream.adapter.kind for upstream in self._upstreams}))
+        what = f"engine {kinds} does not answer" if route else "there is nothing at"
+        return error(404, "path_not_found", f"{what} {path[:100]}")
 
     def _id(self, request: Request) -> bytes:
         """The client's own id if it is fit for a header and a log line, else a new one."""
@@ -155,13 +180,11 @@ class Gateway:
         return document(_described(model))
 
 
-def _not_spoken(request: Request, upstream: Upstream | None) -> Answer:
-    if upstream is None:
-        return error(404, "path_not_found", f"no engine here knows {request.path[:100]}")
-    message = f"model {request.model!r} is served by {upstream.adapter.kind}, which answers {upstream.adapter.api} only"
+def _not_spoken(request: Request, api: str) -> Answer:
+    message = f"the engine of model {request.model!r} answers paths under {api}, and not {request.path[:100]}"
     return error(400, "api_not_served", message, param="model")
 
 
-def _described(model: ServedModel) -> dict[str, str | int]:
+def _described(model: Model) -> dict[str, str | int]:
     # Nobody can say when open weights were made; OpenAI's clients want an integer.
     return {"id": model.id, "object": "model", "created": 0, "owned_by": "larder"}

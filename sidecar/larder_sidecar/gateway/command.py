@@ -57,6 +57,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _run(arguments: argparse.Namespace) -> int:
     from .serve import serve  # `--help` and a bad file need none of it
+    from .token import TokenError
     from .wire.listener import ListenError
 
     try:
@@ -68,7 +69,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(config, journal))
-    except ListenError as reason:
+    except (ListenError, TokenError) as reason:
         journal.close()
         print(reason, file=sys.stderr)
         return 1

@@ -1,9 +1,13 @@
 """Which model a request means: by id, by the engine's name or by an alias."""
 
 import difflib
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
-from ..config.gateway import GatewayConfig, ServedModel
+from ..config.gateway import GatewayConfig
 from ..config.weights import canonical, is_cloud
 
 
@@ -16,19 +20,67 @@ class Unknown:
     message: str
 
 
+class Model(Protocol):
+    """A model that is answered for."""
+
+    @property
+    def id(self) -> str:
+        """What clients see."""
+
+    @property
+    def engine_name(self) -> str:
+        """What the engine is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A model that a client brought, named by its file."""
+
+    id: str
+
+    @property
+    def engine_name(self) -> str:
+        """llama-server names a file the same."""
+        return self.id
+
+
+_QUANTIZATION = re.compile(r"[.-](I?Q[0-9][A-Za-z0-9_]*|B?F16|F32)$", re.IGNORECASE)
+
+
 class Names:
-    """The names of one configuration."""
+    """The names of one configuration, and of the models that were pulled beside it."""
 
     def __init__(self, config: GatewayConfig) -> None:
-        self.models = config.models
+        self._catalog: list[Model] = [*config.models]
+        self._pulled: list[Model] = []
+        self._more: dict[str, Model] = {}
         self._known = {canonical(name): model for model in config.models for name in model.names()}
         self._default = next((m for m in config.models if m.id == config.default), None)
 
-    def resolve(self, name: str) -> ServedModel | Unknown:
+    @property
+    def models(self) -> list[Model]:
+        """All there are, the catalog's first."""
+        return self._catalog + self._pulled
+
+    def owner(self, name: str) -> str | None:
+        """The id of the catalog model that goes by this name."""
+        model = self._known.get(canonical(name))
+        return model.id if model else None
+
+    def add_pulled(self, stems: Iterable[str]) -> None:
+        """These are the pulled models now; without its quantization a name is good where it means one of them."""
+        self._pulled = [Pulled(stem) for stem in stems if self.owner(stem) is None]
+        short = {model.id: canonical(_QUANTIZATION.sub("", model.id)) for model in self._pulled}
+        count = Counter(short.values())
+        self._more = {short[model.id]: model for model in self._pulled if count[short[model.id]] == 1}
+        self._more |= {canonical(model.id): model for model in self._pulled}
+
+    def resolve(self, name: str) -> Model | Unknown:
         """The model called `name`; the default for none, '' and `auto`."""
         if not name or name.casefold() == "auto":
             return self._default or Unknown(400, "model_required", f"name a model: {self._listed()}")
-        if (model := self._known.get(canonical(name))) is not None:
+        key = canonical(name)
+        if (model := self._known.get(key) or self._more.get(key)) is not None:
             return model
         shown = name if len(name) <= 100 else name[:100] + "…"
         if is_cloud(name):
@@ -40,7 +92,7 @@ class Names:
         return Unknown(404, "model_not_found", f"model {shown!r} is not served here; {self._near(name)}")
 
     def _near(self, name: str) -> str:
-        wanted = [m.id for m in self.models] + [a for m in self.models for a in m.aliases]
+        wanted = [m.id for m in self.models] + [name for m in self._known.values() for name in m.aliases]
         if near := difflib.get_close_matches(name.casefold()[:100], wanted, n=3, cutoff=0.5):
             return f"did you mean {' or '.join(near)}?"
         return f"here: {self._listed()}"

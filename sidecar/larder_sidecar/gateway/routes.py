@@ -15,7 +15,7 @@ class Route:
 
     path: str
     method: str
-    kind: Literal["infer", "proxy", "models"]
+    kind: Literal["infer", "proxy", "models", "pulls"]
     operation: str
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
@@ -41,6 +41,12 @@ ROUTES = {
     )
 }
 _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")
+
+INFO = Route("/", "GET", "pulls", "info")
+HEALTH = Route("/v1/health", "GET", "pulls", "health")
+PULL = Route("/v1/api/pull", "POST", "pulls", "pull")
+PULLS = {route.path: route for route in (INFO, HEALTH, PULL)}
+"""There only where models may be pulled."""
 
 CATALOG_ONLY = ("/api/pull", "/api/create", "/api/delete", "/api/push", "/api/copy", "/api/blobs")
 """Ollama's ways to change what is stored: refused, because the plan in the stack's settings decides it."""

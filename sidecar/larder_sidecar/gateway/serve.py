@@ -13,6 +13,7 @@ from .app import Gateway
 from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
+from .names import Names
 from .upstreams import Upstreams
 from .wire.application import Application
 from .wire.listener import Listener
@@ -42,15 +43,26 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Running]:
-    """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError."""
+    """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError, TokenError."""
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
     upstreams = Upstreams(config, metrics)
     pools = [upstream.line.pool for upstream in upstreams]
-    lifecycle = Lifecycle(
-        config.drain, clients, lambda phase, count: journal.say("info", _PHASES[phase], in_flight=count)
-    )
-    gateway = Gateway(config, upstreams, lifecycle, metrics, journal)
+    names = Names(config)
+    pulls = None
+    if config.pulls:
+        from .pulls import Pulls  # the hub's client is not for gateways that never call one
+
+        engine = next(iter(upstreams)).adapter  # there is but one beside a folder of pulls
+        pulls = Pulls(config.pulls, config.auth, names, engine, journal)
+
+    def announce(phase: Phase, count: int) -> None:
+        journal.say("info", _PHASES[phase], in_flight=count)
+        if pulls and phase is Phase.REFUSING:
+            pulls.stop()
+
+    lifecycle = Lifecycle(config.drain, clients, announce)
+    gateway = Gateway(names, config.place, upstreams, pulls, lifecycle, metrics, journal)
     admin = Admin(upstreams, lifecycle, metrics, journal, front=config.place == "front")
     metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
@@ -67,6 +79,8 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
         for pool in pools:
             stack.callback(pool.close_idle)
         stack.callback(clients.close_all)
+        if pulls:
+            stack.callback(pulls.stop)
         stack.callback(probes.close_all)
         yield Running(
             listener.port,

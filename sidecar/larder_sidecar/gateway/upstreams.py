@@ -24,7 +24,7 @@ class Upstream:
 
     def speaks(self, path: str) -> bool:
         """Whether its engine knows the path at all."""
-        return path.startswith(self.adapter.api)
+        return self.adapter.speaks(path)
 
     async def health(self) -> dict[str, str | bool]:
         """What it says of itself, for whoever looks after the gateway."""
@@ -43,8 +43,8 @@ class Upstreams:
         return iter(self._all.values())
 
     def of(self, model: str) -> Upstream:
-        """The engine that answers for the model of this id."""
-        return self._of_model[model]
+        """The engine that answers for the model of this id; one that the file does not name was pulled beside it."""
+        return self._of_model.get(model) or next(iter(self))
 
     def speaking(self, path: str) -> Upstream | None:
         """The first engine that knows a path which names no model."""

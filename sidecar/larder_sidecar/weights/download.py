@@ -45,12 +45,22 @@ class Patience:
 
 
 class Download:
-    """One file at its hub. `guard` raises when we may no longer write; `fetched` counts bytes off the wire."""
+    """One file at its hub. `guard` raises when we may no longer write; `fetched` counts bytes off the wire.
+
+    `pause` is how it waits before another attempt, in seconds.
+    """
 
     def __init__(
-        self, hub: Hub, file: WeightsFile, patience: Patience, reporter: Reporter, guard: Callable[[], None]
+        self,
+        hub: Hub,
+        file: WeightsFile,
+        patience: Patience,
+        reporter: Reporter,
+        guard: Callable[[], None],
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._hub, self._file, self._patience, self._reporter, self._guard = hub, file, patience, reporter, guard
+        self._pause = pause
         self.fetched = 0
 
     def metadata(self) -> FileMetadata:
@@ -148,7 +158,7 @@ class Download:
                     raise
                 wait = self._patience.wait(failures, error.wait)
                 self._reporter.event("retry", file=self._file.path, reason=error.reason, wait_seconds=round(wait, 1))
-            time.sleep(wait)
+            self._pause(wait)
             self._guard()
 
 

@@ -12,6 +12,7 @@
     ├── GgufError                the file is no GGUF that an engine can load
     ├── StoreError               the disk or the store
     │   ├── DiskFullError
+    │   ├── OccupiedError        another file has the name already
     │   └── ReadOnlyError
     ├── ImageError               an image of weights does not hold what the plan says
     ├── LeaseError               another writer holds the store, or took it from us
@@ -86,6 +87,10 @@ class StoreError(FetchError):
 
 class DiskFullError(StoreError):
     """Not enough space."""
+
+
+class OccupiedError(StoreError):
+    """Another file has the name already."""
 
 
 class ReadOnlyError(StoreError):

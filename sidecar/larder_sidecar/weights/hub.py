@@ -53,7 +53,17 @@ class Hub:
             pool.clear()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
-        """Commit, hash and size of a file. Raises HubError, RevisionError among them."""
+        """Commit, hash and size of a file at its pinned revision. Raises HubError, RevisionError among them."""
+        found = self.look_up(file)
+        if found.commit != file.revision:
+            raise RevisionError(
+                f"{shown(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
+                "Pin that commit in the catalog entry after checking what changed.",
+            )
+        return found
+
+    def look_up(self, file: WeightsFile) -> FileMetadata:
+        """Commit, hash and size of a file, whichever commit its URL means now. Raises HubError."""
         with self._request("HEAD", file.url, {}, follow_to_others=False) as response:
             if response.status not in {200, *_REDIRECTS}:
                 raise refusal(response.status, response.headers, file)
@@ -68,11 +78,6 @@ class Hub:
                 raise HubError(
                     f"{shown(file.url)} answers without X-Repo-Commit, so it is no hub that we know",
                     "Check the endpoint in the settings.",
-                )
-            if commit != file.revision:
-                raise RevisionError(
-                    f"{shown(file.url)} is at commit {commit[:64]}, the plan pins {file.revision}",
-                    "Pin that commit in the catalog entry after checking what changed.",
                 )
             etag = response.headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
             size = response.headers.get("X-Linked-Size", "")

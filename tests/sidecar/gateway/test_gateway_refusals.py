@@ -50,6 +50,25 @@ async def test_only_the_listed_paths_exist(
 
 
 @pytest.mark.parametrize(
+    ("kind", "has", "lacks"),
+    [
+        ("llama-server", "/v1/embeddings", "/api/chat"),
+        ("llama-server", "/v1/responses", "/api/tags"),
+        ("shimmy", CHAT, "/api/generate"),
+        ("shimmy", "/v1/messages", "/v1/embeddings"),
+    ],
+)
+async def test_an_engine_is_asked_only_what_it_answers(
+    start: Start, engine: Engine, kind: str, has: str, lacks: str
+) -> None:
+    async with start(engines=[{"kind": kind, "url": engine.url}]) as running:
+        assert (await ask(running.port, has, b"{}")).status == 200
+        refused = await ask(running.port, lacks, b"{}")
+        assert (refused.status, f"engine {kind} does not answer {lacks}" in refused.body.decode()) == (404, True)
+    assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize(
     ("body", "status", "code", "says"),
     [
         (b'{"model":"tinny"}', 404, "model_not_found", "did you mean tiny?"),

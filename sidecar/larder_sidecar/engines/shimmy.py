@@ -1,0 +1,12 @@
+"""Shimmy 2: one model a process, read when it is first asked for; no file is noticed after the start."""
+
+from .adapter import Adapter
+
+
+class Shimmy(Adapter):
+    """Whatever name it lists, the model that was loaded first answers: src/engine/airframe.rs of 2.5."""
+
+    kind = "shimmy"
+    health_path = "/health"
+    api = "/v1/"
+    lacks = frozenset(("/v1/embeddings", "/v1/responses"))

@@ -1,0 +1,239 @@
+"""`POST /v1/api/pull` and what belongs to it: one pull at a time, in a thread, so that the loop serves on meanwhile.
+
+A pull belongs to nobody's connection: it goes on when its client leaves, and whoever asks for the same file with
+`?wait=true` follows it too. It ends by itself: silence and failures are bounded by `Patience`, and at a drain it is
+stopped, with what is there kept for the next one.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from pydantic import ValidationError
+
+from ..config.gateway import Auth
+from ..config.gateway import Pulls as Config
+from ..engines import Adapter
+from ..weights.cli import read_token
+from ..weights.errors import (
+    DeniedError,
+    DiskFullError,
+    FetchError,
+    GgufError,
+    HubError,
+    LeaseError,
+    NotFoundError,
+    OccupiedError,
+    TransientError,
+)
+from ..weights.hub import Hub
+from ..weights.progress import JsonValue
+from ..weights.pull import Pull, Pulled, TellTo, Wanted, names_of
+from .journal import Journal
+from .names import Names
+from .pull_stream import Line, PullStream, refusal
+from .routes import HEALTH, INFO, PULL
+from .token import Token
+from .wire.answer import Answer, document
+from .wire.request import Request
+from .wire.server import ServerConnection
+
+BODY_BYTES = 4096
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)
+_STATUS: tuple[tuple[type[FetchError], int], ...] = (
+    (NotFoundError, 404),
+    (DeniedError, 403),
+    (TransientError, 502),
+    (GgufError, 422),
+    (DiskFullError, 507),
+    (LeaseError, 409),
+    (OccupiedError, 409),
+    (HubError, 502),
+    (FetchError, 500),
+)
+_REMEDY: dict[int, str] = {
+    404: "Check the repository and the exact name of the file; names are case-sensitive.",
+    403: "Only what the hub's token may read can be pulled (larder:shimmy.pulls.hub-secret).",
+}
+_EXPECTED = {
+    "model": "'model' must be a repository, as in org/name",
+    "filename": "'filename' must be a GGUF file of the repository, as in name.Q4_K_M.gguf",
+}
+_GOING = "this gateway is going away; pull again, what is here is kept"
+
+
+class Job:
+    """The pull that runs, as the loop sees it."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.total = self.completed = 0
+        self.streams: set[PullStream] = set()
+        self.stop = threading.Event()
+
+    def status(self) -> Line:
+        """As `GET /` and a 409 show it."""
+        percent = round(100 * self.completed / self.total, 1) if self.total else 0.0
+        named: Line = {"current_model": self.wanted.model, "current_filename": self.wanted.filename}
+        return {"in_progress": True, **named, "completed": self.completed, "total": self.total, "percent": percent}
+
+    def tell(self, line: Line) -> None:
+        """A line for everybody who follows."""
+        for stream in self.streams:
+            stream.tell(line)
+
+    def end(self, last: Callable[[PullStream], None]) -> None:
+        """The last words."""
+        streams, self.streams = self.streams, set()
+        for stream in streams:
+            last(stream)
+
+
+class Pulls:
+    """The pulls of one gateway. Raises TokenError where the token is missing."""
+
+    def __init__(self, config: Config, auth: Auth, names: Names, engine: Adapter, journal: Journal) -> None:
+        self._config, self._names, self._engine, self._journal = config, names, engine, journal
+        self._folder = Path(config.folder)
+        self._token = Token(Path(config.token_file or "")) if auth.mutations == "token" else None
+        self._loop = asyncio.get_running_loop()
+        self._job: Job | None = None
+        self._finishing: asyncio.Task[None] | None = None
+        names.add_pulled(names_of(self._folder))
+
+    # --- what the gateway asks
+
+    def admit(self, request: Request) -> Answer | None:
+        """Refuse by the head alone: who may not pull is not read any further."""
+        if request.path != PULL.path:
+            return None
+        if self._token and not self._token.admits(request.header(b"authorization")):
+            message = "a pull needs the token: send Authorization: Bearer <key token of Secret larder-api-token>"
+            return refusal(401, message, headers=_CHALLENGE)
+        if (request.content_length or 0) > BODY_BYTES:
+            return refusal(413, f"the body may have {BODY_BYTES} bytes: a repository and a file name")
+        return None
+
+    def respond(
+        self, request: Request, client: ServerConnection, extra: list[tuple[bytes, bytes]]
+    ) -> PullStream | None:
+        """Answer at once, or follow a pull."""
+        if request.path == INFO.path:
+            client.answer(request, document(self._info()))
+            return None
+        if request.path == HEALTH.path:
+            return PullStream(client, request, extra).asking(self._health())
+        wanted = self._wanted(request)
+        answer = wanted if isinstance(wanted, Answer) else self._follow(wanted, request, client, extra)
+        if isinstance(answer, PullStream):
+            return answer
+        client.answer(request, answer)
+        return None
+
+    def stop(self) -> None:
+        """The gateway goes: whoever follows learns of it now, the thread at its next chunk."""
+        if self._job is not None:
+            self._job.stop.set()
+            self._job.end(lambda stream: stream.fail(503, _GOING))
+
+    # --- inside
+
+    def _info(self) -> Line:
+        idle: Line = {"in_progress": False, "current_model": None, "current_filename": None}
+        paths = {"health": HEALTH.path, "models": "/v1/models", "chat": "/v1/chat/completions"}
+        return {
+            "service": "Larder",
+            "status": "running",
+            "engine": self._engine.kind,
+            "endpoints": {**paths, "completions": "/v1/completions", "pull": PULL.path},
+            "download_status": self._job.status() if self._job else idle,
+        }
+
+    async def _health(self) -> Answer:
+        health = await self._engine.health()
+        said = {"status": "ok" if health.ok else "error", "engine": self._engine.kind, "detail": health.detail}
+        return document(said, 200 if health.ok else 503)
+
+    def _wanted(self, request: Request) -> Wanted | Answer:
+        if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
+            return refusal(413, f"the body may have {BODY_BYTES} bytes")
+        try:
+            wanted = Wanted.model_validate_json(request.body)
+        except ValidationError as error:
+            key = next((str(e["loc"][0]) for e in error.errors() if e["loc"] and e["type"] != "missing"), "")
+            return refusal(
+                400, _EXPECTED.get(key, "Both 'model' and 'filename' are required, as strings of a JSON object")
+            )
+        if (owner := self._names.owner(wanted.name.removesuffix(".gguf"))) is not None:
+            return refusal(409, f"{wanted.name} would be called like {owner!r} of the catalog, which is served here")
+        return wanted
+
+    def _follow(
+        self, wanted: Wanted, request: Request, client: ServerConnection, extra: list[tuple[bytes, bytes]]
+    ) -> PullStream | Answer:
+        job = self._job
+        if job is None:
+            job = self._job = Job(wanted)
+            threading.Thread(target=self._pull, args=(job,), name="pull", daemon=True).start()
+        elif job.wanted != wanted or parse_qs(request.query).get("wait") != ["true"]:
+            # One at a time and no queue yet: the client hears what runs, and asks again.
+            message = f"Download already in progress: {job.wanted.model}/{job.wanted.filename}"
+            return refusal(409, message, more={"download_status": job.status()})
+        stream = PullStream(client, request, extra)
+        job.streams.add(stream)
+        stream.left = lambda: job.streams.discard(stream)
+        return stream
+
+    def _pull(self, job: Job) -> None:
+        """In the thread."""
+        try:
+            token = read_token(Path(self._config.hub_token_file)) if self._config.hub_token_file else None
+            with Hub(token) as hub:
+                reporter = TellTo(tell=lambda event, facts: self._from_thread(self._told, job, event, facts))
+                pulled = Pull(job.wanted, self._folder, self._config.endpoint, hub, reporter, job.stop).run()
+        except FetchError as error:
+            self._from_thread(self._failed, job, error)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the next pull must find the place free)
+            self._from_thread(self._failed, job, FetchError(f"{type(error).__name__} in the pull", "Look at the log."))
+        else:
+            self._from_thread(self._done, job, pulled)
+
+    def _from_thread(self, call: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and everybody with it
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _told(self, job: Job, event: str, facts: dict[str, JsonValue]) -> None:
+        if event == "starting":
+            job.total, job.completed = int(facts["bytes"] or 0), int(facts["resumed_at"] or 0)
+            self._journal.say("info", "pull started", **facts, **job.wanted.model_dump())
+            job.tell({"status": "starting", **job.wanted.model_dump(), "total": job.total, "completed": job.completed})
+        elif event == "progress":
+            job.completed = int(facts["bytes"] or 0)
+            rate = {"bytes_per_second": facts["bytes_per_second"], "eta_seconds": facts["eta_seconds"]}
+            job.tell({"status": "downloading", "completed": job.completed, "total": job.total, **rate})
+        elif event in ("retry", "restarted", "waiting"):
+            job.tell({"status": event, "reason": facts["reason"]})
+
+    def _failed(self, job: Job, error: FetchError) -> None:
+        self._job = None
+        status = next(status for kind, status in _STATUS if isinstance(error, kind))
+        remedy = _REMEDY.get(status, error.remedy)
+        self._journal.say("warning", "pull failed", reason=error.reason, **job.wanted.model_dump())
+        job.end(lambda stream: stream.fail(status, f"{error.reason}. {remedy}"))
+
+    def _done(self, job: Job, pulled: Pulled) -> None:
+        self._finishing = self._loop.create_task(self._finish(job, pulled))
+
+    async def _finish(self, job: Job, pulled: Pulled) -> None:
+        self._names.add_pulled(names_of(self._folder))
+        model = pulled.path.stem
+        servable = model in await self._engine.names()
+        self._job = None
+        said = {"path": str(pulled.path), "size_mb": round(pulled.bytes / 2**20, 1), "id": model}
+        state = {"reused": pulled.reused, "servable": servable}
+        self._journal.say("info", "pull complete", **said, **state)
+        line: Line = {"status": "complete", "filename": job.wanted.filename, **said, **state}
+        job.end(lambda stream: stream.finish(line))
