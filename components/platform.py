@@ -12,8 +12,8 @@ from .planning.plan import FRONT, Plan
 from .serving.front import Front
 from .serving.gateway import Entry
 from .serving.kserve_rocm import KServeRocm
-from .serving.ollama import NAME as OLLAMA
 from .serving.ollama import Ollama
+from .serving.shimmy import Shimmy
 from .settings import Settings
 from .settings.node_pools import taints_of
 from .storage import DataVolumes
@@ -71,6 +71,17 @@ class Platform(Component):
                 namespace=namespace,
                 opts=child,
             )
+        if shimmy := plan.shimmy:
+            Shimmy(
+                "shimmy",
+                settings,
+                shimmy,
+                weights,
+                pools[shimmy.stack.pool],
+                budget_seconds=budget,
+                namespace=namespace,
+                opts=child,
+            )
         if kserve := plan.kserve:
             KServeRocm(
                 "kserve",
@@ -96,7 +107,7 @@ class Platform(Component):
         entry = Entry(
             "entry",
             settings,
-            behind=FRONT if front else OLLAMA,
+            behind=FRONT if front else next(iter(plan.engines)),
             # Clients are led to the front when it can answer, not before.
             after=[front.deployment] if front else [],
             namespace=namespace,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..settings import Settings
 
 IMAGES = "larder:images"
-PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollama", "vllm")}
+PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
 
 EXAMPLES = """examples:
   python -m components.planning plan --stack dev

@@ -7,8 +7,8 @@ from larder_sidecar.config.weights import FIRST_PULL
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.quantities import readable, size_bytes
-from .plan import KServePlan, Plan
-from .resources import EngineResources, needed_bytes
+from .plan import EnginePlan, KServePlan, Plan
+from .resources import needed_bytes
 
 TIGHT = 0.9
 """Part of a volume beyond which the next model will not fit."""
@@ -22,16 +22,17 @@ def admission(settings: Settings, plan: Plan) -> list[str]:
     place = block.place(total) if block else "in each pod, fetched at every start"
     return [
         f"disk    {readable(total)} of weights {place}",
-        *(_ollama(plan.ollama.size) if plan.ollama else ()),
+        *(line for name, stack in plan.engines.items() for line in _engine(name, stack, alone=len(plan.engines) == 1)),
         *(_kserve(plan.kserve) if plan.kserve else ()),
         f"time    {plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)",
     ]
 
 
-def _ollama(size: EngineResources) -> Iterator[str]:
-    memory = size_bytes(size.memory)
-    yield f"memory  {readable(memory)} for the engine; {readable(2 * memory)} on its node while one pod follows another"
-    yield f"cpu     {size.cpu} requested for the engine, no limit"
+def _engine(name: str, plan: EnginePlan, *, alone: bool) -> Iterator[str]:
+    who = "the engine" if alone else f"the engine of {name}"
+    memory = size_bytes(plan.size.memory)
+    yield f"memory  {readable(memory)} for {who}; {readable(2 * memory)} on its node while one pod follows another"
+    yield f"cpu     {plan.size.cpu} requested for {who}, no limit"
 
 
 def _kserve(plan: KServePlan) -> Iterator[str]:
@@ -55,12 +56,13 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
     if unseen:
         yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
-    ollama = plan.ollama
-    if ollama and size_bytes(ollama.size.memory) < (needed := needed_bytes(ollama.models)):
-        yield (
-            f"larder:ollama.memory: {ollama.size.memory} is less than the {readable(needed)} "
-            "that the models need together by the catalog; loading all of them will end in a kill."
-        )
+    for name, stack in plan.engines.items():
+        if size_bytes(stack.size.memory) < (needed := needed_bytes(stack.models)):
+            yield (
+                f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} "
+                "that the models need together by the catalog; loading all of them will end in a kill."
+            )
+    yield from _about_shimmy(settings)
     if settings.hub.endpoint.startswith("http://"):
         yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."
 
@@ -73,3 +75,20 @@ def _about_image_volumes(kubernetes: tuple[int, int] | None) -> Iterator[str]:
         )
     elif kubernetes < IMAGE_VOLUMES_BY_DEFAULT:
         yield "larder:cluster.kubernetes: image volumes are off in 1.33 and 1.34 unless feature gate ImageVolume is on."
+
+
+def _about_shimmy(settings: Settings) -> Iterator[str]:
+    block = settings.shimmy
+    if block is None:
+        return
+    if block.engine == "shimmy":
+        yield "larder:shimmy.engine: shimmy computes in F32; the catalog counts memory for llama.cpp."
+    if block.pulls is None:
+        return
+    api = block.pulls.secret if settings.gateway.auth.mutations == "token" else None
+    for key, secret in (("secret", api), ("hub-secret", block.pulls.hub_secret)):
+        if secret:
+            yield (
+                f"larder:shimmy.pulls.{key}: the pod starts when Secret {secret} is there: kubectl -n "
+                f"{settings.cluster.namespace} create secret generic {secret} --from-literal=token=…"
+            )

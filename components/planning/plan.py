@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
-from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig
+from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Pulls
 from larder_sidecar.config.manager import InferenceService, ManagerConfig, SyncedFolder
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 
@@ -16,31 +16,53 @@ from ..settings.manager import Manager
 from ..settings.ollama import Ollama
 from ..settings.quantities import bandwidth_bytes
 from ..settings.root import SLACK_SECONDS
-from .resources import EngineResources, ollama_resources, predictor_resources
+from ..settings.shimmy import Shimmy
+from .resources import EngineResources, engine_resources, predictor_resources
 
 FRONT = "front"
 """Name of the gateways before all stacks."""
 INFERENCE_SERVICE = "active-llm"
 """The one InferenceService: it serves whichever model is active."""
-OLLAMA_ADDRESS = "127.0.0.1:11434"
-"""Loopback: nothing but the gateway of the same pod talks to Ollama."""
+Kind = Literal["ollama", "llama-server", "shimmy"]
+ADDRESSES: Mapping[Kind, str] = {
+    "ollama": "127.0.0.1:11434",
+    "llama-server": "127.0.0.1:8081",
+    "shimmy": "127.0.0.1:8081",
+}
+"""Where each engine listens. Loopback: nothing but the gateway of the same pod talks to it."""
+TOKENS = "/run/secrets/larder"
+"""Folder of the gateway's tokens: `api/token` for who may pull, `hub/token` for the hub."""
 
 
 _BEHIND_THE_FRONT: Mapping[str, tuple[Literal["gateway", "vllm"], str]] = {
     "ollama": ("gateway", "http://ollama"),
+    "shimmy": ("gateway", "http://shimmy"),
     "kserve": ("vllm", f"http://{INFERENCE_SERVICE}-predictor"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class OllamaPlan:
-    """The Ollama stack."""
+class EnginePlan:
+    """A stack of one engine and the gateway beside it."""
 
-    stack: Ollama
     models: tuple[CatalogEntry, ...]
     gateway: GatewayConfig
     """gateway.json beside the engine."""
     size: EngineResources
+
+
+@dataclass(frozen=True, kw_only=True)
+class OllamaPlan(EnginePlan):
+    """The Ollama stack."""
+
+    stack: Ollama
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShimmyPlan(EnginePlan):
+    """The stack of llama-server or Shimmy."""
+
+    stack: Shimmy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +83,7 @@ class Plan:
     weights: WeightsPlan
     """weights.json."""
     ollama: OllamaPlan | None
+    shimmy: ShimmyPlan | None
     kserve: KServePlan | None
     front: GatewayConfig | None
     """gateway.json of the front, where there is one."""
@@ -69,6 +92,12 @@ class Plan:
     budget_seconds: int
     """The longest that moving all weights once may take."""
 
+    @property
+    def engines(self) -> dict[str, EnginePlan]:
+        """The stacks with a gateway beside their engine, by their words under `larder:`."""
+        stacks: dict[str, EnginePlan | None] = {"ollama": self.ollama, "shimmy": self.shimmy}
+        return {name: stack for name, stack in stacks.items() if stack}
+
 
 def make_plan(settings: Settings) -> Plan:
     """The plan of these settings; nothing in it can be refused any more."""
@@ -76,6 +105,7 @@ def make_plan(settings: Settings) -> Plan:
     return Plan(
         weights=weights,
         ollama=_ollama(settings, settings.ollama) if settings.ollama else None,
+        shimmy=_shimmy(settings, settings.shimmy) if settings.shimmy else None,
         kserve=_kserve(settings, settings.kserve) if settings.kserve else None,
         front=_front(settings) if settings.front else None,
         manager=_manager(settings, settings.manager) if settings.manager else None,
@@ -85,15 +115,40 @@ def make_plan(settings: Settings) -> Plan:
 
 def _ollama(settings: Settings, stack: Ollama) -> OllamaPlan:
     models = settings.stacks["ollama"]
+    gateway = _beside(settings, "ollama", models)
+    return OllamaPlan(stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models))
+
+
+def _shimmy(settings: Settings, stack: Shimmy) -> ShimmyPlan:
+    models = settings.stacks["shimmy"]
+    gateway = _beside(settings, stack.engine, models, _pulls(settings, stack))
+    return ShimmyPlan(stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models))
+
+
+def _beside(
+    settings: Settings, kind: Kind, models: tuple[CatalogEntry, ...], pulls: Pulls | None = None
+) -> GatewayConfig:
+    """gateway.json of the gateway in an engine's pod."""
     default = settings.default_model
-    gateway = GatewayConfig(
+    return GatewayConfig(
         place="behind" if settings.front else "alone",
-        engines=[Engine(kind="ollama", url=f"http://{OLLAMA_ADDRESS}")],
+        engines=[Engine(kind=kind, url=f"http://{ADDRESSES[kind]}")],
         models=settings.gateway.served(models),
+        pulls=pulls,
         default=default if default in {entry.id for entry in models} else None,
         auth=Auth(mutations=settings.gateway.auth.mutations),
     )
-    return OllamaPlan(stack=stack, models=models, gateway=gateway, size=ollama_resources(stack, models))
+
+
+def _pulls(settings: Settings, stack: Shimmy) -> Pulls | None:
+    block = stack.pulls
+    if block is None:
+        return None
+    return Pulls(
+        endpoint=settings.hub.endpoint,
+        token_file=f"{TOKENS}/api/token" if settings.gateway.auth.mutations == "token" else None,
+        hub_token_file=f"{TOKENS}/hub/token" if block.hub_secret else None,
+    )
 
 
 def _kserve(settings: Settings, stack: KServe) -> KServePlan:

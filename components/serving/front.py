@@ -12,7 +12,6 @@ from ..settings import Settings
 from .gateway import gateway_config_map, gateway_container, gateway_volume, restarts_with
 from .kserve_rocm import PREDICTOR
 
-CONFIG_MAP = "larder-front"
 REPLICAS = 2
 
 
@@ -31,7 +30,7 @@ class Front(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
-        config_map = gateway_config_map(config, namespace=namespace, opts=self.child(), name=CONFIG_MAP)
+        config_map = gateway_config_map(config, of=FRONT, namespace=namespace, opts=self.child())
         policy = k8s.networking.v1.NetworkPolicy(
             "policy",
             metadata=metadata(
@@ -74,7 +73,7 @@ class Front(Component):
         self.register_outputs({"deployment": FRONT})
 
 
-_PODS = {"ollama": selector("ollama"), "kserve": PREDICTOR}
+_PODS = {"ollama": selector("ollama"), "shimmy": selector("shimmy"), "kserve": PREDICTOR}
 """Labels of the pods behind each engine of the front's file."""
 
 
@@ -105,5 +104,5 @@ def _pod(image: str, *, grace_seconds: int) -> k8s.core.v1.PodSpecArgsDict:
                 "lifecycle": {"pre_stop": {"http_get": {"path": "/drain", "port": ADMIN}}},
             }
         ],
-        "volumes": [gateway_volume(CONFIG_MAP), scratch()],
+        "volumes": [gateway_volume(FRONT), scratch()],
     }

@@ -1,6 +1,6 @@
 """The gateway: its file, the native sidecar that reads it, and the Service that is the entry."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -18,24 +18,31 @@ from ..manifest import (
     metadata,
     selector,
 )
-from ..network import ADMIN, CLIENTS
+from ..network import ADMIN, CLIENTS, gateway_ingress, hub_egress
+from ..planning.plan import FRONT
 from ..settings import Settings
 
-CONFIG_MAP = "larder-gateway"
 FOLDER = "/etc/larder/gateway"
 FILE = "gateway.json"
 
 
+def config_map_name(of: str) -> str:
+    """The name never changes with the stacks beside it: one that moved would be created while it still exists."""
+    return {"ollama": "larder-gateway", FRONT: "larder-front"}.get(of, f"larder-gateway-{of}")
+
+
 def gateway_config_map(
-    config: GatewayConfig, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions, name: str = CONFIG_MAP
+    config: GatewayConfig, *, of: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> k8s.core.v1.ConfigMap:
-    """The file under its fixed name: changed in place, and no pod is replaced for it.
+    """The file of a stack's gateway under its fixed name: changed in place, and no pod is replaced for it.
 
     A running gateway reads the file at its start only; a change reaches it with the next pod.
     """
     return k8s.core.v1.ConfigMap(
         "gateway.json",
-        metadata=metadata(name, "the models the gateway answers for, and its limits", namespace=namespace),
+        metadata=metadata(
+            config_map_name(of), "the models the gateway answers for, and its limits", namespace=namespace
+        ),
         data={FILE: config.to_json()},
         opts=opts,
     )
@@ -50,20 +57,21 @@ def restarts_with(config: GatewayConfig) -> dict[str, str]:
     return {"larder/serves": content_name(config.place, served)}
 
 
-def gateway_volume(config_map: str = CONFIG_MAP) -> Volume:
+def gateway_volume(of: str) -> Volume:
     """The volume of a pod with a gateway: a directory, so that the kubelet can renew the file under the mount."""
-    return {"name": "gateway-config", "config_map": {"name": config_map}}
+    return {"name": "gateway-config", "config_map": {"name": config_map_name(of)}}
 
 
-def gateway_sidecar(image: str) -> Container:
+def gateway_sidecar(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:
     """The native sidecar: started before the engine, stopped after it, ready when the engine is.
 
-    Probes of the engine come here too, for the kubelet cannot reach the engine's loopback.
+    Probes of the engine come here too, for the kubelet cannot reach the engine's loopback. `mounts` are what this
+    gateway needs beside its file, `ready_period` seconds lie between two looks at its readiness.
     """
-    return {**gateway_container(image), "restart_policy": "Always"}
+    return {**gateway_container(image, ready_period=ready_period, mounts=mounts), "restart_policy": "Always"}
 
 
-def gateway_container(image: str) -> Container:
+def gateway_container(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:
     """The gateway, beside an engine or in a pod of its own."""
     mount: VolumeMount = {"name": "gateway-config", "mount_path": FOLDER, "read_only": True}
     return {
@@ -74,11 +82,11 @@ def gateway_container(image: str) -> Container:
         "env": environment({"HOME": "/tmp"}),  # noqa: S108 (an emptyDir of this pod)
         "ports": [{"name": "http", "container_port": CLIENTS}, {"name": "admin", "container_port": ADMIN}],
         "startup_probe": probe("/livez", period=1, failures=60),
-        "readiness_probe": probe("/readyz", period=2, failures=3),
+        "readiness_probe": probe("/readyz", period=ready_period, failures=3),
         "liveness_probe": probe("/livez", period=10, failures=6),
         # Passes bytes through; the limit leaves room for request bodies of every connection at their usual size.
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
-        "volume_mounts": [mount, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
+        "volume_mounts": [mount, *mounts, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
         "termination_message_policy": "FallbackToLogsOnError",
         "security_context": container_security(),
     }
@@ -92,6 +100,52 @@ def probe(path: str, *, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict
         "timeout_seconds": 3,  # the gateway itself gives its engine two seconds to answer
         "failure_threshold": failures,
     }
+
+
+# The Deployment is what is waited for, as long as its weights take; endpoints follow at once.
+SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
+
+
+def _http() -> k8s.core.v1.ServicePortArgsDict:
+    return {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}
+
+
+def stack_service(stack: str, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> k8s.core.v1.Service:
+    """How the front reaches the gateways beside a stack's engine."""
+    return k8s.core.v1.Service(
+        "service",
+        metadata=metadata(
+            stack,
+            "how the front reaches the gateway beside the engine",
+            of=stack,
+            namespace=namespace,
+            annotations=SKIP_AWAIT,
+        ),
+        spec={"type": "ClusterIP", "selector": selector(stack), "ports": [_http()]},
+        opts=opts,
+    )
+
+
+def gateway_policy(
+    stack: str, *, front: bool, hub: str | None, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> k8s.networking.v1.NetworkPolicy:
+    """Who may talk to the pods of a stack, and that they talk to nobody but the hub, where they need it."""
+    return k8s.networking.v1.NetworkPolicy(
+        "policy",
+        metadata=metadata(
+            f"larder-{stack}",
+            "clients reach the gateway, Prometheus its admin port; the pod reaches the hub where it fetches",
+            of=stack,
+            namespace=namespace,
+        ),
+        spec={
+            "pod_selector": {"match_labels": selector(stack)},
+            "policy_types": ["Ingress", "Egress"],
+            "ingress": gateway_ingress(of=FRONT if front else None),
+            "egress": [] if hub is None else hub_egress(hub),
+        },
+        opts=opts,
+    )
 
 
 class Entry(Component):
@@ -110,18 +164,12 @@ class Entry(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
-        port: k8s.core.v1.ServicePortArgsDict = {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}
+        port = _http()
         if settings.node_port is not None:
             port["node_port"] = settings.node_port
         self.service = k8s.core.v1.Service(
             "service",
-            metadata=metadata(
-                "larder",
-                "the address of the platform",
-                namespace=namespace,
-                # The Deployment is what is waited for, as long as its weights take; endpoints follow at once.
-                annotations={"pulumi.com/skipAwait": "true"},
-            ),
+            metadata=metadata("larder", "the address of the platform", namespace=namespace, annotations=SKIP_AWAIT),
             spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},
             opts=self.child(pulumi.ResourceOptions(depends_on=[*after])),
         )

@@ -12,6 +12,7 @@ from ..manifest import (
     Container,
     PodSpec,
     Volume,
+    VolumeMount,
     container_security,
     environment,
     labels,
@@ -36,7 +37,6 @@ class EngineSpec:
     name: str
     description: str
     image: str
-    args: tuple[str, ...]
     resources: EngineResources
     placement: Placement
     """Where its pool is."""
@@ -44,9 +44,19 @@ class EngineSpec:
     """From the container's start until the engine answers, weights read from the slowest disk we accept."""
     grace_seconds: int
     """For requests in flight when the pod has to go."""
+    args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Of the pod: another one replaces it when they change."""
+    volumes: tuple[Volume, ...] = ()
+    """Of the pod, beside those of the weights."""
+    mounts: tuple[VolumeMount, ...] = ()
+    """Of the engine."""
+    gateway_mounts: tuple[VolumeMount, ...] = ()
+    ready_period: int = 2
+    """Seconds between two looks at the pod's readiness."""
+    live_period: int | None = None
+    """Seconds between two looks at whether the engine still answers; None for an engine that ends when it fails."""
 
 
 def engine_deployment(
@@ -101,9 +111,12 @@ def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
         "security_context": pod_security(),
         "termination_grace_period_seconds": engine.grace_seconds,
         "affinity": engine.placement.affinity(weights.hosts),
-        "init_containers": [*weights.init_containers, gateway_sidecar(sidecar_image)],
+        "init_containers": [
+            *weights.init_containers,
+            gateway_sidecar(sidecar_image, ready_period=engine.ready_period, mounts=engine.gateway_mounts),
+        ],
         "containers": [_container(engine, weights)],
-        "volumes": [*weights.volumes, gateway_volume(), home, scratch()],
+        "volumes": [*weights.volumes, *engine.volumes, gateway_volume(engine.name), home, scratch()],
     }
     if tolerated := tolerations(engine.placement.taints):
         pod["tolerations"] = tolerated
@@ -112,7 +125,8 @@ def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
 
 def _container(engine: EngineSpec, weights: Weights) -> Container:
     size = engine.resources
-    return {
+    mounts: list[VolumeMount] = [*weights.mounts, *engine.mounts]
+    container: Container = {
         "name": engine.name,
         "image": weights.image or engine.image,
         "args": list(engine.args),
@@ -120,8 +134,11 @@ def _container(engine: EngineSpec, weights: Weights) -> Container:
         "startup_probe": probe("/enginez", period=STARTUP_PERIOD, failures=-(-engine.start_seconds // STARTUP_PERIOD)),
         # The engine would cut its streams at SIGTERM: the gateway first waits until nothing is in flight.
         "lifecycle": {"pre_stop": {"http_get": {"path": "/drain", "port": ADMIN}}},
-        "resources": {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}},
-        "volume_mounts": [*weights.mounts, {"name": "home", "mount_path": HOME}, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
+        "resources": {"requests": {"cpu": size.cpu, "memory": size.requested}, "limits": {"memory": size.memory}},
+        "volume_mounts": [*mounts, {"name": "home", "mount_path": HOME}, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
         "termination_message_policy": "FallbackToLogsOnError",
         "security_context": container_security(),
     }
+    if engine.live_period is not None:
+        container["liveness_probe"] = probe("/enginez", period=engine.live_period, failures=6)
+    return container

@@ -1,11 +1,11 @@
 """larder:images: what runs, by digest."""
 
 import re
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, WithJsonSchema
 
-from .base import Block, Known
+from .base import Block
 
 _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 
@@ -24,10 +24,6 @@ ImageReference = Annotated[
 ]
 
 
-OF_STACK = {"ollama": "ollama", "kserve": "vllm"}
-"""The image that each stack needs beside the sidecar's."""
-
-
 class Images(Block):
     """Digest references of the images."""
 
@@ -39,14 +35,11 @@ class Images(Block):
     """vLLM's ROCm image, name@sha256:…; on the embedded cluster `make up` passes a stand-in without GPU."""
     git_sync: ImageReference | None = None
     """The git-sync image (registry.k8s.io/git-sync/git-sync, version 4), name@sha256:…; larder:manager needs it."""
+    llama_server: ImageReference = ""
+    """An image that runs llama-server, name@sha256:…; `make up` passes its own."""
+    shimmy: ImageReference = ""
+    """An image that runs Shimmy, name@sha256:…; `make up` passes its own."""
 
-    @model_validator(mode="after")
-    def _every_stack_has_its_own(self, info: ValidationInfo) -> Self:
-        known = Known.of(info)
-        stacks = known.stacks if known else ()
-        lacking = [(image, stack) for stack, image in OF_STACK.items() if stack in stacks and not getattr(self, image)]
-        if lacking:
-            what = ", ".join(f"{image} (for larder:{stack})" for image, stack in lacking)
-            msg = f"lacks {what}. Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
-            raise ValueError(msg)
-        return self
+    def of(self, engine: str) -> str:
+        """The image of an engine; empty where none is given."""
+        return str(getattr(self, engine.replace("-", "_")))

@@ -44,6 +44,11 @@ class KServe(Stack):
     """Numbers of the groups video and render on the nodes: they own /dev/kfd and /dev/dri."""
 
     @property
+    def runs(self) -> str:
+        """Its engine, by the word that larder:images has for it."""
+        return "vllm"
+
+    @property
     def named(self) -> tuple[str, ...]:
         """Those that can be activated; without `models` the active one alone."""
         return tuple(self.models or [self.active])

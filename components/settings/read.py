@@ -1,7 +1,7 @@
 """From the raw stack config to `Settings`, or to every problem it has."""
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,9 @@ from .kserve import KServe
 from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
 from .node_pools import NodePools
-from .ollama import Ollama
 from .root import Settings
 from .sources import NAMESPACE, encrypted_keys, raw_config
-
-STACKS = ("ollama", "kserve")
-"""Blocks that are deployed if they are there."""
+from .stacks import STACKS, shared_out
 
 
 def read(root: Path) -> Settings:
@@ -67,26 +64,12 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
                 done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, raw, done))
             except ValidationError as error:
                 problems += lines(key, field, error)
-    problems += _shared_out(_known(stack, catalog, raw, done), done)
+    known = _known(stack, catalog, raw, done)
+    problems += shared_out(known, done)
     if problems:
         raise SettingsError(problems)
     by_alias = {kebab(name): value for name, value in done.items()}
-    return Settings.model_validate(by_alias, context=_known(stack, catalog, raw, done))
-
-
-def _shared_out(known: Known, done: Mapping[str, Any]) -> Iterator[str]:
-    """What no block can know by itself: that there is a stack, that each has models, and who owns what."""
-    if not known.stacks:
-        wanted = " or ".join(NAMESPACE + stack for stack in STACKS)
-        yield f"{NAMESPACE}ollama: is missing, and so is every other stack. Write {wanted}, else nothing serves."
-    ollama: Ollama | None = done.get("ollama")
-    if ollama and not ollama.models and known.models and all(entry.id in known.named for entry in known.models):
-        yield f"{NAMESPACE}ollama: has no model: other stacks name all of larder:models. Add one, or drop the block."
-    if known.manager and "kserve" in known.stacks:
-        yield (
-            f"{NAMESPACE}manager: owns InferenceService active-llm, and so does larder:kserve. "
-            "Drop this block and change larder:kserve.active instead, or drop larder:kserve."
-        )
+    return Settings.model_validate(by_alias, context=known)
 
 
 @functools.cache
@@ -107,8 +90,8 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         catalog=catalog,
         pools=None if pools is None else {name: tuple(pool.hosts or ()) for name, pool in pools.items()},
         gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
-        stacks=frozenset(stack for stack in STACKS if raw.get(NAMESPACE + stack) is not None),
-        named={model: stack for stack in STACKS if stack in done for model in done[stack].named},
+        stacks=frozenset(name for name in STACKS if raw.get(NAMESPACE + name) is not None),
+        named={model: name for name in STACKS if name in done for model in done[name].named},
         inactive=frozenset(kserve.named) - {kserve.active} if kserve else frozenset(),
         strategy=None if cache is None else cache.strategy,
         kind=None if cluster is None else cluster.kind,

@@ -15,6 +15,9 @@ from .models import Models
 from .node_pools import NodePools
 from .ollama import Ollama
 from .quantities import bandwidth_bytes
+from .shimmy import Shimmy
+from .stack import Stack
+from .stacks import STACKS, models_of
 
 SLACK_SECONDS = 120
 """What every budget grants beside the transfer itself: image pull, scheduling, hashing, the engine's start."""
@@ -32,9 +35,11 @@ class Settings(Block):
     cache: Cache
     """How weights reach the engines: {strategy: none | image-volume | shared-storage | node-local, …}."""
     images: Images
-    """Digest references {sidecar, ollama, vllm}; `make up` passes those of the images it has built."""
+    """Digest references {sidecar, ollama, …}; `make up` passes those of the images it has built."""
     ollama: Ollama | None = None
     """The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."""
+    shimmy: Shimmy | None = None
+    """The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."""
     kserve: KServe | None = None
     """The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."""
     gateway: Gateway = Gateway()
@@ -59,13 +64,11 @@ class Settings(Block):
     @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
         """The stacks that are deployed, each with the models it serves now."""
-        stacks: dict[str, tuple[str, ...]] = {}
-        if self.ollama:
-            others = self.kserve.named if self.kserve else ()
-            stacks["ollama"] = self.ollama.named or tuple(model for model in self.models if model not in others)
+        blocks: dict[str, Stack] = {name: block for name in STACKS if (block := getattr(self, name)) is not None}
+        models = {name: models_of(block, blocks.values(), self.models) for name, block in blocks.items()}
         if self.kserve:
-            stacks["kserve"] = (self.kserve.active,)
-        return {stack: tuple(e for e in self._entries if e.id in models) for stack, models in stacks.items()}
+            models["kserve"] = (self.kserve.active,)
+        return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in models.items()}
 
     @property
     def served(self) -> tuple[CatalogEntry, ...]:

@@ -29,6 +29,11 @@ class Stack(Block):
         """The models that it names as its own."""
         return tuple(self.models or ())
 
+    @property
+    def runs(self) -> str:
+        """Its engine, by the word that larder:images has for it."""
+        return self.NAME
+
     @field_validator("pool")
     @classmethod
     def _pool_is_declared(cls, pool: str, info: ValidationInfo) -> str:

@@ -16,8 +16,8 @@ from components.settings.sources import merged
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 CATALOG = read_catalog(ROOT)
 IMAGES = {
-    name: f"registry.example/{name}@sha256:{digit * 64}"
-    for name, digit in (("sidecar", "1"), ("ollama", "2"), ("vllm", "3"))
+    name: f"registry.example/{name}@sha256:{str(digit) * 64}"
+    for digit, name in enumerate(("sidecar", "ollama", "vllm", "llama-server", "shimmy"), 1)
 }
 SHARED = {"nfs": {"server": "nas.example", "path": "/export/models"}, "size": "20Gi"}
 

@@ -74,5 +74,5 @@ def test_selectors_hold_what_never_changes(preview: Previews) -> None:
     wanted = {"app.kubernetes.io/name": "ollama", "app.kubernetes.io/instance": "larder"}
     seen = preview("none")
     assert seen.one("Deployment").inputs["spec"]["selector"] == {"matchLabels": wanted}
-    assert seen.one("Service").inputs["spec"]["selector"] == wanted
+    assert seen.one("Service", "larder").inputs["spec"]["selector"] == wanted
     assert wanted.items() <= seen.one("Deployment").inputs["spec"]["template"]["metadata"]["labels"].items()

@@ -99,7 +99,7 @@ def test_an_object_with_a_secret_is_left_out_and_named(preview: Previews) -> Non
         seen.one("ConfigMap", "larder-gateway"),
         inputs={"kind": "ConfigMap", "metadata": {"name": "open"}, "data": {"token": wire.Secret("hunter2")}},
     )
-    files, left_out = render(Recording(resources=[hidden, seen.one("Service")]))
+    files, left_out = render(Recording(resources=[hidden, seen.one("Service", "larder")]))
     assert left_out == {"configmap-open": "holds a secret. Make it in the cluster yourself"}
     assert "hunter2" not in str(files)
     assert len(files) == 1

@@ -80,7 +80,7 @@ def test_a_probe_outlasts_the_two_seconds_the_gateway_gives_its_engine(preview: 
 
 def test_nothing_but_jobs_and_the_engine_is_waited_for(preview: Previews) -> None:
     """Pulumi's own ten minutes for a Service's endpoints are less than large weights take."""
-    service = preview("none").one("Service")
+    service = preview("none").one("Service", "larder")
     assert service.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
 
 

@@ -15,7 +15,7 @@ MODELS = "Choose one of them or add it to catalog/models/."
 BLOCKS = (
     "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:kserve, larder:manager, "
     "larder:models, "
-    "larder:node-pools, larder:ollama"
+    "larder:node-pools, larder:ollama, larder:shimmy"
 )
 
 IMAGES = {"images": {"alpha": f"registry/alpha@{DIGEST}"}}
@@ -176,7 +176,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:images": None},
-        "larder:images: is missing. Digest references {sidecar, ollama, vllm}; "
+        "larder:images: is missing. Digest references {sidecar, ollama, …}; "
         "`make up` passes those of the images it has built.",
     ),
     (

@@ -19,20 +19,28 @@ KSERVE: dict[str, Any] = {
 THREE = {"larder:models": ["alpha", "gamma", "beta"], "larder:cache": {"node-local": {"size": "9Gi"}}}
 
 
+LLAMA = {"larder:images": {"llama-server": f"registry/llama@{DIGEST}", "shimmy": f"registry/shimmy@{DIGEST}"}}
+BOTH = {**LLAMA, "larder:models": ["alpha", "gamma"], "larder:shimmy": {"pool": "cpu"}}
+ONE = {**LLAMA, "larder:ollama": None, "larder:shimmy": {"pool": "cpu"}}
+
+
 def _served(changes: dict[str, Any]) -> dict[str, list[str]]:
-    found = settings(merged(KSERVE, changes))
-    return {stack: [entry.id for entry in entries] for stack, entries in found.stacks.items()}
+    return {stack: [entry.id for entry in entries] for stack, entries in settings(changes).stacks.items()}
 
 
 def test_a_stack_serves_what_it_names_and_else_what_no_other_one_names() -> None:
-    assert _served({}) == {"ollama": ["alpha"], "kserve": ["gamma"]}
+    assert _served(KSERVE) == {"ollama": ["alpha"], "kserve": ["gamma"]}
     named = {"larder:kserve": {"models": ["gamma", "beta"]}}
-    assert _served(merged(THREE, named)) == {"ollama": ["alpha"], "kserve": ["gamma"]}
-    assert _served(merged(THREE, {"larder:ollama": {"models": ["beta"]}})) == {"ollama": ["beta"], "kserve": ["gamma"]}
+    assert _served(merged(merged(KSERVE, THREE), named)) == {"ollama": ["alpha"], "kserve": ["gamma"]}
+    beta = {"larder:ollama": {"models": ["beta"]}}
+    assert _served(merged(merged(KSERVE, THREE), beta)) == {"ollama": ["beta"], "kserve": ["gamma"]}
+    shimmy = {**BOTH, "larder:shimmy": {"pool": "cpu", "models": ["alpha"]}}
+    assert _served(shimmy) == {"ollama": ["gamma"], "shimmy": ["alpha"]}
 
 
 def test_a_stack_is_deployed_if_its_block_is_there() -> None:
     assert make_plan(settings()).kserve is None
+    assert _served(ONE) == {"shimmy": ["alpha"]}
     alone = settings({**KSERVE, "larder:ollama": None, "larder:models": ["gamma"]})
     assert make_plan(alone).ollama is None
     assert (alone.default_model, alone.front) == ("gamma", True)
@@ -45,6 +53,16 @@ def test_a_front_stands_where_one_gateway_will_not_do_or_is_asked_for(changes: d
     plan = make_plan(settings(changes))
     assert plan.ollama
     assert (plan.front is not None, plan.ollama.gateway.place) == (front, "behind" if front else "alone")
+
+
+def test_a_model_that_is_named_is_the_default_of_one_stack_alone() -> None:
+    shimmy = {"pool": "cpu", "models": ["alpha"]}
+    plan = make_plan(settings({**BOTH, "larder:shimmy": shimmy, "larder:gateway": {"default": "alpha"}}))
+    assert plan.front
+    assert plan.shimmy
+    assert plan.ollama
+    defaults = [gateway.default for gateway in (plan.front, plan.shimmy.gateway, plan.ollama.gateway)]
+    assert defaults == ["alpha", "alpha", None]
 
 
 def test_the_front_knows_every_served_model_and_who_has_it() -> None:
@@ -129,6 +147,55 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
 ]
 
+BESIDE: list[tuple[dict[str, Any], str]] = [
+    (
+        {"larder:ollama": None, "larder:shimmy": {"pool": "cpu"}},
+        "larder:images: lacks llama-server (for larder:shimmy). "
+        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+    ),
+    (
+        BOTH,
+        "larder:shimmy.models: is missing, as in larder:ollama. A model is served in one place: name it in one.",
+    ),
+    (
+        {**BOTH, "larder:shimmy": {"pool": "cpu", "models": ["alpha", "gamma"]}},
+        "larder:ollama: has no model: other stacks name all of larder:models. Add one, or drop the block.",
+    ),
+    (
+        {**BOTH, "larder:ollama": {"models": ["alpha"]}, "larder:shimmy": {"pool": "cpu", "models": ["alpha"]}},
+        "larder:shimmy.models: 'alpha' is a model of larder:ollama already, and clients reach a model in one place. "
+        "Name it in one.",
+    ),
+    (
+        {**ONE, "larder:models": ["alpha", "gamma"], "larder:shimmy": {"pool": "cpu", "engine": "shimmy"}},
+        "larder:shimmy.models: engine shimmy serves one model and answers for any other with it, "
+        "but here are alpha, gamma. Name one, or choose engine llama-server.",
+    ),
+    (
+        {**ONE, "larder:shimmy": {"pool": "cpu", "engine": "shimmy", "pulls": {}}},
+        "larder:shimmy.pulls: needs engine llama-server: "
+        "shimmy reads its one model at its start and notices no file that comes.",
+    ),
+    (
+        {**ONE, "larder:shimmy": {"pool": "cpu", "pulls": {"claim": "kept", "size": "1Gi"}}},
+        "larder:shimmy.pulls.size: does nothing with a claim, which has a size of its own. Drop one of the two.",
+    ),
+    (
+        {**ONE, "larder:shimmy": {"pool": "cpu", "engine": "vllm"}},
+        "larder:shimmy.engine: 'vllm' is none of the choices. Choices: llama-server, shimmy.",
+    ),
+    (
+        {**ONE, "larder:shimmy": {"pool": "cpu", "pulls": {}}, "larder:gateway": {"front": True}},
+        "larder:shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
+        "Drop it, or the other stacks and larder:gateway.front.",
+    ),
+    (
+        {**BOTH, "larder:shimmy": {"pool": "cpu", "models": ["alpha"], "pulls": {}}},
+        "larder:shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
+        "Drop it, or the other stacks and larder:gateway.front.",
+    ),
+]
+
 
 @pytest.mark.parametrize(("changes", "line"), BAD, ids=[line.partition(": ")[0] for _, line in BAD])
 def test_what_cannot_work_is_one_line_with_its_path_and_its_remedy(changes: dict[str, Any], line: str) -> None:
@@ -145,8 +212,8 @@ def test_a_stack_needs_its_image() -> None:
 
 def test_without_any_stack_nothing_would_serve() -> None:
     assert problems({"larder:ollama": None}) == [
-        "larder:ollama: is missing, and so is every other stack. Write larder:ollama or larder:kserve, "
-        "else nothing serves."
+        "larder:ollama: is missing, and so is every other stack. Write larder:ollama, larder:shimmy "
+        "or larder:kserve, else nothing serves."
     ]
 
 
@@ -162,3 +229,8 @@ def test_a_plan_says_what_the_gpu_node_gives() -> None:
     lines = admission(found, make_plan(found))
     assert "gpu     1 amd.com/gpu in pool rocm for vLLM; the old pod ends before the next one starts" in lines
     assert "memory  4.2 GiB and 500m cpu on the GPU's node for vLLM" in lines
+
+
+@pytest.mark.parametrize(("changes", "line"), BESIDE, ids=[line[:40] for _, line in BESIDE])
+def test_what_shimmy_cannot_do_is_one_line_with_its_remedy(changes: dict[str, Any], line: str) -> None:
+    assert problems(changes) == [line]

@@ -1,0 +1,35 @@
+"""llama-server in router mode: how it is started, and the file that tells it the models."""
+
+from collections.abc import Iterable
+
+from larder_sidecar.catalog import CatalogEntry
+
+from ..caching.base import STORE
+from ..planning.plan import ADDRESSES
+
+FOLDER = "/etc/larder/llama-server"
+FILE = "models.ini"
+PULLED_CONTEXT = 4096
+"""Tokens, for a pulled model: nobody counted memory for all that it may have been trained on."""
+
+
+def weights_file(model: str) -> str:
+    """Where an engine that takes files finds the weights of a model."""
+    return f"{STORE}/gguf/{model}.gguf"
+
+
+def presets(entries: Iterable[CatalogEntry]) -> str:
+    """models.ini: each model with the context that its memory is counted at."""
+    # By default it keeps 8 GiB of prompts in memory, and as many conversations as it sees fit: the catalog counts one.
+    lines = ["version = 1", "[*]", "parallel = 1", "cache-ram = 0", f"ctx-size = {PULLED_CONTEXT}"]
+    for entry in entries:
+        lines += [f"[{entry.id}]", f"model = {weights_file(entry.id)}", f"ctx-size = {entry.context}"]
+    return "\n".join(lines) + "\n"
+
+
+def arguments(models: int, *, pulled: str | None = None) -> tuple[str, ...]:
+    """Of the router. It never holds more models at once than were planned: a pulled one takes another's place."""
+    host, _, port = ADDRESSES["llama-server"].rpartition(":")
+    folder = ("--models-dir", pulled) if pulled else ()
+    listens = ("--host", host, "--port", port, "--no-webui", "--offline")
+    return (*listens, "--models-preset", f"{FOLDER}/{FILE}", "--models-max", str(models), *folder)

@@ -1,0 +1,63 @@
+"""larder:shimmy: models as plain GGUF files, and clients that may bring their own."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from .base import Block
+from .quantities import Size
+from .stack import Stack
+
+ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+"""Of an object in the namespace."""
+DEFAULT_SIZE = "20Gi"
+
+
+class Pulls(Block):
+    """The download service: `POST /v1/api/pull` brings a GGUF file from the hub into /models."""
+
+    claim: ObjectName | None = None
+    """An existing claim that keeps the pulled files. Default: none, they go with the pod."""
+    size: Size | None = None
+    """Room for pulled files where no claim keeps them, as in 20Gi. Default: 20Gi."""
+    secret: ObjectName = "larder-api-token"  # noqa: S105 (its name)
+    """An existing Secret; a pull must show what is under its key `token`. Default: larder-api-token."""
+    hub_secret: ObjectName | None = None
+    """An existing Secret with the hub's token under its key `token`. Default: none, only public repositories."""
+
+    @field_validator("size")
+    @classmethod
+    def _size_has_a_use(cls, size: str | None, info: ValidationInfo) -> str | None:
+        if size is not None and info.data.get("claim") is not None:
+            msg = "does nothing with a claim, which has a size of its own. Drop one of the two."
+            raise ValueError(msg)
+        return size
+
+    @property
+    def room(self) -> str:
+        """The most that pulled files may take of the node's disk."""
+        return self.size or DEFAULT_SIZE
+
+
+class Shimmy(Stack):
+    """Where llama-server or Shimmy runs, what it may take, and whether models may be pulled."""
+
+    NAME = "shimmy"
+
+    engine: Literal["llama-server", "shimmy"] = "llama-server"
+    """The engine: llama-server (any number of models) or shimmy (one model, computed on a Vulkan device)."""
+    pulls: Pulls | None = Field(None, validate_default=True)
+    """The download service. Without the block the models are those of larder:models. An empty block takes defaults."""
+
+    @field_validator("pulls")
+    @classmethod
+    def _pulled_files_are_noticed(cls, pulls: Pulls | None, info: ValidationInfo) -> Pulls | None:
+        if pulls is not None and info.data.get("engine") == "shimmy":
+            msg = "needs engine llama-server: shimmy reads its one model at its start and notices no file that comes."
+            raise ValueError(msg)
+        return pulls
+
+    @property
+    def runs(self) -> str:
+        """Its engine, by the word that larder:images has for it."""
+        return self.engine

@@ -1,0 +1,70 @@
+"""The stacks beside each other: what no block can know by itself."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from .base import Known
+from .gateway import Gateway
+from .images import Images
+from .shimmy import Shimmy
+from .sources import NAMESPACE
+from .stack import Stack
+
+STACKS = ("ollama", "shimmy", "kserve")
+"""Blocks that are deployed if they are there."""
+
+
+def models_of(stack: Stack, stacks: Iterable[Stack], models: Iterable[str]) -> tuple[str, ...]:
+    """The models that a stack has: those it names, or all that no other one names."""
+    others = {model for other in stacks if other is not stack for model in other.named}
+    return tuple(model for model in models if (model in stack.named if stack.named else model not in others))
+
+
+def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
+    """Every problem between the stacks: none at all, one without models or image, what no front leads to.
+
+    `blocks` are those that could be read, by their fields' names.
+    """
+    if not known.stacks:
+        wanted = f"{', '.join(NAMESPACE + name for name in STACKS[:-1])} or {NAMESPACE}{STACKS[-1]}"
+        yield f"{NAMESPACE}{STACKS[0]}: is missing, and so is every other stack. Write {wanted}, else nothing serves."
+        return
+    stacks: dict[str, Stack] = {name: blocks[name] for name in STACKS if name in blocks}
+    images: Images | None = blocks.get("images")
+    for name, stack in stacks.items():
+        if images is not None and not images.of(stack.runs):
+            yield (
+                f"{NAMESPACE}images: lacks {stack.runs} (for {NAMESPACE}{name}). "
+                "Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
+            )
+    if known.models is not None and known.stacks == stacks.keys():
+        yield from _models(tuple(entry.id for entry in known.models), stacks)
+    if known.manager and "kserve" in known.stacks:
+        yield (
+            f"{NAMESPACE}manager: owns InferenceService active-llm, and so does {NAMESPACE}kserve. "
+            f"Drop this block and change {NAMESPACE}kserve.active instead, or drop {NAMESPACE}kserve."
+        )
+    shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
+    if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
+        yield (
+            f"{NAMESPACE}shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
+            f"Drop it, or the other stacks and {NAMESPACE}gateway.front."
+        )
+
+
+def _models(models: tuple[str, ...], stacks: Mapping[str, Stack]) -> Iterator[str]:
+    unnamed = [NAMESPACE + name for name, stack in stacks.items() if not stack.named]
+    if len(unnamed) > 1:
+        yield f"{unnamed[-1]}.models: is missing, as in {unnamed[0]}. A model is served in one place: name it in one."
+        return
+    for name, stack in stacks.items():
+        mine = models_of(stack, stacks.values(), models)
+        if not mine:
+            yield (
+                f"{NAMESPACE}{name}: has no model: other stacks name all of larder:models. Add one, or drop the block."
+            )
+        if stack.runs == "shimmy" and len(mine) > 1:
+            yield (
+                f"{NAMESPACE}{name}.models: engine shimmy serves one model and answers for any other with it, "
+                f"but here are {', '.join(mine)}. Name one, or choose engine llama-server."
+            )
