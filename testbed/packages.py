@@ -36,6 +36,11 @@ def install() -> None:
                 _extract(binary, package)
 
 
+def ensure_vulkan() -> None:
+    """Install Mesa's software Vulkan device: Shimmy's image has its own, the tests of the engine run on the host."""
+    _install([] if any(Path("/usr/share/vulkan/icd.d").glob("lvp_icd.*")) else ["mesa-vulkan-drivers"])
+
+
 def ensure(package: str) -> None:
     """Install one package whose program has its name."""
     _install([] if _present(package) else [package])

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from .progress import TestbedError
@@ -12,10 +13,11 @@ from .toolchain import tools
 ELSEWHERE = "Or put the platform on a cluster that exists: make up CONTEXT=… REGISTRY=…"
 
 
-def check(*, embedded: bool) -> None:
+def check(engines: Iterable[str], *, embedded: bool) -> None:
     """Raise TestbedError with the whole list, or return. `embedded`: the cluster is to run here too."""
     problems = []
-    needed = (*tools.CLUSTER, tools.OLLAMA) if embedded else (tools.OLLAMA,)
+    wanted = [tools.ENGINES[engine] for engine in engines]
+    needed = (*tools.CLUSTER, *wanted) if embedded else wanted
     if platform.system() != "Linux":
         problems.append(f"{platform.system()}: images are built, and the embedded cluster runs, on Linux only.")
     elif os.geteuid() != 0:
@@ -23,8 +25,11 @@ def check(*, embedded: bool) -> None:
     if shutil.which("apt-get") is None:
         problems.append("no apt-get: base images and tools come from Debian packages. Use Debian or Ubuntu.")
     missing = [tool.name for tool in needed if not tool.home.exists()]
-    if missing and shutil.which("go") is None:
-        problems.append(f"no go: {', '.join(missing)} must be built from source. Install Go 1.26 or newer.")
+    in_go = [name for name in missing if name not in (tools.SHIMMY.name, tools.LLAMA_SERVER.name)]
+    if in_go and shutil.which("go") is None:
+        problems.append(f"no go: {', '.join(in_go)} must be built from source. Install Go 1.26 or newer.")
+    if tools.SHIMMY.name in missing and shutil.which("cargo") is None:
+        problems.append("no cargo: shimmy must be built from source. Install Rust 1.90 or newer.")
     if missing and not _has_default_route():
         problems.append(
             f"no network: {', '.join(missing)} must be downloaded and built, and this host has no route out."

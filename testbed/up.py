@@ -31,6 +31,8 @@ from .toolchain import tools
 HUGGING_FACE = "https://huggingface.co"
 CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
 """What kubectl is asked for the nearest thing that a cluster has to an identity."""
+ENGINES = {"ollama": "ollama", "kserve": "vllm"}
+"""The engine of a stack, as larder:images calls it; larder:shimmy has the choice."""
 KSERVE_CRD = ("crd", "inferenceservices.serving.kserve.io", "-o", "name")
 ANSWER_WITHIN = 60.0
 """Seconds for the first answer after Pulumi says that everything is ready."""
@@ -84,17 +86,21 @@ def here() -> Target:
     check(nodes=[NODE])
     online = hub_answers()
     cluster = embedded_cluster(egress=online)
-    if wants_kserve() or kserve.FOLDER.exists():  # what was there may have to be taken away, which is its work too
+    if "vllm" in engines() or kserve.FOLDER.exists():  # what was there may have to go, which is its work too
         kserve.ensure(cluster)
-    built = images.deploy(cluster.registry, REGISTRY_NAME, kserve=wants_kserve())
+    built = images.deploy(cluster.registry, REGISTRY_NAME, engines())
     overlay = {"larder:images": built, "larder:cluster": {"context": NODE}, **local_models(cluster, online=online)}
     overlay = weights.publish("dev", overlay, cluster.registry, REGISTRY_NAME)
     return Target(overlay, cluster.kubeconfig, cluster.address, cluster.kubectl(*CLUSTER_ID))
 
 
-def wants_kserve() -> bool:
-    """Whether stack dev has a KServe stack."""
-    return re.search(r"^ +larder:kserve:", stack_file(), re.MULTILINE) is not None
+def engines() -> list[str]:
+    """The engines of stack dev, as far as a look at its file tells: this Python may have no YAML yet."""
+    text = stack_file()
+    found = [engine for stack, engine in ENGINES.items() if re.search(rf"(?m)^ +larder:{stack}:", text)]
+    if block := re.search(r"(?ms)^ +larder:shimmy:.*?(?=^ +larder:|\Z)", text):
+        found.append("shimmy" if re.search(r"\bengine: *shimmy\b", block[0]) else "llama-server")
+    return found
 
 
 def stack_file() -> str:
@@ -104,11 +110,13 @@ def stack_file() -> str:
 
 def embedded_cluster(*, egress: bool = False) -> Cluster:
     """The embedded cluster, with everything installed and built that it and the engine need."""
-    preflight.check(embedded=True)
+    preflight.check(engines(), embedded=True)
     packages.install()
     python.ensure()
-    for tool in (*tools.CLUSTER, tools.OLLAMA):
+    for tool in (*tools.CLUSTER, *(tools.ENGINES[engine] for engine in engines())):
         tool.ensure()
+    if "shimmy" in engines():
+        packages.ensure_vulkan()
     return embedded.start(egress=egress)
 
 
@@ -132,9 +140,9 @@ def check(*, nodes: Sequence[str] = ()) -> None:
 
 def existing(context: str, registry: str) -> Target:
     """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
-    preflight.check(embedded=False)
+    preflight.check(engines(), embedded=False)
     check()
-    if wants_kserve():
+    if "vllm" in engines():
         require_kserve(context)
     listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
     nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in listed}
@@ -142,7 +150,7 @@ def existing(context: str, registry: str) -> Target:
     python.ensure()
     packages.install()
     overlay = {
-        "larder:images": images.deploy(registry, registry, kserve=wants_kserve()),
+        "larder:images": images.deploy(registry, registry, engines()),
         "larder:cluster": {"kind": "on-prem", "context": context},
         "larder:node-pools": {"cpu": {"hosts": list(nodes)}},
         "larder:cache": {"node-local": {"node": first}},
@@ -225,7 +233,7 @@ def ask(url: str, model: str) -> None:
             time.sleep(0.5)
     say(repr(text)[1:-1][:300])
     if not text:
-        msg = f"{url} answered without a word; see `kubectl logs deploy/ollama -c gateway -n ai`"
+        msg = f"{url} answered without a word; see `kubectl -n ai logs -l app.kubernetes.io/part-of=larder -c gateway`"
         raise TestbedError(msg)
 
 

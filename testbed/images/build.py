@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,10 @@ class Image:
             return buildah.push(local, registry, self.repository, self.tag)
 
 
-def deploy(registry: str, name: str, *, kserve: bool = False) -> dict[str, str]:
-    """Build and push everything for a cluster that pulls from `name`; return `larder:images`."""
+def deploy(registry: str, name: str, engines: Iterable[str]) -> dict[str, str]:
+    """Build and push what a stack with these engines needs, for a cluster that pulls from `name`: `larder:images`."""
     PAUSE.ensure(registry)
-    images = {"sidecar": SIDECAR, "ollama": OLLAMA} | ({"vllm": VLLM} if kserve else {})
+    images = {"sidecar": SIDECAR, **{engine: ENGINES[engine] for engine in engines}}
     return {role: f"{name}/{image.repository}@{image.ensure(registry)}" for role, image in images.items()}
 
 
@@ -66,9 +66,15 @@ def _sidecar(image: str) -> None:
     buildah.build(image, folder / "Dockerfile", folder, {"BASE": base.BASE, "BUILD_BASE": base.BUILD_BASE})
 
 
-def _ollama(image: str) -> None:
-    base.ensure()
-    buildah.build(image, HERE / "ollama.Dockerfile", tools.OLLAMA.ensure(), {"BASE": base.BASE})
+def _engine(tool: Tool, expected: float) -> Image:
+    """The image of a built engine, by the Dockerfile of its name."""
+    dockerfile = HERE / f"{tool.name}.Dockerfile"
+
+    def build(image: str) -> None:
+        base.ensure()
+        buildah.build(image, dockerfile, tool.ensure(), {"BASE": base.BASE})
+
+    return Image(f"larder/{tool.name}", (dockerfile, *base.INPUTS), build, expected, needs=tool)
 
 
 def _vllm(image: str) -> None:
@@ -110,7 +116,6 @@ SIDECAR = Image(
     _sidecar,
     40,
 )
-OLLAMA = Image("larder/ollama", (HERE / "ollama.Dockerfile", *base.INPUTS), _ollama, 20, needs=tools.OLLAMA)
 VLLM = Image(
     "larder/vllm-stand-in",
     (HERE / "vllm.Dockerfile", HERE / "vllm_server.py", *base.INPUTS),
@@ -118,6 +123,11 @@ VLLM = Image(
     20,
     needs=tools.LLAMA_SERVER,
 )
+ENGINES = {
+    tool.name: _engine(tool, expected)
+    for tool, expected in ((tools.OLLAMA, 20), (tools.LLAMA_SERVER, 10), (tools.SHIMMY, 60))
+} | {"vllm": VLLM}
+"""By the engine's word in larder:images."""
 # containerd's configuration names this one by tag.
 PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")
 # Built by the tests that deploy a manager, and by nothing else.

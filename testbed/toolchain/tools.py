@@ -6,7 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..progress import run
+from ..paths import CACHE
+from ..progress import TestbedError, run
 from .build import SOURCES, Tool, go_build, go_pins, go_source
 
 
@@ -107,6 +108,26 @@ def _llama_server(out: Path, log: Path) -> None:
     shutil.rmtree(out / "cmake")
 
 
+def _shimmy(out: Path, log: Path) -> None:
+    name, version, checksum = (SOURCES / "shimmy.txt").read_text().split()
+    env = os.environ | {"CARGO_HOME": str(CACHE / "cargo"), "CARGO_TARGET_DIR": str(out / "target")}
+    # cargo holds an archive against the checksum in its index, and the index is held against ours here; the crates
+    # below it are those of the lock file in the archive.
+    pin = out / "pin"
+    (pin / "src").mkdir(parents=True)
+    (pin / "src" / "lib.rs").touch()
+    (pin / "Cargo.toml").write_text(
+        f'[package]\nname = "pin"\nversion = "0.0.0"\n[dependencies]\n{name} = "={version}"\n'
+    )
+    run(["cargo", "generate-lockfile"], log=log, cwd=pin, env=env)
+    if f'checksum = "{checksum}"' not in (pin / "Cargo.lock").read_text():
+        msg = f"{name} {version} is not the archive that testbed/toolchain/shimmy.txt pins: its checksum is another"
+        raise TestbedError(msg)
+    run(["cargo", "install", name, "--version", version, "--locked", "--root", out], log=log, env=env)
+    shutil.rmtree(pin)
+    shutil.rmtree(out / "target")
+
+
 PULUMI = Tool(name="pulumi", title="building the Pulumi CLI", expected=280, pins=go_pins("pulumi"), build=_pulumi)
 KUBERNETES = Tool(
     name="kubernetes", title="building Kubernetes", expected=360, pins=go_pins("kubernetes"), build=_kubernetes
@@ -133,5 +154,15 @@ KSERVE = Tool(
     pins=(SOURCES / "kserve.txt",),
     build=_kserve,
 )
+SHIMMY = Tool(
+    name="shimmy",
+    title="building Shimmy",
+    expected=250,
+    pins=(SOURCES / "shimmy.txt",),
+    build=_shimmy,
+)
+
+ENGINES = {tool.name: tool for tool in (OLLAMA, LLAMA_SERVER, SHIMMY)} | {"vllm": LLAMA_SERVER}
+"""By the words that larder:images has for them; what stands in for vLLM is llama-server."""
 
 CLUSTER = (KUBERNETES, CONTAINERD, COREDNS)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from testbed.hub.repository import Repositories
 from testbed.hub.server import Hub as LocalHub
 from testbed.hub.tiny_model import tiny_model
 from tests.engines.ollama import Ollama, find
+from tests.engines.process import lacking
 
 ENTRY = load_catalog(Path(__file__).parents[2] / "catalog" / "models")["tiny-random"]
 CHAT = {"model": ENTRY.id, "messages": [{"role": "user", "content": "What is on the shelf?"}], "seed": 7}
@@ -28,10 +28,8 @@ CHAT = {"model": ENTRY.id, "messages": [{"role": "user", "content": "What is on 
 def ollama() -> Iterator[Ollama]:
     binary = find()
     if binary is None:
-        reason = "no Ollama: set LARDER_OLLAMA, or build the toolchain with `make up`"
-        if os.environ.get("CI"):
-            pytest.fail(reason)
-        pytest.skip(reason)
+        lacking("no Ollama: set LARDER_OLLAMA, or build the toolchain with `make up`")
+        return
     # Not under pytest's folder, which only its owner may enter.
     with tempfile.TemporaryDirectory(prefix="larder-ollama-") as name:
         folder = Path(name)
