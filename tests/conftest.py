@@ -1,0 +1,12 @@
+"""What every test runs under."""
+
+import gc
+
+import pytest
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Spare the collector what was imported: a tenth of the time of `make test` would go into walking SDK classes."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
