@@ -23,7 +23,7 @@ from .conftest import Platform
 
 pytestmark = pytest.mark.timeout(3600)
 
-TOKEN = "open-sesame"
+TOKEN = "open-sesame-0123456789"
 FILE = "Tiny-Two.Q4_K_M.gguf"
 
 

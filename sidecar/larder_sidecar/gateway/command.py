@@ -56,8 +56,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from ..bearer import TokenError
     from .serve import serve  # `--help` and a bad file need none of it
-    from .token import TokenError
     from .wire.listener import ListenError
 
     try:

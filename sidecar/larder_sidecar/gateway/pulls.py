@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
+from ..bearer import Token, TokenError
 from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
 from ..engines import Adapter
@@ -36,8 +37,7 @@ from .journal import Journal
 from .names import Names
 from .pull_stream import Line, PullStream, refusal
 from .routes import HEALTH, INFO, PULL
-from .token import Token
-from .wire.answer import Answer, document
+from .wire.answer import RETRY_SOON, Answer, document
 from .wire.request import Request
 from .wire.server import ServerConnection
 
@@ -110,7 +110,12 @@ class Pulls:
         """Refuse by the head alone: who may not pull is not read any further."""
         if request.path != PULL.path:
             return None
-        if self._token and not self._token.admits(request.header(b"authorization")):
+        given = [value for name, value in request.headers if name == b"authorization"]
+        try:
+            admitted = self._token is None or self._token.admits(given)
+        except TokenError as reason:  # the file was there at the start
+            return refusal(503, str(reason), headers=RETRY_SOON)
+        if not admitted:
             message = "a pull needs the token: send Authorization: Bearer <key token of Secret larder-api-token>"
             return refusal(401, message, headers=_CHALLENGE)
         if (request.content_length or 0) > BODY_BYTES:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import Field, ValidationError
 
+from ..bearer import Token, TokenError
 from ..catalog import CatalogEntry
 from ..config.base import Model
 from ..config.read import problem_lines
@@ -19,7 +20,6 @@ from ..gateway.wire.request import Request
 from ..gateway.wire.server import ServerConnection
 from .activation import Activations, BusyError, FailedError, RefusedError
 from .synced import Catalog, CatalogMissingError, SyncedCatalog
-from .token import Token, TokenError
 
 Handler: TypeAlias = Callable[[Request], Coroutine[Any, Any, Answer]]
 _REALM = b'Bearer realm="larder-manager"'

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from ..bearer import Token
 from ..config.gateway import Limits
 from ..config.manager import ManagerConfig
 from ..gateway.journal import Journal
@@ -18,7 +19,6 @@ from .app import Manager, Probes
 from .history import History
 from .kube import KubeApi
 from .synced import SyncedCatalog
-from .token import Token
 
 LIMITS = Limits(connections=128, header_seconds=10, body_seconds=10, body_bytes=64 * 1024)
 """A body holds one name."""

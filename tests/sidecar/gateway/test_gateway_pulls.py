@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from larder_sidecar.bearer import TokenError
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.serve import Running
-from larder_sidecar.gateway.token import TokenError
 from pydantic import ValidationError
 
 from testbed.hub.faults import Faults
@@ -24,7 +24,7 @@ from tests.sidecar.gateway.conftest import CHAT, Lines, Start
 from tests.sidecar.gateway.scripted import Client, Engine, Turn, ask, connect, request, until
 
 REPO, FILE, STEM = "org/Tiny-GGUF", "Tiny-1B.Q4_K_M.gguf", "Tiny-1B.Q4_K_M"
-TOKEN, HUB_TOKEN = "s3cret-api", "s3cret-hub"
+TOKEN, HUB_TOKEN = "s3cret-api-0123456789", "s3cret-hub"
 AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n"
 PULL = "/v1/api/pull"
 
@@ -130,9 +130,16 @@ async def test_without_the_token_nothing_is_pulled(pantry: Pantry, headers: str)
 
 async def test_a_renewed_token_is_in_force_at_once(pantry: Pantry) -> None:
     async with pantry.gateway() as (running, _):
-        pantry.token.write_text("another")
+        pantry.token.write_text("another-0123456789")
         assert (await ask(running.port, PULL, body(), AUTHORIZED)).status == 401
-        assert (await ask(running.port, PULL, body(), "Authorization: Bearer another\r\n")).status == 200
+        assert (await ask(running.port, PULL, body(), "Authorization: Bearer another-0123456789\r\n")).status == 200
+
+
+async def test_a_token_that_is_gone_admits_nobody(pantry: Pantry) -> None:
+    async with pantry.gateway() as (running, hub):
+        pantry.token.unlink()
+        response = await ask(running.port, PULL, body(), AUTHORIZED)
+        assert (response.status, hub.stats.requests) == (503, 0)
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("\n")], ids=["missing", "empty"])
