@@ -83,8 +83,8 @@ def prepared() -> tuple[Stack, Target]:
 
 def here() -> Target:
     """The embedded cluster with the stack's images on it."""
-    check(nodes=[NODE])
     online = hub_answers()
+    check(nodes=[NODE], models=[] if online else tiny_models())
     cluster = embedded_cluster(egress=online)
     if "vllm" in engines() or kserve.FOLDER.exists():  # what was there may have to go, which is its work too
         kserve.ensure(cluster)
@@ -120,13 +120,16 @@ def embedded_cluster(*, egress: bool = False) -> Cluster:
     return embedded.start(egress=egress)
 
 
-def check(*, nodes: Sequence[str] = ()) -> None:
-    """Refuse a stack file that cannot work before anything is built for it. Raises TestbedError."""
+def check(*, nodes: Sequence[str] = (), models: Sequence[str] = ()) -> None:
+    """Refuse a stack file that cannot work before anything is built for it. Raises TestbedError.
+
+    `nodes` of the cluster, and the `models` that are served in place of the file's, where they are known.
+    """
     python.ensure()
     command: list[str | Path] = [VENV / "bin" / "python", "-m", "components.planning", "check", "--folder", STACKS]
     env = os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"}
     asked = subprocess.run(
-        [*command, *(f"--node={node}" for node in nodes)],
+        [*command, *(f"--node={node}" for node in nodes), *(f"--model={model}" for model in models)],
         cwd=ROOT,
         env=env,
         capture_output=True,
@@ -199,11 +202,15 @@ def local_models(cluster: Cluster, *, online: bool) -> dict[str, object]:
     with step("tiny models with random weights"):
         for model, seed in CATALOG.items():
             Repositories(HUB).publish(f"larder/{model}-GGUF", f"{model}.gguf", tiny_model(seed))
-    # A stack file that names tiny models means them, and other keys of it may do so too.
-    models = [model for model in CATALOG if model in stack_file()] or ["tiny-random"]
+    models = tiny_models()
     served = " and ".join(models)
     say(f"  ! {HUGGING_FACE} does not answer from here: serving {served} from a local hub. The answers are noise.")
     return {"larder:models": models, "larder:hub": {"endpoint": cluster.hub}}
+
+
+def tiny_models() -> list[str]:
+    """What is served without a hub. A stack file that names tiny models means them, and other keys may do so too."""
+    return [model for model in CATALOG if model in stack_file()] or ["tiny-random"]
 
 
 def ask(url: str, model: str) -> None:

@@ -16,7 +16,7 @@ from ..settings.sources import NAMESPACE
 if TYPE_CHECKING:
     from ..settings import Settings
 
-IMAGES = "larder:images"
+IMAGES, MODELS = "larder:images", "larder:models"
 PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
 
 EXAMPLES = """examples:
@@ -94,11 +94,15 @@ def _read(options: argparse.Namespace, config: Mapping[str, object]) -> "Setting
 def _check(options: argparse.Namespace) -> int:
     from .program import stack_config
 
-    config = _ours(stack_config(options.stack, options.folder))
-    _stand_ins(config)
-    settings = _read(options, config)
+    written = _ours(stack_config(options.stack, options.folder))
+    served = {**written, MODELS: options.model or written.get(MODELS)}
+    _stand_ins(served)
+    try:
+        settings = _read(options, served)
+    except SettingsError as error:
+        raise SettingsError([*_unknown_models(options, written), *error.problems]) from error
     known = ", ".join(options.node)
-    wrong = [
+    wrong = _unknown_models(options, written) + [
         f"larder:node-pools.{name}.hosts[{index}]: the cluster has no node {host!r}. Its nodes: {known}."
         for name, pool in settings.node_pools.items()
         for index, host in enumerate(pool.hosts or ())
@@ -107,6 +111,17 @@ def _check(options: argparse.Namespace) -> int:
     if wrong:
         raise SettingsError(wrong)
     return 0
+
+
+def _unknown_models(options: argparse.Namespace, written: Mapping[str, object]) -> list[str]:
+    """What is wrong with the models of the file where the run serves others."""
+    if not options.model:
+        return []
+    try:
+        _read(options, written)
+    except SettingsError as error:
+        return [line for line in error.problems if line.startswith(MODELS)]
+    return []
 
 
 def _comment(options: argparse.Namespace) -> int:
@@ -226,6 +241,9 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     check.add_argument("--folder", type=Path, default=ROOT, metavar="DIR", help="where the stack file is")
     check.add_argument("--node", action="append", default=[], metavar="NAME", help="a node of the cluster; repeat it")
+    check.add_argument(
+        "--model", action="append", metavar="ID", help="what the run serves in place of the file's; repeat"
+    )
     check.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
     render = commands.add_parser("render", help="write the manifests as files")
     render.set_defaults(run=_render)

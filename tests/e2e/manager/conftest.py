@@ -28,7 +28,7 @@ KSERVE = "github.com/kserve/kserve@v0.20.0"
 CRD = "inferenceservices.serving.kserve.io"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api(request: pytest.FixtureRequest) -> Iterator[Client]:
     """The API server as its admin: of KUBECONFIG_TEST, else of the embedded cluster."""
     path = os.environ.get("KUBECONFIG_TEST") or request.getfixturevalue("platform").cluster.kubeconfig
@@ -37,7 +37,7 @@ def api(request: pytest.FixtureRequest) -> Iterator[Client]:
     client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kserve(api: Client) -> None:
     """The CRD, as KServe's module has it; left alone where KServe itself has installed it."""
     collection = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -57,7 +57,7 @@ def kserve(api: Client) -> None:
     pytest.fail("the CRD was not established within 10 s")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def namespace(api: Client, kserve: None) -> Iterator[str]:
     name = f"manager-test-{secrets.token_hex(4)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}}, dry_run=False)
@@ -72,14 +72,14 @@ def controller(api: Client, namespace: str) -> Iterator[Controller]:
         controller.forget()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def declared(namespace: str) -> Preview:
     """What the program declares for a manager in this namespace."""
     block = {**MANAGER["larder:manager"], "api-token": {"secret": "mine"}}
     return preview_of("none", {**MANAGER, "larder:manager": block, "larder:cluster": {"namespace": namespace}})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def account(api: Client, declared: Preview, namespace: str) -> str:
     """The token of the manager's ServiceAccount, bound to its Role."""
     rbac = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"

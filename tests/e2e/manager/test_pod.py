@@ -82,11 +82,18 @@ def deployed(platform: Platform, repository: Repository, kserve: None) -> Iterat
     with repository.served() as url:
         stack.write_text(before.rstrip() + BLOCK.format(image=image, repo=url))
         setting = f"config set --secret larder:api-token {TOKEN} --stack dev --config-file {stack}"
-        shell = f". {os.environ['LARDER_STATE']}/env && pulumi {setting}"
-        subprocess.run(["bash", "-c", shell], cwd=ROOT, check=True, capture_output=True)
+        _pulumi(setting)
         platform.make("up")
         yield platform
     stack.write_text(before)
+    # The state volume is protected for good: to drop the block takes a word of its own.
+    _pulumi("state unprotect --all --yes --stack dev")
+    platform.make("up")
+
+
+def _pulumi(words: str) -> None:
+    shell = f". {os.environ['LARDER_STATE']}/env && pulumi {words}"
+    subprocess.run(["bash", "-c", shell], cwd=ROOT, check=True, capture_output=True)
 
 
 @contextmanager
