@@ -63,10 +63,12 @@ class KServe:
 @pytest.fixture(scope="module")
 def kserve(platform: Platform) -> Iterator[KServe]:
     found = KServe(platform)
-    found.activate("tiny-second", ollama="tiny-random")
-    yield found
+    try:
+        found.activate("tiny-second", ollama="tiny-random")
+        yield found
+    finally:
+        found.file.write_text(found.before)
     # The next suite finds the stack as it was; nothing of KServe stays behind in it.
-    found.file.write_text(found.before)
     platform.make("up")
     assert not platform.get("inferenceservices")["items"]
 

@@ -46,7 +46,7 @@ def router() -> Iterator[Process]:
 async def test_a_pull_through_the_gateway_ends_in_an_answer_of_the_pulled_model(router: Process) -> None:
     folder = router.folder
     Repositories(folder / "hub").publish("org/tiny", f"{PULLED}.gguf", tiny_model(1))
-    (folder / "token").write_text("let-me")
+    (folder / "token").write_text("let-me-0123456789")
     with Hub(folder / "hub") as hub:
         config = {
             "listen": "127.0.0.1:0",
@@ -59,7 +59,9 @@ async def test_a_pull_through_the_gateway_ends_in_an_answer_of_the_pulled_model(
             for model in (ENTRY.id, PULLED):
                 if model == PULLED:
                     wanted = json.dumps({"model": "org/tiny", "filename": f"{PULLED}.gguf"}).encode()
-                    pulled = await ask(gateway.port, "/v1/api/pull", wanted, "Authorization: Bearer let-me\r\n")
+                    pulled = await ask(
+                        gateway.port, "/v1/api/pull", wanted, "Authorization: Bearer let-me-0123456789\r\n"
+                    )
                     assert json.loads(pulled.body.splitlines()[-1])["servable"], pulled.body
                 body = json.dumps(CHAT | {"model": model, "max_tokens": 8}).encode()
                 answer = await ask(gateway.port, "/v1/chat/completions", body)

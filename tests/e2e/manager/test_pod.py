@@ -86,6 +86,8 @@ def deployed(platform: Platform, repository: Repository, kserve: None) -> Iterat
         platform.make("up")
         yield platform
     stack.write_text(before)
+    # Made by the manager and not by the stack, so nobody else takes it away.
+    platform.cluster.kubectl("delete", "inferenceservice", "active-llm", "--namespace=ai", "--ignore-not-found")
     # The state volume is protected for good: to drop the block takes a word of its own.
     _pulumi("state unprotect --all --yes --stack dev")
     platform.make("up")
