@@ -40,7 +40,7 @@ test: clouds ## lint, types, and every test that needs no cluster
 	@$(MAKE) --no-print-directory --jobs 2 lint pytest
 
 pytest: clouds
-	@$(PYTHON) -m pytest -n 2 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
+	@$(PYTHON) -m pytest -n 3 --dist loadgroup $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
 
 e2e: ## the stack on the embedded cluster with the real engine
 	@python3 -m testbed e2e

@@ -1,6 +1,7 @@
 """The `preview` fixture: the real program, through the real SDK, against a recorder in place of the engine."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -24,3 +25,10 @@ def preview() -> Callable[..., Preview]:
 @pytest.fixture(autouse=True)
 def _no_overlay_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LARDER_OVERLAY", raising=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All in one worker: a preview that a test has made costs the next one nothing, and another worker all of it."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("program"))
