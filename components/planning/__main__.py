@@ -97,12 +97,13 @@ def _check(options: argparse.Namespace) -> int:
     written = _ours(stack_config(options.stack, options.folder))
     served = {**written, MODELS: options.model or written.get(MODELS)}
     _stand_ins(served)
+    wrong = _unknown_models(options, written)
     try:
         settings = _read(options, served)
     except SettingsError as error:
-        raise SettingsError([*_unknown_models(options, written), *error.problems]) from error
+        raise SettingsError([*wrong, *error.problems]) from error
     known = ", ".join(options.node)
-    wrong = _unknown_models(options, written) + [
+    wrong += [
         f"larder:node-pools.{name}.hosts[{index}]: the cluster has no node {host!r}. Its nodes: {known}."
         for name, pool in settings.node_pools.items()
         for index, host in enumerate(pool.hosts or ())
