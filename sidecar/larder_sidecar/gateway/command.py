@@ -1,15 +1,9 @@
 """`larder-sidecar gateway`: read the file, say what is wrong with it, run."""
 
 import argparse
-import asyncio
-import sys
-from pathlib import Path
 
-import uvloop
-
+from .. import role
 from ..config.gateway import Drain, Engine, GatewayConfig, Limits, ServedModel
-from ..config.read import ConfigError, read_config
-from .journal import LEVELS, Journal
 
 EXAMPLE = GatewayConfig(
     engines=[Engine(kind="ollama", url="http://127.0.0.1:11434")],
@@ -42,17 +36,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog="A complete file, every value but engines and models the default:\n\n" + EXAMPLE.to_json(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config",
-        required=True,
-        type=Path,
-        metavar="FILE",
-        help="gateway.json, the file that ConfigMap larder-gateway holds",
-    )
-    parser.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="least level of the JSON lines on stdout (default: info)"
-    )
-    parser.set_defaults(func=_run)
+    role.add_arguments(parser, "gateway", _run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -60,17 +44,4 @@ def _run(arguments: argparse.Namespace) -> int:
     from .serve import serve  # `--help` and a bad file need none of it
     from .wire.listener import ListenError
 
-    try:
-        config = read_config(arguments.config, GatewayConfig)
-    except ConfigError as reason:
-        print(*reason.problems, "see `larder-sidecar gateway --help` for a complete example", sep="\n", file=sys.stderr)
-        return 2
-    journal = Journal(arguments.log_level)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(config, journal))
-    except (ListenError, TokenError) as reason:
-        journal.close()
-        print(reason, file=sys.stderr)
-        return 1
-    return 0
+    return role.run(arguments, "gateway", GatewayConfig, serve, (ListenError, TokenError))

@@ -1,15 +1,9 @@
 """`larder-sidecar manager`: read the file, say what is wrong with it, run."""
 
 import argparse
-import asyncio
-import sys
-from pathlib import Path
 
-import uvloop
-
+from .. import role
 from ..config.manager import InferenceService, ManagerConfig
-from ..config.read import ConfigError, read_config
-from ..gateway.journal import LEVELS, Journal
 
 EXAMPLE = ManagerConfig(
     inference_service=InferenceService(
@@ -59,17 +53,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         epilog=_EPILOG + EXAMPLE.to_json(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--config",
-        required=True,
-        type=Path,
-        metavar="FILE",
-        help="manager.json, the file that ConfigMap larder-manager holds",
-    )
-    parser.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="least level of the JSON lines on stdout (default: info)"
-    )
-    parser.set_defaults(func=_run)
+    role.add_arguments(parser, "manager", _run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -80,17 +64,4 @@ def _run(arguments: argparse.Namespace) -> int:
     from .kube import ApiError
     from .serve import serve
 
-    try:
-        config = read_config(arguments.config, ManagerConfig)
-    except ConfigError as reason:
-        print(*reason.problems, "see `larder-sidecar manager --help` for a complete example", sep="\n", file=sys.stderr)
-        return 2
-    journal = Journal(arguments.log_level)
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(config, journal))
-    except (TokenError, StateError, ApiError, ListenError) as reason:
-        journal.close()
-        print(reason, file=sys.stderr)
-        return 1
-    return 0
+    return role.run(arguments, "manager", ManagerConfig, serve, (TokenError, StateError, ApiError, ListenError))

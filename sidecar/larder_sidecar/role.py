@@ -1,0 +1,55 @@
+"""What the roles that serve have in common: a file, a log, a loop that runs until it is told to stop."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+
+from .config.base import Model
+from .config.read import ConfigError, read_config
+from .gateway.journal import LEVELS, Journal
+
+C = TypeVar("C", bound=Model)
+
+
+def add_arguments(parser: argparse.ArgumentParser, role: str, run: Callable[[argparse.Namespace], int]) -> None:
+    """`--config` and `--log-level`, and what runs then."""
+    parser.add_argument(
+        "--config",
+        required=True,
+        type=Path,
+        metavar="FILE",
+        help=f"{role}.json, the file that ConfigMap larder-{role} holds",
+    )
+    parser.add_argument(
+        "--log-level", choices=LEVELS, default="info", help="least level of the JSON lines on stdout (default: info)"
+    )
+    parser.set_defaults(func=run)
+
+
+def run(
+    arguments: argparse.Namespace,
+    role: str,
+    model: type[C],
+    serve: Callable[[C, Journal], Coroutine[None, None, None]],
+    refusals: tuple[type[Exception], ...],
+) -> int:
+    """Serve until it ends. The exit status: 2 for a file that cannot be used, 1 where it cannot start; else 0."""
+    try:
+        config = read_config(arguments.config, model)
+    except ConfigError as reason:
+        print(*reason.problems, f"see `larder-sidecar {role} --help` for a complete example", sep="\n", file=sys.stderr)
+        return 2
+    journal = Journal(arguments.log_level)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(config, journal))
+    except refusals as reason:
+        journal.close()
+        print(reason, file=sys.stderr)
+        return 1
+    return 0
