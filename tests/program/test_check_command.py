@@ -1,0 +1,30 @@
+"""What `make up` asks before it builds anything: is the stack file right, for this cluster and these models?"""
+
+from pathlib import Path
+
+import pytest
+
+from components import ROOT
+from components.planning.__main__ import main
+
+STACK = (ROOT / "Pulumi.dev.yaml").read_text()
+
+
+def test_a_file_that_is_right_is_passed_over_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--node", "larder", "--model", "tiny-random"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_host_that_the_cluster_lacks_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--node", "venus"]) == 1
+    assert capsys.readouterr().err == (
+        "larder:node-pools.cpu.hosts[0]: the cluster has no node 'larder'. Its nodes: venus.\n"
+    )
+
+
+def test_models_of_the_file_are_judged_where_others_are_served(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(STACK.replace("tinyllama-1.1b-chat", "tinylama"))
+    assert main(["check", "--folder", str(tmp_path), "--model", "tiny-random"]) == 1
+    assert capsys.readouterr().err.startswith("larder:models[0]: unknown model 'tinylama'. Did you mean")
