@@ -2,6 +2,8 @@
 STACK ?= dev
 PYTHON := .larder/venv/bin/python
 export CONTEXT REGISTRY STACK ONLY FULL
+# Where a machine forbids compiled Python, each of a hundred started processes would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help up down url clean clean-cache venv clouds test pytest lint e2e bench plan render
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.batch import v1 as batch
+from pulumi_kubernetes.core import v1 as core
 
 from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod_security
 from .node_pools import tolerations
@@ -26,12 +27,12 @@ def run_once(
     opts: pulumi.ResourceOptions,
     content: str = "",
     retries: int = RETRIES,
-) -> k8s.batch.v1.Job:
+) -> batch.Job:
     """A Job `<name>-<hash8>`, on one host or wherever there is room; it tolerates `taints`.
 
     `content` is what it reads beside its spec: its change is a new Job too.
     """
-    pod: k8s.core.v1.PodSpecArgsDict = {
+    pod: core.PodSpecArgsDict = {
         "restart_policy": "Never",  # each try keeps its pod, and with it the reason
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -43,13 +44,13 @@ def run_once(
         pod["tolerations"] = tolerated
     if host is not None:
         pod["node_selector"] = {"kubernetes.io/hostname": host}
-    spec: k8s.batch.v1.JobSpecArgsDict = {
+    spec: batch.JobSpecArgsDict = {
         "backoff_limit": retries,
         "active_deadline_seconds": deadline_seconds,
         "template": {"metadata": {"labels": labels(name)}, "spec": pod},
     }
     patience = f"{deadline_seconds + 60}s"  # longer than the Job's own deadline, so that its reason is the one told
-    return k8s.batch.v1.Job(
+    return batch.Job(
         name,
         metadata=metadata(
             content_name(name, [spec, content]),

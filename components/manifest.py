@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
 
-Container: TypeAlias = k8s.core.v1.ContainerArgsDict
-EnvVar: TypeAlias = k8s.core.v1.EnvVarArgsDict
-Metadata: TypeAlias = k8s.meta.v1.ObjectMetaArgsDict
-PodSpec: TypeAlias = k8s.core.v1.PodSpecArgsDict
-Resources: TypeAlias = k8s.core.v1.ResourceRequirementsArgsDict
-Volume: TypeAlias = k8s.core.v1.VolumeArgsDict
-VolumeMount: TypeAlias = k8s.core.v1.VolumeMountArgsDict
+Container: TypeAlias = core.ContainerArgsDict
+EnvVar: TypeAlias = core.EnvVarArgsDict
+Metadata: TypeAlias = meta.ObjectMetaArgsDict
+PodSpec: TypeAlias = core.PodSpecArgsDict
+Resources: TypeAlias = core.ResourceRequirementsArgsDict
+Volume: TypeAlias = core.VolumeArgsDict
+VolumeMount: TypeAlias = core.VolumeMountArgsDict
 
 Untyped: TypeAlias = Any
 """A JSON value of a kind that the SDK has no types for."""
@@ -70,7 +71,7 @@ def environment(values: Mapping[str, str]) -> list[EnvVar]:
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
-def container_security() -> k8s.core.v1.SecurityContextArgsDict:
+def container_security() -> core.SecurityContextArgsDict:
     """No privilege to gain, no capability, nothing writable but the mounts."""
     return {
         "allow_privilege_escalation": False,
@@ -79,7 +80,7 @@ def container_security() -> k8s.core.v1.SecurityContextArgsDict:
     }
 
 
-def pod_security() -> k8s.core.v1.PodSecurityContextArgsDict:
+def pod_security() -> core.PodSecurityContextArgsDict:
     """Not root; volumes belong to our group. With container_security this is the `restricted` standard."""
     return {
         "run_as_non_root": True,

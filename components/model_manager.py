@@ -1,8 +1,12 @@
 """The model manager: its file, what it may do in the cluster, its state, and the pod with git-sync beside it."""
 
 import pulumi
-import pulumi_kubernetes as k8s
 from larder_sidecar.config.manager import SERVICE_ACCOUNT, ManagerConfig
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.meta import v1 as meta
+from pulumi_kubernetes.networking import v1 as networking
+from pulumi_kubernetes.rbac import v1 as rbac
 
 from .component import Component
 from .manifest import (
@@ -52,7 +56,7 @@ class ModelManager(Component):
     ) -> None:
         super().__init__(name, opts)
         self._namespace = namespace
-        config_map = k8s.core.v1.ConfigMap(
+        config_map = core.ConfigMap(
             "manager.json",
             metadata=self._metadata(NAME, "where the catalog is, and the InferenceService that serves"),
             data={FILE: config.to_json()},
@@ -68,7 +72,7 @@ class ModelManager(Component):
             claim_name=STATE_CLAIM,
             opts=self.child(),
         )
-        k8s.networking.v1.NetworkPolicy(
+        networking.NetworkPolicy(
             "policy",
             metadata=self._metadata(NAME, "clients reach the API; the pod reaches the repository and the API server"),
             spec={
@@ -91,7 +95,7 @@ class ModelManager(Component):
         }
         if tolerated := tolerations(taints):
             pod["tolerations"] = tolerated
-        k8s.apps.v1.Deployment(
+        apps.Deployment(
             "deployment",
             metadata=self._metadata(NAME, "the manager, and git-sync as its sidecar"),
             spec={
@@ -107,7 +111,7 @@ class ModelManager(Component):
             },
             opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, *account, *state.ready])),
         )
-        k8s.core.v1.Service(
+        core.Service(
             "service",
             metadata=self._metadata(
                 NAME, "the address of the model manager", annotations={"pulumi.com/skipAwait": "true"}
@@ -123,18 +127,18 @@ class ModelManager(Component):
 
     def _metadata(
         self, name: str, description: str, annotations: dict[str, str] | None = None
-    ) -> k8s.meta.v1.ObjectMetaArgsDict:
+    ) -> meta.ObjectMetaArgsDict:
         return metadata(name, description, of=NAME, namespace=self._namespace, annotations=annotations)
 
     def _account(self, service: str) -> list[pulumi.Resource]:
         """Who the pod is in the cluster, and the least that lets it do its work."""
-        account = k8s.core.v1.ServiceAccount(
+        account = core.ServiceAccount(
             "account",
             metadata=self._metadata(NAME, "who the manager is in the cluster"),
             automount_service_account_token=False,
             opts=self.child(),
         )
-        role = k8s.rbac.v1.Role(
+        role = rbac.Role(
             "role",
             metadata=self._metadata(NAME, f"change InferenceService {service}, and read why it is not ready"),
             rules=[
@@ -150,7 +154,7 @@ class ModelManager(Component):
             ],
             opts=self.child(),
         )
-        binding = k8s.rbac.v1.RoleBinding(
+        binding = rbac.RoleBinding(
             "binding",
             metadata=self._metadata(NAME, "gives the manager its role"),
             role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": NAME},
@@ -164,7 +168,7 @@ class ModelManager(Component):
         if settings.api_token:
             return settings.api_token.secret
         project, _, key = API_TOKEN.partition(":")
-        secret = k8s.core.v1.Secret(
+        secret = core.Secret(
             "token",
             metadata=self._metadata(TOKEN_SECRET, "the token that changes need"),
             string_data={"token": pulumi.Config(project).require_secret(key)},
@@ -188,12 +192,12 @@ def _git_sync(image: str, catalog: SyncedCatalog) -> Container:
         # A reader that resolved the link has this long to read what it led to.
         "--stale-worktree-timeout=2m",
     ]
-    mounts: list[k8s.core.v1.VolumeMountArgsDict] = [
+    mounts: list[core.VolumeMountArgsDict] = [
         {"name": "catalog", "mount_path": "/catalog"},
         {"name": TMP, "mount_path": "/tmp"},  # noqa: S108
     ]
     if catalog.secret:
-        reference: k8s.core.v1.SecretKeySelectorArgsDict = {"name": catalog.secret, "key": "username"}
+        reference: core.SecretKeySelectorArgsDict = {"name": catalog.secret, "key": "username"}
         environ.append({"name": "GITSYNC_USERNAME", "value_from": {"secret_key_ref": reference}})
         arguments.append(f"--password-file={CREDENTIALS}/token")
         mounts.append({"name": "git-credentials", "mount_path": CREDENTIALS, "read_only": True})

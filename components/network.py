@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.networking import v1 as networking
 
 from .manifest import selector
 
@@ -13,8 +13,8 @@ HTTPS = 443
 DNS = (53, 5353)
 """What pods that resolve names listen on: rules see the port behind the Service, and OpenShift's is 5353."""
 
-Ingress = k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
-Egress = k8s.networking.v1.NetworkPolicyEgressRuleArgsDict
+Ingress = networking.NetworkPolicyIngressRuleArgsDict
+Egress = networking.NetworkPolicyEgressRuleArgsDict
 
 
 def gateway_ingress(*, of: str | None = None) -> list[Ingress]:
@@ -22,7 +22,7 @@ def gateway_ingress(*, of: str | None = None) -> list[Ingress]:
 
     The kubelet needs no rule: traffic from the pod's own node is always allowed.
     """
-    prometheus: k8s.networking.v1.NetworkPolicyPeerArgsDict = {
+    prometheus: networking.NetworkPolicyPeerArgsDict = {
         "namespace_selector": {},
         "pod_selector": {"match_labels": {"app.kubernetes.io/name": "prometheus"}},
     }

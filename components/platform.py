@@ -1,7 +1,8 @@
 """One stack, wired."""
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.provider import Provider
 
 from . import node_pools
 from .caching import Demand, WeightsConfig, deliver
@@ -22,7 +23,7 @@ from .storage import DataVolumes
 def connect(settings: Settings) -> list[pulumi.ProviderResource]:
     """What leads to the cluster: the named context of KUBECONFIG, never the current one, and its cloud."""
     context = settings.cluster.context
-    kubernetes = k8s.Provider(
+    kubernetes = Provider(
         "cluster",
         context=context,
         # Without it a rotated kubeconfig would look like another cluster and replace everything.
@@ -130,7 +131,7 @@ class Platform(Component):
     def _namespace(self, settings: Settings) -> pulumi.Output[str]:
         prepares = any(volume.prepare_path for volume in settings.local_volumes)
         kept = settings.keeps_data
-        namespace = k8s.core.v1.Namespace(
+        namespace = core.Namespace(
             "namespace",
             metadata=metadata(
                 settings.cluster.namespace,

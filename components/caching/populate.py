@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.batch import v1 as batch
+from pulumi_kubernetes.networking import v1 as networking
 
 from ..component import Component
 from ..jobs import run_once
@@ -25,9 +26,9 @@ def populate(
     host: str | None = None,
     taints: Iterable[Taint] = (),
     after: Sequence[pulumi.Resource],
-) -> k8s.batch.v1.Job:
+) -> batch.Job:
     """Fetch the plan into `mount` of `volume`. `name` differs between strategies: a swap runs one beside the other."""
-    policy = k8s.networking.v1.NetworkPolicy(
+    policy = networking.NetworkPolicy(
         f"{name}-policy",
         metadata=metadata(
             f"larder-{name}",

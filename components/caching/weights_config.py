@@ -1,8 +1,8 @@
 """weights.json, as the ConfigMap that everything which fetches or waits reads."""
 
 import pulumi
-import pulumi_kubernetes as k8s
 from larder_sidecar.config.weights import WeightsPlan
+from pulumi_kubernetes.core import v1 as core
 
 from ..component import Component
 from ..manifest import Volume, VolumeMount, metadata
@@ -27,7 +27,7 @@ class WeightsConfig(Component):
         self.name = f"larder-weights-{plan.digest()[:8]}"
         self.text = plan.to_json()
         self.path = f"{FOLDER}/{FILE}"
-        self.config_map = k8s.core.v1.ConfigMap(
+        self.config_map = core.ConfigMap(
             "weights.json",
             metadata=metadata(
                 self.name, "the files of the models: where they come from and what they must be", namespace=namespace

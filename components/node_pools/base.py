@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
 
 from ..component import Component
 from ..settings.cluster import Cluster
@@ -16,7 +16,7 @@ PATIENCE = pulumi.CustomTimeouts(create="30m", update="60m", delete="60m")
 """Machines come within minutes; taking them away or renewing them waits for pods that drain."""
 
 
-def tolerations(taints: Iterable[Taint]) -> list[k8s.core.v1.TolerationArgsDict]:
+def tolerations(taints: Iterable[Taint]) -> list[core.TolerationArgsDict]:
     """What a pod says to run on nodes with these taints."""
     return [
         {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}
@@ -38,10 +38,10 @@ class Placement:
     ready: tuple[pulumi.Resource, ...] = ()
     """What has to be there before the pods."""
 
-    def affinity(self, within: Sequence[str] | None = None) -> k8s.core.v1.AffinityArgsDict:
+    def affinity(self, within: Sequence[str] | None = None) -> core.AffinityArgsDict:
         """The nodes of the pool; of these only `within`, where just some of them will do."""
         hosts = self.hosts if within is None else tuple(host for host in self.hosts or within if host in within)
-        wanted: k8s.core.v1.NodeSelectorRequirementArgsDict = (
+        wanted: core.NodeSelectorRequirementArgsDict = (
             {"key": HOSTNAME, "operator": "In", "values": list(hosts)}
             if hosts
             else {"key": POOL_LABEL, "operator": "In", "values": [self.pool]}

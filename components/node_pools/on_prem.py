@@ -1,7 +1,7 @@
 """Node pools of a cluster that has the nodes it has."""
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
 
 from ..settings.cluster import Cluster
 from ..settings.node_pools import NodePool, Taint
@@ -28,8 +28,8 @@ class HostPool(Pool):
         patches = tuple(self._patch(name, pool, host) for host in pool.hosts or () if wanted)
         return Placement(pool=name, hosts=tuple(pool.hosts or ()), taints=pool.tolerated(), ready=patches)
 
-    def _patch(self, name: str, pool: NodePool, host: str) -> k8s.core.v1.NodePatch:
-        return k8s.core.v1.NodePatch(
+    def _patch(self, name: str, pool: NodePool, host: str) -> core.NodePatch:
+        return core.NodePatch(
             host,
             metadata={"name": host, "labels": node_labels(name, pool)},
             spec={"taints": [_written(taint) for taint in pool.tolerated()]} if pool.taints else None,
@@ -39,9 +39,9 @@ class HostPool(Pool):
         )
 
 
-def _written(taint: Taint) -> k8s.core.v1.TaintPatchArgsDict:
+def _written(taint: Taint) -> core.TaintPatchArgsDict:
     # An empty value would differ from the one that the API server leaves out.
-    written: k8s.core.v1.TaintPatchArgsDict = {"key": taint.key, "effect": taint.effect}
+    written: core.TaintPatchArgsDict = {"key": taint.key, "effect": taint.effect}
     if taint.value:
         written["value"] = taint.value
     return written

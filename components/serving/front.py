@@ -1,8 +1,11 @@
 """The front: gateways of their own before all stacks, which send each model's requests to the stack that has it."""
 
 import pulumi
-import pulumi_kubernetes as k8s
 from larder_sidecar.config.gateway import GatewayConfig
+from pulumi_kubernetes.apps import v1 as apps
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.networking import v1 as networking
+from pulumi_kubernetes.policy import v1 as disruption
 
 from ..component import Component
 from ..manifest import labels, metadata, pod_security, scratch, selector
@@ -31,7 +34,7 @@ class Front(Component):
     ) -> None:
         super().__init__(name, opts)
         config_map = gateway_config_map(config, of=FRONT, namespace=namespace, opts=self.child())
-        policy = k8s.networking.v1.NetworkPolicy(
+        policy = networking.NetworkPolicy(
             "policy",
             metadata=metadata(
                 "larder-front",
@@ -47,7 +50,7 @@ class Front(Component):
             },
             opts=self.child(),
         )
-        k8s.policy.v1.PodDisruptionBudget(
+        disruption.PodDisruptionBudget(
             "budget",
             metadata=metadata(
                 FRONT, "a drained node takes one of the gateways at a time", of=FRONT, namespace=namespace
@@ -55,7 +58,7 @@ class Front(Component):
             spec={"max_unavailable": 1, "selector": {"match_labels": selector(FRONT)}},
             opts=self.child(),
         )
-        self.deployment = k8s.apps.v1.Deployment(
+        self.deployment = apps.Deployment(
             FRONT,
             metadata=metadata(FRONT, "the gateways before all stacks", of=FRONT, namespace=namespace),
             spec={
@@ -84,7 +87,7 @@ def _to(pods: dict[str, str]) -> Egress:
     }
 
 
-def _pod(image: str, *, grace_seconds: int) -> k8s.core.v1.PodSpecArgsDict:
+def _pod(image: str, *, grace_seconds: int) -> core.PodSpecArgsDict:
     return {
         "automount_service_account_token": False,
         "enable_service_links": False,

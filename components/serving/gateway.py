@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 import pulumi
-import pulumi_kubernetes as k8s
 from larder_sidecar.config.gateway import GatewayConfig
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.networking import v1 as networking
 
 from ..component import Component
 from ..manifest import (
@@ -33,12 +34,12 @@ def config_map_name(of: str) -> str:
 
 def gateway_config_map(
     config: GatewayConfig, *, of: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
-) -> k8s.core.v1.ConfigMap:
+) -> core.ConfigMap:
     """The file of a stack's gateway under its fixed name: changed in place, and no pod is replaced for it.
 
     A running gateway reads the file at its start only; a change reaches it with the next pod.
     """
-    return k8s.core.v1.ConfigMap(
+    return core.ConfigMap(
         "gateway.json",
         metadata=metadata(
             config_map_name(of), "the models the gateway answers for, and its limits", namespace=namespace
@@ -92,7 +93,7 @@ def gateway_container(image: str, *, ready_period: int = 2, mounts: Iterable[Vol
     }
 
 
-def probe(path: str, *, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict:
+def probe(path: str, *, period: int, failures: int) -> core.ProbeArgsDict:
     """Ask the admin port every `period` seconds, give up after `failures` in a row."""
     return {
         "http_get": {"path": path, "port": ADMIN},
@@ -106,13 +107,13 @@ def probe(path: str, *, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 
-def _http() -> k8s.core.v1.ServicePortArgsDict:
+def _http() -> core.ServicePortArgsDict:
     return {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}
 
 
-def stack_service(stack: str, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> k8s.core.v1.Service:
+def stack_service(stack: str, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> core.Service:
     """How the front reaches the gateways beside a stack's engine."""
-    return k8s.core.v1.Service(
+    return core.Service(
         "service",
         metadata=metadata(
             stack,
@@ -128,9 +129,9 @@ def stack_service(stack: str, *, namespace: pulumi.Input[str], opts: pulumi.Reso
 
 def gateway_policy(
     stack: str, *, front: bool, hub: str | None, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
-) -> k8s.networking.v1.NetworkPolicy:
+) -> networking.NetworkPolicy:
     """Who may talk to the pods of a stack, and that they talk to nobody but the hub, where they need it."""
-    return k8s.networking.v1.NetworkPolicy(
+    return networking.NetworkPolicy(
         "policy",
         metadata=metadata(
             f"larder-{stack}",
@@ -167,7 +168,7 @@ class Entry(Component):
         port = _http()
         if settings.node_port is not None:
             port["node_port"] = settings.node_port
-        self.service = k8s.core.v1.Service(
+        self.service = core.Service(
             "service",
             metadata=metadata("larder", "the address of the platform", namespace=namespace, annotations=SKIP_AWAIT),
             spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},

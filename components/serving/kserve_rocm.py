@@ -1,8 +1,8 @@
 """The KServe stack: vLLM's ROCm build under KServe's controller, one InferenceService whose model can be exchanged."""
 
 import pulumi
-import pulumi_kubernetes as k8s
-from pulumi_kubernetes.apiextensions import CustomResource
+from pulumi_kubernetes.apiextensions.CustomResource import CustomResource
+from pulumi_kubernetes.networking import v1 as networking
 
 from ..caching import Weights
 from ..component import Component
@@ -60,7 +60,7 @@ class KServeRocm(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
-        policy = k8s.networking.v1.NetworkPolicy(
+        policy = networking.NetworkPolicy(
             "policy",
             metadata=metadata(
                 "larder-kserve",

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
 
 from ..caching import Weights
 from ..component import Component
@@ -74,11 +74,11 @@ class Shimmy(Component):
         )
         self.register_outputs({"deployment": NAME})
 
-    def _presets(self, plan: ShimmyPlan, namespace: pulumi.Input[str]) -> tuple[str, k8s.core.v1.ConfigMap]:
+    def _presets(self, plan: ShimmyPlan, namespace: pulumi.Input[str]) -> tuple[str, core.ConfigMap]:
         """models.ini by its name, which is its content's: a pod that runs must not find other models at a reload."""
         text = llama_server.presets(plan.models)
         name = content_name("larder-llama-server", text)
-        return name, k8s.core.v1.ConfigMap(
+        return name, core.ConfigMap(
             llama_server.FILE,
             metadata=metadata(name, "the models of llama-server, each with its context", of=NAME, namespace=namespace),
             data={llama_server.FILE: text},

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.apps import v1 as apps
 
 from ..caching import Weights
 from ..manifest import (
@@ -66,10 +66,10 @@ def engine_deployment(
     sidecar_image: str,
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
-) -> k8s.apps.v1.Deployment:
+) -> apps.Deployment:
     """One engine with its weights and its gateway."""
     deadline = weights.wait_seconds + engine.start_seconds
-    spec: k8s.apps.v1.DeploymentSpecArgsDict = {
+    spec: apps.DeploymentSpecArgsDict = {
         "replicas": 1,
         "revision_history_limit": 2,
         "progress_deadline_seconds": deadline,
@@ -82,7 +82,7 @@ def engine_deployment(
     }
     # Waiting here lasts longer than Kubernetes' own deadline, so that the reason is Kubernetes' and not ours.
     patience = f"{deadline + 60}s"
-    return k8s.apps.v1.Deployment(
+    return apps.Deployment(
         engine.name,
         metadata=metadata(engine.name, engine.description, of=engine.name, namespace=namespace),
         spec=spec,
@@ -96,7 +96,7 @@ def engine_deployment(
     )
 
 
-def _rollout(*, overlap: bool) -> k8s.apps.v1.DeploymentStrategyArgsDict:
+def _rollout(*, overlap: bool) -> apps.DeploymentStrategyArgsDict:
     # Where two pods cannot stand beside each other the old one goes first. Not by `Recreate`: a Deployment that Pulumi
     # has only just created refuses the preview of that change, because nobody owns the rollingUpdate it would drop.
     surge, unavailable = (1, 0) if overlap else (0, 1)

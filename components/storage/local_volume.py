@@ -1,7 +1,9 @@
 """The disk of one node as a volume that outlives everything else."""
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.batch import v1 as batch
+from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.storage import v1 as storage
 
 from ..component import Component
 from ..jobs import run_once
@@ -38,7 +40,7 @@ class LocalVolume(Component):
         ready: list[pulumi.Resource] = []
         if settings.prepare_path:
             ready.append(self._prepare(settings, image, namespace))
-        storage_class = k8s.storage.v1.StorageClass(
+        storage_class = storage.StorageClass(
             f"{self._prefix}class",
             metadata=metadata(self.claim_name, "the class of this volume and its claim, and of nothing else"),
             provisioner="kubernetes.io/no-provisioner",
@@ -48,7 +50,7 @@ class LocalVolume(Component):
         )
         # Weights are gigabytes that took hours to get: neither `destroy` nor a dropped block may delete them.
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=[storage_class])
-        self.volume = k8s.core.v1.PersistentVolume(
+        self.volume = core.PersistentVolume(
             f"{self._prefix}volume",
             metadata=metadata(self.claim_name, f"the folder {settings.path} of node {settings.node}"),
             spec={
@@ -79,7 +81,7 @@ class LocalVolume(Component):
             },
             opts=self.child(kept),
         )
-        self.claim = k8s.core.v1.PersistentVolumeClaim(
+        self.claim = core.PersistentVolumeClaim(
             f"{self._prefix}claim",
             metadata=metadata(
                 self.claim_name,
@@ -105,7 +107,7 @@ class LocalVolume(Component):
         self.ready: tuple[pulumi.Resource, ...] = (*ready, self.claim)
         self.register_outputs({"claim": self.claim_name})
 
-    def _prepare(self, settings: NodeLocal, image: str, namespace: pulumi.Input[str]) -> k8s.batch.v1.Job:
+    def _prepare(self, settings: NodeLocal, image: str, namespace: pulumi.Input[str]) -> batch.Job:
         # The kubelet makes the folder when it mounts the hostPath; the container itself has nothing to do and no right
         # to write. The group of the volume becomes ours when the claim is first mounted: local volumes honour fsGroup.
         return run_once(

@@ -1,7 +1,7 @@
 """A volume that many nodes mount at once and that outlives everything else."""
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_kubernetes.core import v1 as core
 
 from ..component import Component
 from ..manifest import metadata
@@ -31,7 +31,7 @@ class SharedVolume(Component):
         volume_name = f"{stack_namespace}-{CLAIM}"
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)
         volumes = [self._volume(volume_name, settings.nfs, settings.size, namespace, kept)] if settings.nfs else []
-        spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict = {
+        spec: core.PersistentVolumeClaimSpecArgsDict = {
             "access_modes": MODES,
             # The empty class is that of volumes nobody provisions.
             "storage_class_name": settings.storage_class or "",
@@ -40,7 +40,7 @@ class SharedVolume(Component):
         }
         if volumes:
             spec["volume_name"] = volume_name
-        self.claim = k8s.core.v1.PersistentVolumeClaim(
+        self.claim = core.PersistentVolumeClaim(
             "claim",
             metadata=metadata(
                 CLAIM,
@@ -65,8 +65,8 @@ class SharedVolume(Component):
 
     def _volume(
         self, name: str, nfs: Nfs, size: str, namespace: pulumi.Input[str], kept: pulumi.ResourceOptions
-    ) -> k8s.core.v1.PersistentVolume:
-        return k8s.core.v1.PersistentVolume(
+    ) -> core.PersistentVolume:
+        return core.PersistentVolume(
             "volume",
             metadata=metadata(name, f"the folder {nfs.path} of NFS server {nfs.server}"),
             spec={

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.provider import Provider
 
 declared = json.loads(Path("objects.json").read_text())
-provider = kubernetes.Provider("cluster", **declared["provider"])
+provider = Provider("cluster", **declared["provider"])
 resources: dict[str, pulumi.CustomResource] = {}
 for item in declared["objects"]:
     options = dict(item["options"])
