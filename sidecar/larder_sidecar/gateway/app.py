@@ -143,10 +143,14 @@ class Gateway:
         except splice.BodyError as reason:
             return error(400, "bad_body", str(reason))
         named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
+        chosen = ""
         if self._place == "behind":  # nobody but the front gets here, and it has chosen already
-            named = request.header(b"x-larder-model").decode("latin-1") or named
-        model = self._names.resolve(named)
+            chosen = request.header(b"x-larder-model").decode("latin-1")
+        model = self._names.resolve(chosen or named)
         if isinstance(model, Unknown):
+            if chosen:  # the front and this gateway are of two deployments; one of them is about to go
+                message = f"model {chosen[:100]!r} is moving to another engine; try again"
+                return error(503, "model_moving", message, param="model", headers=RETRY_SOON)
             return error(model.status, model.code, model.message, param="model")
         request.model = model.id
         return splice.replace(request.body, fields, model.engine_name)

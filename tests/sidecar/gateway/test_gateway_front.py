@@ -100,6 +100,15 @@ async def test_only_a_gateway_behind_a_front_believes_its_choice(
     assert answer["x-larder-model"] == model
 
 
+async def test_a_front_that_is_a_deployment_behind_costs_its_client_a_retry_and_no_404(
+    start: Start, engine: Engine
+) -> None:
+    async with start(place="behind") as gateway:
+        answer = await ask(gateway.port, CHAT, b'{"model": "moved"}', "x-larder-model: moved\r\n")
+    assert (answer.status, answer.code, answer["retry-after"]) == (503, "model_moving", "2")
+    assert engine.requests == []
+
+
 URL = "http://127.0.0.1:9"
 BAD = [
     ("front", engines(URL, URL)[:1], "model 'phi-3-mini' has 0 engines, not one"),
