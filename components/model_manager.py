@@ -1,7 +1,7 @@
 """The model manager: its file, what it may do in the cluster, its state, and the pod with git-sync beside it."""
 
 import pulumi
-from larder_sidecar.config.manager import SERVICE_ACCOUNT, ManagerConfig
+from larder_sidecar.config.manager import SERVICE_ACCOUNT, InferenceService, ManagerConfig, SyncedFolder
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.meta import v1 as meta
@@ -27,6 +27,7 @@ from .node_pools import tolerations
 from .settings.images import Images
 from .settings.manager import API_TOKEN, Manager, SyncedCatalog
 from .settings.node_pools import Taint
+from .settings.root import SLACK_SECONDS
 from .storage import LocalVolume
 
 NAME = "larder-manager"
@@ -48,21 +49,28 @@ class ModelManager(Component):
         name: str,
         settings: Manager,
         images: Images,
-        config: ManagerConfig,
+        inference: InferenceService,
         *,
+        min_bandwidth: int,
         taints: tuple[Taint, ...],
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
         self._namespace = namespace
+        config = ManagerConfig(
+            catalog=SyncedFolder(path=settings.catalog.path),
+            inference_service=inference,
+            min_bandwidth=min_bandwidth,
+            slack_seconds=SLACK_SECONDS,
+        )
         config_map = core.ConfigMap(
             "manager.json",
             metadata=self._metadata(NAME, "where the catalog is, and the InferenceService that serves"),
             data={FILE: config.to_json()},
             opts=self.child(),
         )
-        account = self._account(config.inference_service.name)
+        account = self._account(inference.name)
         state = LocalVolume(
             "manager-state",
             settings.state,

@@ -17,6 +17,7 @@ from .serving.ollama import Ollama
 from .serving.shimmy import Shimmy
 from .settings import Settings
 from .settings.node_pools import taints_of
+from .settings.quantities import bandwidth_bytes
 from .storage import DataVolumes
 
 
@@ -83,8 +84,9 @@ class Platform(Component):
                 namespace=namespace,
                 opts=child,
             )
+        inference = plan.inference  # of the manager's own block, or of the stack whose model it chooses
         if kserve := plan.kserve:
-            KServeRocm(
+            served = KServeRocm(
                 "kserve",
                 settings,
                 kserve,
@@ -94,12 +96,14 @@ class Platform(Component):
                 namespace=namespace,
                 opts=child,
             )
-        if (manager := settings.manager) and plan.manager:
+            inference = served.inference
+        if (manager := settings.manager) and inference:
             ModelManager(
                 "manager",
                 manager,
                 settings.images,
-                plan.manager,
+                inference,
+                min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
                 taints=taints_of(manager.state.node, settings.node_pools),
                 namespace=namespace,
                 opts=child,

@@ -61,8 +61,8 @@ class Weights:
     env: Mapping[str, str] = field(default_factory=dict)
     image: str | None = None
     """In place of the engine's own image, where the weights are inside."""
-    uris: Mapping[str, str] = field(default_factory=dict)
-    """Where KServe finds the folder of one model, by the model's id, where folders were asked for."""
+    uri: str | None = None
+    """Where KServe finds the folder of one model, {id} standing for its id, where folders were asked for."""
     hosts: tuple[str, ...] | None = None
     """The only nodes that can reach the weights; None for all."""
     overlap: bool = True

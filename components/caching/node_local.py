@@ -1,9 +1,9 @@
 """Strategy `node-local`: one node's disk holds the weights, one Job fills it, every pod after finds them there."""
 
+from larder_sidecar.config.manager import ID
 from larder_sidecar.config.weights import MODEL_FOLDERS
 
 from ..manifest import Volume, VolumeMount
-from ..storage import LocalVolume
 from .base import STORE, CachingStrategy, Demand, Weights, needed
 from .fetch import fetch_container, waiting
 from .populate import populate
@@ -39,18 +39,13 @@ class NodeLocal(CachingStrategy):
             mounts=(_mount(read_only=True),),
             # Waits for the Job where nothing else orders them: rendered manifests, or a disk that was lost.
             init_containers=(fetch_container(demand, _mount(read_only=True), way=waiting(demand)),),
-            uris=_uris(demand, local) if demand.folders else {},
+            uri=f"pvc://{local.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
             hosts=(local.node,),
             # ReadWriteOnce is once a node: two pods of the node may mount the claim together.
             overlap=True,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, job),
         )
-
-
-def _uris(demand: Demand, volume: LocalVolume) -> dict[str, str]:
-    store = f"pvc://{volume.claim_name}/{SUB_PATH}"
-    return {model.id: f"{store}/{MODEL_FOLDERS}/{model.id}" for model in demand.plan.models}
 
 
 def _mount(*, read_only: bool) -> VolumeMount:

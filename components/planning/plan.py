@@ -7,15 +7,13 @@ from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Pulls
-from larder_sidecar.config.manager import InferenceService, ManagerConfig, SyncedFolder
+from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 
 from ..settings import Settings
 from ..settings.kserve import KServe
-from ..settings.manager import Manager
+from ..settings.manager import Inference
 from ..settings.ollama import Ollama
-from ..settings.quantities import bandwidth_bytes
-from ..settings.root import SLACK_SECONDS
 from ..settings.shimmy import Shimmy
 from .resources import EngineResources, engine_resources, predictor_resources
 
@@ -23,6 +21,11 @@ FRONT = "front"
 """Name of the gateways before all stacks."""
 INFERENCE_SERVICE = "active-llm"
 """The one InferenceService: it serves whichever model is active."""
+INFERENCE_ANNOTATIONS = {
+    "serving.kserve.io/deploymentMode": "Standard",
+    # Else KServe makes an autoscaler even for one replica at most.
+    "serving.kserve.io/autoscalerClass": "none",
+}
 Kind = Literal["ollama", "llama-server", "shimmy"]
 ADDRESSES: Mapping[Kind, str] = {
     "ollama": "127.0.0.1:11434",
@@ -70,10 +73,12 @@ class KServePlan:
     """The KServe stack."""
 
     stack: KServe
-    model: CatalogEntry
-    """The active one."""
+    models: tuple[CatalogEntry, ...]
+    """The active one; with a manager, those it may choose from."""
     size: EngineResources
     """What vLLM takes beside its GPUs."""
+    context: int
+    """Tokens of the context, prompt and answer together, that each of the models is served with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +92,8 @@ class Plan:
     kserve: KServePlan | None
     front: GatewayConfig | None
     """gateway.json of the front, where there is one."""
-    manager: ManagerConfig | None
-    """manager.json, where the stack has a manager."""
+    inference: InferenceService | None
+    """What the manager applies, where its own block says so and not the KServe stack."""
     budget_seconds: int
     """The longest that moving all weights once may take."""
 
@@ -102,13 +107,14 @@ class Plan:
 def make_plan(settings: Settings) -> Plan:
     """The plan of these settings; nothing in it can be refused any more."""
     weights = weights_plan(settings.entries, settings.hub.endpoint)
+    manager = settings.manager
     return Plan(
         weights=weights,
         ollama=_ollama(settings, settings.ollama) if settings.ollama else None,
         shimmy=_shimmy(settings, settings.shimmy) if settings.shimmy else None,
         kserve=_kserve(settings, settings.kserve) if settings.kserve else None,
         front=_front(settings) if settings.front else None,
-        manager=_manager(settings, settings.manager) if settings.manager else None,
+        inference=_inference(settings, manager.inference) if manager and manager.inference else None,
         budget_seconds=settings.budget_seconds(weights.total_bytes()),
     )
 
@@ -152,8 +158,14 @@ def _pulls(settings: Settings, stack: Shimmy) -> Pulls | None:
 
 
 def _kserve(settings: Settings, stack: KServe) -> KServePlan:
-    (model,) = settings.stacks["kserve"]
-    return KServePlan(stack=stack, model=model, size=predictor_resources(stack, model))
+    models = settings.stacks["kserve"]
+    return KServePlan(
+        stack=stack,
+        models=models,
+        size=predictor_resources(stack, models),
+        # The least of all: the GPU that holds the weights and cache of one has room for those of the next.
+        context=min(entry.context for entry in models),
+    )
 
 
 def _front(settings: Settings) -> GatewayConfig:
@@ -197,28 +209,18 @@ def _weights(entry: CatalogEntry, endpoint: str) -> ModelWeights:
     )
 
 
-def _manager(settings: Settings, block: Manager) -> ManagerConfig:
-    inference = block.inference
-    return ManagerConfig(
-        catalog=SyncedFolder(path=block.catalog.path),
-        inference_service=InferenceService(
-            namespace=settings.cluster.namespace,
-            name=INFERENCE_SERVICE,
-            annotations={
-                "serving.kserve.io/deploymentMode": "Standard",
-                # Else KServe makes an autoscaler even for one replica at most.
-                "serving.kserve.io/autoscalerClass": "none",
-            },
-            predictor={
-                "minReplicas": 1,
-                "maxReplicas": 1,
-                # The model before gives its GPU back before the next one asks for it.
-                "deploymentStrategy": {"type": "Recreate"},
-                "model": {"modelFormat": {"name": inference.model_format}, "runtime": inference.runtime},
-            },
-            storage_uri=inference.storage_uri,
-            args=inference.args,
-        ),
-        min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
-        slack_seconds=SLACK_SECONDS,
+def _inference(settings: Settings, block: Inference) -> InferenceService:
+    return InferenceService(
+        namespace=settings.cluster.namespace,
+        name=INFERENCE_SERVICE,
+        annotations=INFERENCE_ANNOTATIONS,
+        predictor={
+            "minReplicas": 1,
+            "maxReplicas": 1,
+            # The model before gives its GPU back before the next one asks for it.
+            "deploymentStrategy": {"type": "Recreate"},
+            "model": {"modelFormat": {"name": block.model_format}, "runtime": block.runtime},
+        },
+        storage_uri=block.storage_uri,
+        args=block.args,
     )

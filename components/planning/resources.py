@@ -47,10 +47,11 @@ def engine_resources(stack: Stack, models: Collection[CatalogEntry]) -> EngineRe
     )
 
 
-def predictor_resources(stack: KServe, model: CatalogEntry) -> EngineResources:
-    """Of the host: the model passes through its memory on the way to the GPU."""
-    memory = stack.memory or in_mebibytes(size_bytes(model.needs.memory) + ROCM_BYTES)
-    return EngineResources(memory, stack.cpu or model.needs.cpu, memory)
+def predictor_resources(stack: KServe, models: Collection[CatalogEntry]) -> EngineResources:
+    """Of the host, for the largest of the models: one at a time passes through its memory on the way to the GPU."""
+    largest = max(size_bytes(entry.needs.memory) for entry in models)
+    memory = stack.memory or in_mebibytes(largest + ROCM_BYTES)
+    return EngineResources(memory, stack.cpu or max((entry.needs.cpu for entry in models), key=millicores), memory)
 
 
 def needed_bytes(models: Collection[CatalogEntry]) -> int:

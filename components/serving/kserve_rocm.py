@@ -1,10 +1,12 @@
 """The KServe stack: vLLM's ROCm build under KServe's controller, one InferenceService whose model can be exchanged."""
 
 import pulumi
+from larder_sidecar.config.manager import ID, InferenceService
 from pulumi_kubernetes.apiextensions.CustomResource import CustomResource
 from pulumi_kubernetes.networking import v1 as networking
 
 from ..caching import Weights
+from ..caching.base import needed
 from ..component import Component
 from ..manifest import (
     TMP,
@@ -18,7 +20,7 @@ from ..manifest import (
 )
 from ..network import CLIENTS, clients_ingress
 from ..node_pools import Placement, tolerations
-from ..planning.plan import FRONT, INFERENCE_SERVICE, KServePlan
+from ..planning.plan import FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, KServePlan
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.node_pools import Taint
@@ -43,7 +45,7 @@ exec python3 -m vllm.entrypoints.openai.api_server --model="$model" "$@"
 
 
 class KServeRocm(Component):
-    """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place."""
+    """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place, by us or by the manager."""
 
     TYPE = "larder:serving:KServeRocm"
 
@@ -83,30 +85,37 @@ class KServeRocm(Component):
             spec=_runtime(settings.images.vllm, start_seconds=budget_seconds),
             opts=self.child(),
         )
-        patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + budget_seconds}s"
-        self.service = CustomResource(
-            "service",
-            api_version="serving.kserve.io/v1beta1",
-            kind="InferenceService",
-            metadata=metadata(
-                INFERENCE_SERVICE,
-                "serves the active model",
-                namespace=namespace,
-                annotations={
-                    "serving.kserve.io/deploymentMode": "Standard",
-                    # KServe makes an autoscaler even where there is nothing to scale.
-                    "serving.kserve.io/autoscalerClass": "none",
-                    "pulumi.com/waitFor": "condition=Ready",
-                },
-            ),
-            spec={"predictor": _predictor(plan, weights, placement)},
-            opts=self.child(
-                pulumi.ResourceOptions(
-                    depends_on=[*weights.ready, *placement.ready, policy, runtime],
-                    custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
-                )
-            ),
+        self.inference = InferenceService(
+            namespace=settings.cluster.namespace,
+            name=INFERENCE_SERVICE,
+            annotations=INFERENCE_ANNOTATIONS,
+            predictor=_predictor(plan, placement, weights.hosts),
+            storage_uri=needed(weights.uri, weights.strategy),
+            args=[f"--served-model-name={ID}"],
         )
+        """What serves, whichever model it is: for the manager to apply."""
+        if active := plan.stack.active:
+            patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + budget_seconds}s"
+            served = self.inference.of(active)
+            about: Untyped = served["metadata"]
+            CustomResource(
+                "service",
+                api_version=str(served["apiVersion"]),
+                kind=str(served["kind"]),
+                metadata=metadata(
+                    INFERENCE_SERVICE,
+                    "serves the active model",
+                    namespace=namespace,
+                    annotations={**about["annotations"], "pulumi.com/waitFor": "condition=Ready"},
+                ),
+                spec=served["spec"],
+                opts=self.child(
+                    pulumi.ResourceOptions(
+                        depends_on=[*weights.ready, *placement.ready, policy, runtime],
+                        custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
+                    )
+                ),
+            )
         self.register_outputs({"inferenceService": INFERENCE_SERVICE})
 
 
@@ -158,8 +167,8 @@ def _runtime(image: str, *, start_seconds: int) -> Untyped:
     )
 
 
-def _predictor(plan: KServePlan, weights: Weights, placement: Placement) -> Untyped:
-    stack, model, size = plan.stack, plan.model, plan.size
+def _predictor(plan: KServePlan, placement: Placement, hosts: tuple[str, ...] | None) -> Untyped:
+    stack, size = plan.stack, plan.size
     gpus = {GPU: str(stack.gpus)}
     return camel_case(
         {
@@ -171,15 +180,13 @@ def _predictor(plan: KServePlan, weights: Weights, placement: Placement) -> Unty
             "automount_service_account_token": False,
             "enable_service_links": False,
             "security_context": {**pod_security(), "supplemental_groups": list(stack.device_groups)},
-            "affinity": placement.affinity(weights.hosts),
+            "affinity": placement.affinity(hosts),
             "tolerations": tolerations(dict.fromkeys([_OF_THE_GPU, *placement.taints])),
             "model": {
                 "model_format": {"name": FORMAT},
                 "runtime": RUNTIME,
-                "storage_uri": weights.uris[model.id],
                 "args": [
-                    f"--served-model-name={model.id}",
-                    f"--max-model-len={model.context}",
+                    f"--max-model-len={plan.context}",
                     f"--tensor-parallel-size={stack.gpus}",
                     *stack.args,
                 ],

@@ -32,8 +32,8 @@ class KServe(Stack):
 
     NAME = "kserve"
 
-    active: str
-    """The model that is served now, by catalog id; another one replaces it in place."""
+    active: str | None = Field(None, validate_default=True)
+    """The model that is served now, by catalog id; another one replaces it in place. Not beside larder:manager."""
     gpus: Annotated[int, Field(ge=1, le=16)] = 1
     """GPUs of the predictor, amd.com/gpu; the model is split over them."""
     args: list[Annotated[str, AfterValidator(_more)]] = Field(default_factory=list)
@@ -51,7 +51,7 @@ class KServe(Stack):
     @property
     def named(self) -> tuple[str, ...]:
         """Those that can be activated; without `models` the active one alone."""
-        return tuple(self.models or [self.active])
+        return tuple(self.models or ([self.active] if self.active else ()))
 
     @field_validator("pool")
     @classmethod
@@ -75,7 +75,16 @@ class KServe(Stack):
 
     @field_validator("active")
     @classmethod
-    def _active_is_its_own(cls, active: str, info: ValidationInfo) -> str:
+    def _active_is_its_own(cls, active: str | None, info: ValidationInfo) -> str | None:
+        known = Known.of(info)
+        if known and known.manager and active is not None:
+            msg = "is for larder:manager to choose, by POST /models/activate. Drop this line, or that block."
+            raise ValueError(msg)
+        if active is None:
+            if known and not known.manager:
+                msg = "is missing. Write the catalog id of the model to serve, or add larder:manager, which chooses it."
+                raise ValueError(msg)
+            return None
         refuse_foreign(active, info, by=cls.NAME)
         models = info.data.get("models")
         if models and active not in models:

@@ -68,8 +68,8 @@ class Manager(Block):
     """What runs it: deployment."""
     catalog: SyncedCatalog
     """Where its catalog comes from: {repo, ref, period, path, secret}."""
-    inference: Inference
-    """What it applies: {storage-uri, runtime, model-format, args}."""
+    inference: Inference | None = Field(None, validate_default=True)
+    """What it applies: {storage-uri, runtime, model-format, args}. With larder:kserve: what that block says."""
     api_token: ApiToken | None = Field(None, validate_default=True)
     """{secret: <name>} of an existing Secret. Default: Secret larder-api-token, made from larder:api-token."""
     state: NodeLocal
@@ -86,6 +86,19 @@ class Manager(Block):
             )
             raise ValueError(msg)
         return workload
+
+    @field_validator("inference")
+    @classmethod
+    def _is_said_once(cls, inference: Inference | None, info: ValidationInfo) -> Inference | None:
+        known = Known.of(info)
+        if known and ("kserve" in known.stacks) == (inference is not None):
+            msg = (
+                "is what larder:kserve says already. Drop it, or that block."
+                if inference
+                else "is missing. Write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve, which says it."
+            )
+            raise ValueError(msg)
+        return inference
 
     @field_validator("catalog")
     @classmethod

@@ -92,7 +92,7 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
         stacks=frozenset(name for name in STACKS if raw.get(NAMESPACE + name) is not None),
         named={model: name for name in STACKS if name in done for model in done[name].named},
-        inactive=frozenset(kserve.named) - {kserve.active} if kserve else frozenset(),
+        inactive=frozenset(kserve.named) - {kserve.active} if kserve and kserve.active else frozenset(),
         strategy=None if cache is None else cache.strategy,
         kind=None if cluster is None else cluster.kind,
         kubernetes=None if cluster is None else cluster.version,

@@ -63,10 +63,10 @@ class Settings(Block):
 
     @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
-        """The stacks that are deployed, each with the models it serves now."""
+        """The stacks that are deployed, each with the models that it serves, or may be told to by the manager."""
         blocks: dict[str, Stack] = {name: block for name in STACKS if (block := getattr(self, name)) is not None}
         models = {name: models_of(block, blocks.values(), self.models) for name, block in blocks.items()}
-        if self.kserve:
+        if self.kserve and self.kserve.active:
             models["kserve"] = (self.kserve.active,)
         return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in models.items()}
 

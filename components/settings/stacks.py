@@ -39,11 +39,6 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
             )
     if known.models is not None and known.stacks == stacks.keys():
         yield from _models(tuple(entry.id for entry in known.models), stacks)
-    if known.manager and "kserve" in known.stacks:
-        yield (
-            f"{NAMESPACE}manager: owns InferenceService active-llm, and so does {NAMESPACE}kserve. "
-            f"Drop this block and change {NAMESPACE}kserve.active instead, or drop {NAMESPACE}kserve."
-        )
     shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
     if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
         yield (

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.config.manager import ManagerConfig
 
 from components.caching import STRATEGIES
 from components.settings import SettingsError
 from components.settings.kserve import WITH_FOLDERS
 from tests.program.previews import Preview
+from tests.program.test_manager import MANAGER
 
 Previews = Callable[..., Preview]
 POOL = {
@@ -152,6 +154,28 @@ def test_the_front_is_two_pods_that_never_go_together_and_drain(seen: Preview) -
 def test_the_gateway_beside_ollama_believes_the_front_and_serves_its_own_models(seen: Preview) -> None:
     config = GatewayConfig.from_json(seen.one("ConfigMap", "larder-gateway").inputs["data"]["gateway.json"])
     assert (config.place, [model.id for model in config.models]) == ("behind", ["tinyllama-1.1b-chat"])
+
+
+def _with_manager() -> dict[str, Any]:
+    block = {**MANAGER["larder:manager"], "inference": None, "api-token": {"secret": "mine"}}
+    kserve = {**BOTH["larder:kserve"], "active": None}
+    return {**BOTH, **MANAGER, "larder:manager": block, "larder:kserve": kserve}
+
+
+def test_a_manager_applies_what_the_stack_would_apply_itself(preview: Previews) -> None:
+    by_us, by_it = preview("node-local", BOTH), preview("node-local", _with_manager())
+    assert by_it.all("InferenceService") == []
+    assert by_it.one("ServingRuntime").inputs == by_us.one("ServingRuntime").inputs
+    config = ManagerConfig.from_json(by_it.one("ConfigMap", "larder-manager").inputs["data"]["manager.json"])
+    applied, declared = config.inference_service.of("tiny-random"), by_us.one("InferenceService").inputs
+    assert applied["spec"] == declared["spec"]
+    assert applied["metadata"]["annotations"].items() <= declared["metadata"]["annotations"].items()
+
+
+def test_the_front_leads_to_every_model_that_a_manager_may_choose(preview: Previews) -> None:
+    seen = preview("node-local", _with_manager())
+    config = GatewayConfig.from_json(seen.one("ConfigMap", "larder-front").inputs["data"]["gateway.json"])
+    assert {e.name: e.models for e in config.engines}["kserve"] == ["tiny-random", "tiny-second"]
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - WITH_FOLDERS))

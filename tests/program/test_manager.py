@@ -124,6 +124,11 @@ def test_its_file_is_its_own_model_and_its_places_are_mounted(seen: Preview) -> 
     assert {str(place) for place in used} <= places
 
 
+def test_a_model_may_take_as_long_as_its_bytes_need_at_the_slowest_download(seen: Preview) -> None:
+    config = ManagerConfig.from_json(seen.one("ConfigMap", "larder-manager").inputs["data"]["manager.json"])
+    assert config.ready_seconds(20 * 2**20 * 60) == 60 + 120
+
+
 def test_every_container_of_it_keeps_the_restricted_standard(seen: Preview) -> None:
     for name, container in _containers(seen):
         assert container["securityContext"]["readOnlyRootFilesystem"], name

@@ -12,6 +12,9 @@ from .weights import ModelId, RelativePath
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ID = "{id}"
 """Stands for the model's id in `storage-uri` and `args`."""
+GROUP = "serving.kserve.io/v1beta1"
+MODEL = "larder/model"
+"""Annotation: the catalog id of what is served."""
 
 
 def _names_the_model(uri: str) -> str:
@@ -57,6 +60,25 @@ class InferenceService(Model):
     """Its predictor as it is for every model; `model` gets the storage URI and more arguments."""
     storage_uri: StorageUri
     args: list[str] = Field(default=[f"--served-model-name={ID}"])
+    """After those of the predictor's own model."""
+
+    def of(self, model: str) -> dict[str, JsonValue]:
+        """The object that serves this model of the catalog."""
+        base = self.predictor.get("model")
+        served: dict[str, JsonValue] = dict(base) if isinstance(base, dict) else {}
+        before = served.get("args")
+        served["storageUri"] = self.storage_uri.replace(ID, model)
+        served["args"] = [
+            *(before if isinstance(before, list) else []),
+            *(argument.replace(ID, model) for argument in self.args),
+        ]
+        annotations: dict[str, JsonValue] = {**self.annotations, MODEL: model}
+        return {
+            "apiVersion": GROUP,
+            "kind": "InferenceService",
+            "metadata": {"name": self.name, "namespace": self.namespace, "annotations": annotations},
+            "spec": {"predictor": {**self.predictor, "model": served}},
+        }
 
 
 class ManagerConfig(Model):

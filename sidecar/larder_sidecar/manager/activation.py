@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..catalog import CatalogEntry
-from ..config.manager import ManagerConfig
+from ..config.manager import MODEL, ManagerConfig
 from ..gateway.journal import Journal
 from . import inference
 from .history import Activation, History
@@ -58,7 +58,7 @@ class Activations:
 
     async def activate(self, entry: CatalogEntry) -> None:
         """Serve this model. Raises BusyError, RefusedError, FailedError."""
-        wanted = inference.desired(self._service, entry.id)
+        wanted = self._service.of(entry.id)
         await self._alone(entry.id, wanted, State.READY, self._config.ready_seconds(entry.bytes))
 
     async def deactivate(self) -> str:
@@ -82,7 +82,7 @@ class Activations:
         else:
             verdict = inference.judge(observed, observed["metadata"].get("generation", 0))
             active = {
-                "id": inference.annotations(observed).get(inference.MODEL),
+                "id": inference.annotations(observed).get(MODEL),
                 "state": verdict.state.value,
                 "reason": verdict.reason,
                 "storage-uri": observed.get("spec", {}).get("predictor", {}).get("model", {}).get("storageUri"),

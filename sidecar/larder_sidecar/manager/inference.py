@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..config.manager import ID, InferenceService
+from ..config.manager import GROUP, InferenceService
 from .kube import Object
 
-GROUP = "serving.kserve.io/v1beta1"
-MODEL = "larder/model"
-"""Annotation: the catalog id of what is served."""
 STOP = "serving.kserve.io/stop"
 """KServe's own annotation: "true" removes the pods and keeps the object."""
 
@@ -36,25 +33,6 @@ class Verdict:
 def path(settings: InferenceService) -> str:
     """Where the API server has it."""
     return f"/apis/{GROUP}/namespaces/{settings.namespace}/inferenceservices/{settings.name}"
-
-
-def desired(settings: InferenceService, model: str) -> dict[str, Any]:
-    """What we apply to serve a model of the catalog."""
-    base = settings.predictor.get("model")
-    more = {
-        "storageUri": settings.storage_uri.replace(ID, model),
-        "args": [argument.replace(ID, model) for argument in settings.args],
-    }
-    return {
-        "apiVersion": GROUP,
-        "kind": "InferenceService",
-        "metadata": {
-            "name": settings.name,
-            "namespace": settings.namespace,
-            "annotations": {**settings.annotations, MODEL: model},
-        },
-        "spec": {"predictor": {**settings.predictor, "model": {**(base if isinstance(base, dict) else {}), **more}}},
-    }
 
 
 def stopped(content: Object) -> dict[str, Any]:

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from components.planning.plan import make_plan
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged
-from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, settings
+from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems
 
 MANAGER = {
     "catalog": {"repo": "https://git.example/team/catalog"},
@@ -73,17 +72,32 @@ def test_it_needs_the_image_of_git_sync() -> None:
     ]
 
 
-def test_what_kserve_serves_has_one_owner() -> None:
-    both = {
-        **WITH,
-        "larder:node-pools": {"rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"}},
-        "larder:models": ["alpha", "gamma"],
-        "larder:images": {**WITH["larder:images"], "vllm": f"registry/vllm@{DIGEST}"},
-        "larder:kserve": {"pool": "rocm", "active": "gamma"},
-    }
-    assert problems(both) == [
-        "larder:manager: owns InferenceService active-llm, and so does larder:kserve. "
-        "Drop this block and change larder:kserve.active instead, or drop larder:kserve."
+KSERVE: dict[str, Any] = {
+    **WITH,
+    "larder:node-pools": {"rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"}},
+    "larder:models": ["alpha", "gamma"],
+    "larder:images": {**WITH["larder:images"], "vllm": f"registry/vllm@{DIGEST}"},
+    "larder:kserve": {"pool": "rocm", "models": ["gamma"]},
+}
+
+
+def test_what_kserve_serves_is_said_once() -> None:
+    assert problems({**KSERVE, "larder:kserve": {"pool": "rocm", "active": "gamma"}}) == [
+        "larder:kserve.active: is for larder:manager to choose, by POST /models/activate. Drop this line, or that "
+        "block.",
+        "larder:manager.inference: is what larder:kserve says already. Drop it, or that block.",
+    ]
+    assert problems(merged(KSERVE, {"larder:manager": {"inference": None}})) == []
+
+
+def test_without_the_other_each_says_it_itself() -> None:
+    assert changed({"inference": None}) == [
+        "larder:manager.inference: is missing. Write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve, which "
+        "says it."
+    ]
+    assert problems({**KSERVE, "larder:manager": None}) == [
+        "larder:kserve.active: is missing. Write the catalog id of the model to serve, or add larder:manager, which "
+        "chooses it."
     ]
 
 
@@ -100,10 +114,3 @@ def test_an_encrypted_token_is_taken_and_never_a_setting() -> None:
     with pytest.raises(SettingsError) as refused:
         parse({**raw, "larder:models": ["alhpa"]}, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset(raw))
     assert SECRET not in str(refused.value)
-
-
-def test_a_model_may_take_as_long_as_its_bytes_need_at_the_slowest_download() -> None:
-    config = make_plan(settings(WITH)).manager
-    assert config is not None
-    assert config.ready_seconds(20 * 2**20 * 60) == 60 + 120
-    assert make_plan(settings()).manager is None
