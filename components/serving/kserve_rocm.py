@@ -97,16 +97,15 @@ class KServeRocm(Component):
         if active := plan.stack.active:
             patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + budget_seconds}s"
             served = self.inference.of(active)
-            about: Untyped = served["metadata"]
             CustomResource(
                 "service",
-                api_version=str(served["apiVersion"]),
-                kind=str(served["kind"]),
+                api_version=served["apiVersion"],
+                kind=served["kind"],
                 metadata=metadata(
                     INFERENCE_SERVICE,
                     "serves the active model",
                     namespace=namespace,
-                    annotations={**about["annotations"], "pulumi.com/waitFor": "condition=Ready"},
+                    annotations={**served["metadata"]["annotations"], "pulumi.com/waitFor": "condition=Ready"},
                 ),
                 spec=served["spec"],
                 opts=self.child(

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from testbed import packages
+from tests.e2e.manager.deployment import Repository, git_sync, pulumi, reached
+from tests.e2e.manager.harness import TOKEN, Manager
+
 from .conftest import Platform
 from .load import Load
 
@@ -27,14 +31,18 @@ class KServe:
 
     def activate(self, active: str, *, ollama: str) -> None:
         """One model for each stack; deploy."""
+        self.deploy(f"active: {active}", models=(ollama, active))
+
+    def deploy(self, choice: str, *, models: tuple[str, str], more: str = "") -> None:
+        """Stack dev with KServe beside Ollama."""
         text = self.before.replace("strategy: none", "strategy: node-local")
         text = re.sub(
             r"(?m)^    cpu: (.*)$", r"    cpu: \1\n    rocm: {hosts: [larder], accelerator: amd.com/gpu}", text, count=1
         )
-        text = re.sub(r"(?m)^  larder:models: .*$", f"  larder:models: [{ollama}, {active}]", text, count=1)
+        text = re.sub(r"(?m)^  larder:models: .*$", f"  larder:models: [{', '.join(models)}]", text, count=1)
         # What the default asks for is vLLM's; the stand-in is a llama-server with a tiny model.
-        block = f"{{pool: rocm, active: {active}, memory: 512Mi, cpu: 100m}}"
-        self.file.write_text(f"{text.rstrip()}\n  larder:kserve: {block}\n")
+        block = f"{{pool: rocm, {choice}, memory: 512Mi, cpu: 100m}}"
+        self.file.write_text(f"{text.rstrip()}\n  larder:kserve: {block}\n{more}")
         self.platform.make("up")
 
     def chat(self, model: str) -> dict[str, Any]:
@@ -129,3 +137,40 @@ def test_another_model_is_activated_with_the_one_gpu_there_is(kserve: KServe) ->
     assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
     for model in ("tiny-random", "tiny-second"):
         assert kserve.chat(model)["choices"]
+
+
+MANAGER = """
+  larder:images: {{git-sync: {image}}}
+  larder:manager:
+    catalog: {{repo: "{repo}", period: 1s}}
+    api-token: {{secret: model-manager-api-token}}
+    state: {{node: larder, path: /var/lib/larder/manager, size: 1Gi, prepare-path: true}}
+"""
+
+
+@pytest.fixture
+def managed(kserve: KServe, tmp_path: Path) -> Iterator[Manager]:
+    """The manager chooses the model; the stack says the rest."""
+    secret = ["-n", "ai", "create", "secret", "generic", "model-manager-api-token"]
+    kserve.platform.kubectl(*secret, f"--from-literal=token={TOKEN}")
+    packages.ensure("git")
+    repository = Repository(tmp_path)
+    repository.commit("tiny-second")
+    with repository.served() as url:
+        block = MANAGER.format(image=git_sync(kserve.platform), repo=url)
+        kserve.deploy("models: [tiny-second]", models=("tiny-random", "tiny-second"), more=block)
+        with reached(kserve.platform) as manager:
+            yield manager
+    # Made by the manager and not by the stack, so nobody else takes it away.
+    kserve.platform.kubectl("-n", "ai", "delete", "inferenceservice", "active-llm")
+    pulumi("state unprotect --all --yes --stack dev")
+
+
+def test_the_manager_activates_what_the_stack_has_prepared(kserve: KServe, managed: Manager) -> None:
+    assert not kserve.platform.get("inferenceservices")["items"]
+    assert managed.activate("tiny-second").body == {"active": "tiny-second"}
+    assert kserve.chat("tiny-second")["choices"]
+    assert managed.ask("/models/deactivate", {}).status == 200
+    with pytest.raises(urllib.error.HTTPError, match="503"):
+        urllib.request.urlopen(kserve.platform.chat(model="tiny-second"), timeout=60)
+    assert kserve.chat("tiny-random")["choices"]

@@ -1,7 +1,7 @@
 """manager.json: where the catalog is synced to, which InferenceService serves, how it is reached and changed."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue
 
@@ -62,21 +62,20 @@ class InferenceService(Model):
     args: list[str] = Field(default=[f"--served-model-name={ID}"])
     """After those of the predictor's own model."""
 
-    def of(self, model: str) -> dict[str, JsonValue]:
+    def of(self, model: str) -> dict[str, Any]:
         """The object that serves this model of the catalog."""
         base = self.predictor.get("model")
-        served: dict[str, JsonValue] = dict(base) if isinstance(base, dict) else {}
-        before = served.get("args")
+        served: dict[str, Any] = dict(base) if isinstance(base, dict) else {}
         served["storageUri"] = self.storage_uri.replace(ID, model)
-        served["args"] = [
-            *(before if isinstance(before, list) else []),
-            *(argument.replace(ID, model) for argument in self.args),
-        ]
-        annotations: dict[str, JsonValue] = {**self.annotations, MODEL: model}
+        served["args"] = [*served.get("args", []), *(argument.replace(ID, model) for argument in self.args)]
         return {
             "apiVersion": GROUP,
             "kind": "InferenceService",
-            "metadata": {"name": self.name, "namespace": self.namespace, "annotations": annotations},
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "annotations": {**self.annotations, MODEL: model},
+            },
             "spec": {"predictor": {**self.predictor, "model": served}},
         }
 
