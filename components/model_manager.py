@@ -1,5 +1,7 @@
 """The model manager: its file, what it may do in the cluster, its state, and the pod with git-sync beside it."""
 
+from collections.abc import Sequence
+
 import pulumi
 from larder_sidecar.config.manager import SERVICE_ACCOUNT, InferenceService, ManagerConfig, SyncedFolder
 from pulumi_kubernetes.apps import v1 as apps
@@ -53,6 +55,7 @@ class ModelManager(Component):
         *,
         min_bandwidth: int,
         taints: tuple[Taint, ...],
+        after: Sequence[pulumi.Resource],
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -117,7 +120,7 @@ class ModelManager(Component):
                     "spec": pod,
                 },
             },
-            opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, *account, *state.ready])),
+            opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, *account, *state.ready, *after])),
         )
         core.Service(
             "service",

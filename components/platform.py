@@ -85,6 +85,7 @@ class Platform(Component):
                 opts=child,
             )
         inference = plan.inference  # of the manager's own block, or of the stack whose model it chooses
+        prepared: tuple[pulumi.Resource, ...] = ()
         if kserve := plan.kserve:
             served = KServeRocm(
                 "kserve",
@@ -96,7 +97,7 @@ class Platform(Component):
                 namespace=namespace,
                 opts=child,
             )
-            inference = served.inference
+            inference, prepared = served.inference, served.ready
         if (manager := settings.manager) and inference:
             ModelManager(
                 "manager",
@@ -105,6 +106,7 @@ class Platform(Component):
                 inference,
                 min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
                 taints=taints_of(manager.state.node, settings.node_pools),
+                after=prepared,
                 namespace=namespace,
                 opts=child,
             )

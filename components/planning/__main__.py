@@ -7,17 +7,17 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import ROOT
 from ..settings import SettingsError
 from ..settings.sources import NAMESPACE
+from .placeholders import stand_in
 
 if TYPE_CHECKING:
     from ..settings import Settings
 
-IMAGES, MODELS = "larder:images", "larder:models"
-PLACEHOLDERS = {name: f"{name}@sha256:{'0' * 64}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
+MODELS = "larder:models"
 
 EXAMPLES = """examples:
   python -m components.planning plan --stack dev
@@ -59,7 +59,7 @@ def _planned(options: argparse.Namespace) -> int:
     from .report import report
 
     config = _config(options)
-    notes = _stand_ins(config)
+    notes = stand_in(config)
     settings = _read(options, config)
     plan, recording = make_plan(settings), record(config, stack=options.stack, secret_keys=_encrypted(config))
     found = findings(recording, options.stack)
@@ -70,18 +70,6 @@ def _planned(options: argparse.Namespace) -> int:
         print("Mandatory policies are broken; see Policies above.", file=sys.stderr)
         return 1
     return 0
-
-
-def _stand_ins(config: dict[str, object]) -> list[str]:
-    """Give the config what only `make up` knows, and say what that was."""
-    notes = []
-    if (images := _images_of_make_up(config)) is not None:
-        config[IMAGES] = images
-        notes.append(f"{IMAGES}: absent, so placeholders stand in; `make up` passes the images it has built.")
-    if (cache := _cache_of_make_up(config)) is not None:
-        config["larder:cache"] = cache
-        notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
-    return notes
 
 
 def _read(options: argparse.Namespace, config: Mapping[str, object]) -> "Settings":
@@ -96,7 +84,7 @@ def _check(options: argparse.Namespace) -> int:
 
     written = _ours(stack_config(options.stack, options.folder))
     served = {**written, MODELS: options.model or written.get(MODELS)}
-    _stand_ins(served)
+    stand_in(served)
     wrong = _unknown_models(options, written)
     try:
         settings = _read(options, served)
@@ -158,29 +146,6 @@ def _readable(stack: str) -> dict[str, object] | None:
         return stack_config(stack)
     except SettingsError:  # its own plan will say why
         return None
-
-
-def _images_of_make_up(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """larder:images with placeholders for those which `make up` makes, where it would make them."""
-    cluster, images = config.get("larder:cluster"), config.get(IMAGES)
-    if images is None:
-        return PLACEHOLDERS
-    if not isinstance(cluster, dict) or not isinstance(images, dict):
-        return None
-    # An image that `make up` does not make, git-sync's, may stand in the file alone.
-    ours = cluster.get("kind") == "embedded" and not PLACEHOLDERS.keys() & images.keys()
-    return {**PLACEHOLDERS, **images} if ours else None
-
-
-def _cache_of_make_up(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """larder:cache with images that stand in for those which `make up` makes, where it would make them."""
-    cluster, cache, models = (config.get(f"larder:{block}") for block in ("cluster", "cache", "models"))
-    if not isinstance(cluster, dict) or not isinstance(cache, dict) or not isinstance(models, list):
-        return None
-    if cluster.get("kind") != "embedded" or cache.get("strategy") != "image-volume" or cache.get("image-volume"):
-        return None
-    images = {str(model): f"weights/{model}@sha256:{'0' * 64}" for model in models}
-    return {**cache, "image-volume": {"images": images}}
 
 
 def _render(options: argparse.Namespace) -> int:

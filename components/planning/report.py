@@ -9,6 +9,7 @@ from . import findings as policies
 from .admission import admission, warnings
 from .document import Finding
 from .manifests import is_manifest
+from .placeholders import UNKNOWN
 from .plan import Plan
 from .recorder import Recording
 from .tree import tree
@@ -40,6 +41,8 @@ def report(
 
 def _settings(settings: Settings) -> list[str]:
     blocks = settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+    # Of those that nobody named there is a warning.
+    blocks["images"] = {name: image for name, image in blocks["images"].items() if image and UNKNOWN not in image}
     text = yaml.safe_dump(
         {f"larder:{key}": value for key, value in blocks.items()}, sort_keys=False, default_flow_style=None, width=200
     )

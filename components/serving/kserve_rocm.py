@@ -45,7 +45,7 @@ exec python3 -m vllm.entrypoints.openai.api_server --model="$model" "$@"
 
 
 class KServeRocm(Component):
-    """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place, by us or by the manager."""
+    """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place."""
 
     TYPE = "larder:serving:KServeRocm"
 
@@ -94,6 +94,8 @@ class KServeRocm(Component):
             args=[f"--served-model-name={ID}"],
         )
         """What serves, whichever model it is: for the manager to apply."""
+        self.ready: tuple[pulumi.Resource, ...] = (*weights.ready, *placement.ready, policy, runtime)
+        """What has to be there before it is applied."""
         if active := plan.stack.active:
             patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + budget_seconds}s"
             served = self.inference.of(active)
@@ -110,7 +112,7 @@ class KServeRocm(Component):
                 spec=served["spec"],
                 opts=self.child(
                     pulumi.ResourceOptions(
-                        depends_on=[*weights.ready, *placement.ready, policy, runtime],
+                        depends_on=[*self.ready],
                         custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
                     )
                 ),

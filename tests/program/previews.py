@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from larder_sidecar.config.manager import InferenceService, ManagerConfig
+
 from components import ROOT
 from components.caching import STRATEGIES
 from components.planning.manifests import is_manifest, kind
@@ -18,7 +20,7 @@ STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 CATALOG = read_catalog(ROOT)
 IMAGES = {
     name: f"registry.example/{name}@sha256:{str(digit) * 64}"
-    for digit, name in enumerate(("sidecar", "ollama", "vllm", "llama-server", "shimmy"), 1)
+    for digit, name in enumerate(("sidecar", "ollama", "vllm", "llama-server", "shimmy", "git-sync"), 1)
 }
 _ON_A_SHORT_STACK = ThreadPoolExecutor(1)
 """The SDK looks through the whole stack for each resource, and a test runner's is three times the program's."""
@@ -58,6 +60,11 @@ class Preview:
         """The pod template's spec of everything that makes pods."""
         makers = {name: r for name, r in self.named().items() if "template" in r.inputs.get("spec", {})}
         return {name: resource.inputs["spec"]["template"]["spec"] for name, resource in makers.items()}
+
+    def inference(self) -> InferenceService:
+        """What the manager applies."""
+        text = self.one("ConfigMap", "larder-manager").inputs["data"]["manager.json"]
+        return ManagerConfig.from_json(text).inference_service
 
     def engine(self) -> dict[str, Any]:
         """The engine's container."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.config.manager import ManagerConfig
 
 from components.caching import STRATEGIES
 from components.settings import SettingsError
@@ -60,7 +59,7 @@ def test_the_volume_of_venus_has_the_name_size_and_path_it_always_had(preview: P
     seen = preview(stack="venus")
     volume = seen.one("PersistentVolume", "venus-model-storage").inputs["spec"]
     assert (volume["capacity"]["storage"], volume["local"]["path"]) == ("1200Gi", "/mnt/models")
-    assert _predictor(seen)["model"]["storageUri"].startswith("pvc://venus-model-storage/")
+    assert seen.inference().storage_uri == "pvc://venus-model-storage/ollama/models/{id}"
 
 
 def test_the_service_says_what_kserve_would_otherwise_choose(seen: Preview) -> None:
@@ -166,8 +165,8 @@ def test_a_manager_applies_what_the_stack_would_apply_itself(preview: Previews) 
     by_us, by_it = preview("node-local", BOTH), preview("node-local", _with_manager())
     assert by_it.all("InferenceService") == []
     assert by_it.one("ServingRuntime").inputs == by_us.one("ServingRuntime").inputs
-    config = ManagerConfig.from_json(by_it.one("ConfigMap", "larder-manager").inputs["data"]["manager.json"])
-    applied, declared = config.inference_service.of("tiny-random"), by_us.one("InferenceService").inputs
+    assert by_it.one("ServingRuntime").urn in by_it.one("Deployment", "larder-manager").dependencies
+    applied, declared = by_it.inference().of("tiny-random"), by_us.one("InferenceService").inputs
     assert applied["spec"] == declared["spec"]
     assert applied["metadata"]["annotations"].items() <= declared["metadata"]["annotations"].items()
 

@@ -13,9 +13,7 @@ from tests.program.test_security import _containers, _open_texts
 
 Previews = Callable[..., Preview]
 TOKEN = "hunter2-hunter2-hunter2"
-GIT_SYNC = f"registry.example/git-sync@sha256:{'3' * 64}"
 MANAGER: dict[str, Any] = {
-    "larder:images": {**IMAGES, "git-sync": GIT_SYNC},
     "larder:manager": {
         "catalog": {"repo": "https://git.example/team/catalog"},
         "inference": {"storage-uri": "pvc://venus-model-storage/{id}"},
@@ -78,7 +76,7 @@ def test_only_the_manager_itself_has_the_account_and_the_token(seen: Preview) ->
 
 def test_git_sync_is_a_native_sidecar_that_never_gives_up(seen: Preview) -> None:
     (git_sync,) = seen.pod("Deployment", "larder-manager")["initContainers"]
-    assert (git_sync["image"], git_sync["restartPolicy"]) == (GIT_SYNC, "Always")
+    assert (git_sync["image"], git_sync["restartPolicy"]) == (IMAGES["git-sync"], "Always")
     assert git_sync["args"] == [
         "--repo=https://git.example/team/catalog", "--ref=HEAD", "--period=60s", "--root=/catalog", "--link=current",
         "--submodules=off", "--max-failures=-1", "--stale-worktree-timeout=2m",

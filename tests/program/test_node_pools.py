@@ -203,7 +203,7 @@ def test_nodes_by_name_get_labels_and_taints(preview: Previews) -> None:
         "metadata": {"name": "venus", "labels": {POOL_LABEL: "rocm"}},
         "spec": {"taints": [{"key": "amd.com/gpu", "effect": "NoSchedule"}]},
     }
-    assert patch.urn in seen.one("InferenceService").dependencies
+    assert patch.urn in seen.one("Deployment", "larder-manager").dependencies
 
 
 def test_a_node_that_moves_to_another_pool_is_changed_in_place(preview: Previews) -> None:
@@ -229,9 +229,9 @@ def test_everything_that_runs_on_a_tainted_node_tolerates_it(
 ) -> None:
     seen = preview(None, {**_with("venus", taints=taints), **BESIDE}, stack="venus")
     pods = {name: pod for name, pod in seen.pods().items() if name != "Deployment front"}
-    pods["InferenceService active-llm"] = seen.one("InferenceService").inputs["spec"]["predictor"]
-    assert pods.keys() >= {"Deployment ollama"}
-    assert len(pods) == 3
+    pods["InferenceService active-llm"] = seen.inference().predictor
+    assert pods.keys() >= {"Deployment ollama", "Deployment larder-manager"}
+    assert len(pods) == 4
     for name, pod in pods.items():
         assert pod["tolerations"] == [ON_VENUS, *more], name
     assert _expression(seen, "ollama") == {"key": "kubernetes.io/hostname", "operator": "In", "values": ["venus"]}

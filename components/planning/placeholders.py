@@ -1,0 +1,50 @@
+"""What stands in, in a preview, for images that nobody has named yet."""
+
+from collections.abc import Mapping
+from typing import Any
+
+IMAGES, CACHE = "larder:images", "larder:cache"
+UNKNOWN = f"sha256:{'0' * 64}"
+"""Digest of an image that nobody has named yet."""
+PLACEHOLDERS = {name: f"{name}@{UNKNOWN}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
+"""Images that `make up` builds, as far as a preview needs them."""
+
+
+def stand_in(config: dict[str, object]) -> list[str]:
+    """Give the config what only `make up` knows, and say what that was."""
+    notes = []
+    if (images := _images(config)) is not None:
+        config[IMAGES] = images
+        remedy = "`make up` passes the images it has built" if _embedded(config) else "name digests before `pulumi up`"
+        notes.append(f"{IMAGES}: absent, so placeholders stand in; {remedy}.")
+    if (cache := _cache(config)) is not None:
+        config[CACHE] = cache
+        notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
+    return notes
+
+
+def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """larder:images with placeholders for those which nobody has named; None where they are named."""
+    images = config.get(IMAGES)
+    if images is None:
+        return PLACEHOLDERS if _embedded(config) else {**PLACEHOLDERS, "git-sync": f"git-sync@{UNKNOWN}"}
+    if not isinstance(images, dict) or not _embedded(config) or PLACEHOLDERS.keys() & images.keys():
+        return None
+    # An image that `make up` does not make, git-sync's, stands in the file alone.
+    return {**PLACEHOLDERS, **images}
+
+
+def _embedded(config: Mapping[str, Any]) -> bool:
+    cluster = config.get("larder:cluster")
+    return isinstance(cluster, dict) and cluster.get("kind") == "embedded"
+
+
+def _cache(config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """larder:cache with images that stand in for those which `make up` makes, where it would make them."""
+    cache, models = config.get(CACHE), config.get("larder:models")
+    if not _embedded(config) or not isinstance(cache, dict) or not isinstance(models, list):
+        return None
+    if cache.get("strategy") != "image-volume" or cache.get("image-volume"):
+        return None
+    images = {str(model): f"weights/{model}@{UNKNOWN}" for model in models}
+    return {**cache, "image-volume": {"images": images}}
