@@ -33,6 +33,7 @@ CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}
 """What kubectl is asked for the nearest thing that a cluster has to an identity."""
 ENGINES = {"ollama": "ollama", "kserve": "vllm"}
 """The engine of a stack, as larder:images calls it; larder:shimmy has the choice."""
+GPU = "amd.com/gpu"
 KSERVE_CRD = ("crd", "inferenceservices.serving.kserve.io", "-o", "name")
 ANSWER_WITHIN = 60.0
 """Seconds for the first answer after Pulumi says that everything is ready."""
@@ -84,7 +85,7 @@ def prepared() -> tuple[Stack, Target]:
 def here() -> Target:
     """The embedded cluster with the stack's images on it."""
     online = hub_answers()
-    check(nodes=[NODE], models=[] if online else tiny_models())
+    check(f"--node={NODE}", *(f"--model={model}" for model in ([] if online else tiny_models())))
     cluster = embedded_cluster(egress=online)
     if "vllm" in engines() or kserve.FOLDER.exists():  # what was there may have to go, which is its work too
         kserve.ensure(cluster)
@@ -120,22 +121,15 @@ def embedded_cluster(*, egress: bool = False) -> Cluster:
     return embedded.start(egress=egress)
 
 
-def check(*, nodes: Sequence[str] = (), models: Sequence[str] = ()) -> None:
+def check(*facts: str) -> None:
     """Refuse a stack file that cannot work before anything is built for it. Raises TestbedError.
 
-    `nodes` of the cluster, and the `models` that are served in place of the file's, where they are known.
+    `facts` of the cluster, and of what is served on it, as options of the command.
     """
     python.ensure()
     command: list[str | Path] = [VENV / "bin" / "python", "-m", "components.planning", "check", "--folder", STACKS]
     env = os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"}
-    asked = subprocess.run(
-        [*command, *(f"--node={node}" for node in nodes), *(f"--model={model}" for model in models)],
-        cwd=ROOT,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    asked = subprocess.run([*command, *facts], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if asked.returncode:
         msg = f"Pulumi.dev.yaml cannot be deployed:\n{asked.stderr.strip()}"
         raise TestbedError(msg)
@@ -144,17 +138,19 @@ def check(*, nodes: Sequence[str] = (), models: Sequence[str] = ()) -> None:
 def existing(context: str, registry: str) -> Target:
     """A cluster that somebody else runs: nothing of it is touched but what the program declares."""
     preflight.check(engines(), embedded=False)
-    check()
+    listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
+    kubernetes = oldest(listed)
+    check(f"--kubernetes={kubernetes}")
     if "vllm" in engines():
         require_kserve(context)
-    listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
+        require_gpus(context, listed)
     nodes = {n["metadata"]["name"]: n["status"]["addresses"] for n in listed}
     first = next(iter(nodes))
     python.ensure()
     packages.install()
     overlay = {
         "larder:images": images.deploy(registry, registry, engines()),
-        "larder:cluster": {"kind": "on-prem", "context": context},
+        "larder:cluster": {"kind": "on-prem", "context": context, "kubernetes": kubernetes},
         "larder:node-pools": {"cpu": {"hosts": list(nodes)}},
         "larder:cache": {"node-local": {"node": first}},
         "larder:gateway": {"service": "NodePort"},
@@ -170,6 +166,19 @@ def require_kserve(context: str) -> None:
     if not _kubectl(context, "get", *KSERVE_CRD, "--ignore-not-found"):
         msg = f"context {context} has no KServe ({KSERVE_CRD[1]}): install KServe 0.20 or later, or drop larder:kserve"
         raise TestbedError(msg)
+
+
+def require_gpus(context: str, nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a cluster whose nodes offer no GPU, where a predictor would wait for one for ever. Raises TestbedError."""
+    if not any(int(node["status"]["allocatable"].get(GPU, 0)) for node in nodes):
+        msg = f"context {context}: no node offers {GPU}: install AMD's device plugin, or drop larder:kserve"
+        raise TestbedError(msg)
+
+
+def oldest(nodes: Sequence[Mapping[str, Any]]) -> str:
+    """The Kubernetes that all nodes have, as in 1.36: kubelets may be older than their API server."""
+    versions = [re.findall(r"\d+", node["status"]["nodeInfo"]["kubeletVersion"]) for node in nodes]
+    return ".".join(map(str, min((int(major), int(minor)) for major, minor, *_ in versions)))
 
 
 def _kubectl(context: str, *args: str) -> str:

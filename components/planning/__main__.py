@@ -17,7 +17,7 @@ from .placeholders import stand_in
 if TYPE_CHECKING:
     from ..settings import Settings
 
-MODELS = "larder:models"
+MODELS, CLUSTER = "larder:models", "larder:cluster"
 
 EXAMPLES = """examples:
   python -m components.planning plan --stack dev
@@ -84,6 +84,8 @@ def _check(options: argparse.Namespace) -> int:
 
     written = _ours(stack_config(options.stack, options.folder))
     served = {**written, MODELS: options.model or written.get(MODELS)}
+    if options.kubernetes and isinstance(cluster := written.get(CLUSTER), dict):
+        served[CLUSTER] = {**cluster, "kubernetes": options.kubernetes}
     stand_in(served)
     wrong = _unknown_models(options, written)
     try:
@@ -207,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(run=_check)
     check.add_argument("--folder", type=Path, default=ROOT, metavar="DIR", help="where the stack file is")
     check.add_argument("--node", action="append", default=[], metavar="NAME", help="a node of the cluster; repeat it")
+    check.add_argument("--kubernetes", metavar="VERSION", help="what the cluster has, as in 1.36")
     check.add_argument(
         "--model", action="append", metavar="ID", help="what the run serves in place of the file's; repeat"
     )

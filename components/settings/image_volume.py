@@ -38,7 +38,7 @@ class ImageVolume(StrategyBlock):
             raise ValueError(msg)
         if known.kubernetes and known.kubernetes < LEAST_KUBERNETES:
             msg = (
-                "mounts images, which needs Kubernetes {}.{} or newer; larder:cluster.kubernetes says {}.{}. "
+                "mounts images, which needs Kubernetes {}.{} or newer; by larder:cluster.kubernetes it is {}.{}. "
                 "Upgrade the cluster, or choose strategy node-local or shared-storage."
             ).format(*LEAST_KUBERNETES, *known.kubernetes)
             raise ValueError(msg)

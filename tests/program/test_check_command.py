@@ -28,3 +28,13 @@ def test_models_of_the_file_are_judged_where_others_are_served(
     (tmp_path / "Pulumi.dev.yaml").write_text(STACK.replace("tinyllama-1.1b-chat", "tinylama"))
     assert main(["check", "--folder", str(tmp_path), "--model", "tiny-random"]) == 1
     assert capsys.readouterr().err.startswith("larder:models[0]: unknown model 'tinylama'. Did you mean")
+
+
+def test_a_cluster_that_is_too_old_for_the_strategy_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swapped = STACK.replace("strategy: none", "strategy: image-volume")
+    (tmp_path / "Pulumi.dev.yaml").write_text(swapped)
+    assert main(["check", "--folder", str(tmp_path), "--kubernetes", "1.33"]) == 0
+    assert main(["check", "--folder", str(tmp_path), "--kubernetes", "1.32"]) == 1
+    assert "needs Kubernetes 1.33 or newer; by larder:cluster.kubernetes it is 1.32." in capsys.readouterr().err

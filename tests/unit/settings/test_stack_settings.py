@@ -61,8 +61,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:cluster": {"kubernetes": "1.32"},
             "larder:cache": {"strategy": "image-volume", "image-volume": IMAGES},
         },
-        "larder:cache.image-volume: mounts images, which needs Kubernetes 1.33 or newer; larder:cluster.kubernetes "
-        "says 1.32. Upgrade the cluster, or choose strategy node-local or shared-storage.",
+        "larder:cache.image-volume: mounts images, which needs Kubernetes 1.33 or newer; by larder:cluster.kubernetes "
+        "it is 1.32. Upgrade the cluster, or choose strategy node-local or shared-storage.",
     ),
     (
         {"larder:cluster": {"kubernetes": 1.30}},
