@@ -57,12 +57,13 @@ def judge(observed: Object, generation: int) -> Verdict:
     Until the controller says that it has seen that generation its conditions are those of the model before.
     """
     status = observed.get("status") or {}
-    if (status.get("observedGeneration") or 0) < generation:
-        return Verdict(State.WAITING, "KServe's controller has not looked at it yet; does it run?")
     conditions = {c.get("type"): c for c in status.get("conditions") or []}
     if is_stopped(observed):
+        # Of what is stopped KServe 0.20 forgets which generation it has seen.
         gone = conditions.get("Stopped", {}).get("status") == "True"
         return Verdict(State.STOPPED) if gone else Verdict(State.WAITING, "its pods have not ended yet")
+    if (status.get("observedGeneration") or 0) < generation:
+        return Verdict(State.WAITING, "KServe's controller has not looked at it yet; does it run?")
     model = status.get("modelStatus") or {}
     said = _said(model.get("lastFailureInfo") or {})
     if model.get("transitionStatus") == "InvalidSpec":

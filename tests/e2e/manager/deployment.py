@@ -19,6 +19,11 @@ from tests.e2e.manager.harness import Manager
 from tests.unit.stack_config import entry
 
 
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
+        """Say nothing: git-sync looks every second."""
+
+
 class Repository:
     """A catalog in git, served as plain files to whoever clones it."""
 
@@ -40,7 +45,7 @@ class Repository:
     def served(self) -> Iterator[str]:
         """Its URL, as pods reach it."""
         address = Link.of((HOST / "subnet").read_text()).host
-        handler = functools.partial(SimpleHTTPRequestHandler, directory=str(self.folder))
+        handler = functools.partial(_Files, directory=str(self.folder))
         with ThreadingHTTPServer((address, 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             yield f"http://{address}:{server.server_address[1]}/.git"

@@ -101,5 +101,6 @@ class Cluster:
         if self.object is None:
             return 404, b'{"kind": "Status", "message": "inferenceservices \\"active-llm\\" not found"}'
         status = self.controller(self.object)
-        seen = {} if status is None else {"observedGeneration": self.object["metadata"]["generation"], **status}
-        return 200, json.dumps({**self.object, "status": seen}).encode()
+        # Of what is stopped KServe 0.20 forgets which generation it has seen.
+        seen = {} if status in (None, STOPPED) else {"observedGeneration": self.object["metadata"]["generation"]}
+        return 200, json.dumps({**self.object, "status": {**seen, **(status or {})}}).encode()
