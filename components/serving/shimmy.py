@@ -18,6 +18,9 @@ from .workload import EngineSpec, engine_deployment
 NAME = "shimmy"
 READY_PERIOD, LIVE_PERIOD = 5, 10
 """Seconds; the download service was first run with these."""
+# Shimmy 2.6 has no handler for SIGTERM, which the kernel keeps from a container's first process that has none: each pod
+# took its whole grace period to go. The shell has one, and Shimmy is its child.
+AS_A_CHILD = """"$0" "$@" & trap "kill $!" TERM; wait $!"""
 
 
 class Shimmy(Component):
@@ -89,7 +92,8 @@ class Shimmy(Component):
 def _shimmy(engine: EngineSpec, plan: ShimmyPlan) -> EngineSpec:
     file = llama_server.weights_file(plan.models[0].id)
     arguments = ("serve", "--bind", ADDRESSES["shimmy"], "--model-path", file)
-    return replace(engine, args=arguments, env={"SHIMMY_BASE_GGUF": file})
+    command = ("/bin/sh", "-c", AS_A_CHILD, "shimmy")
+    return replace(engine, command=command, args=arguments, env={"SHIMMY_BASE_GGUF": file})
 
 
 def _router(engine: EngineSpec, plan: ShimmyPlan, presets: str) -> EngineSpec:

@@ -44,6 +44,8 @@ class EngineSpec:
     """From the container's start until the engine answers, weights read from the slowest disk we accept."""
     grace_seconds: int
     """For requests in flight when the pod has to go."""
+    command: tuple[str, ...] = ()
+    """In place of the image's entry point."""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
@@ -139,6 +141,8 @@ def _container(engine: EngineSpec, weights: Weights) -> Container:
         "termination_message_policy": "FallbackToLogsOnError",
         "security_context": container_security(),
     }
+    if engine.command:
+        container["command"] = list(engine.command)
     if engine.live_period is not None:
         container["liveness_probe"] = probe("/enginez", period=engine.live_period, failures=6)
     return container

@@ -38,7 +38,7 @@ class Images(Block):
     llama_server: ImageReference = ""
     """An image that runs llama-server, name@sha256:…; `make up` passes its own."""
     shimmy: ImageReference = ""
-    """An image that runs Shimmy, name@sha256:…; `make up` passes its own."""
+    """An image with Shimmy on its PATH, name@sha256:…; `make up` passes its own."""
 
     def of(self, engine: str) -> str:
         """The image of an engine; empty where none is given."""

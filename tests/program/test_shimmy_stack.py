@@ -1,6 +1,10 @@
 """The Shimmy stack: llama-server or Shimmy over plain files, and the download service."""
 
+import os
+import signal
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,6 +50,21 @@ def test_shimmy_has_one_file(preview: Previews) -> None:
     assert {"name": "SHIMMY_BASE_GGUF", "value": file} in engine["env"]
     assert engine["image"].startswith("registry.example/shimmy@")
     assert _gateway(seen, "larder-gateway-shimmy").engines[0].kind == "shimmy"
+
+
+def test_shimmy_ends_when_it_is_asked_to_and_its_own_end_is_the_containers(preview: Previews) -> None:
+    """It knows no SIGTERM, which the first process of a container is then never told of."""
+    *shell, name = preview("none", {**ALONE, "larder:shimmy": {"pool": "cpu", "engine": "shimmy"}}).engine()["command"]
+    assert name == "shimmy"
+    assert subprocess.run([*shell, "sh", "-c", "exit 3"], check=False).returncode == 3
+    # As process 1 of a namespace, without a handler of its own.
+    alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child"]
+    with subprocess.Popen([*alone, *shell, "sh", "-c", "echo up; sleep 60"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(first), signal.SIGTERM)
+        assert process.wait(timeout=10) != 0
 
 
 def test_it_takes_what_the_download_service_was_first_run_with(preview: Previews) -> None:
