@@ -19,8 +19,8 @@ NAME = "shimmy"
 READY_PERIOD, LIVE_PERIOD = 5, 10
 """Seconds; the download service was first run with these."""
 # Shimmy 2.6 has no handler for SIGTERM, which the kernel keeps from a container's first process that has none: each pod
-# took its whole grace period to go. The shell has one, and Shimmy is its child.
-AS_A_CHILD = """"$0" "$@" & trap "kill $!" TERM; wait $!"""
+# took its whole grace period to go. The shell has one, and Shimmy, its child, ends with the container.
+AS_A_CHILD = """trap "exit 143" TERM; "$0" "$@" & wait $!"""
 
 
 class Shimmy(Component):
