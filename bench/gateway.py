@@ -19,6 +19,7 @@ from .upstream import CHUNKS
 BLOCKS, PER_BLOCK = 20, 100
 SMALL, LARGE = 540, 100_000
 """Bytes of a usual request, and of one with a long document in it."""
+RULES = 100
 STREAMS = 50
 LOAD_SECONDS = 5.0
 
@@ -52,21 +53,34 @@ def _config(folder: Path, port: int) -> Path:
                 "admin": "127.0.0.1:0",
                 "engines": [{"kind": "ollama", "url": f"http://127.0.0.1:{port}"}],
                 "models": [{"id": "small", "engine-name": "small:latest"}],
+                "routing": {"default": "small", "rules": _rules()},
             }
         )
     )
     return path
 
 
+def _rules() -> list[dict[str, str]]:
+    """None of them holds, so that all of them are asked."""
+    words = ("write", "implement", "refactor", "translate", "summarize")
+    return [
+        {"pattern": f"(?i)({word}|explain).*(code|class|text) {number}", "model": "small"}
+        for number in range(RULES // len(words))
+        for word in words
+    ]
+
+
 def _latencies(direct: int, through: int) -> dict[str, float]:
     small = _turns(direct, through, load.request(load.chat(SMALL)), PER_BLOCK)
     large = _turns(direct, through, load.request(load.chat(LARGE)), PER_BLOCK // 4)
+    routed = _turns(direct, through, load.request(load.chat(LARGE, model="auto")), PER_BLOCK // 4)
     # A stream takes seconds: few, and only their first byte counts.
     stream = _turns(direct, through, load.request(load.chat(SMALL, stream=True)), 2)
     return {
         "gateway.added_p50_ms": _added(small, 1, 50),
         "gateway.added_p99_ms": _added(small, 1, 99),
         "gateway.body_100kb_p50_ms": _added(large, 1, 50),
+        "gateway.routing_100_rules_100kb_ms": _added(routed, 1, 50) - _added(large, 1, 50),
         "gateway.ttfb_p50_ms": _added(stream, 0, 50),
     }
 

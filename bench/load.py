@@ -1,6 +1,7 @@
 """Load on a server of this host: one blocking connection for latency, many for throughput and streams."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -19,10 +20,12 @@ def request(body: bytes) -> bytes:
     return head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def chat(size: int, *, stream: bool = False) -> bytes:
+def chat(size: int, *, stream: bool = False, model: str = "small") -> bytes:
     """A body of `size` bytes or a little more."""
-    flag = b'"stream": true' if stream else b'"stream": false'
-    return b'{"model": "small", %b, "messages": [{"role": "user", "content": "%b"}]}' % (flag, b"x" * max(size - 90, 1))
+    words = b"some words of a longer document "
+    content = (words * (size // len(words) + 1))[: max(size - 90, 1)].decode()
+    message = {"role": "user", "content": content}
+    return json.dumps({"model": model, "stream": stream, "messages": [message]}).encode()
 
 
 class _Answer:

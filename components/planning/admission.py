@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import FIRST_PULL
 
 from ..settings import Settings
@@ -41,6 +42,16 @@ def _kserve(plan: KServePlan) -> Iterator[str]:
     yield f"memory  {readable(size_bytes(size.memory))} and {size.cpu} cpu on the GPU's node for vLLM"
 
 
+def _about_rules(settings: Settings) -> Iterator[str]:
+    rules = Routing(rules=settings.gateway.routing.rules)
+    names = rules.names()
+    for earlier, later in rules.shadowed():
+        yield (
+            f"larder:gateway.routing.rules[{later}]: {names[later]} never decides: {names[earlier]}, before it, holds "
+            "wherever it does. Drop it, or put it first."
+        )
+
+
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     """What is allowed and still worth a second look."""
     total = plan.weights.total_bytes()
@@ -62,6 +73,7 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
                 f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} "
                 "that the models need together by the catalog; loading all of them will end in a kill."
             )
+    yield from _about_rules(settings)
     yield from _about_shimmy(settings)
     if settings.hub.endpoint.startswith("http://"):
         yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from larder_sidecar.config.base import Model
+from larder_sidecar.config.routing import Rule
 from pydantic import Field, ValidationError
 
 from ..settings import Settings, SettingsError
@@ -100,13 +101,20 @@ def _name(resource: Registered) -> str:
     return name if isinstance(name, str) else resource.name
 
 
+def _told(rule: Rule) -> str:
+    conditions = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "model"})
+    return f"{', '.join(f'{word} {value}' for word, value in conditions.items())} -> {rule.model}"
+
+
 def _users(settings: Settings, plan: Plan) -> dict[str, str]:
     port = "" if settings.node_port is None else f", port {settings.node_port} of every node"
+    routing = settings.gateway.routing
     told = {
         "strategy": settings.cache.strategy,
         "models": ", ".join(entry.id for entry in settings.served),
         "default model": settings.default_model,
-        "aliases": ", ".join(f"{alias} -> {model}" for alias, model in sorted(settings.gateway.aliases.items())),
+        "aliases": ", ".join(f"{alias} -> {model}" for alias, model in sorted(routing.aliases.items())),
+        "rules": "; ".join(map(_told, routing.rules)),
         "entry": f"http://larder.{settings.cluster.namespace}.svc{port}",
         "mutations": settings.gateway.auth.mutations,
     }

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Pulls
 from larder_sidecar.config.manager import InferenceService
+from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 
 from ..settings import Settings
@@ -135,13 +136,12 @@ def _beside(
     settings: Settings, kind: Kind, models: tuple[CatalogEntry, ...], pulls: Pulls | None = None
 ) -> GatewayConfig:
     """gateway.json of the gateway in an engine's pod."""
-    default = settings.default_model
     return GatewayConfig(
         place="behind" if settings.front else "alone",
         engines=[Engine(kind=kind, url=f"http://{ADDRESSES[kind]}")],
         models=settings.gateway.served(models),
         pulls=pulls,
-        default=default if default in {entry.id for entry in models} else None,
+        routing=_routing(settings) if not settings.front else Routing(),
         auth=Auth(mutations=settings.gateway.auth.mutations),
     )
 
@@ -168,6 +168,11 @@ def _kserve(settings: Settings, stack: KServe) -> KServePlan:
     )
 
 
+def _routing(settings: Settings) -> Routing:
+    """For the gateway that clients reach."""
+    return Routing(default=settings.default_model, rules=settings.gateway.routing.rules)
+
+
 def _front(settings: Settings) -> GatewayConfig:
     """Services by their short names: the front lives in their namespace."""
     return GatewayConfig(
@@ -178,7 +183,7 @@ def _front(settings: Settings) -> GatewayConfig:
             if stack in settings.stacks
         ],
         models=settings.gateway.served(settings.served),
-        default=settings.default_model,
+        routing=_routing(settings),
         auth=Auth(mutations=settings.gateway.auth.mutations),
     )
 

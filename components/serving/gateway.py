@@ -37,7 +37,7 @@ def gateway_config_map(
 ) -> core.ConfigMap:
     """The file of a stack's gateway under its fixed name: changed in place, and no pod is replaced for it.
 
-    A running gateway reads the file at its start only; a change reaches it with the next pod.
+    A running gateway takes names and rules from it within two minutes; everything else is in `restarts_with`.
     """
     return core.ConfigMap(
         "gateway.json",
@@ -50,12 +50,11 @@ def gateway_config_map(
 
 
 def restarts_with(config: GatewayConfig) -> dict[str, str]:
-    """Annotations of a pod whose gateway must not go on with what it read at its start: which engine has which model.
+    """Annotations of a pod whose gateway must not go on with what it read at its start.
 
-    Names alone are not among it: for them no pod is replaced.
+    Names and rules are not among it: they reach the gateway while it runs.
     """
-    served = {model: [engine.kind, engine.url] for model, engine in config.engine_of().items()}
-    return {"larder/serves": content_name(config.place, served)}
+    return {"larder/serves": content_name(config.place, config.fixed())}
 
 
 def gateway_volume(of: str) -> Volume:

@@ -48,8 +48,6 @@ class Known:
     """The stack blocks that are there, readable or not."""
     named: Mapping[str, str] = field(default_factory=dict)
     """Models that a stack names as its own -> the stack."""
-    inactive: frozenset[str] = frozenset()
-    """Models that a stack has and does not serve now."""
     kind: str | None = None
     """Kind of the cluster."""
     kubernetes: tuple[int, int] | None = None

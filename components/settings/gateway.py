@@ -1,15 +1,15 @@
-"""larder:gateway: the names clients use, and how they reach the entry."""
+"""larder:gateway: which model answers, and how clients reach the entry."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import Mutations, ServedModel
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known
-from .names import choices, did_you_mean
-from .served import refuse_ambiguous, served
+from .routing import Routing
+from .served import served
 
 ServiceType = Literal["ClusterIP", "NodePort"]
 DEFAULT_NODE_PORT = 30080
@@ -25,17 +25,6 @@ def needs_front(stacks: Collection[str]) -> bool:
     return len(stacks) > 1 or "kserve" in stacks
 
 
-def _served(model: str, info: ValidationInfo) -> str:
-    known = Known.of(info)
-    if known and known.models is not None and model not in (ids := [entry.id for entry in known.models]):
-        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
-        raise ValueError(msg)
-    return model
-
-
-Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
-
-
 class Auth(Block):
     """Who may change something through the gateway."""
 
@@ -46,10 +35,8 @@ class Auth(Block):
 class Gateway(Block):
     """The gateway beside the engine."""
 
-    default: Annotated[str, AfterValidator(_served)] | None = None
-    """The model that answers a request that names none, or `auto`. Default: the first of larder:models."""
-    aliases: Mapping[Alias, Annotated[str, AfterValidator(_served)]] = Field(default_factory=dict)
-    """More names for models: alias -> catalog id."""
+    routing: Routing = Field(default_factory=Routing)
+    """Names and rules: {default, aliases, rules}."""
     service: ServiceType | None = None
     """Type of Service larder. Default: NodePort on an embedded cluster, ClusterIP elsewhere."""
     node_port: Annotated[int, Field(ge=30000, le=32767)] | None = None
@@ -61,22 +48,7 @@ class Gateway(Block):
 
     def served(self, entries: Iterable[CatalogEntry]) -> list[ServedModel]:
         """These models with all their names, as a gateway's file lists them."""
-        return served(entries, self.aliases)
-
-    @field_validator("default")
-    @classmethod
-    def _default_is_served(cls, default: str | None, info: ValidationInfo) -> str | None:
-        if (known := Known.of(info)) and default in known.inactive:
-            msg = f"{default!r} is not the active model of larder:kserve. Activate it, or choose another default."
-            raise ValueError(msg)
-        return default
-
-    @field_validator("aliases")
-    @classmethod
-    def _aliases_lead_to_one_model(cls, aliases: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
-        if (known := Known.of(info)) and known.models:
-            refuse_ambiguous(served(known.models, aliases))
-        return aliases
+        return served(entries, self.routing.aliases)
 
     @field_validator("front")
     @classmethod

@@ -45,4 +45,4 @@ Models = Annotated[
     Field(min_length=1),
     AfterValidator(_distinct),
 ]
-"""Catalog ids. The first one answers requests that name no model unless larder:gateway.default says otherwise."""
+"""Catalog ids. The first one answers where no rule and no default of larder:gateway.routing does."""

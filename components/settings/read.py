@@ -16,7 +16,6 @@ from .cache import Cache
 from .cluster import Cluster
 from .errors import SettingsError, entry_lines, lines
 from .images import Images
-from .kserve import KServe
 from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
 from .node_pools import NodePools
@@ -83,7 +82,6 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
     models: list[str] | None = done.get("models")
     cluster: Cluster | None = done.get("cluster")
     cache: Cache | None = done.get("cache")
-    kserve: KServe | None = done.get("kserve")
     images: Images | None = done.get("images")
     return Known(
         stack=stack,
@@ -92,7 +90,6 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
         stacks=frozenset(name for name in STACKS if raw.get(NAMESPACE + name) is not None),
         named={model: name for name in STACKS if name in done for model in done[name].named},
-        inactive=frozenset(kserve.named) - {kserve.active} if kserve and kserve.active else frozenset(),
         strategy=None if cache is None else cache.strategy,
         kind=None if cluster is None else cluster.kind,
         kubernetes=None if cluster is None else cluster.version,

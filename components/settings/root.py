@@ -17,7 +17,7 @@ from .ollama import Ollama
 from .quantities import bandwidth_bytes
 from .shimmy import Shimmy
 from .stack import Stack
-from .stacks import STACKS, models_of
+from .stacks import STACKS, served_by
 
 SLACK_SECONDS = 120
 """What every budget grants beside the transfer itself: image pull, scheduling, hashing, the engine's start."""
@@ -43,7 +43,7 @@ class Settings(Block):
     kserve: KServe | None = None
     """The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."""
     gateway: Gateway = Gateway()
-    """The gateway: default model, aliases, how clients reach it."""
+    """The gateway: names and rules for models, how clients reach it."""
     hub: Hub = Hub()
     """Where weights are downloaded from."""
     manager: Manager | None = None
@@ -65,10 +65,8 @@ class Settings(Block):
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
         """The stacks that are deployed, each with the models that it serves, or may be told to by the manager."""
         blocks: dict[str, Stack] = {name: block for name in STACKS if (block := getattr(self, name)) is not None}
-        models = {name: models_of(block, blocks.values(), self.models) for name, block in blocks.items()}
-        if self.kserve and self.kserve.active:
-            models["kserve"] = (self.kserve.active,)
-        return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in models.items()}
+        served = served_by(blocks, self.models)
+        return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
 
     @property
     def served(self) -> tuple[CatalogEntry, ...]:
@@ -84,7 +82,7 @@ class Settings(Block):
     @property
     def default_model(self) -> str:
         """Answers a request that names no model."""
-        return self.gateway.default or self.served[0].id
+        return self.gateway.routing.default or self.served[0].id
 
     @property
     def service_type(self) -> ServiceType:

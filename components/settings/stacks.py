@@ -3,9 +3,16 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.weights import canonical
+
 from .base import Known
 from .gateway import Gateway
 from .images import Images
+from .kserve import KServe
+from .names import choices, did_you_mean
+from .routing import Routing
+from .served import served
 from .shimmy import Shimmy
 from .sources import NAMESPACE
 from .stack import Stack
@@ -18,6 +25,16 @@ def models_of(stack: Stack, stacks: Iterable[Stack], models: Iterable[str]) -> t
     """The models that a stack has: those it names, or all that no other one names."""
     others = {model for other in stacks if other is not stack for model in other.named}
     return tuple(model for model in models if (model in stack.named if stack.named else model not in others))
+
+
+def served_by(stacks: Mapping[str, Stack], models: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The models that each stack serves, or may be told to by the manager."""
+    all_models = tuple(models)
+    served = {name: models_of(stack, stacks.values(), all_models) for name, stack in stacks.items()}
+    kserve = stacks.get("kserve")
+    if isinstance(kserve, KServe) and kserve.active:
+        served["kserve"] = (kserve.active,)
+    return served
 
 
 def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
@@ -38,13 +55,35 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
                 "Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
             )
     if known.models is not None and known.stacks == stacks.keys():
-        yield from _models(tuple(entry.id for entry in known.models), stacks)
+        models = tuple(entry.id for entry in known.models)
+        yield from _models(models, stacks)
+        if "gateway" in blocks:
+            yield from _routes(blocks["gateway"].routing, known.models, served_by(stacks, models))
     shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
     if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
         yield (
             f"{NAMESPACE}shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
             f"Drop it, or the other stacks and {NAMESPACE}gateway.front."
         )
+
+
+def _routes(
+    routing: Routing, entries: tuple[CatalogEntry, ...], stacks: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    """Every default and rule that leads to a model which nobody serves."""
+    key = f"{NAMESPACE}gateway.routing"
+    ids = [model for models in stacks.values() for model in models]
+    names = {canonical(name): model.id for model in served(entries, routing.aliases) for name in model.names()}
+    targets = {f"{key}.rules[{index}].model": rule.model for index, rule in enumerate(routing.rules)}
+    if routing.default:
+        targets[f"{key}.default"] = routing.default
+    for path, target in targets.items():
+        model = names.get(canonical(target))
+        if model is None:
+            near = did_you_mean(target, [*ids, *routing.aliases])
+            yield f"{path}: {target!r} names no model. {near}Choices: {choices(ids)}."
+        elif model not in ids:
+            yield f"{path}: no stack serves {model!r} now. Choices: {choices(ids)}."
 
 
 def _models(models: tuple[str, ...], stacks: Mapping[str, Stack]) -> Iterator[str]:

@@ -1,11 +1,13 @@
 """`make up` on the embedded cluster: the deployed endpoint answers, and deploying twice changes nothing."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +59,31 @@ def test_a_second_up_changes_nothing_within_a_minute(platform: Platform) -> None
     output = platform.make("up")
     assert "Nothing changed." in output
     assert time.monotonic() - started < 60
+
+
+def test_a_rule_reaches_the_gateway_that_runs(platform: Platform) -> None:
+    def pod() -> dict[str, Any]:
+        (found,) = platform.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]
+        return dict(found["metadata"])
+
+    def rule() -> str:
+        with urllib.request.urlopen(platform.chat(model="auto"), timeout=60) as answer:
+            return str(answer.headers["x-larder-rule"])
+
+    before, file = pod(), Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
+    text = file.read_text()
+    assert rule() == "default"
+    try:
+        block = "{routing: {rules: [{name: greeting, pattern: ^hi$, model: tiny-random}]}}"
+        file.write_text(f"{text.rstrip()}\n  larder:gateway: {block}\n")
+        platform.make("up")
+        # The kubelet renews what is mounted when it looks at the pod, which it would do within a minute anyway.
+        platform.kubectl("-n", "ai", "annotate", "pod", before["name"], "larder/looked-at=now")
+        platform.until(lambda: "yes" if rule() == "greeting" else "", within=120)
+        assert pod()["uid"] == before["uid"]
+    finally:
+        file.write_text(text)
+        platform.make("up")
 
 
 def test_every_container_runs_as_nobody_special_on_a_read_only_root(platform: Platform) -> None:

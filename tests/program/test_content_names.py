@@ -13,7 +13,9 @@ OTHER_IMAGE = {"larder:images": {"sidecar": f"registry.example/sidecar@sha256:{'
 OTHER_HUB = {"larder:hub": {"endpoint": "https://mirror.example"}}
 OTHER_MODEL = {"larder:models": ["tiny-random"]}
 SLOWER = {"larder:cache": {"min-bandwidth": "1MiB/s"}}
-OTHER_ALIAS = {"larder:gateway": {"aliases": {"gpt": "tinyllama-1.1b-chat"}}}
+OTHER_RULE = {"larder:gateway": {"routing": {"rules": [{"pattern": "code", "model": "tinyllama-1.1b-chat"}]}}}
+OPEN = {"larder:gateway": {"auth": {"mutations": "open"}}}
+OTHER_ALIAS = {"larder:gateway": {"routing": {"aliases": {"gpt": "tinyllama-1.1b-chat"}}}}
 
 
 def _name(seen: Preview, kind: str, prefix: str) -> str:
@@ -57,10 +59,15 @@ def test_the_same_weights_from_elsewhere_move_no_pod(preview: Previews, strategy
     assert before.pod() == after.pod()
 
 
-def test_names_for_clients_change_in_place_without_a_new_pod(preview: Previews) -> None:
-    before, after = preview("none"), preview("none", OTHER_ALIAS)
+@pytest.mark.parametrize("change", [OTHER_ALIAS, OTHER_RULE], ids=["alias", "rule"])
+def test_names_and_rules_change_in_place_without_a_new_pod(preview: Previews, change: dict[str, Any]) -> None:
+    before, after = preview("none"), preview("none", change)
     assert before.one("ConfigMap", "larder-gateway").inputs != after.one("ConfigMap", "larder-gateway").inputs
     assert before.one("Deployment").inputs == after.one("Deployment").inputs
+
+
+def test_what_a_gateway_does_not_reload_is_a_new_pod(preview: Previews) -> None:
+    assert preview("none").one("Deployment").inputs != preview("none", OPEN).one("Deployment").inputs
 
 
 def test_the_provider_lets_config_maps_change_in_place(preview: Previews) -> None:

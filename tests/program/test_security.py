@@ -171,6 +171,6 @@ def test_files_for_the_sidecar_are_its_own_models(preview: Previews) -> None:
     weights = WeightsPlan.from_json(seen.one("ConfigMap", "larder-weights-").inputs["data"]["weights.json"])
     assert [model.id for model in gateway.models] == [model.id for model in weights.models]
     assert [model.engine_name for model in gateway.models] == [model.served_names[0] for model in weights.models]
-    assert gateway.default == "tinyllama-1.1b-chat"
+    assert gateway.routing.default == "tinyllama-1.1b-chat"
     assert weights.models[0].ollama.params["num_ctx"] == 2048
     assert json.loads(seen.one("ConfigMap", "larder-gateway").inputs["data"]["gateway.json"])["schema"] == 1

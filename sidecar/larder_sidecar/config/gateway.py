@@ -1,11 +1,12 @@
 """gateway.json: the engines, the models they may answer for, and the limits of the proxy in front of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
+from .routing import Routing
 from .weights import Endpoint, ModelId, canonical, is_cloud
 
 
@@ -118,11 +119,16 @@ class GatewayConfig(Model):
     models: list[ServedModel] = Field(min_length=1)
     pulls: Pulls | None = None
     """Without it the models are those of this file and no others."""
-    default: ModelId | None = None
-    """Answers when a request names no model or `auto`; without it such a request is refused."""
+    routing: Routing = Routing()
+    """Which model answers a request that names none, or `auto`."""
     auth: Auth = Auth()
     limits: Limits = Limits()
     drain: Drain = Drain()
+
+    def fixed(self) -> dict[str, Any]:
+        """What a gateway that runs keeps to its end: all but names and rules."""
+        told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models"})
+        return {**told, "models": sorted([model.id, model.engine_name] for model in self.models)}
 
     def engine_of(self) -> dict[str, Engine]:
         """The engine that answers for each model, by the model's id."""
@@ -158,9 +164,19 @@ class GatewayConfig(Model):
                 if (other := seen.setdefault(canonical(name), model.id)) != model.id:
                     msg = f"name {name!r} stands for both {other!r} and {model.id!r}"
                     raise ValueError(msg)
-        if self.default is not None and self.default not in {m.id for m in self.models}:
-            msg = f"default {self.default!r} is not among the models: {', '.join(m.id for m in self.models)}"
+        return self
+
+    @model_validator(mode="after")
+    def _routing_leads_to_models(self) -> "GatewayConfig":
+        ids, default = [m.id for m in self.models], self.routing.default
+        if default is not None and default not in ids:
+            msg = f"routing.default {default!r} is not among the models: {', '.join(ids)}"
             raise ValueError(msg)
+        known = {canonical(name) for model in self.models for name in model.names()}
+        for name, rule in zip(self.routing.names(), self.routing.rules, strict=True):
+            if canonical(rule.model) not in known:
+                msg = f"routing: {name} leads to {rule.model!r}, which is none of the models: {', '.join(ids)}"
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@ from typing import Any
 from .drain import Lifecycle
 from .journal import Journal
 from .metrics import Metrics
+from .reload import Reload
 from .upstreams import Upstreams
 from .wire.answer import Answer, document, error
 from .wire.answering import Answering
@@ -20,8 +21,16 @@ class Admin:
     """GET only."""
 
     def __init__(
-        self, upstreams: Upstreams, lifecycle: Lifecycle, metrics: Metrics, journal: Journal, *, front: bool = False
+        self,
+        upstreams: Upstreams,
+        lifecycle: Lifecycle,
+        metrics: Metrics,
+        journal: Journal,
+        reload: Reload | None,
+        *,
+        front: bool = False,
     ) -> None:
+        self._reload = reload
         self._upstreams = upstreams
         self._front = front
         self._lifecycle = lifecycle
@@ -69,7 +78,10 @@ class Admin:
         # every other engine, into refused connections.
         engines = [] if self._front else await self._upstreams.health()
         ready = not draining and all(engine["ok"] for engine in engines)
-        return document({"ready": ready, "draining": draining, "engines": engines}, 200 if ready else 503)
+        told = {"ready": ready, "draining": draining, "engines": engines}
+        if self._reload and self._reload.problem:
+            told["config"] = self._reload.problem
+        return document(told, 200 if ready else 503)
 
     async def _enginez(self) -> Answer:
         engines = await self._upstreams.health()

@@ -8,11 +8,12 @@ from urllib.parse import unquote
 
 from ..config.gateway import Place
 from . import splice
+from .chooser import Chooser, Chosen
 from .drain import Lifecycle, Phase
 from .exchange import Exchange
 from .journal import Journal
 from .metrics import Metrics
-from .names import Model, Names, Unknown
+from .names import Model, Names, Unknown, is_open
 from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
 from .upstreams import Upstream, Upstreams
@@ -36,6 +37,7 @@ class Gateway:
     def __init__(
         self,
         names: Names,
+        chooser: Chooser,
         place: Place,
         upstreams: Upstreams,
         pulls: "Pulls | None",
@@ -44,6 +46,7 @@ class Gateway:
         journal: Journal,
     ) -> None:
         self._names = names
+        self._chooser = chooser
         self._place = place
         self._upstreams = upstreams
         self._pulls = pulls
@@ -65,6 +68,8 @@ class Gateway:
             return error(503, "draining", "this gateway is going away; try again", headers=RETRY_SOON)
         route = PULLS.get(request.path) if self._pulls else None
         route = route or find_route(request.path)
+        if route and route.kind == "explain" and self._place == "behind":
+            return error(404, "path_not_found", "the front chooses the model, and it explains that too")
         if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(request.path) is None):
             return self._nothing_at(request.path, route)
         request.operation = route.operation
@@ -90,21 +95,12 @@ class Gateway:
         if route.kind == "models":
             client.answer(request, self._models(request.path))
             return None
-        body: list[bytes | memoryview] = []
-        if route.kind == "infer":
-            spliced = self._splice(request, route)
-            if isinstance(spliced, Answer):
-                client.answer(request, spliced)
-                return None
-            body = spliced
-        upstream = self._upstreams.of(request.model) if request.model else self._upstreams.speaking(route.path)
-        if upstream is None or not upstream.speaks(route.path):  # it is another model's engine that does
-            client.answer(request, _not_spoken(request, upstream.adapter.api if upstream else "/"))
+        if route.kind == "explain":
+            client.answer(request, self._chooser.explain(request))
             return None
-        wire = self._wire(request, route, body, upstream)
-        exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream)
-        exchange.start()
-        return exchange
+        if route.kind == "infer":
+            return self._infer(request, client, route)
+        return self._carry(request, client, route, [])
 
     def finished(self, request: Request) -> None:
         """Count it and write its line."""
@@ -117,6 +113,8 @@ class Gateway:
         headers = [(b"x-request-id", self._id(request))]
         if request.model:
             headers.append((b"x-larder-model", request.model.encode()))
+        if request.rule:
+            headers.append((b"x-larder-rule", request.rule.encode()))
         return headers
 
     # --- inside
@@ -136,24 +134,47 @@ class Gateway:
             request.id = given if _SANE_ID.fullmatch(given) else self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
-    def _splice(self, request: Request, route: Route) -> list[bytes | memoryview] | Answer:
-        """The body with the engine's name for the model, or why there is none."""
+    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
+        """Find the model that is meant, and carry the request to its engine."""
         try:
             fields = splice.find(request.body, route.fields)
         except splice.BodyError as reason:
-            return error(400, "bad_body", str(reason))
+            client.answer(request, error(400, "bad_body", str(reason)))
+            return None
+
+        def carry(model: Chosen | Answer) -> Responder | None:
+            if isinstance(model, Answer):
+                client.answer(request, model)
+                return None
+            request.model, request.rule = model.id, model.rule
+            if model.rule:
+                self._metrics.routed(model.rule)
+            return self._carry(request, client, route, splice.replace(request.body, fields, model.engine_name))
+
         named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
-        chosen = ""
-        if self._place == "behind":  # nobody but the front gets here, and it has chosen already
-            chosen = request.header(b"x-larder-model").decode("latin-1")
-        model = self._names.resolve(chosen or named)
-        if isinstance(model, Unknown):
-            if chosen:  # the front and this gateway are of two deployments; one of them is about to go
+        if self._place == "behind" and (chosen := request.header(b"x-larder-model").decode("latin-1")):
+            # Nobody but the front gets here, and it has chosen already.
+            model = self._chooser.named(chosen)
+            if isinstance(model, Answer):  # the front and this gateway are of two deployments; one is about to go
                 message = f"model {chosen[:100]!r} is moving to another engine; try again"
-                return error(503, "model_moving", message, param="model", headers=RETRY_SOON)
-            return error(model.status, model.code, model.message, param="model")
-        request.model = model.id
-        return splice.replace(request.body, fields, model.engine_name)
+                model = error(503, "model_moving", message, param="model", headers=RETRY_SOON)
+            return carry(model)
+        if not is_open(named):
+            return carry(self._chooser.named(named))
+        return carry(self._chooser.choose(request))
+
+    def _carry(
+        self, request: Request, client: ServerConnection, route: Route, body: list[bytes | memoryview]
+    ) -> Responder | None:
+        """To the engine of its model, or to the one that knows the path."""
+        upstream = self._upstreams.of(request.model) if request.model else self._upstreams.speaking(route.path)
+        if upstream is None or not upstream.speaks(route.path):  # it is another model's engine that does
+            client.answer(request, _not_spoken(request, upstream.adapter.api if upstream else "/"))
+            return None
+        wire = self._wire(request, route, body, upstream)
+        exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream)
+        exchange.start()
+        return exchange
 
     def _wire(
         self, request: Request, route: Route, body: list[bytes | memoryview], upstream: Upstream

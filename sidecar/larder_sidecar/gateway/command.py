@@ -1,9 +1,11 @@
 """`larder-sidecar gateway`: read the file, say what is wrong with it, run."""
 
 import argparse
+import functools
 
 from .. import role
 from ..config.gateway import Drain, Engine, GatewayConfig, Limits, ServedModel
+from ..config.routing import Routing, Rule
 
 EXAMPLE = GatewayConfig(
     engines=[Engine(kind="ollama", url="http://127.0.0.1:11434")],
@@ -13,7 +15,10 @@ EXAMPLE = GatewayConfig(
         ),
         ServedModel(id="phi-3-mini", engine_name="phi3:mini", aliases=["phi3"]),
     ],
-    default="tinyllama-1.1b-chat",
+    routing=Routing(
+        default="tinyllama-1.1b-chat",
+        rules=[Rule(name="code", pattern="(?i)(write|implement|refactor).*(code|function|class)", model="phi3")],
+    ),
     limits=Limits(),
     drain=Drain(),
 )
@@ -21,7 +26,9 @@ EXAMPLE = GatewayConfig(
 _DESCRIPTION = """\
 Answer OpenAI, Anthropic and Ollama clients in front of one engine, or (`place: front`) of several, by model.
 
-Requests name a model by its id, an alias or the engine's own name; without one the default answers.
+Requests name a model by its id, an alias or the engine's own name; for those that name none, or `auto`, the rules of
+`routing` decide in their order, and then its default. POST /api/llm/route with a request's body says which and why.
+The names and rules of a file that changes are in force two seconds later; a file that is wrong changes nothing.
 Port `listen` is for clients; port `admin` has /livez /readyz /enginez /metrics and GET /drain.
 SIGTERM lets requests in flight finish, within drain.grace-seconds.
 """
@@ -44,4 +51,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from .serve import serve  # `--help` and a bad file need none of it
     from .wire.listener import ListenError
 
-    return role.run(arguments, "gateway", GatewayConfig, serve, (ListenError, TokenError))
+    return role.run(
+        arguments, "gateway", GatewayConfig, functools.partial(serve, arguments.config), (ListenError, TokenError)
+    )

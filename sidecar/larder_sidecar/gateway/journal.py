@@ -85,13 +85,15 @@ class Journal:
         if self._least > _INFO:
             return
         code = f', "code": "{request.code}"' if request.code else ""
-        # Ids and codes need no escapes, nor do the characters that a request id may have.
+        rule = f', "rule": "{request.rule}"' if request.rule else ""
+        # Ids, rules and codes need no escapes, nor do the characters that a request id may have.
         model = f'"{request.model}"' if request.model else "null"
         path = _quoted(request.path[:200])
         self._add(
             f'{{"time": "{self._stamp()}", "level": "info", "message": "request", "method": "{request.method}", '
             f'"path": {path}, "status": {request.status}, "model": {model}, "duration_ms": {seconds * 1000:.3f}, '
-            f'"bytes_in": {request.received}, "bytes_out": {request.sent}, "request_id": "{name.decode()}"{code}}}'
+            f'"bytes_in": {request.received}, "bytes_out": {request.sent}, '
+            f'"request_id": "{name.decode()}"{rule}{code}}}'
         )
 
     def _stamp(self) -> str:

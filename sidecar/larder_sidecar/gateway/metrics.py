@@ -47,6 +47,7 @@ class Metrics(Collector):
         self._first: dict[tuple[str, str], _Durations] = {}
         self._aborts = Counter(dict.fromkeys(("connect", "headers", "first_byte", "stream"), 0))
         self._truncated = Counter(dict.fromkeys(("closed", "stalled", "unfinished", "engine_error"), 0))
+        self._routed: Counter[str] = Counter()
         self._retries = 0
         self._connect_errors = 0
         self._counters: list[tuple[str, str, Callable[[], int]]] = []
@@ -66,6 +67,10 @@ class Metrics(Collector):
         model = model or OTHER
         self._requests[operation, model, code] += 1
         _add(self._durations, (operation, model), seconds)
+
+    def routed(self, rule: str) -> None:
+        """A rule, or `default`, chose the model of a request that left the choice."""
+        self._routed[rule] += 1
 
     def first_byte(self, operation: str, model: str, seconds: float) -> None:
         """The engine has begun to answer."""
@@ -110,6 +115,7 @@ class Metrics(Collector):
             self._first,
         )
         for name, what, label, counts in (
+            ("larder_routed_requests", "Requests that left the choice of the model.", "rule", self._routed),
             ("larder_upstream_aborts", "Requests to the engine that a leaving client ended.", "phase", self._aborts),
             ("larder_stream_truncated", "Responses that the engine did not finish.", "reason", self._truncated),
         ):

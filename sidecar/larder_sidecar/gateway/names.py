@@ -47,15 +47,24 @@ class Pulled:
 _QUANTIZATION = re.compile(r"[.-](I?Q[0-9][A-Za-z0-9_]*|B?F16|F32)$", re.IGNORECASE)
 
 
+def is_open(name: str) -> bool:
+    """Does the request leave the choice of the model to us?"""
+    return not name or name.casefold() == "auto"
+
+
 class Names:
     """The names of one configuration, and of the models that were pulled beside it."""
 
     def __init__(self, config: GatewayConfig) -> None:
+        self._stems: tuple[str, ...] = ()
+        self.read(config)
+
+    def read(self, config: GatewayConfig) -> None:
+        """Take the names of this file; those of pulled models stay."""
         self._catalog: list[Model] = [*config.models]
-        self._pulled: list[Model] = []
-        self._more: dict[str, Model] = {}
         self._known = {canonical(name): model for model in config.models for name in model.names()}
-        self._default = next((m for m in config.models if m.id == config.default), None)
+        self._default = next((m for m in config.models if m.id == config.routing.default), None)
+        self.add_pulled(self._stems)
 
     @property
     def models(self) -> list[Model]:
@@ -69,15 +78,16 @@ class Names:
 
     def add_pulled(self, stems: Iterable[str]) -> None:
         """These are the pulled models now; without its quantization a name is good where it means one of them."""
-        self._pulled = [Pulled(stem) for stem in stems if self.owner(stem) is None]
+        self._stems = tuple(stems)
+        self._pulled: list[Model] = [Pulled(stem) for stem in self._stems if self.owner(stem) is None]
         short = {model.id: canonical(_QUANTIZATION.sub("", model.id)) for model in self._pulled}
         count = Counter(short.values())
-        self._more = {short[model.id]: model for model in self._pulled if count[short[model.id]] == 1}
+        self._more: dict[str, Model] = {short[model.id]: model for model in self._pulled if count[short[model.id]] == 1}
         self._more |= {canonical(model.id): model for model in self._pulled}
 
     def resolve(self, name: str) -> Model | Unknown:
         """The model called `name`; the default for none, '' and `auto`."""
-        if not name or name.casefold() == "auto":
+        if is_open(name):
             return self._default or Unknown(400, "model_required", f"name a model: {self._listed()}")
         key = canonical(name)
         if (model := self._known.get(key) or self._more.get(key)) is not None:

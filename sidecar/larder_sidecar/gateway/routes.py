@@ -15,7 +15,7 @@ class Route:
 
     path: str
     method: str
-    kind: Literal["infer", "proxy", "models", "pulls"]
+    kind: Literal["infer", "proxy", "models", "explain", "pulls"]
     operation: str
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
@@ -38,6 +38,7 @@ ROUTES = {
         Route("/api/ps", "GET", "proxy", "ps"),
         Route("/api/version", "GET", "proxy", "version"),
         Route("/v1/models", "GET", "models", "models"),
+        Route("/api/llm/route", "POST", "explain", "route"),
     )
 }
 _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")

@@ -6,14 +6,17 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..config.gateway import GatewayConfig, Limits
 from .admin import Admin
 from .app import Gateway
+from .chooser import Chooser
 from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
 from .names import Names
+from .reload import Reload
 from .upstreams import Upstreams
 from .wire.application import Application
 from .wire.listener import Listener
@@ -42,13 +45,18 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Running]:
-    """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError, TokenError."""
+async def running(config: GatewayConfig, journal: Journal, file: Path | None = None) -> AsyncIterator[Running]:
+    """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError, TokenError.
+
+    Its names and rules follow `file`, where there is one.
+    """
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
     upstreams = Upstreams(config, metrics)
     pools = [upstream.line.pool for upstream in upstreams]
     names = Names(config)
+    chooser = Chooser(config, names, upstreams)
+    reload = Reload(file, config, chooser.read, journal) if file else None
     pulls = None
     if config.pulls:
         from .pulls import Pulls  # the hub's client is not for gateways that never call one
@@ -62,19 +70,24 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
             pulls.stop()
 
     lifecycle = Lifecycle(config.drain, clients, announce)
-    gateway = Gateway(names, config.place, upstreams, pulls, lifecycle, metrics, journal)
-    admin = Admin(upstreams, lifecycle, metrics, journal, front=config.place == "front")
+    gateway = Gateway(names, chooser, config.place, upstreams, pulls, lifecycle, metrics, journal)
+    admin = Admin(upstreams, lifecycle, metrics, journal, reload, front=config.place == "front")
     metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
     metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
     metrics.counter("larder_log_lines_dropped", "Lines that the log's reader did not take.", lambda: journal.dropped)
+    if reload:
+        metrics.counter("larder_config_reloads", "Files whose names and rules were taken.", lambda: reload.taken)
+        metrics.counter("larder_config_reloads_refused", "Files that changed nothing.", lambda: reload.refused)
+        metrics.gauge("larder_config_in_force", "0 while the file is not.", lambda: float(not reload.problem))
     async with contextlib.AsyncExitStack() as stack:
         listener = await Listener.open("listen", config.listen, lambda: _protocol(gateway, config.limits, clients))
         stack.callback(listener.close)
         admin_listener = await Listener.open("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
         stack.callback(admin_listener.close)
-        for sweep in (clients.sweep(), probes.sweep(), *(pool.sweep() for pool in pools)):
+        watches = [reload.watch()] if reload else []
+        for sweep in (clients.sweep(), probes.sweep(), *(pool.sweep() for pool in pools), *watches):
             stack.callback(asyncio.create_task(sweep).cancel)
         for pool in pools:
             stack.callback(pool.close_idle)
@@ -91,13 +104,13 @@ async def running(config: GatewayConfig, journal: Journal) -> AsyncIterator[Runn
         )
 
 
-async def serve(config: GatewayConfig, journal: Journal) -> None:
+async def serve(file: Path, config: GatewayConfig, journal: Journal) -> None:
     """Run until a signal: SIGTERM drains shortly (preStop may have drained already), SIGINT only finishes requests."""
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, signals.put_nowait, sign)
-    async with running(config, journal) as gateway:
+    async with running(config, journal, file) as gateway:
         journal.say(
             "info",
             "listening",

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,21 +56,29 @@ def start(engine: Engine, log: Lines) -> Start:
     """Start a gateway with other limits or settings than the default ones."""
 
     @contextlib.asynccontextmanager
-    async def starting(journal: Journal | None = None, **settings: object) -> AsyncIterator[Running]:
+    async def starting(
+        journal: Journal | None = None, file: Path | None = None, **settings: object
+    ) -> AsyncIterator[Running]:
         config = GatewayConfig.model_validate(
             {
                 "listen": "127.0.0.1:0",
                 "admin": "127.0.0.1:0",
                 "engines": [{"kind": "ollama", "url": engine.url}],
                 "models": MODELS,
-                "default": "tiny",
+                "routing": {"default": "tiny"},
                 **settings,
             }
         )
-        async with running(config, journal or Journal("debug", log, delay=0)) as gateway:
+        if file:
+            _write(file, config)
+        async with running(config, journal or Journal("debug", log, delay=0), file) as gateway:
             yield gateway
 
     return starting
+
+
+def _write(file: Path, config: GatewayConfig) -> None:
+    file.write_text(config.to_json())
 
 
 @pytest.fixture

@@ -87,5 +87,6 @@ async def test_a_line_a_request_and_never_its_content(gateway: Running, log: Lin
         "bytes_in",
         "bytes_out",
         "request_id",
+        "rule",
     }
     assert secret not in log.text

@@ -11,7 +11,7 @@ def config(*models: tuple[str, str, list[str]], default: str | None = None) -> G
         {
             "engines": [{"kind": "ollama", "url": "http://127.0.0.1:11434"}],
             "models": [{"id": i, "engine-name": e, "aliases": a} for i, e, a in models],
-            "default": default,
+            "routing": {"default": default},
         }
     )
 

@@ -94,7 +94,7 @@ async def test_headers_of_the_engines_connection_stay_there(gateway: Running, en
     engine.script = script
     response = await ask(gateway.port, CHAT, b"{}")
     names = {name for name, _ in response.headers}
-    assert names == {"content-length", "x-kept", "x-request-id", "x-larder-model"}
+    assert names == {"content-length", "x-kept", "x-request-id", "x-larder-model", "x-larder-rule"}
 
 
 async def test_a_stream_arrives_piece_by_piece_and_unchanged(gateway: Running, engine: Engine) -> None:

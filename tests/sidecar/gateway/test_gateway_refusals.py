@@ -101,7 +101,7 @@ async def test_a_body_must_name_one_model_that_is_served(
 
 
 async def test_without_a_default_a_model_must_be_named(start: Start) -> None:
-    async with start(default=None) as gateway:
+    async with start(routing={}) as gateway:
         response = await ask(gateway.port, CHAT, b'{"model":"auto"}')
         assert (response.status, response.code) == (400, "model_required")
 

@@ -11,6 +11,9 @@ from tests.unit.stack_config import CATALOG, DIGEST, settings
 IMAGES = {"strategy": "image-volume", "image-volume": {"images": {"alpha": f"registry/alpha@{DIGEST}"}}}
 SHARED = {"strategy": "shared-storage", "shared-storage": {"storage-class": "efs", "size": "4Gi"}}
 
+RULE = {"max-characters": 100, "model": "alpha"}
+SHADOWED = {"larder:gateway": {"routing": {"rules": [RULE, {**RULE, "pattern": "a"}]}}}
+
 
 def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
     found = settings(changes)
@@ -58,6 +61,7 @@ def test_while_pods_overlap_a_node_holds_both() -> None:
         ({}, []),
         ({"larder:models": ["gamma"]}, ["larder:models"]),
         ({"larder:ollama": {"memory": "100Mi"}}, ["larder:ollama.memory"]),
+        (SHADOWED, ["larder:gateway.routing.rules[1]"]),
         ({"larder:hub": {"endpoint": "http://hub"}}, ["larder:hub.endpoint"]),
         (
             {"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "3Gi"}}},
@@ -70,7 +74,17 @@ def test_while_pods_overlap_a_node_holds_both() -> None:
             ["larder:cluster.kubernetes"],
         ),
     ],
-    ids=["none", "first pull", "too little memory", "plain http", "nearly full", "images", "gate", "unknown version"],
+    ids=[
+        "none",
+        "first pull",
+        "too little memory",
+        "shadowed",
+        "plain http",
+        "nearly full",
+        "images",
+        "gate",
+        "unknown version",
+    ],
 )
 def test_warnings(changes: dict[str, Any], paths: list[str]) -> None:
     assert _warnings(changes) == paths

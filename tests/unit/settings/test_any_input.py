@@ -40,7 +40,11 @@ FULL = {
         "cpu": {"hosts": ["venus", "mars"], "labels": {"tier": "a"}, "taints": ["team=ml:NoSchedule"]},
         "spare": {"hosts": ["pluto"], "accelerator": "amd.com/gpu"},
     },
-    "larder:gateway": {"default": "alpha", "aliases": {"gpt": "alpha"}, "service": "NodePort", "node-port": 30081},
+    "larder:gateway": {
+        "routing": {"default": "alpha", "aliases": {"gpt": "alpha"}},
+        "service": "NodePort",
+        "node-port": 30081,
+    },
     "larder:hub": {"endpoint": "https://hub"},
 }
 PLACES = [place for place in _places(FULL) if place]

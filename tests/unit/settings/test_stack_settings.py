@@ -190,17 +190,44 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "name, namespace, node-role, project, region, resource-group, subnets, subscription.",
     ),
     (
-        {"larder:gateway": {"default": "beta"}},
-        "larder:gateway.default: 'beta' is not among larder:models. Choices: alpha.",
+        {"larder:gateway": {"routing": {"default": "beta"}}},
+        "larder:gateway.routing.default: 'beta' is not among larder:models. Choices: alpha.",
     ),
     (
-        {"larder:gateway": {"aliases": {"gpt": "aplha"}}},
-        "larder:gateway.aliases.gpt: 'aplha' is not among larder:models. Did you mean 'alpha'? Choices: alpha.",
+        {"larder:gateway": {"routing": {"aliases": {"gpt": "aplha"}}}},
+        "larder:gateway.routing.aliases.gpt: 'aplha' is not among larder:models. Did you mean 'alpha'? Choices: alpha.",
     ),
     (
-        {"larder:gateway": {"aliases": {"auto": "alpha"}}},
-        "larder:gateway.aliases: 'auto' cannot be the name of a model: it asks for the default. "
+        {"larder:gateway": {"routing": {"aliases": {"auto": "alpha"}}}},
+        "larder:gateway.routing.aliases: 'auto' cannot be the name of a model: it asks for the default. "
         "The gateway would refuse it: choose other names.",
+    ),
+    (
+        {"larder:gateway": {"routing": {"rules": [{"pattern": "a(?=b)", "model": "alpha"}]}}},
+        "larder:gateway.routing.rules[0].pattern: is no RE2 pattern: invalid perl operator: (?=. RE2 has no look-around"
+        " and no back-reference, for they can take for ever; use several rules",
+    ),
+    (
+        {"larder:gateway": {"routing": {"rules": [{"pattern": "a", "model": "alhpa"}]}}},
+        "larder:gateway.routing.rules[0].model: 'alhpa' names no model. Did you mean 'alpha'? Choices: alpha.",
+    ),
+    (
+        {"larder:gateway": {"routing": {"rules": [{"name": "default", "pattern": "a", "model": "alpha"}]}}},
+        "larder:gateway.routing.rules: 'default' is the name of another rule, or of none",
+    ),
+    (
+        {"larder:gateway": {"routing": {"rules": [{"header": {"x-a": " b"}, "model": "alpha"}]}}},
+        "larder:gateway.routing.rules[0].header.x-a: ' b' is not allowed here. Request headers, each with exactly this "
+        "value. Pattern: ^[!-~]([ -~]{0,254}[!-~])?$",
+    ),
+    (
+        {"larder:gateway": {"routing": {"rules": [{"model": "alpha"}]}}},
+        "larder:gateway.routing.rules[0]: has no condition and would hold for every request: write it as `default`",
+    ),
+    (
+        {"larder:gateway": {"routing": {"rules": [{"pattern": "a", "model": "alpha", "confidence": 0.9}]}}},
+        "larder:gateway.routing.rules[0].confidence: unknown key. Known keys: endpoint, header, max-characters, "
+        "min-characters, model, name, pattern.",
     ),
     (
         {"larder:gateway": {"service": "ClusterIP", "node-port": 30081}},
@@ -331,8 +358,11 @@ def test_a_key_that_nobody_wrote_is_named_as_it_would_be_written() -> None:
 
 
 def test_every_alias_that_leads_nowhere_is_a_line() -> None:
-    found = problems({"larder:gateway": {"aliases": {"a": "x", "b": "y", "c": "alpha"}}})
-    assert [line.partition(": ")[0] for line in found] == ["larder:gateway.aliases.a", "larder:gateway.aliases.b"]
+    found = problems({"larder:gateway": {"routing": {"aliases": {"a": "x", "b": "y", "c": "alpha"}}}})
+    assert [line.partition(": ")[0] for line in found] == [
+        "larder:gateway.routing.aliases.a",
+        "larder:gateway.routing.aliases.b",
+    ]
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "a..b", "a.-b", "A", "a_b", "-a", ""])

@@ -55,14 +55,14 @@ def test_a_front_stands_where_one_gateway_will_not_do_or_is_asked_for(changes: d
     assert (plan.front is not None, plan.ollama.gateway.place) == (front, "behind" if front else "alone")
 
 
-def test_a_model_that_is_named_is_the_default_of_one_stack_alone() -> None:
+def test_the_gateway_that_clients_reach_chooses_and_no_other() -> None:
     shimmy = {"pool": "cpu", "models": ["alpha"]}
-    plan = make_plan(settings({**BOTH, "larder:shimmy": shimmy, "larder:gateway": {"default": "alpha"}}))
+    plan = make_plan(settings({**BOTH, "larder:shimmy": shimmy, "larder:gateway": {"routing": {"default": "alpha"}}}))
     assert plan.front
     assert plan.shimmy
     assert plan.ollama
-    defaults = [gateway.default for gateway in (plan.front, plan.shimmy.gateway, plan.ollama.gateway)]
-    assert defaults == ["alpha", "alpha", None]
+    defaults = [gateway.routing.default for gateway in (plan.front, plan.shimmy.gateway, plan.ollama.gateway)]
+    assert defaults == ["alpha", None, None]
 
 
 def test_the_front_knows_every_served_model_and_who_has_it() -> None:
@@ -136,9 +136,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "no gateway would lead to all of their models. Drop it.",
     ),
     (
-        {**THREE, "larder:kserve": {"models": ["gamma", "beta"]}, "larder:gateway": {"default": "beta"}},
-        "larder:gateway.default: 'beta' is not the active model of larder:kserve. Activate it, or choose another "
-        "default.",
+        {**THREE, "larder:kserve": {"models": ["gamma", "beta"]}, "larder:gateway": {"routing": {"default": "beta"}}},
+        "larder:gateway.routing.default: no stack serves 'beta' now. Choices: alpha, gamma.",
     ),
     (
         {"larder:node-pools": {"rocm": {"accelerator": "nvidia.com/gpu"}}},

@@ -34,6 +34,7 @@ class Request:
         "received",
         "refusal",
         "route",
+        "rule",
         "sent",
         "started",
         "status",
@@ -63,6 +64,8 @@ class Request:
         self.status = 0
         self.sent = 0
         self.model = ""
+        self.rule = ""
+        """What chose the model, where the request left the choice: a rule's name, or `default`."""
         self.operation = ""
         self.code = ""
 

@@ -1,0 +1,50 @@
+"""larder:gateway.routing: the names of models, and which model answers a request that names none."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from larder_sidecar.config.routing import MAX_RULES, Rule
+from larder_sidecar.config.routing import Routing as Rules
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+
+from .base import Block, Known
+from .names import choices, did_you_mean
+from .served import refuse_ambiguous, served
+
+
+def _served(model: str, info: ValidationInfo) -> str:
+    known = Known.of(info)
+    if known and known.models is not None and model not in (ids := [entry.id for entry in known.models]):
+        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+        raise ValueError(msg)
+    return model
+
+
+Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
+
+
+class Routing(Block):
+    """For requests whose model is absent, empty or `auto`, the first rule that holds decides, else the default."""
+
+    default: Annotated[str, AfterValidator(_served)] | None = None
+    """The model that answers a request that names none, or `auto`. Default: the first of larder:models."""
+    aliases: Mapping[Alias, Annotated[str, AfterValidator(_served)]] = Field(default_factory=dict)
+    """More names for models: alias -> catalog id."""
+    rules: list[Rule] = Field(default_factory=list, max_length=MAX_RULES)
+    """In their order: [{pattern, min-characters, max-characters, endpoint, header, model}], all conditions at once."""
+
+    @field_validator("aliases")
+    @classmethod
+    def _aliases_lead_to_one_model(cls, aliases: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        if (known := Known.of(info)) and known.models:
+            refuse_ambiguous(served(known.models, aliases))
+        return aliases
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_fit_together(cls, rules: list[Rule]) -> list[Rule]:
+        try:
+            Rules(rules=rules)
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["ctx"]["error"])) from error
+        return rules

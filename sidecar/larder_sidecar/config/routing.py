@@ -1,0 +1,163 @@
+"""Which model answers a request that names none: ordered rules, and a default."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+import re2
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from .base import Model
+from .weights import ModelId
+
+Endpoint = Literal[
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/responses",
+    "/v1/messages",
+    "/api/chat",
+    "/api/generate",
+    "/api/embed",
+]
+"""A path whose requests have a prompt."""
+MAX_RULES = 200
+MAX_INSTRUCTIONS = 16_384
+"""Of the programs of all patterns: a word has some ten, `.{0,100}` 900."""
+DEFAULT = "default"
+"""What chose a model where no rule held."""
+_BEYOND_RE2 = ("invalid perl operator: (?", "invalid escape sequence: \\")
+
+
+def options() -> re2.Options:
+    """How every pattern is compiled: for linear time, within 512 KiB, silent."""
+    chosen = re2.Options()
+    chosen.max_mem = 1 << 19
+    chosen.log_errors = False
+    return chosen
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re2.compile(pattern.encode(), options())
+    except UnicodeEncodeError:
+        msg = "is not text: it holds half of a surrogate pair"
+        raise ValueError(msg) from None
+    except re2.error as reason:
+        said = reason.args[0].decode(errors="replace") if reason.args else "it does not compile"
+        hint = ""
+        if said.startswith(_BEYOND_RE2):
+            hint = ". RE2 has no look-around and no back-reference, for they can take for ever; use several rules"
+        elif "too large" in said:
+            hint = ". Its repetitions multiply to more than 512 KiB of program; say it with smaller ones"
+        msg = f"is no RE2 pattern: {said}{hint}"
+        raise ValueError(msg) from None
+    return pattern
+
+
+def _in_lower_case(headers: object) -> object:
+    if not isinstance(headers, dict):
+        return headers
+    lower = {name.lower() if isinstance(name, str) else name: value for name, value in headers.items()}
+    if len(lower) < len(headers):
+        msg = "names one header twice: names differ in more than case"
+        raise ValueError(msg)
+    return lower
+
+
+Pattern = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_compiles)]
+"""RE2's syntax. Found anywhere in the text; `.` stops at a line's end unless the pattern begins with (?s)."""
+HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,254}[!-~])?$")]
+
+
+class Rule(Model):
+    """Holds where all of its conditions do."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
+    """What the response header x-larder-rule says. Default: rule-<n>, counted from 1."""
+    pattern: Pattern | None = None
+    """Found in the last message of the user, in RE2's syntax; (?i) ignores case, (?s) lets . match line ends."""
+    min_characters: Annotated[int, Field(ge=1)] | None = None
+    """The last message of the user has at least so many characters."""
+    max_characters: Annotated[int, Field(ge=0)] | None = None
+    """The last message of the user has at most so many characters."""
+    endpoint: Endpoint | None = None
+    """The request came to this path."""
+    header: Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_in_lower_case)] = Field(default={})
+    """Request headers, each with exactly this value."""
+    model: str = Field(min_length=1)
+    """What answers then: a model's id, alias or engine name."""
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> Self:
+        least, most = self.min_characters, self.max_characters
+        if least is not None and most is not None and least > most:
+            msg = f"min-characters {least} is more than max-characters {most}: no text is both"
+            raise ValueError(msg)
+        if self.conditions() == 0:
+            msg = "has no condition and would hold for every request: write it as `default`"
+            raise ValueError(msg)
+        return self
+
+    def conditions(self) -> int:
+        """How many there are."""
+        said = (self.pattern, self.min_characters, self.max_characters, self.endpoint)
+        return len(self.header) + sum(condition is not None for condition in said)
+
+    def covers(self, other: "Rule") -> bool:
+        """Does this rule hold wherever the other one does? True only where their conditions show it."""
+        return (
+            self.pattern in (None, other.pattern)
+            and (self.min_characters or 0) <= (other.min_characters or 0)
+            and _at_most(other) <= _at_most(self)
+            and self.endpoint in (None, other.endpoint)
+            and self.header.items() <= other.header.items()
+        )
+
+
+def _at_most(rule: Rule) -> float:
+    return math.inf if rule.max_characters is None else rule.max_characters
+
+
+class Routing(Model):
+    """For requests whose model is absent, empty or `auto`. The first rule that holds decides, else the default."""
+
+    default: ModelId | None = None
+    """Answers where no rule holds; without it such a request is refused."""
+    rules: list[Rule] = Field(default=[], max_length=MAX_RULES)
+
+    def names(self) -> list[str]:
+        """What each rule is called."""
+        return [rule.name or f"rule-{number}" for number, rule in enumerate(self.rules, 1)]
+
+    def shadowed(self) -> Iterator[tuple[int, int]]:
+        """Pairs of rules, by index, where the first leaves nothing for the second."""
+        for later, rule in enumerate(self.rules):
+            earlier = (i for i in range(later) if self.rules[i].covers(rule))
+            yield from itertools.islice(((i, later) for i in earlier), 1)
+
+    @model_validator(mode="after")
+    def _patterns_are_small(self) -> Self:
+        size = 0
+        for name, rule in zip(self.names(), self.rules, strict=True):
+            size += re2.compile(rule.pattern.encode(), options()).programsize if rule.pattern else 0
+            if size > MAX_INSTRUCTIONS:
+                msg = (
+                    f"the patterns up to {name} come to {size:,} instructions, more than {MAX_INSTRUCTIONS:,}: say "
+                    "lengths by max-characters, and repeat less with {n,m}"
+                )
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [DEFAULT, *self.names()]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                msg = f"{name!r} is the name of another rule, or of none"
+                raise ValueError(msg)
+        return self

@@ -1,0 +1,95 @@
+"""The model of a request that leaves the choice to us: by rule, else the default; and why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import parse_qs
+
+from ..config.gateway import GatewayConfig
+from ..config.routing import DEFAULT
+from ..routing.prompt import FIELDS
+from ..routing.router import Considered, Router
+from . import splice
+from .names import Names, Unknown, is_open
+from .routes import ROUTES
+from .upstreams import Upstreams
+from .wire.answer import Answer, document, error
+from .wire.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What answers: its id, the engine's name for it, and what chose it, '' where the client did."""
+
+    id: str
+    engine_name: str
+    rule: str = ""
+
+
+class Chooser:
+    """Names and rules of the configuration in force."""
+
+    def __init__(self, config: GatewayConfig, names: Names, upstreams: Upstreams) -> None:
+        self._names = names
+        self._upstreams = upstreams
+        self._router = Router(config.routing)
+
+    def read(self, config: GatewayConfig, router: Router) -> None:
+        """From now on by this file and its rules."""
+        self._names.read(config)
+        self._router = router
+
+    def named(self, name: str, rule: str = "") -> Chosen | Answer:
+        """The model of that name, the default for none; `rule` is what chose it, if not the client."""
+        model = self._names.resolve(name)
+        if isinstance(model, Unknown):
+            return error(model.status, model.code, model.message, param="model")
+        return Chosen(model.id, model.engine_name, rule)
+
+    def choose(self, request: Request) -> Chosen | Answer:
+        """By the rules, where the path is one of those that have a prompt."""
+        return self._of([*self._consider(request, request.path)])
+
+    def explain(self, request: Request) -> Answer:
+        """What would become of the request whose body this is; `?endpoint=` says where it would go. Nothing is run."""
+        endpoint = parse_qs(request.query).get("endpoint", ["/v1/chat/completions"])[0]
+        if endpoint not in FIELDS or self._upstreams.speaking(endpoint) is None:
+            here = ", ".join(path for path in FIELDS if self._upstreams.speaking(path))
+            return error(404, "path_not_found", f"no model answers {endpoint[:100]}; endpoint is one of {here}")
+        try:
+            fields = splice.find(request.body, ROUTES[endpoint].fields)
+        except splice.BodyError as reason:
+            return error(400, "bad_body", str(reason))
+        asked = fields["model"].text if "model" in fields else ""
+        considered = [*self._consider(request, endpoint)] if is_open(asked) else []
+        model = self._of(considered) if is_open(asked) else self.named(asked)
+        if isinstance(model, Answer):
+            return model
+        why = f"rule {model.rule!r} holds" if model.rule else f"the request names {asked!r}"
+        if model.rule == DEFAULT:
+            why = "no rule holds, and this is the default"
+        return document(
+            {
+                "model": model.id,
+                "engine": self._upstreams.of(model.id).name,
+                "engine_model": model.engine_name,
+                "rule": model.rule or None,
+                "why": why,
+                "considered": [
+                    {"rule": c.rule, "model": c.model, "holds": not c.why_not, "why_not": c.why_not or None}
+                    for c in considered
+                ],
+            }
+        )
+
+    def _consider(self, request: Request, endpoint: str) -> Iterator[Considered]:
+        if endpoint not in FIELDS:
+            return iter(())
+        return self._router.explain(endpoint, request.header, request.body, lambda name: self._speaks(name, endpoint))
+
+    def _speaks(self, name: str, endpoint: str) -> bool:
+        model = self._names.resolve(name)
+        return not isinstance(model, Unknown) and self._upstreams.of(model.id).speaks(endpoint)
+
+    def _of(self, considered: list[Considered]) -> Chosen | Answer:
+        last = considered[-1] if considered else None
+        return self.named(last.model, last.rule) if last and not last.why_not else self.named("", DEFAULT)

@@ -1,0 +1,87 @@
+"""The file of a gateway that runs: its names and rules follow the file, all the rest waits for the next pod."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from ..config.gateway import GatewayConfig
+from ..config.read import ConfigError, read_config
+from ..routing.router import Router
+from .journal import Journal
+
+PERIOD = 2.0
+"""Seconds between two looks. The kubelet renews a mounted ConfigMap within a minute or so."""
+
+
+class Reload:
+    """Looks at the file; a file that is wrong changes nothing."""
+
+    def __init__(
+        self, path: Path, config: GatewayConfig, read: Callable[[GatewayConfig, Router], None], journal: Journal
+    ) -> None:
+        self._path = path
+        self._config = config
+        self._read = read
+        self._journal = journal
+        self._seen: _Stamp = None  # it may have changed since it was read
+        self.problem = ""
+        """What is wrong with the file as it is now; '' where it is in force."""
+        self.taken = 0
+        self.refused = 0
+
+    async def watch(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            await asyncio.sleep(PERIOD)
+            await self.look()
+
+    async def look(self) -> None:
+        """Take the file's names and rules if it has changed and is right."""
+        stamp = _stamp(self._path)
+        if stamp == self._seen and stamp is not None:
+            return
+        self._seen = stamp
+        try:
+            # In a thread: rules may take a tenth of a second to compile.
+            new, router = await asyncio.to_thread(self._compiled)
+        except ConfigError as reason:
+            self._refuse("; ".join(reason.problems))
+            return
+        except Exception as reason:  # noqa: BLE001 (whatever it is: the watch goes on, and says so)
+            self._refuse(f"{type(reason).__name__}: {reason}")
+            return
+        others = sorted(key for key, value in new.fixed().items() if value != self._config.fixed().get(key))
+        if others:
+            self._refuse(f"{', '.join(others)} changed, which takes a new pod")
+            return
+        self.problem = ""
+        if new == self._config:
+            return
+        self._read(new, router)
+        self._config = new
+        self.taken += 1
+        self._journal.say("info", "names and rules reloaded", rules=len(new.routing.rules))
+
+    def _compiled(self) -> tuple[GatewayConfig, Router]:
+        new = read_config(self._path, GatewayConfig)
+        return new, Router(new.routing)
+
+    def _refuse(self, problem: str) -> None:
+        if problem == self.problem:
+            return  # it is still away
+        self.problem = problem
+        self.refused += 1
+        self._journal.say("error", "the file was not reloaded: what was in force stays", problem=problem)
+
+
+_Stamp: TypeAlias = tuple[int, int, int] | None
+
+
+def _stamp(path: Path) -> _Stamp:
+    """Differs for another content: a mounted ConfigMap is another file behind the same link."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size

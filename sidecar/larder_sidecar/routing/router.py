@@ -1,0 +1,91 @@
+"""The rules of one configuration, ready to be asked. Nothing here waits or talks to anybody."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import re2
+
+from ..config.routing import Routing, Rule, options
+from .prompt import Prompt, last_prompt
+
+Header: TypeAlias = Callable[[bytes], bytes]
+"""The value of a request header by its name in lower case, b'' where it is absent."""
+SCANNED = 64 * 1024
+"""Characters that patterns look at, at the most."""
+WORK = 8_000_000
+"""Characters times instructions: what bounds the time of the worst text under the worst rules, to some 50 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One rule and why it does not hold; '' where it does."""
+
+    rule: str
+    model: str
+    why_not: str
+
+
+class Router:
+    """Ordered rules; the first that holds decides."""
+
+    def __init__(self, routing: Routing) -> None:
+        self._rules = [
+            (name, rule, re2.compile(rule.pattern.encode(), options()) if rule.pattern else None)
+            for name, rule in zip(routing.names(), routing.rules, strict=True)
+        ]
+        size = sum(compiled.programsize for _, _, compiled in self._rules if compiled)
+        self._scanned = min(SCANNED, WORK // max(size, 1))
+        self._reads_text = any(map(_reads_text, routing.rules))
+
+    def explain(
+        self, endpoint: str, header: Header, body: bytes, speaks: Callable[[str], bool]
+    ) -> Iterator[Considered]:
+        """Every rule up to the one that decides; `speaks`: does the engine of that model answer the endpoint?"""
+        prompt = last_prompt(endpoint, body) if self._reads_text else Prompt(None)
+        ends = self._ends(prompt.text or "")
+        for name, rule, compiled in self._rules:
+            why_not = _why_not(rule, endpoint, header) or _why_not_text(rule, prompt, compiled, ends)
+            if not (why_not or speaks(rule.model)):
+                why_not = f"the engine of {rule.model} does not answer {endpoint}"
+            yield Considered(name, rule.model, why_not)
+            if not why_not:
+                return
+
+    def _ends(self, text: str) -> bytes:
+        """The first and the last characters of a long text, as if lines of their own.
+
+        What is asked for stands at either end; what is pasted stands between.
+        """
+        if len(text) > self._scanned:
+            half = self._scanned // 2
+            text = f"{text[:half]}\n{text[-half:]}"
+        return text.encode(errors="replace")  # half of a surrogate pair is no character
+
+
+def _reads_text(rule: Rule) -> bool:
+    return any(c is not None for c in (rule.pattern, rule.min_characters, rule.max_characters))
+
+
+def _why_not(rule: Rule, endpoint: str, header: Header) -> str:
+    if rule.endpoint is not None and rule.endpoint != endpoint:
+        return f"the request did not come to {rule.endpoint}"
+    for name, value in rule.header.items():
+        # Blanks around a value are no part of it (RFC 9110).
+        if header(name.encode()).strip(b" \t") != value.encode():
+            return f"header {name} has another value, or none"
+    return ""
+
+
+def _why_not_text(rule: Rule, prompt: Prompt, compiled: Any, ends: bytes) -> str:  # noqa: ANN401 (re2 has no types)
+    if not _reads_text(rule):
+        return ""
+    if prompt.text is None:
+        return prompt.missing
+    if rule.min_characters is not None and len(prompt.text) < rule.min_characters:
+        return f"the text has {len(prompt.text)} characters, fewer than {rule.min_characters}"
+    if rule.max_characters is not None and len(prompt.text) > rule.max_characters:
+        return f"the text has {len(prompt.text)} characters, more than {rule.max_characters}"
+    if compiled is not None and not compiled.search(ends):
+        return "the pattern is not found"
+    return ""
