@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from testbed import packages
-from tests.e2e.manager.deployment import Repository, git_sync, pulumi, reached
+from tests.e2e.manager.deployment import Repository, forget_state, git_sync, pulumi, reached
 from tests.e2e.manager.harness import TOKEN, Manager
 
 from .conftest import Platform
@@ -79,6 +79,7 @@ def kserve(platform: Platform) -> Iterator[KServe]:
     # The next suite finds the stack as it was; nothing of KServe stays behind in it.
     platform.make("up")
     assert not platform.get("inferenceservices")["items"]
+    forget_state(platform)
 
 
 def test_the_active_model_is_ready_under_the_name_of_old(kserve: KServe) -> None:

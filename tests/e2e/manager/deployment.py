@@ -67,6 +67,12 @@ def pulumi(words: str) -> None:
     subprocess.run(["bash", "-c", shell], cwd=ROOT, check=True, capture_output=True)
 
 
+def forget_state(platform: Platform) -> None:
+    """Delete what a stack leaves for good when the block is dropped: the next one with a manager makes it anew."""
+    platform.kubectl("-n", "ai", "delete", "pvc", "model-manager-state", "--ignore-not-found")
+    platform.kubectl("delete", "pv", "model-manager-state", "--ignore-not-found")
+
+
 @contextmanager
 def reached(platform: Platform) -> Iterator[Manager]:
     """A way to the Service from this host."""

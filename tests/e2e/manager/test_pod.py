@@ -10,7 +10,7 @@ import pytest
 from testbed import packages
 from testbed.plugin.client import Client
 from tests.e2e.conftest import Platform
-from tests.e2e.manager.deployment import Repository, git_sync, pulumi, reached
+from tests.e2e.manager.deployment import Repository, forget_state, git_sync, pulumi, reached
 from tests.e2e.manager.harness import TOKEN, Controller
 
 pytestmark = pytest.mark.timeout(3600)
@@ -48,6 +48,7 @@ def deployed(platform: Platform, repository: Repository, kserve: None) -> Iterat
     # The state volume is protected for good: to drop the block takes a word of its own.
     pulumi("state unprotect --all --yes --stack dev")
     platform.make("up")
+    forget_state(platform)
 
 
 @pytest.fixture
