@@ -141,27 +141,27 @@ class Gateway:
         except splice.BodyError as reason:
             client.answer(request, error(400, "bad_body", str(reason)))
             return None
-
-        def carry(model: Chosen | Answer) -> Responder | None:
-            if isinstance(model, Answer):
-                client.answer(request, model)
-                return None
-            request.model, request.rule = model.id, model.rule
-            if model.rule:
-                self._metrics.routed(model.rule)
-            return self._carry(request, client, route, splice.replace(request.body, fields, model.engine_name))
-
         named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
+        model = self._meant(request, named)
+        if isinstance(model, Answer):
+            client.answer(request, model)
+            return None
+        request.model, request.rule = model.id, model.rule
+        if model.rule:
+            self._metrics.routed(model.rule)
+        return self._carry(request, client, route, splice.replace(request.body, fields, model.engine_name))
+
+    def _meant(self, request: Request, named: str) -> Chosen | Answer:
+        """By the front's choice, else by the name in the body, else by the rules."""
+        # Nobody but the front gets behind it, and it has chosen already.
         if self._place == "behind" and (chosen := request.header(b"x-larder-model").decode("latin-1")):
-            # Nobody but the front gets here, and it has chosen already.
             model = self._chooser.named(chosen)
-            if isinstance(model, Answer):  # the front and this gateway are of two deployments; one is about to go
-                message = f"model {chosen[:100]!r} is moving to another engine; try again"
-                model = error(503, "model_moving", message, param="model", headers=RETRY_SOON)
-            return carry(model)
-        if not is_open(named):
-            return carry(self._chooser.named(named))
-        return carry(self._chooser.choose(request))
+            if isinstance(model, Chosen):
+                return model
+            # The front and this gateway are of two deployments; one of them is about to go.
+            message = f"model {chosen[:100]!r} is moving to another engine; try again"
+            return error(503, "model_moving", message, param="model", headers=RETRY_SOON)
+        return self._chooser.choose(request) if is_open(named) else self._chooser.named(named)
 
     def _carry(
         self, request: Request, client: ServerConnection, route: Route, body: list[bytes | memoryview]

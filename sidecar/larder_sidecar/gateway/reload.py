@@ -51,7 +51,8 @@ class Reload:
         except Exception as reason:  # noqa: BLE001 (whatever it is: the watch goes on, and says so)
             self._refuse(f"{type(reason).__name__}: {reason}")
             return
-        others = sorted(key for key, value in new.fixed().items() if value != self._config.fixed().get(key))
+        before, after = self._config.fixed(), new.fixed()
+        others = sorted(key for key in after if after[key] != before[key])
         if others:
             self._refuse(f"{', '.join(others)} changed, which takes a new pod")
             return
