@@ -42,7 +42,9 @@ def report(
 def _settings(settings: Settings) -> list[str]:
     blocks = settings.model_dump(mode="json", by_alias=True, exclude_none=True)
     # Of those that nobody named there is a warning.
-    blocks["images"] = {name: image for name, image in blocks["images"].items() if image and UNKNOWN not in image}
+    named = {name: image for name, image in blocks.pop("images").items() if image and UNKNOWN not in image}
+    if named:
+        blocks["images"] = named
     text = yaml.safe_dump(
         {f"larder:{key}": value for key, value in blocks.items()}, sort_keys=False, default_flow_style=None, width=200
     )
