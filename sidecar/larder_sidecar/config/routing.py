@@ -1,9 +1,9 @@
 """Which model answers a request that names none: ordered rules, and a default."""
 
-import itertools
+import functools
 import math
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import re2
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
@@ -30,17 +30,26 @@ DEFAULT = "default"
 _BEYOND_RE2 = ("invalid perl operator: (?", "invalid escape sequence: \\")
 
 
-def options() -> re2.Options:
-    """How every pattern is compiled: for linear time, within 512 KiB, silent."""
+@functools.cache
+def _options() -> re2.Options:
     chosen = re2.Options()
     chosen.max_mem = 1 << 19
     chosen.log_errors = False
     return chosen
 
 
+@functools.lru_cache(MAX_RULES)
+def compiled(pattern: str) -> Any:  # noqa: ANN401 (re2 has no types)
+    """The pattern over UTF-8, for linear time, within 512 KiB, silent. Raises re2.error, UnicodeEncodeError.
+
+    Kept, because it is judged alone and with the others, and then used.
+    """
+    return re2.compile(pattern.encode(), _options())
+
+
 def _compiles(pattern: str) -> str:
     try:
-        re2.compile(pattern.encode(), options())
+        compiled(pattern)
     except UnicodeEncodeError:
         msg = "is not text: it holds half of a surrogate pair"
         raise ValueError(msg) from None
@@ -137,14 +146,15 @@ class Routing(Model):
     def shadowed(self) -> Iterator[tuple[int, int]]:
         """Pairs of rules, by index, where the first leaves nothing for the second."""
         for later, rule in enumerate(self.rules):
-            earlier = (i for i in range(later) if self.rules[i].covers(rule))
-            yield from itertools.islice(((i, later) for i in earlier), 1)
+            earlier = next((i for i in range(later) if self.rules[i].covers(rule)), None)
+            if earlier is not None:
+                yield earlier, later
 
     @model_validator(mode="after")
     def _patterns_are_small(self) -> Self:
         size = 0
         for name, rule in zip(self.names(), self.rules, strict=True):
-            size += re2.compile(rule.pattern.encode(), options()).programsize if rule.pattern else 0
+            size += compiled(rule.pattern).programsize if rule.pattern else 0
             if size > MAX_INSTRUCTIONS:
                 msg = (
                     f"the patterns up to {name} come to {size:,} instructions, more than {MAX_INSTRUCTIONS:,}: say "

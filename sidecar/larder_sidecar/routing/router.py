@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import re2
-
-from ..config.routing import Routing, Rule, options
+from ..config.routing import Routing, Rule, compiled
 from .prompt import Prompt, last_prompt
 
 Header: TypeAlias = Callable[[bytes], bytes]
@@ -31,10 +29,10 @@ class Router:
 
     def __init__(self, routing: Routing) -> None:
         self._rules = [
-            (name, rule, re2.compile(rule.pattern.encode(), options()) if rule.pattern else None)
+            (name, rule, compiled(rule.pattern) if rule.pattern else None)
             for name, rule in zip(routing.names(), routing.rules, strict=True)
         ]
-        size = sum(compiled.programsize for _, _, compiled in self._rules if compiled)
+        size = sum(pattern.programsize for _, _, pattern in self._rules if pattern)
         self._scanned = min(SCANNED, WORK // max(size, 1))
         self._reads_text = any(map(_reads_text, routing.rules))
 
@@ -44,8 +42,8 @@ class Router:
         """Every rule up to the one that decides; `speaks`: does the engine of that model answer the endpoint?"""
         prompt = last_prompt(endpoint, body) if self._reads_text else Prompt(None)
         ends = self._ends(prompt.text or "")
-        for name, rule, compiled in self._rules:
-            why_not = _why_not(rule, endpoint, header) or _why_not_text(rule, prompt, compiled, ends)
+        for name, rule, pattern in self._rules:
+            why_not = _why_not(rule, endpoint, header) or _why_not_text(rule, prompt, pattern, ends)
             if not (why_not or speaks(rule.model)):
                 why_not = f"the engine of {rule.model} does not answer {endpoint}"
             yield Considered(name, rule.model, why_not)
@@ -77,7 +75,7 @@ def _why_not(rule: Rule, endpoint: str, header: Header) -> str:
     return ""
 
 
-def _why_not_text(rule: Rule, prompt: Prompt, compiled: Any, ends: bytes) -> str:  # noqa: ANN401 (re2 has no types)
+def _why_not_text(rule: Rule, prompt: Prompt, pattern: Any, ends: bytes) -> str:  # noqa: ANN401 (re2 has no types)
     if not _reads_text(rule):
         return ""
     if prompt.text is None:
@@ -86,6 +84,6 @@ def _why_not_text(rule: Rule, prompt: Prompt, compiled: Any, ends: bytes) -> str
         return f"the text has {len(prompt.text)} characters, fewer than {rule.min_characters}"
     if rule.max_characters is not None and len(prompt.text) > rule.max_characters:
         return f"the text has {len(prompt.text)} characters, more than {rule.max_characters}"
-    if compiled is not None and not compiled.search(ends):
+    if pattern is not None and not pattern.search(ends):
         return "the pattern is not found"
     return ""
