@@ -10,6 +10,7 @@ from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Pulls
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
+from pydantic import JsonValue
 
 from ..settings import Settings
 from ..settings.kserve import KServe
@@ -27,6 +28,13 @@ INFERENCE_ANNOTATIONS = {
     # Else KServe makes an autoscaler even for one replica at most.
     "serving.kserve.io/autoscalerClass": "none",
 }
+ONE_AT_A_TIME: Mapping[str, JsonValue] = {
+    "minReplicas": 1,
+    "maxReplicas": 1,
+    # One GPU holds one model: the next pod would wait for ever for the card of the one before it.
+    "deploymentStrategy": {"type": "Recreate"},
+}
+"""What the predictor of that service is, whichever stack or block describes the rest."""
 Kind = Literal["ollama", "llama-server", "shimmy"]
 ADDRESSES: Mapping[Kind, str] = {
     "ollama": "127.0.0.1:11434",
@@ -220,10 +228,7 @@ def _inference(settings: Settings, block: Inference) -> InferenceService:
         name=INFERENCE_SERVICE,
         annotations=INFERENCE_ANNOTATIONS,
         predictor={
-            "minReplicas": 1,
-            "maxReplicas": 1,
-            # The model before gives its GPU back before the next one asks for it.
-            "deploymentStrategy": {"type": "Recreate"},
+            **ONE_AT_A_TIME,
             "model": {"modelFormat": {"name": block.model_format}, "runtime": block.runtime},
         },
         storage_uri=block.storage_uri,

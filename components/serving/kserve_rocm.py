@@ -20,7 +20,7 @@ from ..manifest import (
 )
 from ..network import CLIENTS, clients_ingress
 from ..node_pools import Placement, tolerations
-from ..planning.plan import FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, KServePlan
+from ..planning.plan import FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, ONE_AT_A_TIME, KServePlan
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.node_pools import Taint
@@ -173,10 +173,7 @@ def _predictor(plan: KServePlan, placement: Placement, hosts: tuple[str, ...] | 
     gpus = {GPU: str(stack.gpus)}
     return camel_case(
         {
-            "min_replicas": 1,
-            "max_replicas": 1,
-            # One GPU holds one model: the next pod would wait for ever for the card of the one before it.
-            "deployment_strategy": {"type": "Recreate"},
+            **ONE_AT_A_TIME,
             "termination_grace_period_seconds": GRACE_SECONDS,
             "automount_service_account_token": False,
             "enable_service_links": False,
