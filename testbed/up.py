@@ -33,7 +33,6 @@ CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}
 """What kubectl is asked for the nearest thing that a cluster has to an identity."""
 ENGINES = {"ollama": "ollama", "kserve": "vllm"}
 """The engine of a stack, as larder:images calls it; larder:shimmy has the choice."""
-GPU = "amd.com/gpu"
 KSERVE_CRD = ("crd", "inferenceservices.serving.kserve.io", "-o", "name")
 ANSWER_WITHIN = 60.0
 """Seconds for the first answer after Pulumi says that everything is ready."""
@@ -170,8 +169,8 @@ def require_kserve(context: str) -> None:
 
 def require_gpus(context: str, nodes: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a cluster whose nodes offer no GPU, where a predictor would wait for one for ever. Raises TestbedError."""
-    if not any(int(node["status"]["allocatable"].get(GPU, 0)) for node in nodes):
-        msg = f"context {context}: no node offers {GPU}: install AMD's device plugin, or drop larder:kserve"
+    if not any(int(node["status"]["allocatable"].get(kserve.GPU, 0)) for node in nodes):
+        msg = f"context {context}: no node offers {kserve.GPU}: install AMD's device plugin, or drop larder:kserve"
         raise TestbedError(msg)
 
 
