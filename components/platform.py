@@ -1,6 +1,7 @@
 """One stack, wired."""
 
 import pulumi
+from pulumi_kubernetes.apiregistration.v1.APIService import APIService
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.provider import Provider
 
@@ -19,6 +20,9 @@ from .settings import Settings
 from .settings.node_pools import taints_of
 from .settings.quantities import bandwidth_bytes
 from .storage import DataVolumes
+
+KSERVE = ("kserve-0.20-or-later", "v1beta1.serving.kserve.io")
+"""What an error calls it, and the object that every API server has which serves InferenceServices."""
 
 
 def connect(settings: Settings) -> list[pulumi.ProviderResource]:
@@ -98,6 +102,9 @@ class Platform(Component):
                 opts=child,
             )
             inference, prepared = served.inference, served.ready
+        if inference:
+            # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
+            APIService.get(*KSERVE, opts=child)
         if (manager := settings.manager) and inference:
             ModelManager(
                 "manager",

@@ -41,6 +41,8 @@ class Recording:
 
     resources: list[Registered] = field(default_factory=list)
     """In the order of their registration, so that nothing stands before what it depends on."""
+    needs: dict[str, str] = field(default_factory=dict)
+    """Objects that are read and never made, by what the program calls them: a preview ends where one is missing."""
     outputs: dict[str, Any] = field(default_factory=dict)
     """Exports of the stack."""
     messages: list[tuple[str, str]] = field(default_factory=list)
@@ -109,6 +111,13 @@ class RecordingMonitor:
             urn=urn, id=wire.UNKNOWN_ID if request.custom else "", object=None if self._unknowns else request.object
         )
 
+    def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:
+        with self._lock:
+            self._recording.needs[request.name] = request.id
+        return resource_pb2.ReadResourceResponse(
+            urn=self._urn(request), id=request.id, properties=request.properties, result=resource_pb2.SUCCESS
+        )
+
     def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> empty_pb2.Empty:
         if f"::{STACK}::" in request.urn:
             self._recording.outputs.update(wire.decoded(request.outputs))
@@ -117,7 +126,7 @@ class RecordingMonitor:
     def SignalAndWaitForShutdown(self, request: empty_pb2.Empty) -> empty_pb2.Empty:
         return empty_pb2.Empty()
 
-    def _urn(self, request: resource_pb2.RegisterResourceRequest) -> str:
+    def _urn(self, request: resource_pb2.RegisterResourceRequest | resource_pb2.ReadResourceRequest) -> str:
         parent_type = request.parent.split("::")[2] if request.parent else ""
         inherited = "" if parent_type in ("", STACK) else f"{parent_type}$"
         return f"{self._prefix}{inherited}{request.type}::{request.name}"

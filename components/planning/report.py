@@ -30,6 +30,7 @@ def report(
         f"larder, stack {stack}: {', '.join(settings.models)}, cache strategy {settings.cache.strategy}",
         _section("Settings in force", _settings(settings)),
         _section(f"Resources ({objects} objects)", tree(recording)),
+        *([_section("Needs of the cluster", _needs(recording))] if recording.needs else []),
         _section("Policies", policies.section(found)),
         _section("Admission", admission(settings, plan)),
         _section("Outputs", (f"{name}: {value}" for name, value in sorted(recording.outputs.items()))),
@@ -37,6 +38,10 @@ def report(
     if said:
         parts.append(_section("Warnings", said))
     return "\n\n".join(parts) + "\n"
+
+
+def _needs(recording: Recording) -> list[str]:
+    return [f"{name}   (has {identity})" for name, identity in sorted(recording.needs.items())]
 
 
 def _settings(settings: Settings) -> list[str]:

@@ -24,6 +24,7 @@ BOTH: dict[str, Any] = {
     "larder:models": ["tinyllama-1.1b-chat", "tiny-random", "tiny-second"],
     "larder:kserve": {"pool": "rocm", "active": "tiny-random", "models": ["tiny-random", "tiny-second"]},
 }
+MANAGED = {"larder:manager": {**MANAGER["larder:manager"], "api-token": {"secret": "mine"}}}
 OTHER = {**BOTH, "larder:kserve": {**BOTH["larder:kserve"], "active": "tiny-second"}}
 
 
@@ -49,6 +50,13 @@ def test_it_previews_beside_ollama_behind_a_front(preview: Previews, unknowns: b
         "Service larder",
     } <= seen.named().keys()
     assert seen.one("Service", "larder").inputs["spec"]["selector"]["app.kubernetes.io/name"] == "front"
+
+
+@pytest.mark.parametrize(
+    ("config", "needs"), [({}, []), (BOTH, ["v1beta1.serving.kserve.io"]), (MANAGED, ["v1beta1.serving.kserve.io"])]
+)
+def test_kserve_is_looked_for_by_whoever_needs_it(preview: Previews, config: dict[str, Any], needs: list[str]) -> None:
+    assert list(preview("node-local", config).recording.needs.values()) == needs
 
 
 def test_clients_are_led_to_the_front_when_it_can_answer(seen: Preview) -> None:

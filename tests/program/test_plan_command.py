@@ -24,6 +24,13 @@ def test_plan_shows_the_tree_with_what_each_resource_is_for(capsys: pytest.Captu
         assert f"\n{section}" in printed
 
 
+def test_plan_says_what_the_cluster_has_to_have(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--stack", "venus"]) == 0
+    assert (
+        "\nNeeds of the cluster\n  kserve-0.20-or-later   (has v1beta1.serving.kserve.io)\n" in capsys.readouterr().out
+    )
+
+
 def test_plan_ends_in_refusal_where_a_mandatory_policy_is_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
