@@ -27,7 +27,7 @@ from .manifest import (
 from .network import ADMIN, CLIENTS, gateway_ingress, manager_egress
 from .node_pools import tolerations
 from .settings.images import Images
-from .settings.manager import API_TOKEN, Manager, SyncedCatalog
+from .settings.manager import Manager, SyncedCatalog
 from .settings.node_pools import Taint
 from .settings.root import SLACK_SECONDS
 from .storage import LocalVolume
@@ -36,7 +36,6 @@ NAME = "larder-manager"
 FOLDER = "/etc/larder/manager"
 FILE = "manager.json"
 STATE_CLAIM = "model-manager-state"
-TOKEN_SECRET = "larder-api-token"  # noqa: S105 (the name of a Secret)
 CREDENTIALS = "/etc/git-secret"
 KSERVE = "serving.kserve.io"
 
@@ -55,6 +54,7 @@ class ModelManager(Component):
         *,
         min_bandwidth: int,
         taints: tuple[Taint, ...],
+        token_secret: pulumi.Input[str],
         after: Sequence[pulumi.Resource],
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -102,7 +102,7 @@ class ModelManager(Component):
             "security_context": pod_security(),
             "init_containers": [_git_sync(str(images.git_sync), settings.catalog)],
             "containers": [_manager(images.sidecar)],
-            "volumes": _volumes(settings, self._token_secret(settings)),
+            "volumes": _volumes(settings, token_secret),
         }
         if tolerated := tolerations(taints):
             pod["tolerations"] = tolerated
@@ -173,19 +173,6 @@ class ModelManager(Component):
             opts=self.child(pulumi.ResourceOptions(depends_on=[account, role])),
         )
         return [account, role, binding]
-
-    def _token_secret(self, settings: Manager) -> pulumi.Input[str]:
-        """The name of the Secret with the token: theirs, or ours with the value that Pulumi keeps encrypted."""
-        if settings.api_token:
-            return settings.api_token.secret
-        project, _, key = API_TOKEN.partition(":")
-        secret = core.Secret(
-            "token",
-            metadata=self._metadata(TOKEN_SECRET, "the token that changes need"),
-            string_data={"token": pulumi.Config(project).require_secret(key)},
-            opts=self.child(),
-        )
-        return secret.metadata.apply(lambda known: str(known.name))
 
 
 def _git_sync(image: str, catalog: SyncedCatalog) -> Container:

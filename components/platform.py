@@ -17,6 +17,7 @@ from .serving.kserve_rocm import KServeRocm
 from .serving.ollama import Ollama
 from .serving.shimmy import Shimmy
 from .settings import Settings
+from .settings.manager import API_TOKEN, TOKEN_SECRET
 from .settings.node_pools import taints_of
 from .settings.quantities import bandwidth_bytes
 from .storage import DataVolumes
@@ -49,6 +50,8 @@ class Platform(Component):
     def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         namespace = self._namespace(settings)
+        if settings.makes_token:
+            self._token(namespace)
         pools = node_pools.declare(settings, self.child())
         weights = deliver(
             settings.cache.strategy,
@@ -113,6 +116,7 @@ class Platform(Component):
                 inference,
                 min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
                 taints=taints_of(manager.state.node, settings.node_pools),
+                token_secret=manager.api_token.secret if manager.api_token else TOKEN_SECRET,
                 after=prepared,
                 namespace=namespace,
                 opts=child,
@@ -140,6 +144,16 @@ class Platform(Component):
             "default_model": settings.default_model,
         }
         self.register_outputs(self.outputs)
+
+    def _token(self, namespace: pulumi.Input[str]) -> None:
+        """What changes have to show, through the gateway and through the manager. Pulumi keeps its value encrypted."""
+        project, _, key = API_TOKEN.partition(":")
+        core.Secret(
+            "token",
+            metadata=metadata(TOKEN_SECRET, "the token that changes need", namespace=namespace),
+            string_data={"token": pulumi.Config(project).require_secret(key)},
+            opts=self.child(),
+        )
 
     def _namespace(self, settings: Settings) -> pulumi.Output[str]:
         prepares = any(volume.prepare_path for volume in settings.local_volumes)

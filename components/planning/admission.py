@@ -7,8 +7,8 @@ from larder_sidecar.config.weights import FIRST_PULL
 
 from ..settings import Settings
 from ..settings.kserve import GPU
-from ..settings.quantities import readable, size_bytes
-from .plan import EnginePlan, KServePlan, Plan
+from ..settings.quantities import lasting, readable, size_bytes
+from .plan import EnginePlan, KServePlan, Plan, most_loaded
 from .resources import needed_bytes
 
 TIGHT = 0.9
@@ -32,8 +32,18 @@ def admission(settings: Settings, plan: Plan) -> list[str]:
 def _engine(name: str, plan: EnginePlan, *, alone: bool) -> Iterator[str]:
     who = "the engine" if alone else f"the engine of {name}"
     memory = size_bytes(plan.size.memory)
+    if plan.gateway.residency:
+        yield f"loaded  {_resident(plan)} in {who}"
     yield f"memory  {readable(memory)} for {who}; {readable(2 * memory)} on its node while one pod follows another"
     yield f"cpu     {plan.size.cpu} requested for {who}, no limit"
+
+
+def _resident(plan: EnginePlan) -> str:
+    rules = plan.gateway.residency
+    if rules is None:
+        return ""
+    how_many = f"{rules.max_models} of {len(plan.models)} models at a time"
+    return f"{how_many}, each for {lasting(rules.keep_alive)} after its last request (residency {rules.strategy})"
 
 
 def _kserve(plan: KServePlan) -> Iterator[str]:
@@ -68,10 +78,11 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     if unseen:
         yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
     for name, stack in plan.engines.items():
-        if size_bytes(stack.size.memory) < (needed := needed_bytes(stack.models)):
+        if size_bytes(stack.size.memory) < (needed := needed_bytes(stack.models, most_loaded(stack.gateway))):
             yield (
-                f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} "
-                "that the models need together by the catalog; loading all of them will end in a kill."
+                f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} that the models which "
+                "may be loaded together need by the catalog; loading them will end in a kill. Lower "
+                "larder:gateway.residency.max-models."
             )
     yield from _about_rules(settings)
     yield from _about_shimmy(settings)
@@ -97,10 +108,10 @@ def _about_shimmy(settings: Settings) -> Iterator[str]:
         yield "larder:shimmy.engine: shimmy computes in F32; the catalog counts memory for llama.cpp."
     if block.pulls is None:
         return
-    api = block.pulls.secret if settings.gateway.auth.mutations == "token" else None
-    for key, secret in (("secret", api), ("hub-secret", block.pulls.hub_secret)):
+    api = None if settings.makes_token and not settings.gateway.auth.secret else settings.gateway_secret
+    for key, secret in (("gateway.auth.secret", api), ("shimmy.pulls.hub-secret", block.pulls.hub_secret)):
         if secret:
             yield (
-                f"larder:shimmy.pulls.{key}: the pod starts when Secret {secret} is there: kubectl -n "
+                f"larder:{key}: the pod starts when Secret {secret} is there: kubectl -n "
                 f"{settings.cluster.namespace} create secret generic {secret} --from-literal=token=…"
             )

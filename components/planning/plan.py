@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
-from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Pulls
+from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Pulls
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
@@ -131,27 +131,48 @@ def make_plan(settings: Settings) -> Plan:
 def _ollama(settings: Settings, stack: Ollama) -> OllamaPlan:
     models = settings.stacks["ollama"]
     gateway = _beside(settings, "ollama", models)
-    return OllamaPlan(stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models))
+    return OllamaPlan(
+        stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models, most_loaded(gateway))
+    )
 
 
 def _shimmy(settings: Settings, stack: Shimmy) -> ShimmyPlan:
     models = settings.stacks["shimmy"]
     gateway = _beside(settings, stack.engine, models, _pulls(settings, stack))
-    return ShimmyPlan(stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models))
+    return ShimmyPlan(
+        stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models, most_loaded(gateway))
+    )
 
 
 def _beside(
     settings: Settings, kind: Kind, models: tuple[CatalogEntry, ...], pulls: Pulls | None = None
 ) -> GatewayConfig:
     """gateway.json of the gateway in an engine's pod."""
+    moved = weights_plan(models, settings.hub.endpoint).total_bytes()
+    ids = [entry.id for entry in models]
     return GatewayConfig(
         place="behind" if settings.front else "alone",
         engines=[Engine(kind=kind, url=f"http://{ADDRESSES[kind]}")],
         models=settings.gateway.served(models),
         pulls=pulls,
         routing=_routing(settings) if not settings.front else Routing(),
-        auth=Auth(mutations=settings.gateway.auth.mutations),
+        residency=(
+            settings.gateway.residency.rules(ids, load_seconds=settings.budget_seconds(moved))
+            if kind in MOVING
+            else None
+        ),
+        auth=_auth(settings),
     )
+
+
+def _auth(settings: Settings) -> Auth:
+    token = f"{TOKENS}/api/token" if settings.gateway_secret else None
+    return Auth(mutations=settings.gateway.auth.mutations, token_file=token)
+
+
+def most_loaded(gateway: GatewayConfig) -> int | None:
+    """Models that are loaded at one time at the most; None where nobody but the engine keeps to a number."""
+    return gateway.residency.max_models if gateway.residency else None
 
 
 def _pulls(settings: Settings, stack: Shimmy) -> Pulls | None:
@@ -160,7 +181,6 @@ def _pulls(settings: Settings, stack: Shimmy) -> Pulls | None:
         return None
     return Pulls(
         endpoint=settings.hub.endpoint,
-        token_file=f"{TOKENS}/api/token" if settings.gateway.auth.mutations == "token" else None,
         hub_token_file=f"{TOKENS}/hub/token" if block.hub_secret else None,
     )
 

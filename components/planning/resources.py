@@ -35,9 +35,9 @@ FLOORS: Mapping[str, EngineResources] = {"shimmy": EngineResources(memory="4Gi",
 """The least that a stack takes by default: the download service was first run with these, for models yet to come."""
 
 
-def engine_resources(stack: Stack, models: Collection[CatalogEntry]) -> EngineResources:
-    """All models may be loaded at once, so their memory adds up; they share the processor."""
-    memory = stack.memory or in_mebibytes(needed_bytes(models))
+def engine_resources(stack: Stack, models: Collection[CatalogEntry], most: int | None) -> EngineResources:
+    """`most` models are loaded at once, or all (None): their memory adds up; they share the processor."""
+    memory = stack.memory or in_mebibytes(needed_bytes(models, most))
     needed = EngineResources(memory, max((entry.needs.cpu for entry in models), key=millicores), memory)
     floor = needed if stack.memory else FLOORS.get(stack.NAME, needed)
     return EngineResources(
@@ -54,6 +54,7 @@ def predictor_resources(stack: KServe, models: Collection[CatalogEntry]) -> Engi
     return EngineResources(memory, stack.cpu or max((entry.needs.cpu for entry in models), key=millicores), memory)
 
 
-def needed_bytes(models: Collection[CatalogEntry]) -> int:
-    """Memory of all these models loaded together and of the server, by the catalog."""
-    return sum(size_bytes(entry.needs.memory) for entry in models) + SERVER_BYTES
+def needed_bytes(models: Collection[CatalogEntry], most: int | None) -> int:
+    """Memory of the server, and of the `most` largest of these models loaded together, by the catalog."""
+    largest = sorted((size_bytes(entry.needs.memory) for entry in models), reverse=True)
+    return sum(largest[:most]) + SERVER_BYTES

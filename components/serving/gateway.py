@@ -20,7 +20,7 @@ from ..manifest import (
     selector,
 )
 from ..network import ADMIN, CLIENTS, gateway_ingress, hub_egress
-from ..planning.plan import FRONT
+from ..planning.plan import FRONT, TOKENS
 from ..settings import Settings
 
 FOLDER = "/etc/larder/gateway"
@@ -60,6 +60,17 @@ def restarts_with(config: GatewayConfig) -> dict[str, str]:
 def gateway_volume(of: str) -> Volume:
     """The volume of a pod with a gateway: a directory, so that the kubelet can renew the file under the mount."""
     return {"name": "gateway-config", "config_map": {"name": config_map_name(of)}}
+
+
+def token_volume(use: str, secret: str) -> Volume:
+    """The volume of a token that the gateway uses for `use`."""
+    # Not `optional`: a gateway without the token would end at once; this way the pod says which Secret it waits for.
+    return {"name": f"{use}-token", "secret": {"secret_name": secret, "items": [{"key": "token", "path": "token"}]}}
+
+
+def token_mount(use: str) -> VolumeMount:
+    """Where the gateway finds it."""
+    return {"name": f"{use}-token", "mount_path": f"{TOKENS}/{use}", "read_only": True}
 
 
 def gateway_sidecar(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:

@@ -13,7 +13,7 @@ from .workload import EngineSpec, engine_deployment
 
 NAME = "ollama"
 KEEP_ALIVE = "30m"
-"""How long an idle model stays loaded."""
+"""Of a model that Ollama loads by itself, while the gateway beside it is away: residency is the gateway's."""
 
 
 class Ollama(Component):
@@ -50,6 +50,7 @@ class Ollama(Component):
             placement=placement,
             start_seconds=budget_seconds,
             grace_seconds=int(plan.gateway.drain.grace_seconds),
+            tokens={"api": settings.gateway_secret},
         )
         self.deployment = engine_deployment(
             engine,

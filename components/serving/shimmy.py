@@ -9,7 +9,7 @@ from ..caching import Weights
 from ..component import Component
 from ..manifest import Volume, VolumeMount, content_name, metadata
 from ..node_pools import Placement
-from ..planning.plan import ADDRESSES, TOKENS, ShimmyPlan
+from ..planning.plan import ADDRESSES, ShimmyPlan
 from ..settings import Settings
 from . import llama_server
 from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service
@@ -58,6 +58,7 @@ class Shimmy(Component):
             grace_seconds=int(plan.gateway.drain.grace_seconds),
             ready_period=READY_PERIOD,
             live_period=LIVE_PERIOD,
+            tokens={"api": settings.gateway_secret},
         )
         first: list[pulumi.Resource] = [config_map, policy]
         if plan.stack.engine == "shimmy":
@@ -107,29 +108,18 @@ def _router(engine: EngineSpec, plan: ShimmyPlan, presets: str) -> EngineSpec:
 
 
 def _with_pulls(engine: EngineSpec, plan: ShimmyPlan) -> EngineSpec:
-    """The folder that the gateway writes and the engine reads, and the tokens that the gateway looks at."""
+    """The folder that the gateway writes and the engine reads, and the token that the gateway shows to the hub."""
     pulls, wanted = plan.stack.pulls, plan.gateway.pulls
     if pulls is None or wanted is None:
         return engine
-    secrets = {"api": pulls.secret} if wanted.token_file else {}
-    if pulls.hub_secret:
-        secrets["hub"] = pulls.hub_secret
     kept: Volume = {"name": "pulled", "empty_dir": {"size_limit": pulls.room}}
     if pulls.claim:
         kept = {"name": "pulled", "persistent_volume_claim": {"claim_name": pulls.claim}}
     folder: VolumeMount = {"name": "pulled", "mount_path": wanted.folder}
     return replace(
         engine,
-        volumes=(*engine.volumes, kept, *(_token_volume(use, secret) for use, secret in secrets.items())),
+        volumes=(*engine.volumes, kept),
         mounts=(*engine.mounts, {**folder, "read_only": True}),
-        gateway_mounts=(folder, *(_token_mount(use) for use in secrets)),
+        gateway_mounts=(folder,),
+        tokens={**engine.tokens, "hub": pulls.hub_secret},
     )
-
-
-def _token_volume(use: str, secret: str) -> Volume:
-    # Not `optional`: a gateway without the token would end at once; this way the pod says which Secret it waits for.
-    return {"name": f"{use}-token", "secret": {"secret_name": secret, "items": [{"key": "token", "path": "token"}]}}
-
-
-def _token_mount(use: str) -> VolumeMount:
-    return {"name": f"{use}-token", "mount_path": f"{TOKENS}/{use}", "read_only": True}

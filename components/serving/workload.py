@@ -24,7 +24,7 @@ from ..manifest import (
 from ..network import ADMIN
 from ..node_pools import Placement, tolerations
 from ..planning.resources import EngineResources
-from .gateway import gateway_sidecar, gateway_volume, probe
+from .gateway import gateway_sidecar, gateway_volume, probe, token_mount, token_volume
 
 HOME = "/home/larder"
 STARTUP_PERIOD = 2
@@ -55,6 +55,8 @@ class EngineSpec:
     mounts: tuple[VolumeMount, ...] = ()
     """Of the engine."""
     gateway_mounts: tuple[VolumeMount, ...] = ()
+    tokens: Mapping[str, str | None] = field(default_factory=dict)
+    """What the gateway needs a token for -> the Secret that has it; None where it needs none."""
     ready_period: int = 2
     """Seconds between two looks at the pod's readiness."""
     live_period: int | None = None
@@ -107,6 +109,9 @@ def _rollout(*, overlap: bool) -> apps.DeploymentStrategyArgsDict:
 
 def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
     home: Volume = {"name": "home", "empty_dir": {"size_limit": "64Mi"}}
+    tokens = {use: secret for use, secret in engine.tokens.items() if secret}
+    mounts = (*engine.gateway_mounts, *map(token_mount, tokens))
+    secrets = (token_volume(use, secret) for use, secret in tokens.items())
     pod: PodSpec = {
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -115,10 +120,10 @@ def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
         "affinity": engine.placement.affinity(weights.hosts),
         "init_containers": [
             *weights.init_containers,
-            gateway_sidecar(sidecar_image, ready_period=engine.ready_period, mounts=engine.gateway_mounts),
+            gateway_sidecar(sidecar_image, ready_period=engine.ready_period, mounts=mounts),
         ],
         "containers": [_container(engine, weights)],
-        "volumes": [*weights.volumes, *engine.volumes, gateway_volume(engine.name), home, scratch()],
+        "volumes": [*weights.volumes, *engine.volumes, *secrets, gateway_volume(engine.name), home, scratch()],
     }
     if tolerated := tolerations(engine.placement.taints):
         pod["tolerations"] = tolerated

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Annotated, Self
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.base import Model
-from pydantic import ConfigDict, ValidationInfo
+from pydantic import ConfigDict, Field, ValidationInfo
 
+ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+"""Of an object in the namespace."""
 DEV = "dev"
 """The stack that may take what others must not: weights nobody has hashed yet."""
 

@@ -7,7 +7,8 @@ from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import Mutations, ServedModel
 from pydantic import Field, ValidationInfo, field_validator
 
-from .base import Block, Known
+from .base import Block, Known, ObjectName
+from .residency import Residency
 from .routing import Routing
 from .served import served
 
@@ -30,6 +31,8 @@ class Auth(Block):
 
     mutations: Mutations = "token"
     """Who may change what is loaded or kept: token (its bearer) or open (whoever reaches the gateway; in dev only)."""
+    secret: ObjectName | None = None
+    """An existing Secret with that token under its key `token`. Default: larder-api-token, where there is one."""
 
 
 class Gateway(Block):
@@ -37,12 +40,14 @@ class Gateway(Block):
 
     routing: Routing = Field(default_factory=Routing)
     """Names and rules: {default, aliases, rules}."""
+    residency: Residency = Field(default_factory=Residency)
+    """Which models stay loaded: {strategy: ram | ssd | none, max-models, keep-alive, pin, preload, …}."""
     service: ServiceType | None = None
     """Type of Service larder. Default: NodePort on an embedded cluster, ClusterIP elsewhere."""
     node_port: Annotated[int, Field(ge=30000, le=32767)] | None = None
     """The port of every node that leads to the entry, 30000 to 32767; only with NodePort. Default: 30080."""
     auth: Auth = Field(default_factory=Auth)
-    """Who may change something: {mutations: token | open}."""
+    """Who may change something: {mutations: token | open, secret}."""
     front: bool | None = None
     """Two gateways of their own before all stacks. Default: where a single gateway beside an engine will not do."""
 

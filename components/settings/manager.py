@@ -12,6 +12,7 @@ from .cache import NodeLocal
 
 API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
 """The one key whose value is a secret: Pulumi decrypts it, and it never becomes part of `Settings`."""
+TOKEN_SECRET = "larder-api-token"  # noqa: S105 (the name of a Secret)
 SET_TOKEN = f"pulumi config set --secret {API_TOKEN} $(openssl rand -hex 32)"
 _REPO = re.compile(r"^https?://[^\s/?#@]{1,253}(/[^\s?#@]{1,300})$")
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]

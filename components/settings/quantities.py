@@ -10,6 +10,8 @@ _FACTORS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _TOO_MUCH = 2**63
 _SIZE = re.compile(r"^([1-9][0-9]{0,9})(Ki|Mi|Gi|Ti)$")
 _BANDWIDTH = re.compile(r"^([1-9][0-9]{0,9})(Ki|Mi|Gi)B/s$")
+_DURATION = re.compile(r"^(0|[1-9][0-9]{0,4})(s|m|h)$")
+_DAY = 86_400
 
 
 def size_bytes(text: str) -> int:
@@ -29,6 +31,25 @@ def bandwidth_bytes(text: str) -> int:
         msg = f"{text!r} is not a bandwidth. Write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s."
         raise ValueError(msg)
     return int(match[1]) * _FACTORS[match[2]]
+
+
+def seconds(text: str) -> float:
+    """`30m` -> 1800. Raises ValueError."""
+    if not isinstance(text, str) or not (match := _DURATION.fullmatch(text)):
+        msg = f"{text!r} is not a duration. Write a whole number with s, m or h, as in 30m."
+        raise ValueError(msg)
+    if (count := int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]) > _DAY:
+        msg = f"{text!r} is more than a day."
+        raise ValueError(msg)
+    return float(count)
+
+
+def lasting(seconds: float) -> str:
+    """Seconds for people: 1800 -> `30m`."""
+    for unit, factor in (("h", 3600), ("m", 60)):
+        if seconds >= factor and seconds % factor == 0:
+            return f"{seconds / factor:g}{unit}"
+    return f"{seconds:g}s"
 
 
 def in_mebibytes(count: float) -> str:
@@ -59,6 +80,13 @@ def _size(text: str) -> str:
     return text
 
 
+def _duration(text: object) -> str:
+    if text == 0:  # YAML's 0, which needs no unit
+        return "0s"
+    seconds(str(text))
+    return str(text)
+
+
 def _bandwidth(text: str) -> str:
     bandwidth_bytes(text)
     return text
@@ -73,6 +101,11 @@ Bandwidth = Annotated[
     WithJsonSchema({"type": "string", "pattern": _BANDWIDTH.pattern, "examples": ["20MiB/s"]}),
 ]
 
+Duration = Annotated[
+    str,
+    BeforeValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": _DURATION.pattern, "examples": ["30m"]}),
+]
 
 Cores = Annotated[
     str,

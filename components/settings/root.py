@@ -10,7 +10,7 @@ from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service, n
 from .hub import Hub
 from .images import Images
 from .kserve import KServe
-from .manager import Manager
+from .manager import TOKEN_SECRET, Manager
 from .models import Models
 from .node_pools import NodePools
 from .ollama import Ollama
@@ -50,16 +50,32 @@ class Settings(Block):
     """The model manager: {catalog: {repo}, inference: {storage-uri}, state: {node, path, size}}. Default: none."""
 
     _entries: tuple[CatalogEntry, ...] = PrivateAttr(())
+    _has_token: bool = PrivateAttr(default=False)
 
     def model_post_init(self, context: object) -> None:
         """Keep the catalog entries that the models were judged against."""
-        if isinstance(context, Known) and context.models:
-            self._entries = context.models
+        if isinstance(context, Known):
+            self._entries = context.models or ()
+            self._has_token = context.has_token
 
     @property
     def entries(self) -> tuple[CatalogEntry, ...]:
         """The catalog entries of `models`, in their order."""
         return self._entries
+
+    @property
+    def makes_token(self) -> bool:
+        """Is there a value in the stack config for Secret larder-api-token?"""
+        return self._has_token
+
+    @property
+    def gateway_secret(self) -> str | None:
+        """The Secret whose token changes through the gateway need; None where nobody can make any."""
+        auth = self.gateway.auth
+        if auth.mutations == "open":
+            return None
+        pulls = self.shimmy is not None and self.shimmy.pulls is not None
+        return auth.secret or (TOKEN_SECRET if pulls or self._has_token else None)
 
     @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:

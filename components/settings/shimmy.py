@@ -1,15 +1,13 @@
 """larder:shimmy: models as plain GGUF files, and clients that may bring their own."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from .base import Block
+from .base import Block, ObjectName
 from .quantities import Size
 from .stack import Stack
 
-ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-"""Of an object in the namespace."""
 DEFAULT_SIZE = "20Gi"
 
 
@@ -20,8 +18,6 @@ class Pulls(Block):
     """An existing claim that keeps the pulled files. Default: none, they go with the pod."""
     size: Size | None = None
     """Room for pulled files where no claim keeps them, as in 20Gi. Default: 20Gi."""
-    secret: ObjectName = "larder-api-token"  # noqa: S105 (its name)
-    """An existing Secret; a pull must show what is under its key `token`. Default: larder-api-token."""
     hub_secret: ObjectName | None = None
     """An existing Secret with the hub's token under its key `token`. Default: none, only public repositories."""
 

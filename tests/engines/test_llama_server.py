@@ -53,7 +53,8 @@ async def test_a_pull_through_the_gateway_ends_in_an_answer_of_the_pulled_model(
             "admin": "127.0.0.1:0",
             "engines": [{"kind": "llama-server", "url": router.url}],
             "models": [{"id": ENTRY.id, "engine-name": ENTRY.id}],
-            "pulls": {"folder": str(folder / "models"), "endpoint": hub.url, "token-file": str(folder / "token")},
+            "pulls": {"folder": str(folder / "models"), "endpoint": hub.url},
+            "auth": {"token-file": str(folder / "token")},
         }
         async with running(GatewayConfig.model_validate(config), Journal("error")) as gateway:
             for model in (ENTRY.id, PULLED):

@@ -85,9 +85,10 @@ def test_pulled_files_are_written_by_the_gateway_and_read_by_the_engine(preview:
     assert volumes["pulled"]["emptyDir"] == {"sizeLimit": "20Gi"}
     assert volumes["api-token"]["secret"]["secretName"] == "larder-api-token"
     assert seen.engine()["args"][-2:] == ["--models-dir", "/models"]
-    pulls = _gateway(seen, "larder-gateway-shimmy").pulls
+    gateway = _gateway(seen, "larder-gateway-shimmy")
+    pulls = gateway.pulls
     assert pulls is not None
-    assert (pulls.endpoint, pulls.token_file) == ("https://huggingface.co", "/run/secrets/larder/api/token")
+    assert (pulls.endpoint, gateway.auth.token_file) == ("https://huggingface.co", "/run/secrets/larder/api/token")
     egress = seen.one("NetworkPolicy", "larder-shimmy").inputs["spec"]["egress"]
     assert {"ports": [{"port": 443, "protocol": "TCP"}]} in egress  # though the weights are on the node
 
@@ -113,7 +114,7 @@ def test_open_mutations_need_no_token_for_a_pull(preview: Previews) -> None:
     assert "api-token" not in {volume["name"] for volume in seen.pod()["volumes"]}
     gateway = _gateway(seen, "larder-gateway-shimmy")
     assert gateway.pulls
-    assert (gateway.auth.mutations, gateway.pulls.token_file) == ("open", None)
+    assert (gateway.auth.mutations, gateway.auth.token_file) == ("open", None)
 
 
 def test_alone_it_is_the_entry_and_beside_another_stack_the_front_leads_to_it(preview: Previews) -> None:

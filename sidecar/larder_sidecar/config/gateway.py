@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
+from .residency import Residency
 from .routing import Routing
 from .weights import Endpoint, ModelId, canonical, is_cloud
 
@@ -29,6 +30,8 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 Mutations = Literal["token", "open"]
 Place = Literal["alone", "front", "behind"]
+MOVING = ("ollama", "llama-server")
+"""Engines that load and unload models when they are told to."""
 
 
 class Engine(Model):
@@ -67,8 +70,6 @@ class Pulls(Model):
     folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")] = "/models"
     """Where the engine looks for them; a file appears there when it is whole and verified."""
     endpoint: Endpoint
-    token_file: str | None = None
-    """What a pull has to show where `auth.mutations` is `token`: without it the gateway does not start."""
     hub_token_file: str | None = None
     """The hub's token, for repositories that are not public."""
 
@@ -104,6 +105,8 @@ class Auth(Model):
 
     mutations: Mutations = "token"
     """`token`: who shows it; `open`: whoever reaches the gateway."""
+    token_file: str | None = None
+    """Where the token is; without it nobody can show it."""
 
 
 class GatewayConfig(Model):
@@ -121,14 +124,17 @@ class GatewayConfig(Model):
     """Without it the models are those of this file and no others."""
     routing: Routing = Routing()
     """Which model answers a request that names none, or `auto`."""
+    residency: Residency | None = None
+    """Which models stay loaded; without it the engine loads and unloads as it sees fit."""
     auth: Auth = Auth()
     limits: Limits = Limits()
     drain: Drain = Drain()
 
     def fixed(self) -> dict[str, Any]:
-        """What a gateway that runs keeps to its end: all but names and rules."""
-        told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models"})
-        return {**told, "models": sorted([model.id, model.engine_name] for model in self.models)}
+        """What a gateway that runs keeps to its end: all but names, rules, and how long what stays loaded."""
+        told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency"})
+        served = sorted([model.id, model.engine_name] for model in self.models)
+        return {**told, "models": served, "residency": self.residency is not None}
 
     def engine_of(self) -> dict[str, Engine]:
         """The engine that answers for each model, by the model's id."""
@@ -144,8 +150,8 @@ class GatewayConfig(Model):
         if others := [engine.kind for engine in self.engines if engine.kind != "llama-server"]:
             msg = f"pulls need engine llama-server: {others[0]} does not notice files that come while it runs"
             raise ValueError(msg)
-        if self.auth.mutations == "token" and self.pulls.token_file is None:
-            msg = "pulls need token-file where auth.mutations is 'token'"
+        if self.auth.mutations == "token" and self.auth.token_file is None:
+            msg = "pulls need auth.token-file where auth.mutations is 'token'"
             raise ValueError(msg)
         return self
 
@@ -177,6 +183,23 @@ class GatewayConfig(Model):
             if canonical(rule.model) not in known:
                 msg = f"routing: {name} leads to {rule.model!r}, which is none of the models: {', '.join(ids)}"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _residency_is_of_models_that_can_be_moved(self) -> "GatewayConfig":
+        if self.residency is None:
+            return self
+        if others := [engine.kind for engine in self.engines if engine.kind not in MOVING]:
+            msg = f"residency: {others[0]} loads nothing on demand; {' and '.join(MOVING)} do"
+            raise ValueError(msg)
+        ids = [m.id for m in self.models]
+        for word, names in (("pin", self.residency.pin), ("preload", self.residency.preload)):
+            if unknown := [name for name in names if name not in ids]:
+                msg = f"residency.{word}: {unknown[0]!r} is not among the models: {', '.join(ids)}"
+                raise ValueError(msg)
+        if len(set(self.residency.pin)) >= self.residency.max_models and set(self.residency.pin) < set(ids):
+            msg = "residency.pin takes every place that max-models has, and other models would never be loaded"
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

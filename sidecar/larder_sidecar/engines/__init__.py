@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from .adapter import Adapter, Get, Health
+from .adapter import Adapter, Ask, EngineError, Health
 from .gateway import Gateway
 from .llama_server import LlamaServer
 from .ollama import Ollama
+from .resident import Loaded, Resident
 from .shimmy import Shimmy
 from .vllm import Vllm
 
@@ -14,4 +15,4 @@ ADAPTERS: Mapping[str, type[Adapter]] = {
 }
 """By the words of `engines[].kind`; the only place that picks a class."""
 
-__all__ = ["ADAPTERS", "Adapter", "Get", "Health"]
+__all__ = ["ADAPTERS", "Adapter", "Ask", "EngineError", "Health", "Loaded", "Resident"]

@@ -1,12 +1,18 @@
 """What the gateway asks of an engine, whichever it is."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
-Get = Callable[[str], Awaitable[tuple[int, bytes]]]
-"""Status and body of a path. Raises OSError."""
+
+class Ask(Protocol):
+    """A request of the gateway's own. Raises OSError: refused, broken, or slower than `seconds`."""
+
+    async def __call__(
+        self, path: str, body: Mapping[str, object] | None = None, *, seconds: float = 2.0
+    ) -> tuple[int, bytes]:
+        """Status and body; POST where there is a body to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +23,12 @@ class Health:
     detail: str
 
 
+class EngineError(Exception):
+    """The engine refused, or said something else than what it documents; the message is its own."""
+
+
 class Adapter:
-    """One engine, reached through `get`. A subclass says what is its engine's own."""
+    """One engine, reached through `ask`. A subclass says what is its engine's own."""
 
     kind: ClassVar[str]
     health_path: ClassVar[str]
@@ -30,8 +40,8 @@ class Adapter:
     lacks: ClassVar[frozenset[str]] = frozenset()
     """… but for these."""
 
-    def __init__(self, get: Get) -> None:
-        self._get = get
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
     def speaks(self, path: str) -> bool:
         """Whether it knows a path at all."""
@@ -40,7 +50,7 @@ class Adapter:
     async def health(self) -> Health:
         """Ask `health_path`."""
         try:
-            status, body = await self._get(self.health_path)
+            status, body = await self._ask(self.health_path)
         except OSError as reason:
             return Health(ok=False, detail=f"no answer: {reason or type(reason).__name__}")
         return Health(ok=status == 200, detail=f"{status} {body[:80].decode(errors='replace').strip()}".strip())
@@ -48,7 +58,27 @@ class Adapter:
     async def names(self) -> frozenset[str]:
         """The models it can serve now, under its own names; none where it gives no answer that can be read."""
         try:
-            _, body = await self._get(self.names_path)
-            return frozenset(str(model["id"]) for model in json.loads(body)["data"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            return frozenset(str(model["id"]) for model in (await self._json(self.names_path))["data"])
+        except (OSError, EngineError, KeyError, TypeError):
             return frozenset()
+
+    async def _json(self, path: str, body: Mapping[str, object] | None = None, *, seconds: float = 2.0) -> Any:  # noqa: ANN401 (whatever it sends)
+        """The document that answers 200. Raises OSError, EngineError."""
+        status, text = await self._ask(path, body, seconds=seconds)
+        if status != 200:
+            raise EngineError(said(status, text))
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            message = f"{path} answered no JSON"
+            raise EngineError(message) from None
+
+
+def said(status: int, body: bytes) -> str:
+    """What an engine says went wrong: the message of its error, or the beginning of whatever it sent."""
+    try:
+        told = json.loads(body)["error"]
+        told = told["message"] if isinstance(told, dict) else told
+    except (ValueError, KeyError, TypeError, RecursionError):
+        told = body.decode(errors="replace")
+    return f"{status} {str(told).strip()[:300]}".strip()

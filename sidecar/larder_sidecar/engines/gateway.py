@@ -1,6 +1,8 @@
 """Another gateway of Larder, as the front knows it."""
 
-from .adapter import Adapter
+from typing import Any
+
+from .adapter import Adapter, EngineError
 
 
 class Gateway(Adapter):
@@ -8,3 +10,10 @@ class Gateway(Adapter):
 
     kind = "gateway"
     health_path = "/v1/models"
+
+    async def stats(self) -> dict[str, Any] | None:
+        """What it says of its models; None where it has nothing to say, or does not answer."""
+        try:
+            return dict(await self._json("/api/llm/stats"))
+        except (OSError, EngineError, ValueError):
+            return None

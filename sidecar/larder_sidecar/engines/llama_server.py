@@ -1,9 +1,15 @@
 """llama.cpp's llama-server in router mode: one process that starts another for each model it loads."""
 
-from .adapter import Adapter
+import asyncio
+
+from .adapter import EngineError
+from .resident import Loaded, Resident, looks
+
+_HERE = ("loaded", "sleeping")
+"""Of the words for a model's status, those of one that holds memory and answers."""
 
 
-class LlamaServer(Adapter):
+class LlamaServer(Resident):
     """Healthy means the router: the first request that names a model loads it (--models-autoload)."""
 
     kind = "llama-server"
@@ -11,3 +17,37 @@ class LlamaServer(Adapter):
     # Without `reload` the router lists what it saw at its start: tools/server/server-models.cpp, get_router_models.
     names_path = "/models?reload=1"
     api = "/v1/"
+
+    async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
+        """It has no keep-alive of its own; it answers at once, and its list says how it went."""
+        del keep_alive
+        if (await self._status()).get(name, {}).get("value") not in (*_HERE, "loading"):
+            await self._json("/models/load", {"model": name})
+        async with asyncio.timeout(seconds):
+            async for _ in looks():
+                status = (await self._status()).get(name, {})
+                if status.get("value") in _HERE:
+                    return
+                if status.get("value") != "loading":
+                    message = f"it ended while it loaded (exit code {status.get('exit_code', 'unknown')})"
+                    raise EngineError(message)
+
+    async def unload(self, name: str, seconds: float) -> None:
+        """Refused for a model that is not running, which is what was wanted."""
+        try:
+            await self._json("/models/unload", {"model": name})
+        except EngineError:
+            if name in await self.loaded():
+                raise
+        await self._gone(name, seconds)
+
+    async def loaded(self) -> dict[str, Loaded]:
+        """It does not say how large they are."""
+        return {name: Loaded() for name, status in (await self._status()).items() if status.get("value") in _HERE}
+
+    async def _status(self) -> dict[str, dict[str, object]]:
+        try:
+            return {str(model["id"]): dict(model["status"]) for model in (await self._json("/models"))["data"]}
+        except (KeyError, TypeError, ValueError):
+            message = "/models does not list models as the router does"
+            raise EngineError(message) from None

@@ -1,10 +1,40 @@
 """Ollama's own API, as far as the gateway needs it."""
 
-from .adapter import Adapter
+from ..config.weights import canonical
+from .adapter import EngineError, said
+from .resident import Loaded, Resident
 
 
-class Ollama(Adapter):
+class Ollama(Resident):
     """One Ollama server: `/` says 'Ollama is running' as soon as it listens."""
 
     kind = "ollama"
     health_path = "/"
+
+    async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
+        """By a request without a prompt, on the native path: /v1 knows no keep_alive (openai/openai.go)."""
+        body = {"model": name, "stream": False, "keep_alive": -1 if keep_alive is None else keep_alive}
+        status, answer = await self._ask("/api/generate", body, seconds=seconds)
+        if status == 400 and b"does not support generate" in answer:  # it only embeds
+            status, answer = await self._ask("/api/embed", body, seconds=seconds)
+        if status != 200:
+            raise EngineError(said(status, answer))
+
+    async def unload(self, name: str, seconds: float) -> None:
+        """Its answer comes before the model has gone: /api/ps says when (server/sched.go)."""
+        await self._json("/api/generate", {"model": name, "stream": False, "keep_alive": 0}, seconds=seconds)
+        await self._gone(name, seconds)
+
+    async def loaded(self) -> dict[str, Loaded]:
+        """A model that is being loaded is not listed yet."""
+        try:
+            listed = (await self._json("/api/ps"))["models"]
+            return {self.key(model["name"]): Loaded(int(model.get("size") or 0)) for model in listed}
+        except (KeyError, TypeError, AttributeError, ValueError):
+            message = "/api/ps does not list models as Ollama does"
+            raise EngineError(message) from None
+
+    @staticmethod
+    def key(name: str) -> str:
+        """It lists `tiny` as `tiny:latest`, and knows `TINY` too."""
+        return canonical(name)

@@ -77,8 +77,9 @@ class Admin:
         # A front is ready whatever its engines do: an unready one would turn answers with a reason, and the models of
         # every other engine, into refused connections.
         engines = [] if self._front else await self._upstreams.health()
-        ready = not draining and all(engine["ok"] for engine in engines)
-        told = {"ready": ready, "draining": draining, "engines": engines}
+        loaded = all(upstream.residency.ready for upstream in self._upstreams if upstream.residency)
+        ready = not draining and loaded and all(engine["ok"] for engine in engines)
+        told = {"ready": ready, "draining": draining, "engines": engines, "first_loads_done": loaded}
         if self._reload and self._reload.problem:
             told["config"] = self._reload.problem
         return document(told, 200 if ready else 503)

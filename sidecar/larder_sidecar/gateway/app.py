@@ -6,18 +6,24 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from ..config.gateway import Place
+from ..config import gateway as config
+from ..residency.place import Place
+from ..residency.words import Words, WordsError
 from . import splice
 from .chooser import Chooser, Chosen
+from .control import NAME_IT, Control
 from .drain import Lifecycle, Phase
 from .exchange import Exchange
+from .held import through
 from .journal import Journal
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
 from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
+from .stats import stats
 from .upstreams import Upstream, Upstreams
 from .wire.answer import RETRY_SOON, Answer, document, error
+from .wire.answering import Answering
 from .wire.application import Responder
 from .wire.headers import TO_ENGINE
 from .wire.request import Request
@@ -26,6 +32,10 @@ from .wire.server import ServerConnection
 if TYPE_CHECKING:
     from .pulls import Pulls
 
+DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
+"""Ends of a request after which the engine may not hold what it held."""
+SILENT = Words(None, splice.NOTHING)
+_AT_ONCE = [(b"x-larder-cache", b"hit"), (b"x-larder-queue-ms", b"0")]
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _SMALL = 64 * 1024
 """Bytes of a request that are cheaper to join than to send in pieces."""
@@ -38,9 +48,10 @@ class Gateway:
         self,
         names: Names,
         chooser: Chooser,
-        place: Place,
+        place: config.Place,
         upstreams: Upstreams,
         pulls: "Pulls | None",
+        control: Control,
         lifecycle: Lifecycle,
         metrics: Metrics,
         journal: Journal,
@@ -50,6 +61,7 @@ class Gateway:
         self._place = place
         self._upstreams = upstreams
         self._pulls = pulls
+        self._control = control
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._journal = journal
@@ -82,7 +94,8 @@ class Gateway:
             return error(405, "method_not_allowed", message, headers=headers)
         if self._pulls and route.kind == "pulls":
             return self._pulls.admit(request)
-        return None
+        # Behind a front it is the gateway beside the engine that looks at the token.
+        return self._control.admit(request) if route.kind == "control" and self._place != "front" else None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder | None:
         """Answer from here, or carry the request to the engine."""
@@ -98,13 +111,19 @@ class Gateway:
         if route.kind == "explain":
             client.answer(request, self._chooser.explain(request))
             return None
-        if route.kind == "infer":
+        if route.kind == "stats":
+            return Answering(stats(self._upstreams), request, client)
+        if route.kind == "control" and self._place != "front":
+            return self._control.respond(request, client)
+        if route.kind in ("infer", "control"):
             return self._infer(request, client, route)
-        return self._carry(request, client, route, [])
+        return self._proxy(request, client, route)
 
     def finished(self, request: Request) -> None:
         """Count it and write its line."""
         seconds = request.seconds()
+        if isinstance(place := request.place, Place) and (residency := self._upstreams.of(request.model).residency):
+            residency.leave(place, doubtful=request.code in DOUBTFUL)
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
         self._journal.request(request, self._id(request), seconds)
 
@@ -115,6 +134,10 @@ class Gateway:
             headers.append((b"x-larder-model", request.model.encode()))
         if request.rule:
             headers.append((b"x-larder-rule", request.rule.encode()))
+        if request.queued == 0:
+            headers += _AT_ONCE
+        elif request.queued > 0:
+            headers += [(b"x-larder-cache", b"miss"), (b"x-larder-queue-ms", b"%d" % (request.queued * 1000))]
         return headers
 
     # --- inside
@@ -137,19 +160,41 @@ class Gateway:
     def _infer(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
         """Find the model that is meant, and carry the request to its engine."""
         try:
-            fields = splice.find(request.body, route.fields)
+            fields = splice.find(request.body, route.fields, route.values)
         except splice.BodyError as reason:
             client.answer(request, error(400, "bad_body", str(reason)))
             return None
         named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
-        model = self._meant(request, named)
+        model = NAME_IT if route.kind == "control" and is_open(named) else self._meant(request, named)
         if isinstance(model, Answer):
             client.answer(request, model)
             return None
         request.model, request.rule = model.id, model.rule
         if model.rule:
             self._metrics.routed(model.rule)
-        return self._carry(request, client, route, splice.replace(request.body, fields, model.engine_name))
+        upstream = self._upstreams.of(model.id)
+        if not upstream.speaks(route.path):
+            client.answer(request, _not_spoken(request, upstream.adapter.api))
+            return None
+        residency = upstream.residency if route.loads else None
+        if residency is None:
+            fields = {name: field for name, field in fields.items() if name in route.fields}
+            body = splice.replace(request.body, fields, model.engine_name)
+            return self._carry(request, client, route, upstream, body)
+        said = {name: request.body[fields[name].start : fields[name].end] for name in route.values if name in fields}
+        try:
+            words = residency.hear(model.id, model.engine_name, said) if said else SILENT
+        except WordsError as reason:
+            client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
+            return None
+        body = splice.replace(request.body, fields, model.engine_name, words.members)
+
+        def carry() -> Responder | None:
+            if words.keep_alive is not None and isinstance(request.place, Place):
+                residency.keep(request.place, words.keep_alive)
+            return self._carry(request, client, route, upstream, body)
+
+        return through(residency, client, request, model.engine_name, carry)
 
     def _meant(self, request: Request, named: str) -> Chosen | Answer:
         """By the front's choice, else by the name in the body, else by the rules."""
@@ -163,14 +208,22 @@ class Gateway:
             return error(503, "model_moving", message, param="model", headers=RETRY_SOON)
         return self._chooser.choose(request) if is_open(named) else self._chooser.named(named)
 
-    def _carry(
-        self, request: Request, client: ServerConnection, route: Route, body: list[bytes | memoryview]
-    ) -> Responder | None:
-        """To the engine of its model, or to the one that knows the path."""
-        upstream = self._upstreams.of(request.model) if request.model else self._upstreams.speaking(route.path)
-        if upstream is None or not upstream.speaks(route.path):  # it is another model's engine that does
-            client.answer(request, _not_spoken(request, upstream.adapter.api if upstream else "/"))
+    def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
+        """To the engine that knows the path, whatever the models are."""
+        upstream = self._upstreams.speaking(route.path)
+        if upstream is None:  # admit has refused it already
+            client.answer(request, self._nothing_at(request.path, route))
             return None
+        return self._carry(request, client, route, upstream, [])
+
+    def _carry(
+        self,
+        request: Request,
+        client: ServerConnection,
+        route: Route,
+        upstream: Upstream,
+        body: list[bytes | memoryview],
+    ) -> Responder:
         wire = self._wire(request, route, body, upstream)
         exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream)
         exchange.start()
@@ -186,6 +239,8 @@ class Gateway:
             b"host: %b\r\nx-request-id: %b\r\n" % (upstream.line.pool.authority, self._id(request)),
             *TO_ENGINE.lines(request.headers),
         ]
+        if route.kind == "control":  # at the front: the next gateway looks at it
+            head += [b"authorization: %b\r\n" % value for name, value in request.headers if name == b"authorization"]
         if self._place == "front" and request.model:
             head.append(b"x-larder-model: %b\r\n" % request.model.encode())
         size = sum(map(len, body))

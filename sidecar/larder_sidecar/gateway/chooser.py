@@ -37,6 +37,9 @@ class Chooser:
         """From now on by this file and its rules."""
         self._names.read(config)
         self._router = router
+        for upstream in self._upstreams:
+            if upstream.residency and config.residency:
+                upstream.residency.read(config.residency)
 
     def named(self, name: str, rule: str = "") -> Chosen | Answer:
         """The model of that name, the default for none; `rule` is what chose it, if not the client."""
@@ -64,16 +67,19 @@ class Chooser:
         model = self._of(considered) if is_open(asked) else self.named(asked)
         if isinstance(model, Answer):
             return model
+        upstream = self._upstreams.of(model.id)
+        residency = upstream.residency.foresee(model.id, model.engine_name) if upstream.residency else None
         why = f"rule {model.rule!r} holds" if model.rule else f"the request names {asked!r}"
         if model.rule == DEFAULT:
             why = "no rule holds, and this is the default"
         return document(
             {
                 "model": model.id,
-                "engine": self._upstreams.of(model.id).name,
+                "engine": upstream.name,
                 "engine_model": model.engine_name,
                 "rule": model.rule or None,
                 "why": why,
+                "residency": residency,
                 "considered": [
                     {"rule": c.rule, "model": c.model, "holds": not c.why_not, "why_not": c.why_not or None}
                     for c in considered

@@ -86,6 +86,7 @@ class Journal:
             return
         code = f', "code": "{request.code}"' if request.code else ""
         rule = f', "rule": "{request.rule}"' if request.rule else ""
+        queued = f', "queue_ms": {request.queued * 1000:.0f}' if request.queued > 0 else ""
         # Ids, rules and codes need no escapes, nor do the characters that a request id may have.
         model = f'"{request.model}"' if request.model else "null"
         path = _quoted(request.path[:200])
@@ -93,7 +94,7 @@ class Journal:
             f'{{"time": "{self._stamp()}", "level": "info", "message": "request", "method": "{request.method}", '
             f'"path": {path}, "status": {request.status}, "model": {model}, "duration_ms": {seconds * 1000:.3f}, '
             f'"bytes_in": {request.received}, "bytes_out": {request.sent}, '
-            f'"request_id": "{name.decode()}"{rule}{code}}}'
+            f'"request_id": "{name.decode()}"{rule}{queued}{code}}}'
         )
 
     def _stamp(self) -> str:

@@ -1,9 +1,8 @@
 """What the gateway counts. Labels come from the configuration or a fixed list: clients cannot add series.
 
-Counts are plain numbers until somebody asks: prometheus-client's own objects lock and walk their buckets at each event.
+Counts are plain numbers until somebody asks.
 """
 
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -11,30 +10,9 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, genera
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-# OTel's buckets for gen_ai.server.request.duration, and two more for cold loads.
-SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92, 163.84, 327.68)
+from ..durations import Durations
+
 OTHER = "other"
-
-
-class _Durations:
-    """A histogram's series."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(SECONDS) + 1)
-        self.total = 0.0
-
-    def add(self, seconds: float) -> None:
-        self.counts[bisect_left(SECONDS, seconds)] += 1
-        self.total += seconds
-
-    def buckets(self) -> list[tuple[str, float]]:
-        sums, running = [], 0
-        for edge, count in zip((*map(str, SECONDS), "+Inf"), self.counts, strict=True):
-            running += count
-            sums.append((edge, float(running)))
-        return sums
 
 
 class Metrics(Collector):
@@ -43,8 +21,8 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._requests: Counter[tuple[str, str, str]] = Counter()
-        self._durations: dict[tuple[str, str], _Durations] = {}
-        self._first: dict[tuple[str, str], _Durations] = {}
+        self._durations: dict[tuple[str, str], Durations] = {}
+        self._first: dict[tuple[str, str], Durations] = {}
         self._aborts = Counter(dict.fromkeys(("connect", "headers", "first_byte", "stream"), 0))
         self._truncated = Counter(dict.fromkeys(("closed", "stalled", "unfinished", "engine_error"), 0))
         self._routed: Counter[str] = Counter()
@@ -61,6 +39,10 @@ class Metrics(Collector):
     def counter(self, name: str, what: str, read: Callable[[], int]) -> None:
         """A count that somebody else keeps; its name without `_total`."""
         self._counters.append((name, what, read))
+
+    def also(self, collector: Collector) -> None:
+        """Figures that somebody else keeps."""
+        self._registry.register(collector)
 
     def request(self, operation: str, model: str, code: str, seconds: float) -> None:
         """A request is over; `code` is its HTTP status or what ended it."""
@@ -131,15 +113,15 @@ class Metrics(Collector):
             yield CounterMetricFamily(name, what, read())
 
 
-def _add(series: dict[tuple[str, str], _Durations], key: tuple[str, str], seconds: float) -> None:
+def _add(series: dict[tuple[str, str], Durations], key: tuple[str, str], seconds: float) -> None:
     durations = series.get(key)
     if durations is None:
-        durations = series[key] = _Durations()
+        durations = series[key] = Durations()
     durations.add(seconds)
 
 
 def _histogram(
-    name: str, what: str, labels: list[str], series: dict[tuple[str, str], _Durations]
+    name: str, what: str, labels: list[str], series: dict[tuple[str, str], Durations]
 ) -> HistogramMetricFamily:
     family = HistogramMetricFamily(name, what, labels=labels)
     for key, durations in series.items():

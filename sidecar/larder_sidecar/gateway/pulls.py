@@ -98,7 +98,7 @@ class Pulls:
     def __init__(self, config: Config, auth: Auth, names: Names, engine: Adapter, journal: Journal) -> None:
         self._config, self._names, self._engine, self._journal = config, names, engine, journal
         self._folder = Path(config.folder)
-        self._token = Token(Path(config.token_file or "")) if auth.mutations == "token" else None
+        self._token = Token(Path(auth.token_file or "")) if auth.mutations == "token" else None
         self._loop = asyncio.get_running_loop()
         self._job: Job | None = None
         self._finishing: asyncio.Task[None] | None = None

@@ -15,13 +15,18 @@ class Route:
 
     path: str
     method: str
-    kind: Literal["infer", "proxy", "models", "explain", "pulls"]
+    kind: Literal["infer", "proxy", "models", "explain", "pulls", "stats", "control"]
     operation: str
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
+    values: tuple[str, ...] = ()
+    """Of `infer`: members by which a client says how the model is to be loaded."""
+    loads: bool = True
+    """Of `infer`: whether the engine has to load the model for it."""
     stream: Stream | None = None
 
 
+_NATIVE = ("keep_alive", "options")
 ROUTES = {
     route.path: route
     for route in (
@@ -30,15 +35,19 @@ ROUTES = {
         Route("/v1/embeddings", "POST", "infer", "embeddings"),
         Route("/v1/responses", "POST", "infer", "chat", stream=RESPONSES),
         Route("/v1/messages", "POST", "infer", "chat", stream=ANTHROPIC),
-        Route("/api/chat", "POST", "infer", "chat", stream=NDJSON),
-        Route("/api/generate", "POST", "infer", "text_completion", stream=NDJSON),
-        Route("/api/embed", "POST", "infer", "embeddings"),
-        Route("/api/show", "POST", "infer", "show", fields=("model", "name")),
+        Route("/api/chat", "POST", "infer", "chat", values=_NATIVE, stream=NDJSON),
+        Route("/api/generate", "POST", "infer", "text_completion", values=_NATIVE, stream=NDJSON),
+        Route("/api/embed", "POST", "infer", "embeddings", values=_NATIVE),
+        Route("/api/show", "POST", "infer", "show", fields=("model", "name"), loads=False),
         Route("/api/tags", "GET", "proxy", "tags"),
         Route("/api/ps", "GET", "proxy", "ps"),
         Route("/api/version", "GET", "proxy", "version"),
         Route("/v1/models", "GET", "models", "models"),
         Route("/api/llm/route", "POST", "explain", "route"),
+        Route("/api/llm/stats", "GET", "stats", "stats"),
+        Route("/api/llm/preload", "POST", "control", "preload"),
+        Route("/api/llm/unload", "POST", "control", "unload"),
+        Route("/api/llm/pin", "POST", "control", "pin"),
     )
 }
 _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")

@@ -12,11 +12,13 @@ from ..config.gateway import GatewayConfig, Limits
 from .admin import Admin
 from .app import Gateway
 from .chooser import Chooser
+from .control import Control
 from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
 from .names import Names
 from .reload import Reload
+from .resident_metrics import ResidentMetrics
 from .upstreams import Upstreams
 from .wire.application import Application
 from .wire.listener import Listener
@@ -52,7 +54,8 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
     """
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
-    upstreams = Upstreams(config, metrics)
+    upstreams = Upstreams(config, metrics, journal)
+    schedulers = [upstream.residency for upstream in upstreams if upstream.residency]
     pools = [upstream.line.pool for upstream in upstreams]
     names = Names(config)
     chooser = Chooser(config, names, upstreams)
@@ -70,13 +73,16 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
             pulls.stop()
 
     lifecycle = Lifecycle(config.drain, clients, announce)
-    gateway = Gateway(names, chooser, config.place, upstreams, pulls, lifecycle, metrics, journal)
+    control = Control(config.auth, names, upstreams)
+    gateway = Gateway(names, chooser, config.place, upstreams, pulls, control, lifecycle, metrics, journal)
     admin = Admin(upstreams, lifecycle, metrics, journal, reload, front=config.place == "front")
     metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
     metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
     metrics.counter("larder_log_lines_dropped", "Lines that the log's reader did not take.", lambda: journal.dropped)
+    for scheduler in schedulers:
+        metrics.also(ResidentMetrics(scheduler))
     if reload:
         metrics.counter("larder_config_reloads", "Files whose names and rules were taken.", lambda: reload.taken)
         metrics.counter("larder_config_reloads_refused", "Files that changed nothing.", lambda: reload.refused)
@@ -87,6 +93,9 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
         admin_listener = await Listener.open("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
         stack.callback(admin_listener.close)
         watches = [reload.watch()] if reload else []
+        watches += [scheduler.watch() for scheduler in schedulers]
+        for scheduler in schedulers:
+            stack.callback(scheduler.stop)
         for sweep in (clients.sweep(), probes.sweep(), *(pool.sweep() for pool in pools), *watches):
             stack.callback(asyncio.create_task(sweep).cancel)
         for pool in pools:

@@ -7,6 +7,7 @@ refuses. It reads keys as Go's encoding/json does, the parser behind Ollama: wit
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # On bytes whose escapes are masked, so that a quote always begins or ends a string. Possessive: no backtracking.
@@ -29,6 +30,7 @@ MAX_STEPS = 200_000
 thousand."""
 _LONGEST = len("model")
 _NAME_BYTES = 4096
+NOTHING: Mapping[str, bytes] = {}
 
 
 class BodyError(ValueError):
@@ -37,22 +39,22 @@ class BodyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A top-level member whose value is a string or null: its text ('' for null) and the value's byte range."""
+    """A top-level member: its text, '' for null and for what is no name, and the byte range of its value."""
 
     text: str
     start: int
     end: int
 
 
-def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
-    """The members called `names` of the JSON object `body`. Raises BodyError."""
+def find(body: bytes, names: tuple[str, ...] = ("model",), values: tuple[str, ...] = ()) -> dict[str, Field]:
+    """The members called `names` of the JSON object `body`, and `values`, whatever those are. Raises BodyError."""
     plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in body else body
     found: dict[str, Field] = {}
     begin = _BEGIN.match(plain)
     if begin is None:
         raise _malformed("an object", 0)
     at, after = begin.end(), begin.group(1)
-    steps = MAX_STEPS
+    steps, longest = MAX_STEPS, max(map(len, values), default=_LONGEST)
     while (steps := steps - 1) >= 0:
         if after == b"}":
             return _whole(plain, at, found)
@@ -69,29 +71,32 @@ def find(body: bytes, names: tuple[str, ...] = ("model",)) -> dict[str, Field]:
             if (following := _NEXT.match(plain, end)) is None:
                 raise _malformed("',' or '}'", end)
             after, at = following.group(1), following.end()
-        if len(key) > _LONGEST and b"\\" not in key:
+        if len(key) > longest and b"\\" not in key:
             continue
-        if (name := _name(body, *member.span(1), names)) is not None:
+        if (name := _name(body, *member.span(1), names + values)) is not None:
             if name in found:
                 msg = f"the body names {name!r} twice; send it once"
                 raise BodyError(msg)
-            found[name] = _field(name, body, start, end)
+            found[name] = Field("", start, end) if name in values else _field(name, body, start, end)
     raise _excessive()
 
 
-def replace(body: bytes, fields: dict[str, Field], name: str) -> list[bytes | memoryview]:
-    """`body` in pieces, with `name` as the value of every field in `fields`, or as a new `model` if there is none."""
+def replace(
+    body: bytes, fields: dict[str, Field], name: str, values: Mapping[str, bytes] = NOTHING
+) -> list[bytes | memoryview]:
+    """`body` in pieces: `name` wherever the model stands, or as a new `model`; each of `values` in its place."""
     value = json.encoder.encode_basestring_ascii(name).encode()
-    view = memoryview(body)
-    if not fields:
+    edits = [(field.start, field.end, values.get(key, value)) for key, field in fields.items()]
+    if fields.keys() == values.keys():  # no model
         at = body.index(b"{") + 1
         empty = body[_blank(body, at) :].startswith(b"}")
-        return [view[:at], b'"model":' + value + (b"" if empty else b","), view[at:]]
+        edits.append((at, at, b'"model":' + value + (b"" if empty else b",")))
+    view = memoryview(body)
     pieces: list[bytes | memoryview] = []
     done = 0
-    for field in sorted(fields.values(), key=lambda f: f.start) if len(fields) > 1 else fields.values():
-        pieces += [view[done : field.start], value]
-        done = field.end
+    for start, end, new in sorted(edits) if len(edits) > 1 else edits:
+        pieces += [view[done:start], new]
+        done = end
     pieces.append(view[done:])
     return pieces
 

@@ -1,17 +1,18 @@
 """The engines behind one gateway: which of them answers for a model, and its connections."""
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..config.gateway import Engine, GatewayConfig, Limits
-from ..engines import ADAPTERS, Adapter
+from ..config.gateway import Engine, GatewayConfig
+from ..engines import ADAPTERS, Adapter, Resident
+from ..residency.scheduler import Scheduler
 from .exchange import Line
+from .journal import Journal
 from .metrics import Metrics
 from .wire import call
 from .wire.pool import Pool
-
-HEALTH_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Upstream:
     name: str
     adapter: Adapter
     line: Line
+    residency: Scheduler | None
+    """Who loads and unloads its models; None where the engine does so itself."""
 
     def speaks(self, path: str) -> bool:
         """Whether its engine knows the path at all."""
@@ -35,8 +38,8 @@ class Upstream:
 class Upstreams:
     """All engines of one configuration, each with a pool of its own: a dead one costs the others nothing."""
 
-    def __init__(self, config: GatewayConfig, metrics: Metrics) -> None:
-        self._all = {engine.name: _upstream(engine, config.limits, metrics) for engine in config.engines}
+    def __init__(self, config: GatewayConfig, metrics: Metrics, journal: Journal) -> None:
+        self._all = {engine.name: _upstream(engine, config, metrics, journal) for engine in config.engines}
         self._of_model = {model: self._all[engine.name] for model, engine in config.engine_of().items()}
 
     def __iter__(self) -> Iterator[Upstream]:
@@ -55,7 +58,11 @@ class Upstreams:
         return await asyncio.gather(*(upstream.health() for upstream in self))
 
 
-def _upstream(engine: Engine, limits: Limits, metrics: Metrics) -> Upstream:
-    pool = Pool(engine.url, limits.connect_seconds)
-    adapter = ADAPTERS[engine.kind](lambda path: call.get(pool, path, HEALTH_SECONDS))
-    return Upstream(engine.name, adapter, Line(pool, limits, metrics))
+def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: Journal) -> Upstream:
+    pool = Pool(engine.url, config.limits.connect_seconds)
+    adapter = ADAPTERS[engine.kind](functools.partial(call.ask, pool))
+    residency = None
+    if config.residency and isinstance(adapter, Resident):
+        models = ((model.id, model.engine_name) for model in config.models)
+        residency = Scheduler(config.residency, adapter, models, journal.say)
+    return Upstream(engine.name, adapter, Line(pool, config.limits, metrics), residency)

@@ -54,9 +54,9 @@ class Pantry:
     @asynccontextmanager
     async def gateway(self, faults: Faults | None = None, **settings: object) -> AsyncIterator[tuple[Running, Hub]]:
         hub = self._stack.enter_context(Hub(self._hub, faults=faults, token=HUB_TOKEN))
-        pulls = {"folder": str(self.models), "endpoint": hub.url, "token-file": str(self.token)}
-        pulls["hub-token-file"] = str(self._hub_token)
-        async with self._start(pulls=pulls, **settings) as running:
+        pulls = {"folder": str(self.models), "endpoint": hub.url, "hub-token-file": str(self._hub_token)}
+        auth = {"token-file": str(self.token)}
+        async with self._start(**{"pulls": pulls, "auth": auth, **settings}) as running:
             yield running, hub
 
     def content(self) -> bytes:
@@ -159,7 +159,7 @@ async def test_where_mutations_are_open_nobody_needs_a_token(pantry: Pantry) -> 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({}, "pulls need token-file where auth.mutations is 'token'"),
+        ({}, "pulls need auth.token-file where auth.mutations is 'token'"),
         ({"engines": [{"kind": "shimmy", "url": "http://e:1"}]}, "pulls need engine llama-server: shimmy"),
     ],
 )

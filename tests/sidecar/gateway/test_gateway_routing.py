@@ -74,6 +74,7 @@ async def test_it_explains_which_rule_and_why_and_runs_nothing(start: Start, eng
         "engine_model": "phi3:mini",
         "rule": "code",
         "why": "rule 'code' holds",
+        "residency": None,
         "considered": [{"rule": "code", "model": "PHI", "holds": True, "why_not": None}],
     }
     assert by_path["rule"] == "rule-2"

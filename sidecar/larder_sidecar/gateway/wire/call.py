@@ -1,9 +1,13 @@
-"""One small request to the engine on our own account: health, never a client's."""
+"""One small request to the engine on our own account: its health, what it holds; never a client's."""
 
 import asyncio
+import json
+from collections.abc import Mapping
 
 from .pool import Pool
 from .upstream import ResponseHead, UpstreamConnection
+
+SECONDS = 2.0
 
 
 class Call:
@@ -37,15 +41,24 @@ class Call:
             raise
 
 
-async def get(pool: Pool, path: str, seconds: float) -> tuple[int, bytes]:
-    """Status and body of `path`. Raises OSError: refused, broken, or slower than `seconds`.
+async def ask(
+    pool: Pool, path: str, body: Mapping[str, object] | None = None, *, seconds: float = SECONDS
+) -> tuple[int, bytes]:
+    """Status and body of `path`; POST where there is a body to send. Raises OSError: refused, broken, or slower.
 
     On a connection of its own: a pooled one that has just died would report a healthy engine as lost.
     """
+    content = b"" if body is None else json.dumps(body).encode()
+    method = b"GET" if body is None else b"POST"
+    length = b"" if body is None else b"content-type: application/json\r\ncontent-length: %d\r\n" % len(content)
+    head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%bconnection: close\r\n\r\n" % (
+        method,
+        path.encode(),
+        pool.authority,
+        length,
+    )
     async with asyncio.timeout(seconds):
         connection = await pool.connect()
         call = Call()
-        await call.run(
-            connection, b"GET %b HTTP/1.1\r\nhost: %b\r\nconnection: close\r\n\r\n" % (path.encode(), pool.authority)
-        )
+        await call.run(connection, head + content)
     return call.status, call.body

@@ -30,7 +30,9 @@ class Request:
         "model",
         "operation",
         "path",
+        "place",
         "query",
+        "queued",
         "received",
         "refusal",
         "route",
@@ -66,6 +68,10 @@ class Request:
         self.model = ""
         self.rule = ""
         """What chose the model, where the request left the choice: a rule's name, or `default`."""
+        self.place: object = None
+        """Where the application counts it, as long as the engine answers it."""
+        self.queued = -1.0
+        """Seconds that it waited for its model: 0 where that was loaded, less where nobody looked."""
         self.operation = ""
         self.code = ""
 

@@ -1,0 +1,73 @@
+"""larder:gateway.residency: which models stay loaded in an engine, how long, and who gives way."""
+
+from collections.abc import Collection
+from typing import Annotated, Self
+
+from larder_sidecar.config.residency import DEFAULTS, Eviction, Strategy
+from larder_sidecar.config.residency import Residency as Rules
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+
+from .base import Block, Known
+from .names import choices, did_you_mean
+from .quantities import Duration, seconds
+
+
+def _served(model: str, info: ValidationInfo) -> str:
+    known = Known.of(info)
+    if known and known.models is not None and model not in (ids := [entry.id for entry in known.models]):
+        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+        raise ValueError(msg)
+    return model
+
+
+Served = Annotated[str, AfterValidator(_served)]
+
+
+class Residency(Block):
+    """For each engine that loads models on demand: Ollama, and llama-server."""
+
+    strategy: Strategy = "ram"
+    """ram (3 models, 30m, lru), ssd (1 model, 2m, immediate) or none (unloaded after each answer)."""
+    max_models: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Models loaded at one time. Memory is requested for as many. Default: the strategy's."""
+    eviction: Eviction | None = None
+    """lru: without room the least recently used one goes; immediate: idle ones go as soon as another is wanted."""
+    keep_alive: Duration | None = None
+    """How long an idle model stays, as in 30m. Default: the strategy's."""
+    pin: list[Served] = Field(default=[])
+    """Models that are loaded at the start and never unloaded."""
+    preload: list[Served] = Field(default=[])
+    """Models that are loaded at the start, in this order; the pod is ready after that."""
+    min_residency: Duration = "5s"
+    """A model that was just loaded keeps its place for so long."""
+    max_wait: Duration = "10s"
+    """After so long a waiting request gets its turn: the model in its way takes no new ones."""
+    queue: Annotated[int, Field(ge=1, le=100_000)] = 256
+    """Requests that may wait for their models at one time; more are answered 429."""
+    client_keep_alive: Annotated[str, Field(pattern="^(ignore|clamp|obey)$")] = "ignore"
+    """What becomes of keep_alive on Ollama's own paths: ignore, clamp (never longer than ours) or obey."""
+    client_options: Annotated[str, Field(pattern="^(ignore|obey)$")] = "ignore"
+    """What becomes of options there that reload a model, such as num_ctx: ignore or obey."""
+
+    @property
+    def most(self) -> int:
+        """Models loaded at one time."""
+        return self.max_models or DEFAULTS[self.strategy].max_models
+
+    def rules(self, models: Collection[str] | None = None, *, load_seconds: float = 600) -> Rules:
+        """For an engine that serves `models`, or whichever. Raises ValidationError."""
+        told = self.model_dump(exclude_none=True)
+        for word in {"keep_alive", "min_residency", "max_wait"} & told.keys():
+            told[word] = seconds(told[word])
+        for word in ("pin", "preload"):
+            told[word] = [model for model in told[word] if models is None or model in models]
+        told["max_models"] = self.most if models is None else min(self.most, len(models))
+        return Rules(**told, load_seconds=load_seconds, wait_seconds=load_seconds)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        try:
+            self.rules()
+        except ValidationError as error:
+            raise ValueError(str(error.errors()[0]["ctx"]["error"])) from error
+        return self

@@ -1,0 +1,78 @@
+"""`residency` of gateway.json: which models stay loaded, how long, and what clients may say about it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Model
+from .weights import ModelId
+
+Strategy = Literal["ram", "ssd", "none"]
+Eviction = Literal["lru", "immediate"]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a strategy stands for where nothing else is said."""
+
+    max_models: int
+    eviction: Eviction
+    keep_alive: float
+
+
+DEFAULTS: Mapping[Strategy, Defaults] = {
+    "ram": Defaults(max_models=3, eviction="lru", keep_alive=1800),
+    "ssd": Defaults(max_models=1, eviction="immediate", keep_alive=120),
+    "none": Defaults(max_models=1, eviction="immediate", keep_alive=0),
+}
+"""Many models for long, one for short, one for its requests alone."""
+
+
+def _by_strategy(value: Literal["max_models", "eviction", "keep_alive"]) -> Callable[[dict[str, Any]], Any]:
+    return lambda known: getattr(DEFAULTS[known.get("strategy", "ram")], value)
+
+
+class Residency(Model):
+    """The whole block. Times in seconds."""
+
+    strategy: Strategy = "ram"
+    max_models: int = Field(default_factory=_by_strategy("max_models"), ge=1, le=1000)
+    """Loaded at one time."""
+    eviction: Eviction = Field(default_factory=_by_strategy("eviction"))
+    """`lru`: without room the least recently used one goes; `immediate`: idle ones go as soon as another is wanted."""
+    keep_alive: Seconds = Field(default_factory=_by_strategy("keep_alive"))
+    """An idle model stays loaded for so long."""
+    min_residency: Seconds = 5
+    """A loaded model keeps its place for so long, against models that push each other out …"""
+    max_wait: Seconds = 10
+    """… but not against a request that has waited so long: then the model in its way takes no new ones."""
+    wait_seconds: Seconds = 600
+    """A request waits no longer for its model."""
+    load_seconds: Seconds = 600
+    """A load takes no longer."""
+    queue: int = Field(default=256, ge=1, le=100_000)
+    """Requests that may wait at one time, for all models together."""
+    memory: int | None = Field(default=None, gt=0)
+    """Bytes of all loaded models together, as the engine reports them."""
+    pin: list[ModelId] = Field(default=[])
+    """Loaded at the start, and never unloaded."""
+    preload: list[ModelId] = Field(default=[])
+    """Loaded at the start, in this order; the pod is ready after that."""
+    client_keep_alive: Literal["ignore", "clamp", "obey"] = "ignore"
+    """What becomes of `keep_alive` on Ollama's own paths. It would hold for everybody's later requests."""
+    client_options: Literal["ignore", "obey"] = "ignore"
+    """What becomes of options that Ollama reloads a model for, such as num_ctx."""
+
+    @model_validator(mode="after")
+    def _first_loads_have_room(self) -> "Residency":
+        first = list(dict.fromkeys([*self.pin, *self.preload]))
+        if len(first) > self.max_models:
+            msg = f"pin and preload name {len(first)} models, and max-models is {self.max_models}"
+            raise ValueError(msg)
+        if self.preload and not self.keep_alive and not {*self.preload} <= {*self.pin}:
+            msg = "preload does nothing with keep-alive 0, which unloads at once. Pin the models instead"
+            raise ValueError(msg)
+        return self

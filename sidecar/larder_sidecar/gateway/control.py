@@ -1,0 +1,96 @@
+"""`POST /api/llm/preload`, `/unload` and `/pin`: what operators say about loaded models, with a token."""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ..bearer import Token, TokenError
+from ..config.base import Model as Document
+from ..config.gateway import Auth
+from ..residency.place import RefusedError
+from ..residency.scheduler import Scheduler
+from .held import refusal
+from .names import Names, Unknown, is_open
+from .stats import described
+from .upstreams import Upstreams
+from .wire.answer import RETRY_SOON, Answer, document, error
+from .wire.answering import Answering
+from .wire.request import Request
+from .wire.server import ServerConnection
+
+BODY_BYTES = 4096
+_CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)
+NAME_IT = error(400, "model_required", "name the model; rules choose for questions only", param="model")
+
+
+class Wanted(Document):
+    """The body: `{"model": …}`, and for /pin `{"model": …, "pinned": false}` to take the pin away."""
+
+    model: str
+    pinned: bool = True
+
+
+class Control:
+    """Who may say something, and what happens then. Raises TokenError where the token cannot be read."""
+
+    def __init__(self, auth: Auth, names: Names, upstreams: Upstreams) -> None:
+        self._names = names
+        self._upstreams = upstreams
+        self._open = auth.mutations == "open"
+        self._token = Token(Path(auth.token_file)) if auth.token_file and not self._open else None
+
+    def admit(self, request: Request) -> Answer | None:
+        """Refuse by the head alone."""
+        if not self._open and self._token is None:
+            message = "nobody may change what is loaded: name a Secret in larder:gateway.auth.secret"
+            return error(403, "no_token_configured", message)
+        given = [value for name, value in request.headers if name == b"authorization"]
+        try:
+            admitted = self._token is None or self._token.admits(given)
+        except TokenError as reason:  # the file was there at the start
+            return error(503, "token_unreadable", str(reason), headers=RETRY_SOON)
+        if not admitted:
+            return error(401, "unauthorized", "this needs the token: Authorization: Bearer …", headers=_CHALLENGE)
+        if (request.content_length or 0) > BODY_BYTES:
+            return error(413, "body_too_large", f"the body may have {BODY_BYTES} bytes")
+        return None
+
+    def respond(self, request: Request, client: ServerConnection) -> Answering | None:
+        """Do it, and answer when it is done."""
+        found = self._found(request)
+        if isinstance(found, Answer):
+            client.answer(request, found)
+            return None
+        return Answering(self._done(request.operation, *found), request, client)
+
+    def _found(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:
+        try:
+            wanted = Wanted.model_validate_json(request.body)
+        except ValidationError as reason:
+            first = reason.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            return error(400, "bad_body", f'the body must be {{"model": …}}: {where}: {first["msg"]}')
+        if is_open(wanted.model):
+            return NAME_IT
+        model = self._names.resolve(wanted.model)
+        if isinstance(model, Unknown):
+            return error(model.status, model.code, model.message, param="model")
+        request.model = model.id
+        upstream = self._upstreams.of(model.id)
+        if upstream.residency is None:
+            message = f"engine {upstream.adapter.kind} loads and unloads its models itself"
+            return error(404, "no_residency", message, param="model")
+        return upstream.residency, model.id, model.engine_name, wanted.pinned
+
+    async def _done(self, operation: str, residency: Scheduler, model: str, named: str, pinned: bool) -> Answer:
+        try:
+            if operation == "preload":
+                await residency.preload(model, named)
+            elif operation == "unload":
+                await residency.unload(model, named)
+            else:
+                await residency.pin(model, named, pinned=pinned)
+        except RefusedError as reason:
+            return refusal(reason)
+        (told,) = (one for one in described(residency)["models"] if one["model"] == model)
+        return document(told)

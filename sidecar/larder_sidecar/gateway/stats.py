@@ -1,0 +1,87 @@
+"""`GET /api/llm/stats`: what is loaded, who waits, and how often a model was there when it was asked for."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..engines.gateway import Gateway
+from ..residency.place import Place
+from ..residency.policy import NEVER, Phase
+from ..residency.scheduler import Scheduler
+from .upstreams import Upstreams
+from .wire.answer import Answer, document, error
+
+
+async def stats(upstreams: Upstreams) -> Answer:
+    """Of the engine whose models are moved from here, or of all engines behind a front, those that answer."""
+    if not any(upstream.residency for upstream in upstreams):
+        asked = {upstream.name: upstream.adapter for upstream in upstreams if isinstance(upstream.adapter, Gateway)}
+        told = await asyncio.gather(*(gateway.stats() for gateway in asked.values()))
+        engines = {name: one for name, one in zip(asked, told, strict=True) if one is not None}
+        if engines:
+            return document(together(engines))
+        kinds = " and ".join(sorted({upstream.adapter.kind for upstream in upstreams}))
+        return error(404, "no_residency", f"nothing is loaded or unloaded from here: {kinds} has nothing to say of it")
+    return document(next(described(upstream.residency) for upstream in upstreams if upstream.residency))
+
+
+def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """One picture of several engines: sums and weighted means first, each of them below."""
+    hits, misses = (sum(int(one[word]) for one in engines.values()) for word in ("cache_hits", "cache_misses"))
+    loads = sum(sum(one["swaps"].values()) for one in engines.values())
+    spent = sum((one["avg_swap_time_ms"] or 0) * sum(one["swaps"].values()) for one in engines.values())
+    return {
+        "cache_strategy": " and ".join(sorted({one["cache_strategy"] for one in engines.values()})),
+        "loaded_models": [model for one in engines.values() for model in one["loaded_models"]],
+        "cache_hit_rate": _rounded(hits / (hits + misses)) if hits + misses else None,
+        "avg_swap_time_ms": round(spent / loads, 1) if loads else None,
+        "cache_hits": hits,
+        "cache_misses": misses,
+        "swaps": {model: count for one in engines.values() for model, count in one["swaps"].items()},
+        "waiting": sum(int(one["waiting"]) for one in engines.values()),
+        "models": [{**model, "engine": name} for name, one in engines.items() for model in one["models"]],
+        "engines": engines,
+    }
+
+
+def described(residency: Scheduler) -> dict[str, Any]:
+    """The four fields of old first; times in milliseconds or seconds as their names say, sizes in bytes."""
+    figures, config, places = residency.figures, residency.config, residency.places()
+    mean = figures.mean_load()
+    return {
+        "cache_strategy": config.strategy,
+        "loaded_models": [place.name for place in places if place.phase is Phase.LOADED],
+        "cache_hit_rate": _rounded(figures.hit_rate()),
+        "avg_swap_time_ms": None if mean is None else round(mean * 1000, 1),
+        "cache_hits": figures.hits,
+        "cache_misses": figures.misses,
+        "swaps": {model: loads.count for model, loads in figures.loads.items()},
+        "swap_times_ms": {model: round(loads.mean * 1000, 1) for model, loads in figures.loads.items() if loads.mean},
+        "failed_loads": dict(figures.failures),
+        "evictions": dict(figures.evictions),
+        "waiting": residency.waiting,
+        "max_models": config.max_models,
+        "keep_alive_s": config.keep_alive,
+        "models": [_model(place, residency.now()) for place in places],
+    }
+
+
+def _model(place: Place, now: float) -> dict[str, Any]:
+    idle = place.phase is Phase.LOADED and not place.busy and not place.pinned and place.keep_alive < NEVER
+    oldest = next(iter(place.waiting.values()), None)
+    return {
+        "model": place.name,
+        "phase": place.phase.name.lower(),
+        "pinned": place.pinned,
+        "in_flight": place.busy,
+        "waiting": len(place.waiting),
+        "waiting_s": None if oldest is None else round(now - oldest, 3),
+        "expires_in_s": round(max(0.0, place.used + place.keep_alive - now), 1) if idle else None,
+        "loaded_at": round(time.time() - (now - place.loaded)) if place.phase is Phase.LOADED else None,
+        "bytes": place.size or None,
+    }
+
+
+def _rounded(rate: float | None) -> float | None:
+    return None if rate is None else round(rate, 4)

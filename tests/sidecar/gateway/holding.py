@@ -1,0 +1,69 @@
+"""An Ollama that holds models as the real one does, as far as loading goes; tests/engines/ has the real one."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+
+from tests.sidecar.gateway.scripted import Engine, Turn
+
+
+@dataclass
+class Holding:
+    """A script for `Engine`. `free` clear: loads take until it is set."""
+
+    held: set[str] = field(default_factory=set)
+    loads: list[str] = field(default_factory=list)
+    unloads: list[str] = field(default_factory=list)
+    most: int = 0
+    """The most models that were held at one time."""
+    refusal: bytes = b""
+    free: asyncio.Event = field(default_factory=asyncio.Event)
+    finish: asyncio.Event = field(default_factory=asyncio.Event)
+    """Clear: answers begin, and go on until it is set."""
+    told: list[dict[str, object]] = field(default_factory=list)
+    """Bodies of everything but loads and unloads."""
+
+    def __post_init__(self) -> None:
+        self.free.set()
+        self.finish.set()
+
+    async def __call__(self, turn: Turn) -> None:
+        path = turn.request.line.split()[1]
+        if path == "/api/ps":
+            await turn.reply(json.dumps({"models": [{"name": name, "size": 7} for name in sorted(self.held)]}).encode())
+            return
+        body = json.loads(turn.request.body or b"{}")
+        if path == "/api/generate" and "prompt" not in body:
+            await self._move(turn, body["model"], body["keep_alive"])
+            return
+        if turn.request.line.startswith("GET"):
+            await turn.reply(b"Ollama is running")
+            return
+        self.told.append(body)
+        assert body["model"] in self.held, f"{body['model']} is not loaded"
+        await turn.stream_head()
+        await turn.chunk(b'data: {"choices":[]}\n\n')
+        await self.finish.wait()
+        await turn.chunk(b"data: [DONE]\n\n")
+        await turn.end()
+
+    async def _move(self, turn: Turn, name: str, keep_alive: float) -> None:
+        if keep_alive == 0:
+            self.unloads.append(name)
+            self.held.discard(name)
+        else:
+            self.loads.append(name)
+            await self.free.wait()
+            if self.refusal:
+                await turn.reply(json.dumps({"error": self.refusal.decode()}).encode(), "500 Internal Server Error")
+                return
+            self.held.add(name)
+            self.most = max(self.most, len(self.held))
+        await turn.reply(b'{"done":true}')
+
+
+def holding(engine: Engine) -> Holding:
+    """Make the engine one that holds models."""
+    script = Holding()
+    engine.script = script
+    return script

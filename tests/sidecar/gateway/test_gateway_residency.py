@@ -1,0 +1,473 @@
+"""Requests and loaded models: who waits, who goes in, who is told what."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.gateway import reload
+from larder_sidecar.gateway.serve import Running
+from larder_sidecar.residency import scheduler
+from pydantic import ValidationError
+
+from tests.sidecar.gateway.conftest import CHAT, Lines, Start
+from tests.sidecar.gateway.holding import Holding, holding
+from tests.sidecar.gateway.scripted import Client, Engine, Response, admin, ask, connect, request, until
+
+MODELS = [{"id": name, "engine-name": f"{name}:latest"} for name in ("a", "b", "c")]
+TOKEN = "let-me-0123456789"
+BEARER = f"Authorization: Bearer {TOKEN}\r\n"
+With = Callable[..., AbstractAsyncContextManager[Running]]
+
+
+@pytest.fixture
+def ollama(engine: Engine) -> Holding:
+    return holding(engine)
+
+
+@pytest.fixture
+def resident(start: Start, ollama: Holding, tmp_path: Path) -> With:
+    """A gateway with residency; `ssd` with one place where the test says nothing else."""
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+
+    def starting(file: Path | None = None, **rules: object) -> AbstractAsyncContextManager[Running]:
+        residency = {"strategy": "ssd", "min-residency": 0, **rules}
+        return start(file=file, models=MODELS, routing={}, residency=residency, auth={"token-file": str(token)})
+
+    return starting
+
+
+def chat(model: str, **more: object) -> bytes:
+    return json.dumps({"model": model, "messages": [], **more}).encode()
+
+
+async def asked(running: Running, model: str, path: str = CHAT, **more: object) -> Response:
+    return await ask(running.port, path, chat(model, **more))
+
+
+async def stats(running: Running) -> dict[str, Any]:
+    return (await ask(running.port, "/api/llm/stats", method="GET")).json()
+
+
+async def phase(running: Running, model: str) -> str:
+    (found,) = (one for one in (await stats(running))["models"] if one["model"] == model)
+    return str(found["phase"])
+
+
+async def waiting(running: Running, count: int) -> None:
+    for _ in range(200):
+        if (await stats(running))["waiting"] == count:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(await stats(running))
+
+
+async def test_all_who_wait_for_a_model_go_in_with_one_load(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident() as running:
+        asking = [asyncio.create_task(asked(running, "a")) for _ in range(5)]
+        await waiting(running, 5)
+        ollama.free.set()
+        answers = await asyncio.gather(*asking)
+        assert {answer.status for answer in answers} == {200}
+        assert {answer["x-larder-cache"] for answer in answers} == {"miss"}
+        assert ollama.loads == ["a:latest"]
+        again = await asked(running, "a")
+        assert (again["x-larder-cache"], again["x-larder-queue-ms"]) == ("hit", "0")
+
+
+async def test_a_load_goes_on_when_the_client_that_asked_for_it_leaves(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident() as running:
+        async with connect(running.port) as client:
+            await client.post(CHAT, chat("a"))
+            await waiting(running, 1)
+        await waiting(running, 0)
+        ollama.free.set()
+        assert (await asked(running, "a")).status == 200
+        assert ollama.loads == ["a:latest"]
+        assert len(ollama.told) == 1
+
+
+async def test_no_more_than_there_may_be_are_ever_loaded(resident: With, ollama: Holding) -> None:
+    async with resident(**{"max-models": 2, "eviction": "lru"}) as running:
+        for model in "abcacb":
+            assert (await asked(running, model)).status == 200
+    assert ollama.most == 2
+    assert ollama.loads == [f"{model}:latest" for model in "abcab"]
+
+
+async def test_a_stream_is_never_cut_for_another_model(resident: With, ollama: Holding) -> None:
+    ollama.finish.clear()
+    async with resident() as running, connect(running.port) as client:
+        await client.post(CHAT, chat("a"))
+        await client.head()
+        other = asyncio.create_task(asked(running, "b"))
+        await waiting(running, 1)
+        assert ollama.unloads == []
+        ollama.finish.set()
+        assert (await other).status == 200
+        assert ollama.unloads == ["a:latest"]
+
+
+async def test_requests_for_a_busy_model_wait_behind_one_that_has_waited_long_enough(
+    resident: With, ollama: Holding
+) -> None:
+    ollama.finish.clear()
+    async with resident(**{"max-wait": 0.1}) as running, connect(running.port) as client:
+        await client.post(CHAT, chat("a"))
+        await client.head()
+        first = asyncio.create_task(asked(running, "b"))
+        await waiting(running, 1)
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(asked(running, "a"))
+        await waiting(running, 2)
+        ollama.finish.set()
+        await asyncio.gather(first, second)
+    assert [body["model"] for body in ollama.told] == ["a:latest", "b:latest", "a:latest"]
+
+
+async def test_the_queue_has_an_end(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(queue=2) as running:
+        asking = [asyncio.create_task(asked(running, "a")) for _ in range(2)]
+        await waiting(running, 2)
+        refused = await asked(running, "a")
+        assert (refused.status, refused.code, refused["retry-after"]) == (429, "queue_full", "1")
+        ollama.free.set()
+        assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
+
+
+async def test_a_wait_has_an_end(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(**{"wait-seconds": 0.1}) as running:
+        refused = await asked(running, "a")
+        assert (refused.status, refused.code) == (503, "model_wait_timeout")
+        assert refused["retry-after"]
+        assert (await stats(running))["waiting"] == 0
+
+
+async def test_a_load_has_an_end(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(**{"load-seconds": 0.1}) as running:
+        refused = await asked(running, "a")
+        assert (refused.status, refused.code) == (503, "model_load_timeout")
+        assert "within 0.1 s" in str(refused.json())
+
+
+async def test_what_the_engine_says_of_a_load_that_failed_is_told_and_the_next_request_tries_again(
+    resident: With, ollama: Holding
+) -> None:
+    ollama.refusal = b"model requires more system memory (9 GiB) than is available"
+    async with resident() as running:
+        refused = await asked(running, "a")
+        assert (refused.status, refused.code) == (502, "model_load_failed")
+        assert "requires more system memory" in str(refused.json())
+        ollama.refusal = b""
+        assert (await asked(running, "a")).status == 200
+        assert (await stats(running))["failed_loads"] == {"a": 1}
+
+
+async def test_an_engine_that_is_down_is_503_and_recovers_by_itself(
+    resident: With, ollama: Holding, engine: Engine
+) -> None:
+    async with resident() as running:
+        await asked(running, "a")
+        await engine.stop()
+        refused = await asked(running, "a")  # it was loaded, as far as anybody knew
+        assert (refused.status, refused.code, refused["retry-after"]) == (503, "engine_unavailable", "2")
+        ollama.held.clear()
+        await engine.start()
+        for _ in range(100):
+            if (await asked(running, "b")).status == 200:
+                break
+            await asyncio.sleep(0.05)
+        assert (await asked(running, "a")).status == 200
+
+
+async def test_none_unloads_when_the_last_answer_is_out(resident: With, ollama: Holding) -> None:
+    async with resident(strategy="none") as running:
+        for _ in range(2):
+            await asked(running, "a")
+            await until(lambda: not ollama.held, "the unload")
+        assert ollama.loads == ollama.unloads == ["a:latest", "a:latest"]
+        assert (await stats(running))["evictions"]["expired"] == 2
+
+
+async def test_an_idle_model_goes_after_its_keep_alive(resident: With, ollama: Holding) -> None:
+    async with resident(**{"keep-alive": 0.3}) as running:
+        await asked(running, "a")
+        await asyncio.sleep(0.2)
+        await asked(running, "a")
+        await asyncio.sleep(0.2)
+        assert ollama.held == {"a:latest"}
+        await until(lambda: not ollama.held, "the end of its keep-alive")
+
+
+async def test_what_the_engine_lost_or_got_from_others_is_noticed(
+    resident: With, ollama: Holding, monkeypatch: pytest.MonkeyPatch, log: Lines
+) -> None:
+    monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.05)
+    async with resident(**{"max-models": 2}) as running:
+        await asked(running, "a")
+        ollama.held = {"b:latest"}
+        await until(lambda: "the engine has lost a model" in log.text, "the look")
+        assert (await phase(running, "a"), await phase(running, "b")) == ("cold", "loaded")
+        assert (await asked(running, "b"))["x-larder-cache"] == "hit"
+        assert (await asked(running, "a"))["x-larder-cache"] == "miss"
+
+
+async def test_pins_and_preloads_are_loaded_before_the_gateway_is_ready(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(**{"max-models": 2, "pin": ["b"], "preload": ["c"]}) as running:
+        status, told = await admin(running, "/readyz")
+        assert (status, told["first_loads_done"]) == (503, False)
+        ollama.free.set()
+        await until(lambda: ollama.held == {"b:latest", "c:latest"}, "both")
+        for _ in range(100):
+            if (await admin(running, "/readyz"))[0] == 200:
+                break
+            await asyncio.sleep(0.01)
+        assert (await admin(running, "/readyz"))[0] == 200
+        await asked(running, "a")
+        assert ollama.held == {"a:latest", "b:latest"}
+
+
+async def test_a_pin_that_the_engine_refuses_does_not_keep_the_others_from_being_served(
+    resident: With, ollama: Holding
+) -> None:
+    ollama.refusal = b"no such model"
+    async with resident(**{"max-models": 2, "pin": ["b"]}) as running:
+        await until(lambda: ollama.loads == ["b:latest"], "the try")
+        ollama.refusal = b""
+        assert (await asked(running, "a")).status == 200
+        assert (await admin(running, "/readyz"))[0] == 200
+
+
+# --- what clients of Ollama's own API may say
+
+WORDS: list[tuple[dict[str, object], dict[str, object], dict[str, object], float]] = [
+    ({}, {"keep_alive": -1}, {"keep_alive": 120}, 120),
+    ({}, {"keep_alive": "5h"}, {"keep_alive": 120}, 120),
+    ({}, {"keep_alive": None}, {"keep_alive": 120}, 120),
+    ({}, {}, {}, 120),
+    ({"client-keep-alive": "obey"}, {"keep_alive": "5m"}, {"keep_alive": 300}, 300),
+    ({"client-keep-alive": "obey"}, {"keep_alive": None}, {"keep_alive": 120}, 120),
+    ({"client-keep-alive": "clamp"}, {"keep_alive": "5m"}, {"keep_alive": 120}, 120),
+    ({"client-keep-alive": "clamp"}, {"keep_alive": "90s"}, {"keep_alive": 90}, 90),
+    ({"client-keep-alive": "clamp"}, {"keep_alive": 1.5}, {"keep_alive": 60}, 1.5),
+    ({}, {"options": {"num_ctx": 9, "top_k": 1, "NUM_GPU": 2}}, {"options": {"top_k": 1}}, 120),
+    ({}, {"options": {"top_k": 1}}, {"options": {"top_k": 1}}, 120),
+    ({}, {"options": None}, {"options": None}, 120),
+    ({"client-options": "obey"}, {"options": {"num_ctx": 9}}, {"options": {"num_ctx": 9}}, 120),
+]
+
+
+@pytest.mark.parametrize(("rules", "said", "told", "lasts"), WORDS)
+async def test_what_a_client_says_of_loading(
+    resident: With,
+    ollama: Holding,
+    rules: dict[str, object],
+    said: dict[str, object],
+    told: dict[str, object],
+    lasts: float,
+) -> None:
+    async with resident(**rules) as running:
+        answer = await asked(running, "a", "/api/chat", **said)
+        assert answer.status == 200, answer.body
+        (body,) = ollama.told
+        assert body == {"model": "a:latest", "messages": [], **told}
+        (model, *_) = (await stats(running))["models"]
+        assert model["expires_in_s"] == pytest.approx(lasts, abs=2)
+
+
+@pytest.mark.parametrize("value", ["", "1d", "soon", [1], True, "NaN"])
+async def test_a_keep_alive_that_means_nothing_is_refused(resident: With, ollama: Holding, value: object) -> None:
+    async with resident() as running:
+        refused = await asked(running, "a", "/api/chat", keep_alive=value)
+        assert (refused.status, refused.code) == (400, "bad_keep_alive")
+        assert ollama.told == []
+
+
+async def test_show_loads_nothing(resident: With, ollama: Holding) -> None:
+    ollama.held = {"a:latest"}
+    async with resident() as running:
+        await ask(running.port, "/api/show", b'{"model": "a"}')
+        assert ollama.loads == []
+
+
+# --- what operators may say
+
+
+@pytest.mark.parametrize("word", ["preload", "unload", "pin"])
+async def test_changes_need_the_token(resident: With, start: Start, word: str) -> None:
+    path, body = f"/api/llm/{word}", b'{"model": "a"}'
+    async with resident(**{"max-models": 2}) as running:
+        refused = await ask(running.port, path, body)
+        assert (refused.status, refused["www-authenticate"]) == (401, 'Bearer realm="larder"')
+        assert (await ask(running.port, path, body, "Authorization: Bearer wrong-0123456789\r\n")).status == 401
+        assert (await ask(running.port, path, body, BEARER)).status == 200
+    async with start(models=MODELS, routing={}, residency={}) as running:
+        assert (await ask(running.port, path, body)).code == "no_token_configured"
+    async with start(models=MODELS, routing={}, residency={}, auth={"mutations": "open"}) as running:
+        assert (await ask(running.port, path, body)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "bad_body"),
+        (b"[]", 400, "bad_body"),
+        (b'{"model": 1}', 400, "bad_body"),
+        (b'{"model": "a", "x": 1}', 400, "bad_body"),
+        (b'{"model": "auto"}', 400, "model_required"),
+        (b'{"model": "z"}', 404, "model_not_found"),
+        (b'{"model": "%s"}' % (b"a" * 5000), 413, "body_too_large"),
+    ],
+)
+async def test_a_body_that_names_no_model_changes_nothing(
+    resident: With, ollama: Holding, body: bytes, status: int, code: str
+) -> None:
+    async with resident() as running:
+        refused = await ask(running.port, "/api/llm/preload", body, BEARER)
+        assert (refused.status, refused.code) == (status, code)
+        assert ollama.loads == []
+
+
+async def test_a_model_is_loaded_and_unloaded_by_hand(resident: With, ollama: Holding) -> None:
+    async with resident() as running:
+        loaded = (await ask(running.port, "/api/llm/preload", b'{"model": "a"}', BEARER)).json()
+        assert (loaded["phase"], loaded["bytes"]) == ("loaded", 7)
+        gone = (await ask(running.port, "/api/llm/unload", b'{"model": "a"}', BEARER)).json()
+        assert gone["phase"] == "cold"
+        assert ollama.unloads == ["a:latest"]
+        told = await stats(running)
+        # Nobody's request found or missed anything.
+        assert (told["cache_hits"], told["cache_misses"], told["cache_hit_rate"]) == (0, 0, None)
+
+
+async def test_a_model_that_is_told_to_go_answers_what_it_has_begun(resident: With, ollama: Holding) -> None:
+    ollama.finish.clear()
+    async with resident() as running, connect(running.port) as client:
+        await client.post(CHAT, chat("a"))
+        await client.head()
+        unload = asyncio.create_task(ask(running.port, "/api/llm/unload", b'{"model": "a"}', BEARER))
+        await asyncio.sleep(0.1)
+        assert not unload.done()
+        assert ollama.unloads == []
+        ollama.finish.set()
+        assert (await unload).json()["phase"] == "cold"
+
+
+async def test_stats_begin_with_the_fields_of_old(resident: With) -> None:
+    async with resident() as running:
+        await asked(running, "a")
+        await asked(running, "a")
+        told = await stats(running)
+        assert list(told)[:4] == ["cache_strategy", "loaded_models", "cache_hit_rate", "avg_swap_time_ms"]
+        assert (told["cache_strategy"], told["loaded_models"], told["cache_hit_rate"]) == ("ssd", ["a"], 0.5)
+        assert told["avg_swap_time_ms"] >= 0
+
+
+async def test_route_says_what_a_request_would_meet(resident: With) -> None:
+    async with resident() as running:
+        await asked(running, "a")
+        told = (await ask(running.port, "/api/llm/route", chat("a"))).json()["residency"]
+        assert told == {"phase": "loaded", "waits": False}
+        told = (await ask(running.port, "/api/llm/route", chat("b"))).json()["residency"]
+        assert told == {"phase": "cold", "waits": True, "unloads": ["a"], "waits_for": []}
+
+
+async def test_without_residency_there_are_no_stats(start: Start) -> None:
+    async with start() as running:
+        refused = await ask(running.port, "/api/llm/stats", method="GET")
+        assert (refused.status, refused.code) == (404, "no_residency")
+
+
+async def test_other_rules_reach_a_gateway_that_runs(
+    resident: With, ollama: Holding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "PERIOD", 0.01)
+    file = tmp_path / "gateway.json"
+    async with resident(file=file, **{"max-models": 2, "eviction": "lru"}) as running:
+        for model in "ab":
+            await asked(running, model)
+        config = json.loads(file.read_text())
+        config["residency"] |= {"max-models": 1}
+        file.write_text(json.dumps(config))
+        await until(lambda: len(ollama.held) == 1, "the one that is too many to go")
+        assert ollama.unloads == ["a:latest"]
+        assert (await stats(running))["max_models"] == 1
+
+
+async def test_it_counts_for_prometheus(resident: With) -> None:
+    async with resident() as running:
+        for model in "aab":
+            await asked(running, model)
+        text = (await ask(running.admin_port, "/metrics", method="GET")).body.decode()
+        for line in (
+            "larder_cache_hits_total 1.0",
+            "larder_cache_misses_total 2.0",
+            'larder_model_swaps_total{model="b"} 1.0',
+            'larder_evictions_total{reason="room"} 1.0',
+            "larder_models_loaded 1.0",
+            "larder_queue_depth 0.0",
+        ):
+            assert line in text, line
+        assert 'larder_model_load_seconds_count{model="a"} 1.0' in text
+        assert "larder_queue_wait_seconds_count 2.0" in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"pin": ["z"]}, "residency.pin: 'z' is not among the models: a, b, c"),
+        ({"pin": ["a"]}, "residency.pin takes every place that max-models has"),
+        ({"preload": ["a", "b"]}, "pin and preload name 2 models, and max-models is 1"),
+        ({"strategy": "none", "preload": ["a"]}, "preload does nothing with keep-alive 0"),
+    ],
+)
+def test_rules_that_cannot_hold_are_refused_with_the_file(rules: dict[str, object], said: str) -> None:
+    engines = [{"kind": "ollama", "url": "http://e:1"}]
+    with pytest.raises(ValidationError, match=said):
+        GatewayConfig.model_validate({"engines": engines, "models": MODELS, "residency": {"strategy": "ssd", **rules}})
+
+
+def test_an_engine_that_loads_nothing_on_demand_has_no_residency() -> None:
+    engines = [{"kind": "vllm", "url": "http://e:1"}]
+    with pytest.raises(ValidationError, match="residency: vllm loads nothing on demand; ollama and llama-server do"):
+        GatewayConfig.model_validate({"engines": engines, "models": MODELS, "residency": {}})
+
+
+async def test_a_drain_lets_those_in_who_wait(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident() as running:
+        waits = asyncio.create_task(asked(running, "a"))
+        await waiting(running, 1)
+        stopping = asyncio.create_task(running.stop(0))
+        await asyncio.sleep(0.05)
+        ollama.free.set()
+        assert (await waits).status == 200
+        assert await stopping == 0
+
+
+async def test_clients_who_leave_while_they_wait_free_their_places(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(queue=3) as running:
+        clients: list[Client] = []
+        for _ in range(3):
+            reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+            clients.append(Client(reader, writer))
+            await clients[-1].send(request(CHAT, chat("a")))
+        await waiting(running, 3)
+        for client in clients:
+            await client.leave()
+        await waiting(running, 0)
+        ollama.free.set()
+        assert (await asked(running, "a")).status == 200
+        assert len(ollama.told) == 1
