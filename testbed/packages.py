@@ -23,6 +23,9 @@ INSTALLED = {
 }
 """Command or file that shows a package is there -> the package."""
 
+BROWSER = {"chromium": "chromium", "chromium-driver": "chromedriver"}
+"""Package -> its command."""
+
 EXTRACTED = {"etcd": "etcd-server", "docker-registry": "docker-registry"}
 """Installing these two would start them as services of the host, so their files are only unpacked into the cache."""
 
@@ -39,6 +42,11 @@ def install() -> None:
 def ensure_vulkan() -> None:
     """Install Mesa's software Vulkan device: Shimmy's image has its own, the tests of the engine run on the host."""
     _install([] if any(Path("/usr/share/vulkan/icd.d").glob("lvp_icd.*")) else ["mesa-vulkan-drivers"])
+
+
+def ensure_browser() -> None:
+    """Install Chromium and its driver: for the tests of the page."""
+    _install([package for package in ("chromium", "chromium-driver") if not _present(BROWSER[package])])
 
 
 def ensure(package: str) -> None:

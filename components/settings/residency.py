@@ -38,8 +38,8 @@ class Residency(Block):
     """Models that are loaded at the start and never unloaded."""
     preload: list[Served] = Field(default=[])
     """Models that are loaded at the start, in this order; the pod is ready after that."""
-    min_residency: Duration = "5s"
-    """A model that was just loaded keeps its place for so long."""
+    min_residency: Duration | None = None
+    """A model that was just loaded keeps its place for so long, as in 5s. Default: as long as its load took."""
     max_wait: Duration = "10s"
     """After so long a waiting request gets its turn: the model in its way takes no new ones."""
     queue: Annotated[int, Field(ge=1, le=100_000)] = 256

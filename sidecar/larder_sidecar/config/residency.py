@@ -45,8 +45,9 @@ class Residency(Model):
     """`lru`: without room the least recently used one goes; `immediate`: idle ones go as soon as another is wanted."""
     keep_alive: Seconds = Field(default_factory=_by_strategy("keep_alive"))
     """An idle model stays loaded for so long."""
-    min_residency: Seconds = 5
-    """A loaded model keeps its place for so long, against models that push each other out …"""
+    min_residency: Seconds | None = None
+    """A model that was loaded keeps its place for so long, against models that push each other out; None: for as long
+    as its load took …"""
     max_wait: Seconds = 10
     """… but not against a request that has waited so long: then the model in its way takes no new ones."""
     wait_seconds: Seconds = 600

@@ -18,6 +18,7 @@ from .held import through
 from .journal import Journal
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
+from .pages import page
 from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
 from .stats import stats
@@ -111,8 +112,11 @@ class Gateway:
         if route.kind == "explain":
             client.answer(request, self._chooser.explain(request))
             return None
+        if route.kind == "page":
+            client.answer(request, page(request.path))
+            return None
         if route.kind == "stats":
-            return Answering(stats(self._upstreams), request, client)
+            return Answering(stats(self._upstreams, self._metrics.rules_hit), request, client)
         if route.kind == "control" and self._place != "front":
             return self._control.respond(request, client)
         if route.kind in ("infer", "control"):

@@ -25,7 +25,8 @@ class Metrics(Collector):
         self._first: dict[tuple[str, str], Durations] = {}
         self._aborts = Counter(dict.fromkeys(("connect", "headers", "first_byte", "stream"), 0))
         self._truncated = Counter(dict.fromkeys(("closed", "stalled", "unfinished", "engine_error"), 0))
-        self._routed: Counter[str] = Counter()
+        self.rules_hit: Counter[str] = Counter()
+        """Requests that left the choice of the model, by what chose it."""
         self._retries = 0
         self._connect_errors = 0
         self._counters: list[tuple[str, str, Callable[[], int]]] = []
@@ -52,7 +53,7 @@ class Metrics(Collector):
 
     def routed(self, rule: str) -> None:
         """A rule, or `default`, chose the model of a request that left the choice."""
-        self._routed[rule] += 1
+        self.rules_hit[rule] += 1
 
     def first_byte(self, operation: str, model: str, seconds: float) -> None:
         """The engine has begun to answer."""
@@ -97,7 +98,7 @@ class Metrics(Collector):
             self._first,
         )
         for name, what, label, counts in (
-            ("larder_routed_requests", "Requests that left the choice of the model.", "rule", self._routed),
+            ("larder_routed_requests", "Requests that left the choice of the model.", "rule", self.rules_hit),
             ("larder_upstream_aborts", "Requests to the engine that a leaving client ended.", "phase", self._aborts),
             ("larder_stream_truncated", "Responses that the engine did not finish.", "reason", self._truncated),
         ):

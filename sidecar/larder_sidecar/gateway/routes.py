@@ -6,6 +6,7 @@ What is passed on may reach the engine twice (exchange.py): nothing that changes
 from dataclasses import dataclass
 from typing import Literal
 
+from .pages import FILES
 from .streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream
 
 
@@ -15,7 +16,7 @@ class Route:
 
     path: str
     method: str
-    kind: Literal["infer", "proxy", "models", "explain", "pulls", "stats", "control"]
+    kind: Literal["infer", "proxy", "models", "explain", "pulls", "stats", "control", "page"]
     operation: str
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
@@ -48,6 +49,7 @@ ROUTES = {
         Route("/api/llm/preload", "POST", "control", "preload"),
         Route("/api/llm/unload", "POST", "control", "unload"),
         Route("/api/llm/pin", "POST", "control", "pin"),
+        *(Route(path, "GET", "page", "ui") for path in FILES),
     )
 }
 _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")

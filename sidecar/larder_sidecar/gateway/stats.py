@@ -13,17 +13,18 @@ from .upstreams import Upstreams
 from .wire.answer import Answer, document, error
 
 
-async def stats(upstreams: Upstreams) -> Answer:
+async def stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
     """Of the engine whose models are moved from here, or of all engines behind a front, those that answer."""
     if not any(upstream.residency for upstream in upstreams):
         asked = {upstream.name: upstream.adapter for upstream in upstreams if isinstance(upstream.adapter, Gateway)}
         told = await asyncio.gather(*(gateway.stats() for gateway in asked.values()))
         engines = {name: one for name, one in zip(asked, told, strict=True) if one is not None}
         if engines:
-            return document(together(engines))
+            return document({**together(engines), "rules_hit": rules_hit})
         kinds = " and ".join(sorted({upstream.adapter.kind for upstream in upstreams}))
         return error(404, "no_residency", f"nothing is loaded or unloaded from here: {kinds} has nothing to say of it")
-    return document(next(described(upstream.residency) for upstream in upstreams if upstream.residency))
+    mine = next(described(upstream.residency) for upstream in upstreams if upstream.residency)
+    return document({**mine, "rules_hit": rules_hit})
 
 
 def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         "cache_hits": hits,
         "cache_misses": misses,
         "swaps": {model: count for one in engines.values() for model, count in one["swaps"].items()},
+        "swap_times_ms": {model: spent for one in engines.values() for model, spent in one["swap_times_ms"].items()},
         "waiting": sum(int(one["waiting"]) for one in engines.values()),
         "models": [{**model, "engine": name} for name, one in engines.items() for model in one["models"]],
         "engines": engines,
@@ -62,7 +64,6 @@ def described(residency: Scheduler) -> dict[str, Any]:
         "evictions": dict(figures.evictions),
         "waiting": residency.waiting,
         "max_models": config.max_models,
-        "keep_alive_s": config.keep_alive,
         "models": [_model(place, residency.now()) for place in places],
     }
 
@@ -74,6 +75,7 @@ def _model(place: Place, now: float) -> dict[str, Any]:
         "model": place.name,
         "phase": place.phase.name.lower(),
         "pinned": place.pinned,
+        "keep_alive_s": place.keep_alive if place.keep_alive < NEVER else None,
         "in_flight": place.busy,
         "waiting": len(place.waiting),
         "waiting_s": None if oldest is None else round(now - oldest, 3),

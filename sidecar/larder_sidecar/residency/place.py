@@ -43,6 +43,7 @@ class Place:
         "phase",
         "pinned",
         "size",
+        "took",
         "used",
         "waiting",
         "wanted",
@@ -62,7 +63,7 @@ class Place:
         """When it is to be loaded though nobody waits."""
         self.first = False
         """Whether the gateway is not ready before its load has been tried."""
-        self.used = self.loaded = 0.0
+        self.used = self.loaded = self.took = 0.0
         self.keep_alive = keep_alive
         self.pinned = False
         self.leaving = False
@@ -85,6 +86,7 @@ class Place:
             asked=min(self.wanted, next(iter(self.waiting.values()), NEVER)),
             used=self.used,
             loaded=self.loaded,
+            took=self.took,
             keep_alive=self.keep_alive,
             pinned=self.pinned,
             leaving=self.leaving,

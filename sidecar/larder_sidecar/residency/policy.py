@@ -25,8 +25,9 @@ class Rules:
     eviction: Eviction
     """`lru`: who was used least recently goes when there is no room. `immediate`: all idle ones, as soon as another
     is wanted."""
-    min_residency: float
-    """A model that was loaded is given this long before another takes its place …"""
+    min_residency: float | None
+    """A model that was loaded is given this long before another takes its place (None: as long as its load took, so
+    that moving models never takes more than half of the time) …"""
     max_wait: float
     """… unless that one has waited this long: then no new request goes to the model whose place it needs."""
     memory: int | None = None
@@ -55,6 +56,9 @@ class Seen:
     used: float = 0.0
     """When its last request ended."""
     loaded: float = 0.0
+    """When its load was done …"""
+    took: float = 0.0
+    """… and how long that took."""
     keep_alive: float = NEVER
     """How long it stays idle."""
     pinned: bool = False
@@ -137,7 +141,8 @@ def _moment(rules: Rules, victim: Seen, wanted: Seen | None) -> float:
     if wanted is None:  # there are more than there may be, and nobody waits
         return NEVER if victim.busy else 0.0
     patience = wanted.asked + rules.max_wait
-    return patience if victim.busy else min(victim.loaded + rules.min_residency, patience)
+    given = victim.took if rules.min_residency is None else rules.min_residency
+    return patience if victim.busy else min(victim.loaded + given, patience)
 
 
 def _fits(rules: Rules, here: Collection[Seen], wanted: Seen | None) -> bool:

@@ -315,9 +315,10 @@ class Scheduler:
                 place.size = found.size
             place.first = False
             place.used = place.loaded = now
+            place.took = now - begun
             place.enter(Phase.LOADED, now)
-            self.figures.loads[place.name].add(now - begun)
-            self._say("info", "model loaded", model=place.name, seconds=round(now - begun, 3), bytes=place.size)
+            self.figures.loads[place.name].add(place.took)
+            self._say("info", "model loaded", model=place.name, seconds=round(place.took, 3), bytes=place.size)
             # Before anything is decided: those who waited are served, whoever waits for its room.
             self._admit(place)
         self._soon()

@@ -14,7 +14,7 @@ RULES = st.builds(
     Rules,
     max_models=st.integers(1, 4),
     eviction=st.sampled_from(["lru", "immediate"]),
-    min_residency=SECONDS,
+    min_residency=st.one_of(st.none(), SECONDS),
     max_wait=SECONDS,
     memory=st.one_of(st.none(), st.integers(1, 20)),
 )
@@ -33,6 +33,7 @@ def states(draw: st.DrawFn) -> list[Seen]:
                 asked=draw(st.one_of(st.just(NEVER), st.floats(min_value=NOW - 100, max_value=NOW + 100))),
                 used=draw(MOMENTS),
                 loaded=draw(MOMENTS),
+                took=draw(SECONDS),
                 keep_alive=draw(st.sampled_from([0.0, 10.0, 50.0, NEVER])),
                 pinned=draw(st.booleans()),
                 leaving=draw(st.booleans()),
@@ -87,7 +88,8 @@ def test_who_gives_way_was_used_least_recently(rules: Rules, models: list[Seen])
     # Who was loaded just now is given its time: the next in order waits with it rather than going in its place.
     for model in gone:
         for other in stayed:
-            assert model.used <= other.used or other.loaded + rules.min_residency > NOW
+            given = other.took if rules.min_residency is None else rules.min_residency
+            assert model.used <= other.used or other.loaded + given > NOW
 
 
 @given(RULES, states())
@@ -153,6 +155,11 @@ CASES: dict[str, tuple[Rules, list[Seen], Decision]] = {
         ONE,
         [loaded("a", loaded=NOW - 2), cold("b", asked=NOW - 1)],
         Decision(wake=NOW + 3),
+    ),
+    "by default as long as its load took": (
+        replace(ONE, min_residency=None),
+        [loaded("a", loaded=NOW - 2, took=6.0), cold("b", asked=NOW - 1)],
+        Decision(wake=NOW + 4),
     ),
     "but no more than the patience of who waits": (
         ONE,

@@ -143,7 +143,7 @@ RULES = st.builds(
     max_models=st.integers(1, 3),
     eviction=st.sampled_from(["lru", "immediate"]),
     keep_alive=st.sampled_from([0.0, 3.0, 60.0]),
-    min_residency=st.sampled_from([0.0, 2.0]),
+    min_residency=st.sampled_from([None, 0.0, 4.0]),
     max_wait=st.sampled_from([0.0, 4.0]),
 )
 ARRIVALS = st.lists(
@@ -160,7 +160,7 @@ def test_everybody_is_answered_in_time_and_never_too_many_are_loaded(
     assert {request.end for request in requests} == {"answered"}
     assert engine.most <= rules.max_models
     # A turn of each of the four: its load, its unload, the longest answer, and the patience of the next.
-    bound = len(MODELS) * (LOAD + UNLOAD + LONGEST + rules.max_wait + rules.min_residency)
+    bound = len(MODELS) * (LOAD + UNLOAD + LONGEST + rules.max_wait + (rules.min_residency or LOAD))
     assert max(request.waited for request in requests) <= bound
 
 

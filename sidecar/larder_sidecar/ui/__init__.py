@@ -1,0 +1,1 @@
+"""The page at /ui: three files, served as they are."""
