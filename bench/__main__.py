@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from . import gateway, plan
@@ -42,7 +43,7 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
 
 
-def page(figures: dict[str, float | str]) -> str:
+def page(figures: Mapping[str, float | str]) -> str:
     """The table, and how each suite measures: the first lines of its own description."""
     lines = [
         "# Benchmarks",
@@ -51,11 +52,27 @@ def page(figures: dict[str, float | str]) -> str:
         "figures are of that run, and nothing else should share its cores.",
     ]
     for name, suite in SUITES.items():
-        rows = [(key, value) for key, value in sorted(figures.items()) if key.startswith(f"{name}.")]
-        if rows:
-            lines += ["", f"## {name}", "", (suite.__doc__ or "").strip(), "", "| figure | value |", "|---|---|"]
-            lines += [f"| `{key}` | {value:g} |" for key, value in rows]
+        if rows := _rows(name, figures):
+            lines += ["", f"## {name}", "", (suite.__doc__ or "").strip(), "", *rows]
     return "\n".join(lines) + "\n"
+
+
+def _rows(suite: str, figures: Mapping[str, float | str]) -> list[str]:
+    """A line for each figure of a suite, with those of peers beside it."""
+    ours = {key.removeprefix(f"{suite}."): key for key in sorted(figures) if key.startswith(f"{suite}.")}
+    theirs = {key for key in figures if key.startswith("peer.") and key.split(".", 2)[2] in ours}
+    peers = sorted({key.split(".")[1] for key in theirs})
+    if not ours:
+        return []
+    told = [
+        [f"`{key}`", f"{figures[key]:g}", *(_cell(figures.get(f"peer.{peer}.{word}")) for peer in peers)]
+        for word, key in ours.items()
+    ]
+    return [f"| {' | '.join(row)} |" for row in (["figure", "value", *peers], ["---"] * (2 + len(peers)), *told)]
+
+
+def _cell(value: float | str | None) -> str:
+    return "" if value is None else f"{value:g}"
 
 
 if __name__ == "__main__":

@@ -1,24 +1,29 @@
-"""The gateway beside no gateway: the same load straight to an engine that costs nothing, and through the sidecar.
+"""The gateway beside no gateway and beside its peers: the same load, straight to an engine and through each.
 
-The gateway has core 0 for itself; engine and load share core 1. Latencies come from blocks that take turns, so that a
-disturbance of the machine meets both; "added" is the difference of the two quantiles.
+What is measured has core 0 for itself; engine and load share core 1. Latencies come from blocks that take turns, so
+that a disturbance of the machine meets all; "added" is the difference of two quantiles, with somebody between and with
+nobody. Every feature of the gateway is on: a hundred rules, residency, a line of log for each request. nginx passes
+everything on without looking into it, and is the floor. Peers are measured in the same run, where they are installed.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from . import load
+from . import load, peers
+from .peers import Target
 from .processes import cpu_seconds, resident_mb, started
 from .upstream import CHUNKS
 
 BLOCKS, PER_BLOCK = 20, 100
-SMALL, LARGE = 540, 100_000
-"""Bytes of a usual request, and of one with a long document in it."""
+SMALL, LARGE, HUGE = 540, 100_000, 4_000_000
+"""Bytes of a usual request, of one with a long document in it, and of one with pictures."""
 RULES = 100
 STREAMS = 50
 LOAD_SECONDS = 5.0
@@ -27,21 +32,41 @@ LOAD_SECONDS = 5.0
 def measure() -> dict[str, float]:
     """All figures, by the names they have in docs/benchmarks.json."""
     os.sched_setaffinity(0, {1})
-    with started(1, "bench.upstream") as (_, port), tempfile.TemporaryDirectory() as folder:
-        direct = int(port)
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        _, port = stack.enter_context(started(1, "bench.upstream"))
+        direct = Target("direct", int(port))
+        config = _config(folder, direct.port)
+        with started(0, "larder_sidecar", "gateway", "--config", str(config)):
+            pass  # so that it is compiled, as it is in an image
         began = time.perf_counter()
-        config = _config(Path(folder), direct)
-        with started(0, "larder_sidecar", "gateway", "--config", str(config)) as (pid, first):
-            figures = {"gateway.start_s": time.perf_counter() - began}
-            through = int(json.loads(first)["port"])
-            figures["gateway.rss_idle_mb"] = resident_mb(pid)
-            figures |= _latencies(direct, through)
-            wire = load.request(load.chat(SMALL))
-            answers, seconds = asyncio.run(load.crowd(through, wire, connections=32, seconds=LOAD_SECONDS))
-            figures["gateway.rps_per_core"] = answers / seconds
-            figures["gateway.cpu_us_per_chunk"] = _cpu_of_streams(through, pid)
-            figures["gateway.rss_after_mb"] = resident_mb(pid)
+        pid, first = stack.enter_context(started(0, "larder_sidecar", "gateway", "--config", str(config)))
+        figures = {"gateway.start_s": time.perf_counter() - began}
+        ours = Target("gateway", int(json.loads(first)["port"]), pid, chooses=True)
+        figures["gateway.rss_idle_mb"] = resident_mb(pid)
+        found = peers.here()
+        others = [stack.enter_context(peers.running(peer, program, direct.port, folder)) for peer, program in found]
+        for other in others:
+            figures[f"peer.{other.name}.rss_idle_mb"] = resident_mb(other.pid)
+        figures |= _latencies([direct, ours, *others])
+        for target in (ours, *others):
+            figures |= _under_load(target)
+        print(f"  beside {', '.join(peer.told_version(program) for peer, program in found) or 'no peer'}")
     return figures
+
+
+def _name(target: Target, figure: str) -> str:
+    return f"gateway.{figure}" if target.name == "gateway" else f"peer.{target.name}.{figure}"
+
+
+def _under_load(target: Target) -> dict[str, float]:
+    wire = load.request(load.chat(SMALL), target.path)
+    answers, seconds = asyncio.run(load.crowd(target.port, wire, connections=32, seconds=LOAD_SECONDS))
+    return {
+        _name(target, "rps_per_core"): answers / seconds,
+        _name(target, "cpu_us_per_chunk"): _cpu_of_streams(target),
+        _name(target, "rss_after_mb"): resident_mb(target.pid),
+    }
 
 
 def _config(folder: Path, port: int) -> Path:
@@ -54,6 +79,7 @@ def _config(folder: Path, port: int) -> Path:
                 "engines": [{"kind": "ollama", "url": f"http://127.0.0.1:{port}"}],
                 "models": [{"id": "small", "engine-name": "small:latest"}],
                 "routing": {"default": "small", "rules": _rules()},
+                "residency": {},
             }
         )
     )
@@ -70,41 +96,58 @@ def _rules() -> list[dict[str, str]]:
     ]
 
 
-def _latencies(direct: int, through: int) -> dict[str, float]:
-    small = _turns(direct, through, load.request(load.chat(SMALL)), PER_BLOCK)
-    large = _turns(direct, through, load.request(load.chat(LARGE)), PER_BLOCK // 4)
-    routed = _turns(direct, through, load.request(load.chat(LARGE, model="auto")), PER_BLOCK // 4)
+def _latencies(targets: Sequence[Target]) -> dict[str, float]:
+    small = _turns(targets, load.chat(SMALL), PER_BLOCK)
+    large = _turns(targets, load.chat(LARGE), PER_BLOCK // 4)
+    huge = _turns(targets, load.chat(HUGE), 3)
     # A stream takes seconds: few, and only their first byte counts.
-    stream = _turns(direct, through, load.request(load.chat(SMALL, stream=True)), 2)
-    return {
-        "gateway.added_p50_ms": _added(small, 1, 50),
-        "gateway.added_p99_ms": _added(small, 1, 99),
-        "gateway.body_100kb_p50_ms": _added(large, 1, 50),
-        "gateway.routing_100_rules_100kb_ms": _added(routed, 1, 50) - _added(large, 1, 50),
-        "gateway.ttfb_p50_ms": _added(stream, 0, 50),
-    }
+    stream = _turns(targets, load.chat(SMALL, stream=True), 2)
+    figures = {}
+    for target in targets[1:]:
+        for figure, taken, which, percent in (
+            ("added_p50_ms", small, 1, 50),
+            ("added_p99_ms", small, 1, 99),
+            ("body_100kb_p50_ms", large, 1, 50),
+            ("body_4mb_p50_ms", huge, 1, 50),
+            ("ttfb_p50_ms", stream, 0, 50),
+        ):
+            figures[_name(target, figure)] = _added(taken, target, which, percent)
+    choosing = [target for target in targets if target.chooses or target.name == "direct"]
+    routed = _turns(choosing, load.chat(LARGE, model="auto"), PER_BLOCK // 4)
+    ours = choosing[-1]
+    figures["gateway.routing_100_rules_100kb_ms"] = _added(routed, ours, 1, 50) - _added(large, ours, 1, 50)
+    return figures
 
 
-def _turns(direct: int, through: int, wire: bytes, count: int) -> tuple[list[tuple[float, float]], ...]:
-    """(first byte, whole) of each answer: those of the engine alone, and those through the gateway."""
-    with load.line(direct) as near, load.line(through) as far:
-        for warm in (near, far):
-            warm.ask(wire)
-        taken: tuple[list[tuple[float, float]], ...] = ([], [])
+Taken = dict[str, list[tuple[float, float]]]
+"""(first byte, whole) of each answer, by who gave it."""
+
+
+def _turns(targets: Sequence[Target], body: bytes, count: int) -> Taken:
+    """`BLOCKS` blocks of `count` requests for each, in turns."""
+    taken: Taken = {target.name: [] for target in targets}
+    with contextlib.ExitStack() as stack:
+        lines = {target.name: stack.enter_context(load.line(target.port)) for target in targets}
+        wires = {target.name: load.request(body, target.path) for target in targets}
+        for name, one in lines.items():
+            one.ask(wires[name])
         for _ in range(BLOCKS):
-            for one, times in zip((near, far), taken, strict=True):
-                times += [one.ask(wire) for _ in range(count)]
+            for name, one in lines.items():
+                taken[name] += [one.ask(wires[name]) for _ in range(count)]
     return taken
 
 
-def _added(taken: tuple[list[tuple[float, float]], ...], which: int, percent: int) -> float:
-    alone, through = (statistics.quantiles([t[which] for t in times], n=100)[percent - 1] for times in taken)
+def _added(taken: Taken, target: Target, which: int, percent: int) -> float:
+    alone, through = (
+        statistics.quantiles([times[which] for times in taken[name]], n=100)[percent - 1]
+        for name in ("direct", target.name)
+    )
     return (through - alone) * 1000
 
 
-def _cpu_of_streams(port: int, pid: int) -> float:
-    """Microseconds of the gateway's core for one event of a stream, `STREAMS` of them at a time."""
-    wire = load.request(load.chat(SMALL, stream=True))
-    before = cpu_seconds(pid)
-    answers, _ = asyncio.run(load.crowd(port, wire, connections=STREAMS, seconds=LOAD_SECONDS))
-    return (cpu_seconds(pid) - before) * 1e6 / (answers * CHUNKS)
+def _cpu_of_streams(target: Target) -> float:
+    """Microseconds of its core for one event of a stream, `STREAMS` of them at a time."""
+    wire = load.request(load.chat(SMALL, stream=True), target.path)
+    before = cpu_seconds(target.pid)
+    answers, _ = asyncio.run(load.crowd(target.port, wire, connections=STREAMS, seconds=LOAD_SECONDS))
+    return (cpu_seconds(target.pid) - before) * 1e6 / (answers * CHUNKS)

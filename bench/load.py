@@ -14,9 +14,9 @@ TIMEOUT = 30.0
 """Seconds for any single answer; a bench that waits longer has found a fault, not a figure."""
 
 
-def request(body: bytes) -> bytes:
+def request(body: bytes, path: str = "/v1/chat/completions") -> bytes:
     """A chat completion as a client sends it."""
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" % path.encode()
     return head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
 

@@ -1,11 +1,13 @@
 """Processes under measurement: each on a core of its own, with what it used of it."""
 
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +35,38 @@ def started(core: int, *command: str) -> Iterator[tuple[int, str]]:
         finally:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def process(core: int, command: Sequence[str], env: Mapping[str, str], *, folder: Path, port: int) -> Iterator[int]:
+    """A program on `core` that listens on `port` of loopback: its pid; killed at the end of the block.
+
+    Raises RuntimeError when it does not listen.
+    """
+    with (folder / "output").open("wb") as output:
+        running = subprocess.Popen(
+            command, env=env, cwd=folder, stdout=output, stderr=output,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}), start_new_session=True,
+        )  # fmt: skip
+        try:
+            deadline = time.perf_counter() + START_WITHIN
+            while not _listens(port):
+                if running.poll() is not None or time.perf_counter() > deadline:
+                    msg = f"{command[0]} does not listen: {(folder / 'output').read_text()[-1000:]}"
+                    raise RuntimeError(msg)
+                time.sleep(0.005)
+            yield running.pid
+        finally:
+            os.killpg(running.pid, signal.SIGKILL)  # what it has started goes with it
+            running.wait()
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _first_line(log: Path, process: subprocess.Popen[bytes]) -> str:

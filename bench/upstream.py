@@ -19,7 +19,9 @@ _END = b"%x\r\n%b\r\n0\r\n\r\n" % (len(_LAST), _LAST)
 _WHOLE = b'{"object":"chat.completion","choices":[{"message":{"content":"' + b"y" * 560 + b'"}}]}'
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_WHOLE), _WHOLE)
 _STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-_READY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+_HELD = b'{"models":[{"name":"small:latest","size":1}]}'
+_HOLDS = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(_HELD), _HELD)
+"""To whatever is asked with GET: what it holds, as Ollama says it."""
 
 
 class Connection(asyncio.Protocol):
@@ -46,7 +48,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Answer."""
         if self._parser.get_method() == b"GET":
-            self._transport.write(_READY)
+            self._transport.write(_HOLDS)
         elif b'"stream": true' in self._body:
             asyncio.get_running_loop().create_task(self._stream())
         else:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, mod
 
 from .base import Block, Known
 from .names import choices, did_you_mean
-from .quantities import Duration, seconds
+from .quantities import Duration, Size, seconds, size_bytes
 
 
 def _served(model: str, info: ValidationInfo) -> str:
@@ -42,6 +42,10 @@ class Residency(Block):
     """A model that was just loaded keeps its place for so long, as in 5s. Default: as long as its load took."""
     max_wait: Duration = "10s"
     """After so long a waiting request gets its turn: the model in its way takes no new ones."""
+    heartbeat: Duration | None = None
+    """After so long a client that waits for a stream is sent a comment, and again, as in 20s. Default: never."""
+    memory: Size | None = None
+    """Of all loaded models together, by the engine's own word, as in 24Gi. Default: max-models alone counts."""
     queue: Annotated[int, Field(ge=1, le=100_000)] = 256
     """Requests that may wait for their models at one time; more are answered 429."""
     client_keep_alive: Annotated[str, Field(pattern="^(ignore|clamp|obey)$")] = "ignore"
@@ -59,6 +63,10 @@ class Residency(Block):
         told = self.model_dump(exclude_none=True)
         for word in {"keep_alive", "min_residency", "max_wait"} & told.keys():
             told[word] = seconds(told[word])
+        if self.heartbeat is not None:
+            told["heartbeat_seconds"] = seconds(told.pop("heartbeat"))
+        if self.memory is not None:
+            told["memory"] = size_bytes(self.memory)
         for word in ("pin", "preload"):
             told[word] = [model for model in told[word] if models is None or model in models]
         told["max_models"] = self.most if models is None else min(self.most, len(models))

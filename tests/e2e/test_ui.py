@@ -28,7 +28,7 @@ def deployed(platform: Platform) -> Iterator[Platform]:
     secret = ["-n", "ai", "create", "secret", "generic", "team-token", f"--from-literal=token={TOKEN}"]
     platform.kubectl(*secret)
     text = re.sub(r"(?m)^  larder:models: .*$", "  larder:models: [tiny-random, tiny-second]", before, count=1)
-    rules = "[{name: code, pattern: (?i)function, model: tiny-second}]"
+    rules = "[{name: code, pattern: '(?i)function', model: tiny-second}]"
     block = f"{{routing: {{rules: {rules}}}, residency: {{max-models: 1}}, auth: {{secret: team-token}}}}"
     file.write_text(f"{text.rstrip()}\n  larder:gateway: {block}\n")
     try:

@@ -54,6 +54,9 @@ class Residency(Model):
     """A request waits no longer for its model."""
     load_seconds: Seconds = 600
     """A load takes no longer."""
+    heartbeat_seconds: Seconds = 0
+    """After so long a client that waits for a stream gets its 200 and a comment, and again: load balancers cut what is
+    silent. An error is an event of the stream then, and no status. 0: its first byte is the engine's."""
     queue: int = Field(default=256, ge=1, le=100_000)
     """Requests that may wait at one time, for all models together."""
     memory: int | None = Field(default=None, gt=0)

@@ -193,12 +193,12 @@ class Gateway:
             return None
         body = splice.replace(request.body, fields, model.engine_name, words.members)
 
-        def carry() -> Responder | None:
+        def carry(*, begun: bool = False) -> Responder | None:
             if words.keep_alive is not None and isinstance(request.place, Place):
                 residency.keep(request.place, words.keep_alive)
-            return self._carry(request, client, route, upstream, body)
+            return self._carry(request, client, route, upstream, body, begun=begun)
 
-        return through(residency, client, request, model.engine_name, carry)
+        return through(residency, client, request, model.engine_name, route.stream, carry)
 
     def _meant(self, request: Request, named: str) -> Chosen | Answer:
         """By the front's choice, else by the name in the body, else by the rules."""
@@ -227,9 +227,11 @@ class Gateway:
         route: Route,
         upstream: Upstream,
         body: list[bytes | memoryview],
+        *,
+        begun: bool = False,
     ) -> Responder:
         wire = self._wire(request, route, body, upstream)
-        exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream)
+        exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream, begun=begun)
         exchange.start()
         return exchange
 

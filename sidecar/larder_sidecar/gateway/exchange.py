@@ -27,10 +27,18 @@ class Line:
     metrics: Metrics
 
 
+def stream_head(extra: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
+    """The head of an event stream whose engine has not begun yet."""
+    fixed = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+    framing = b"transfer-encoding: chunked\r\n" if keep else b"transfer-encoding: chunked\r\nconnection: close\r\n"
+    return b"".join((status_line(200), render((*fixed, *extra)), framing, b"\r\n"))
+
+
 class Exchange:
     """Joins a client's connection with one to the engine for the length of a response."""
 
     __slots__ = (
+        "_begun",
         "_chunked",
         "_client",
         "_extra",
@@ -56,7 +64,10 @@ class Exchange:
         wire: Sequence[bytes | memoryview],
         extra: list[tuple[bytes, bytes]],
         stream: Stream | None,
+        *,
+        begun: bool = False,
     ) -> None:
+        """`begun`: the client has its `stream_head` already, and only events can follow."""
         self._line = line
         self._client = client
         self._request = request
@@ -68,10 +79,11 @@ class Exchange:
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._reused = False
+        self._begun = begun
         self._head_sent = False
         self._seen_body = False
-        self._chunked = False
-        self._keep = False
+        self._chunked = begun
+        self._keep = begun and client.keeps(request)
         self._over = False
 
     def start(self) -> None:
@@ -122,6 +134,9 @@ class Exchange:
         out: list[bytes] = []
         if head is not None:
             out.append(self._head(head))
+            if self._begun and self._watch is None:
+                self._refused(head.status)
+                return
         if pieces:
             self._body(pieces, out)
         if done:
@@ -153,13 +168,15 @@ class Exchange:
 
     def _head(self, head: ResponseHead) -> bytes:
         request = self._request
-        request.status = head.status
         self._head_sent = True
         self._wire = ()
         self._client.release_body(request)
         self._line.metrics.first_byte(request.operation, request.model, request.seconds())
-        lines = TO_CLIENT.lines(head.headers)
         self._watch = watch_for(self._stream, head.status, head.content_type)
+        if self._begun:
+            return b""
+        request.status = head.status
+        lines = TO_CLIENT.lines(head.headers)
         if self._watch is not None:
             lines.append(b"x-accel-buffering: no\r\n")
             if not any(line.startswith(b"cache-control:") for line in lines):
@@ -248,6 +265,15 @@ class Exchange:
 
     # --- ends
 
+    def _refused(self, status: int) -> None:
+        """The client was promised a stream, and the engine sends something else."""
+        self._request.code = "engine_error"
+        self._line.metrics.truncated("engine_error")
+        self._end_begun(f"the engine answered {status}")
+
+    def _end_begun(self, message: str) -> None:
+        self._end_stream(self._stream.failure(message, b"\n\n") if self._stream else b"")
+
     def _truncated(self, reason: str, message: str) -> None:
         """The response is not whole, and part of it is sent: say so in the stream, or break off."""
         self._line.metrics.truncated(reason)
@@ -271,6 +297,10 @@ class Exchange:
         self._client.finish(keep=self._keep)
 
     def _fail(self, status: int, code: str, message: str) -> None:
+        if self._begun:
+            self._request.code = code
+            self._end_begun(message)
+            return
         self._leave()
         self._client.answer(self._request, error(status, code, message, headers=RETRY_SOON if status == 503 else ()))
 

@@ -1,26 +1,37 @@
 """A request whose model is not there yet: it waits, and then the exchange with the engine takes its place."""
 
-from collections.abc import Callable
+import asyncio
+from typing import Protocol
 
 from ..residency.place import Place, RefusedError
 from ..residency.scheduler import Scheduler
+from . import splice
+from .exchange import stream_head
+from .streams import Stream
 from .wire.answer import Answer, error
 from .wire.application import Responder
 from .wire.request import Request
 from .wire.server import ServerConnection
 
+_COMMENT = b": loading\n\n"
+_LOADING = b"%x\r\n%b\r\n" % (len(_COMMENT), _COMMENT)
+"""What clients of server-sent events skip, as a chunk."""
+
+
+class Carry(Protocol):
+    """Sends the request to the engine."""
+
+    def __call__(self, *, begun: bool = False) -> Responder | None:
+        """`begun`: the client has its 200 already."""
+
 
 def through(
-    residency: Scheduler,
-    client: ServerConnection,
-    request: Request,
-    named: str,
-    carry: Callable[[], Responder | None],
+    residency: Scheduler, client: ServerConnection, request: Request, named: str, stream: Stream | None, carry: Carry
 ) -> Responder | None:
     """Carry the request at once where its model is loaded, else when it is; `named` is the model by its engine."""
     place = residency.enter(request.model)
     if place is None:
-        return Held(residency, client, request, carry).wait(named)
+        return Held(residency, client, request, stream, carry).wait(named)
     request.place, request.queued = place, 0.0
     return carry()
 
@@ -29,40 +40,55 @@ class Held:
     """Waits in the scheduler's queue for as long as its client does."""
 
     def __init__(
-        self, residency: Scheduler, client: ServerConnection, request: Request, carry: Callable[[], Responder | None]
+        self, residency: Scheduler, client: ServerConnection, request: Request, stream: Stream | None, carry: Carry
     ) -> None:
         self._residency = residency
         self._client = client
         self._request = request
+        self._stream = stream
         self._carry = carry
         self._since = client.loop.time()
         self._place: Place | None = None
         self._exchange: Responder | None = None
-        self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._begun = False
+        """Whether the client has its 200."""
 
     def wait(self, named: str) -> "Held | None":
         """Begin; `named` is the model by its engine. None where too many wait already, and the client has heard so."""
-        self._client.deadline = self._since + self._residency.config.wait_seconds
+        config = self._residency.config
+        self._client.deadline = self._since + config.wait_seconds
         try:
             self._place = self._residency.wait(self._request.model, named, self)
         except RefusedError as reason:
             self._client.answer(self._request, refusal(reason))
             return None
+        if config.heartbeat_seconds and self._stream and self._stream.framing == "sse" and self._request.minor:
+            self._timer = self._client.loop.call_later(config.heartbeat_seconds, self._beat)
         return self
 
     # --- from the scheduler
 
     def admitted(self, place: Place) -> None:
         """Its turn."""
+        self._quiet()
+        self._place = None
         self._request.place = place
         # The loop's clock ticks in milliseconds, and 0 would be a model that was there.
         self._request.queued = max(self._client.loop.time() - self._since, 1e-6)
-        self._exchange = self._carry()
+        self._exchange = self._carry(begun=self._begun)
 
     def refused(self, reason: RefusedError) -> None:
         """The model did not come."""
-        self._over = True
-        self._client.answer(self._request, refusal(reason))
+        self._quiet()
+        self._place = None
+        if not self._begun or self._stream is None:
+            self._client.answer(self._request, refusal(reason))
+            return
+        self._request.code = reason.code
+        fault = self._stream.failure(reason.message, b"\n\n")
+        self._client.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(fault), fault))
+        self._client.finish(keep=self._client.keeps(self._request))
 
     # --- from the client
 
@@ -91,15 +117,41 @@ class Held:
         self._give_up()
         seconds = self._residency.config.wait_seconds
         message = f"model {self._request.model!r} was not loaded within {seconds:g} s; others are in its way"
-        self._client.answer(self._request, refusal(RefusedError(503, "model_wait_timeout", message, 10)))
+        self.refused(RefusedError(503, "model_wait_timeout", message, 10))
+
+    # --- inside
+
+    def _beat(self) -> None:
+        """Tell the client that it is not forgotten, if it asked for a stream."""
+        if not self._begun:
+            if b"true" not in _asked_to_stream(self._request.body):
+                return
+            self._begun = True
+            self._request.status = 200
+            extra = [*self._client.identify(self._request), (b"x-larder-cache", b"miss")]
+            self._client.write(stream_head(extra, keep=self._client.keeps(self._request)))
+        if not self._client.paused:
+            self._client.write(_LOADING)
+        self._timer = self._client.loop.call_later(self._residency.config.heartbeat_seconds, self._beat)
+
+    def _quiet(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_up(self) -> None:
-        if self._place is not None and not self._over:
-            self._over = True
+        self._quiet()
+        if self._place is not None:
             self._residency.cancel(self._place, self)
+            self._place = None
 
 
 def refusal(reason: RefusedError) -> Answer:
     """What a client gets."""
     retry = ((b"retry-after", b"%d" % reason.retry_seconds),) if reason.retry_seconds else ()
     return error(reason.status, reason.code, reason.message, param="model", headers=retry)
+
+
+def _asked_to_stream(body: bytes) -> bytes:
+    found = splice.find(body, (), ("stream",)).get("stream")
+    return body[found.start : found.end] if found else b""

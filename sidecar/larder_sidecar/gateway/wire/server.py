@@ -145,6 +145,10 @@ class ServerConnection(asyncio.Protocol):
         """Whether the connection stays open after the answer to `request`."""
         return request.keep_alive and not request.last and not self._app.closing()
 
+    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+        """The headers that every response to this request carries."""
+        return self._app.identify(request)
+
     def answer(self, request: Request, answer: Answer) -> None:
         """Write a whole response, and finish; nothing if the client has gone meanwhile."""
         if self._active is not request:
@@ -152,7 +156,7 @@ class ServerConnection(asyncio.Protocol):
         request.status = answer.status
         request.code = request.code or answer.code
         keep = self.keeps(request)
-        self.write(answer.encode(self._app.identify(request), keep_alive=keep, body=request.method != "HEAD"))
+        self.write(answer.encode(self.identify(request), keep_alive=keep, body=request.method != "HEAD"))
         self.finish(keep=keep)
 
     def finish(self, *, keep: bool) -> None:
