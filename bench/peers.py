@@ -10,13 +10,12 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .processes import process
+from .processes import free_port, process
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,7 @@ def here() -> list[tuple[Peer, str]]:
 @contextlib.contextmanager
 def running(peer: Peer, program: str, engine: int, folder: Path) -> Iterator[Target]:
     """A peer on core 0 before the engine at this port, as soon as it takes connections."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     own = folder / peer.name
     own.mkdir()
     env = os.environ | {"OLLA_LOG_LEVEL": "error", "HOME": str(own)}

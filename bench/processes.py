@@ -13,12 +13,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 START_WITHIN = 20.0
+CORES = os.sched_getaffinity(0)
 TICK = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def started(core: int, *command: str) -> Iterator[tuple[int, str]]:
-    """A Python module as a process on `core`: its pid and the first line it prints; killed at the end of the block.
+def started(core: int | None, *command: str) -> Iterator[tuple[int, str]]:
+    """A Python module as a process on `core`, or on any: its pid and the first line it prints; killed at the end.
 
     What it prints goes to a file, as a container's log does. Raises RuntimeError when it prints nothing.
     """
@@ -28,7 +29,7 @@ def started(core: int, *command: str) -> Iterator[tuple[int, str]]:
             [sys.executable, "-m", *command],
             env=env,
             stdout=log,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+            preexec_fn=lambda: os.sched_setaffinity(0, CORES if core is None else {core}),
         )
         try:
             yield process.pid, _first_line(Path(log.name), process)
@@ -39,14 +40,14 @@ def started(core: int, *command: str) -> Iterator[tuple[int, str]]:
 
 @contextmanager
 def process(core: int, command: Sequence[str], env: Mapping[str, str], *, folder: Path, port: int) -> Iterator[int]:
-    """A program on `core` that listens on `port` of loopback: its pid; killed at the end of the block.
+    """A program on `core`, or on any, that listens on `port` of loopback: its pid; killed at the end of the block.
 
     Raises RuntimeError when it does not listen.
     """
     with (folder / "output").open("wb") as output:
         running = subprocess.Popen(
             command, env=env, cwd=folder, stdout=output, stderr=output,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}), start_new_session=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, CORES if core is None else {core}), start_new_session=True,
         )  # fmt: skip
         try:
             deadline = time.perf_counter() + START_WITHIN
@@ -78,6 +79,20 @@ def _first_line(log: Path, process: subprocess.Popen[bytes]) -> str:
         time.sleep(0.005)
     msg = f"{process.args!r} did not say that it listens; exit code {process.poll()}"
     raise RuntimeError(msg)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
+    ]
+    return [pid, *(below for child in children for below in tree(child))]
 
 
 def cpu_seconds(pid: int) -> float:

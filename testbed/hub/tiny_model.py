@@ -9,11 +9,24 @@ rare, and the end of the text come after some forty tokens, but never at once.
 import hashlib
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from .gguf_writer import F32Tensor, Float, Value, gguf
 
-EMBEDDING, FEED_FORWARD, HEADS, BLOCKS = 32, 64, 2, 1
 CONTEXT = 2048
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How large a model is."""
+
+    embedding: int = 32
+    feed_forward: int = 64
+    heads: int = 2
+    blocks: int = 1
+
+
+TINY = Shape()
 _PANTRY = """
     attic barrel basket bread butter candle cellar cheese copper cupboard flour garlic ginger honey jar kettle ladle
     lemon mint nutmeg oat olive onion pantry pepper plum quince salt shelf spice sugar tea thyme walnut
@@ -41,15 +54,18 @@ CATALOG = {"tiny-random": 0, "tiny-second": 1}
 _WRITERS = ("attn_output", "ffn_down")
 """The matrices that add to the residual stream."""
 _CHUNK = 1 << 20
+_REPEATS = 1 << 16
 
 
-def tiny_model(seed: int = 0, *, size: int = 0) -> Iterator[bytes]:
+def tiny_model(seed: int = 0, *, size: int = 0, shape: Shape = TINY) -> Iterator[bytes]:
     """The file in chunks. Another `seed` gives another model; `size` (bytes) stretches it with unused bytes at the end.
+
+    Another `shape` makes it heavier to load and to compute.
 
     The stretch lies behind the tensors, where engines map but never compute with it: llama.cpp refuses tensors that
     its architecture does not name. A size below the model's own leaves the model as it is.
     """
-    content = gguf(_metadata(seed), _tensors(seed))
+    content = gguf(_metadata(seed, shape), _tensors(seed, shape))
     yield content
     missing = size - len(content)
     for number in range(-(-missing // _CHUNK)):
@@ -65,7 +81,7 @@ def _tokens() -> list[tuple[str, int, float]]:
     return [*special, *raw, *words]
 
 
-def _metadata(seed: int) -> dict[str, Value]:
+def _metadata(seed: int, shape: Shape) -> dict[str, Value]:
     tokens = _tokens()
     return {
         "general.architecture": "llama",
@@ -73,13 +89,13 @@ def _metadata(seed: int) -> dict[str, Value]:
         "general.name": f"larder tiny random {seed}",
         "general.file_type": 0,
         "llama.context_length": CONTEXT,
-        "llama.embedding_length": EMBEDDING,
-        "llama.block_count": BLOCKS,
-        "llama.feed_forward_length": FEED_FORWARD,
-        "llama.attention.head_count": HEADS,
-        "llama.attention.head_count_kv": HEADS,
+        "llama.embedding_length": shape.embedding,
+        "llama.block_count": shape.blocks,
+        "llama.feed_forward_length": shape.feed_forward,
+        "llama.attention.head_count": shape.heads,
+        "llama.attention.head_count_kv": shape.heads,
         "llama.attention.layer_norm_rms_epsilon": Float(2.0**-17),
-        "llama.rope.dimension_count": EMBEDDING // HEADS,
+        "llama.rope.dimension_count": shape.embedding // shape.heads,
         "llama.vocab_size": len(tokens),
         "tokenizer.ggml.model": "llama",
         "tokenizer.ggml.tokens": [text for text, _, _ in tokens],
@@ -92,24 +108,26 @@ def _metadata(seed: int) -> dict[str, Value]:
     }
 
 
-def _tensors(seed: int) -> list[F32Tensor]:
-    tokens = _tokens()
+def _tensors(seed: int, shape: Shape) -> list[F32Tensor]:
+    tokens, embedding, feed_forward = _tokens(), shape.embedding, shape.feed_forward
     matrices = {
-        "attn_q": (EMBEDDING, EMBEDDING),
-        "attn_k": (EMBEDDING, EMBEDDING),
-        "attn_v": (EMBEDDING, EMBEDDING),
-        "attn_output": (EMBEDDING, EMBEDDING),
-        "ffn_gate": (EMBEDDING, FEED_FORWARD),
-        "ffn_up": (EMBEDDING, FEED_FORWARD),
-        "ffn_down": (FEED_FORWARD, EMBEDDING),
+        "attn_q": (embedding, embedding),
+        "attn_k": (embedding, embedding),
+        "attn_v": (embedding, embedding),
+        "attn_output": (embedding, embedding),
+        "ffn_gate": (embedding, feed_forward),
+        "ffn_up": (embedding, feed_forward),
+        "ffn_down": (feed_forward, embedding),
     }
     tensors = [
-        _led("token_embd.weight", seed, [NEWLINE if t == "<0x0A>" else (STEADY, 0.0) for t, _, _ in tokens]),
-        _ones("output_norm.weight"),
-        _led("output.weight", seed, [(weight, BEGINNING if t == "</s>" else 0.0) for t, _, weight in tokens]),
+        _led("token_embd.weight", seed, [NEWLINE if t == "<0x0A>" else (STEADY, 0.0) for t, _, _ in tokens], embedding),
+        _ones("output_norm.weight", embedding),
+        _led(
+            "output.weight", seed, [(weight, BEGINNING if t == "</s>" else 0.0) for t, _, weight in tokens], embedding
+        ),
     ]
-    for block in range(BLOCKS):
-        tensors += [_ones(f"blk.{block}.attn_norm.weight"), _ones(f"blk.{block}.ffn_norm.weight")]
+    for block in range(shape.blocks):
+        tensors += [_ones(f"blk.{block}.{norm}.weight", embedding) for norm in ("attn_norm", "ffn_norm")]
         for name, (columns, rows) in matrices.items():
             full = f"blk.{block}.{name}.weight"
             content = _noise(f"{seed}/{full}", columns * rows)
@@ -120,22 +138,27 @@ def _tensors(seed: int) -> list[F32Tensor]:
     return tensors
 
 
-def _led(name: str, seed: int, first: list[tuple[float, float]]) -> F32Tensor:
+def _led(name: str, seed: int, first: list[tuple[float, float]], width: int) -> F32Tensor:
     """Noise, but row i starts with the two numbers first[i]."""
-    content = bytearray(_noise(f"{seed}/{name}", EMBEDDING * len(first)))
+    content = bytearray(_noise(f"{seed}/{name}", width * len(first)))
     for row, values in enumerate(first):
-        struct.pack_into("<2f", content, row * EMBEDDING * 4, *values)
-    return F32Tensor(name, (EMBEDDING, len(first)), bytes(content))
+        struct.pack_into("<2f", content, row * width * 4, *values)
+    return F32Tensor(name, (width, len(first)), bytes(content))
 
 
-def _ones(name: str) -> F32Tensor:
-    return F32Tensor(name, (EMBEDDING,), struct.pack("<f", 1.0) * EMBEDDING)
+def _ones(name: str, width: int) -> F32Tensor:
+    return F32Tensor(name, (width,), struct.pack("<f", 1.0) * width)
 
 
 def _noise(label: str, count: int) -> bytes:
-    """`count` float32 in [-1/4, 1/4): 16-bit integers divided by a power of two, so exact in any arithmetic."""
-    integers = struct.unpack(f"<{count}h", _bytes(label, 2 * count))
-    return struct.pack(f"<{count}f", *(integer / 131_072 for integer in integers))
+    """`count` float32 in [-1/4, 1/4): 16-bit integers divided by a power of two, so exact in any arithmetic.
+
+    A large matrix repeats itself: its making should not take longer than its loading.
+    """
+    own = min(count, _REPEATS)
+    integers = struct.unpack(f"<{own}h", _bytes(label, 2 * own))
+    numbers = struct.pack(f"<{own}f", *(integer / 131_072 for integer in integers))
+    return (numbers * -(-count // own))[: 4 * count]
 
 
 def _bytes(label: str, count: int) -> bytes:
