@@ -39,7 +39,9 @@ def started(core: int | None, *command: str) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def process(core: int, command: Sequence[str], env: Mapping[str, str], *, folder: Path, port: int) -> Iterator[int]:
+def process(
+    core: int | None, command: Sequence[str], env: Mapping[str, str], *, folder: Path, port: int
+) -> Iterator[int]:
     """A program on `core`, or on any, that listens on `port` of loopback: its pid; killed at the end of the block.
 
     Raises RuntimeError when it does not listen.
