@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
-from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Pulls
+from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Limits, Pulls
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
@@ -35,6 +35,9 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "deploymentStrategy": {"type": "Recreate"},
 }
 """What the predictor of that service is, whichever stack or block describes the rest."""
+HOLD_SECONDS = 30
+"""Of requests for an engine that takes no connections: a container that crashed is back within seconds, and a pod whose
+successor cannot stand beside it after its image has started. Clients give up after a minute."""
 Kind = Literal["ollama", "llama-server", "shimmy"]
 ADDRESSES: Mapping[Kind, str] = {
     "ollama": "127.0.0.1:11434",
@@ -162,6 +165,7 @@ def _beside(
             else None
         ),
         auth=_auth(settings),
+        limits=Limits(hold_seconds=HOLD_SECONDS),
     )
 
 
@@ -213,6 +217,7 @@ def _front(settings: Settings) -> GatewayConfig:
         models=settings.gateway.served(settings.served),
         routing=_routing(settings),
         auth=Auth(mutations=settings.gateway.auth.mutations),
+        limits=Limits(hold_seconds=HOLD_SECONDS),
     )
 
 

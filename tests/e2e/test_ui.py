@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,11 +89,3 @@ def test_it_shows_what_clients_met(page: Browser, deployed: Platform) -> None:
 def test_the_console_has_nothing_to_say(page: Browser) -> None:
     refusals = [line for line in page.complaints() if "401" not in line and "409" not in line]
     assert refusals == []
-
-
-def test_nothing_of_the_browser_stays_behind() -> None:
-    with browser() as window:
-        window.open("data:text/html,<p>here")
-        assert window.text("p") == "here"
-    left = subprocess.run(["pgrep", "-f", "larder-browser-"], capture_output=True, text=True, check=False)
-    assert left.stdout == ""

@@ -15,7 +15,7 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import running
 
-from tests.engines.ollama import Ollama, find
+from tests.engines.ollama_process import Ollama, find
 from tests.engines.process import lacking
 from tests.engines.test_ollama_store import ENTRY, fill, seal, unseal
 
@@ -98,10 +98,14 @@ def test_openai_leaves_the_choice_to_the_rules(by_openai: openai.OpenAI) -> None
     assert (raw.headers["x-larder-model"], raw.headers["x-larder-rule"]) == ("beta", "greeting")
 
 
-def test_openai_completes_responds_and_embeds(by_openai: openai.OpenAI) -> None:
+def test_openai_completes_and_responds(by_openai: openai.OpenAI) -> None:
     assert by_openai.completions.create(model="alpha", prompt="hello", max_tokens=4).choices[0].text
     assert by_openai.responses.create(model="alpha", input="hello", max_output_tokens=4).output_text
-    assert by_openai.embeddings.create(model="alpha", input="hello").data[0].embedding
+
+
+def test_what_the_engine_refuses_is_told_in_its_own_words(by_openai: openai.OpenAI) -> None:
+    with pytest.raises(openai.InternalServerError, match="does not support embeddings"):
+        by_openai.embeddings.create(model="alpha", input="hello")
 
 
 def test_openai_raises_the_exceptions_of_its_own(by_openai: openai.OpenAI) -> None:
@@ -130,15 +134,16 @@ def test_anthropic_asks_and_streams(url: str) -> None:
 
 
 @pytest.fixture
-def by_ollama(url: str) -> ollama.Client:
-    return ollama.Client(host=url, timeout=60)
+def by_ollama(url: str) -> Iterator[ollama.Client]:
+    client = ollama.Client(host=url, timeout=60)
+    yield client
+    client._client.close()
 
 
 def test_ollama_asks_and_streams(by_ollama: ollama.Client) -> None:
     assert by_ollama.chat(model="alpha", messages=HELLO, options={"num_predict": 4}).message.content
     pieces = [*by_ollama.generate(model="alpha", prompt="hello", stream=True, options={"num_predict": 4})]
     assert pieces[-1].done
-    assert by_ollama.embed(model="alpha", input="hello").embeddings
 
 
 def test_ollama_sees_what_there_is(by_ollama: ollama.Client) -> None:

@@ -17,7 +17,7 @@ from testbed.hub.__main__ import FILE, REPO
 from testbed.hub.repository import Repositories
 from testbed.hub.server import Hub as LocalHub
 from testbed.hub.tiny_model import tiny_model
-from tests.engines.ollama import Ollama, find
+from tests.engines.ollama_process import Ollama, find
 from tests.engines.process import lacking
 
 ENTRY = load_catalog(Path(__file__).parents[2] / "catalog" / "models")["tiny-random"]

@@ -16,7 +16,7 @@ from larder_sidecar.weights.progress import Reporter
 from components.caching.shared_storage import NO_MMAP
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import tiny_model
-from tests.engines.ollama import Ollama, find
+from tests.engines.ollama_process import Ollama, find
 from tests.engines.test_ollama_store import CHAT, ENTRY, seal, unseal
 
 

@@ -15,7 +15,7 @@ from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import Running, running
 
 from components.serving import llama_server
-from tests.engines.ollama import Ollama, find
+from tests.engines.ollama_process import Ollama, find
 from tests.engines.process import Process, built, free_port, lacking, placed
 from tests.engines.test_ollama_store import ENTRY, fill, seal, unseal
 from tests.sidecar.gateway import scripted

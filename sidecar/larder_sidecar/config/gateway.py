@@ -88,6 +88,8 @@ class Limits(Model):
     buffered_bytes: int = Field(default=256 * 2**20, gt=0)
     """Request bodies held at one time over all connections; more are answered 503."""
     connect_seconds: Seconds = 5
+    hold_seconds: Seconds = 0
+    """A request waits so long for an engine that takes no connections, as while it restarts; then it is 503."""
     response_seconds: Seconds = 600
     """Until the engine's first byte, and between two: a cold load of large weights fits, a dead engine is noticed."""
 

@@ -1,6 +1,7 @@
 """One request carried to the engine and its response carried back: bytes in, bytes out."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from .wire.upstream import ResponseHead, UpstreamConnection
 
 CONNECT_PAUSES = (0.1, 0.3)
 """Seconds before the second and the third try to connect: an engine that restarts its listener is not down."""
+HOLD_PAUSE = 0.5
+"""Seconds between two more tries, for as long as a request may be held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,13 @@ class Exchange:
             self._task = self._client.loop.create_task(self._connect())
 
     async def _connect(self) -> None:
-        for pause in (*CONNECT_PAUSES, None):
+        held_until = self._client.loop.time() + self._line.limits.hold_seconds
+        for pause in itertools.chain(CONNECT_PAUSES, itertools.repeat(HOLD_PAUSE)):
             try:
                 connection = await self._line.pool.connect()
             except OSError as reason:
                 self._line.metrics.connect_failed()
-                if pause is None:
+                if pause == HOLD_PAUSE and self._client.loop.time() >= held_until:
                     self._task = None
                     detail = "timed out" if isinstance(reason, TimeoutError) else "failed"
                     self._fail(

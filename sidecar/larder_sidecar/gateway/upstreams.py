@@ -64,5 +64,6 @@ def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: 
     residency = None
     if config.residency and isinstance(adapter, Resident):
         models = ((model.id, model.engine_name) for model in config.models)
-        residency = Scheduler(config.residency, adapter, models, journal.say)
+        hold = config.limits.hold_seconds
+        residency = Scheduler(config.residency, adapter, models, journal.say, hold_seconds=hold)
     return Upstream(engine.name, adapter, Line(pool, config.limits, metrics), residency)

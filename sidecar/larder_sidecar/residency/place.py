@@ -39,6 +39,7 @@ class Place:
         "loaded",
         "name",
         "named",
+        "not_before",
         "open",
         "phase",
         "pinned",
@@ -61,6 +62,8 @@ class Place:
         """With the moment each came, the oldest first."""
         self.wanted = NEVER
         """When it is to be loaded though nobody waits."""
+        self.not_before = 0.0
+        """When its load may be tried again, whoever waits."""
         self.first = False
         """Whether the gateway is not ready before its load has been tried."""
         self.used = self.loaded = self.took = 0.0
@@ -83,7 +86,7 @@ class Place:
             name=self.name,
             phase=self.phase,
             busy=self.busy,
-            asked=min(self.wanted, next(iter(self.waiting.values()), NEVER)),
+            asked=max(self.not_before, min(self.wanted, next(iter(self.waiting.values()), NEVER))),
             used=self.used,
             loaded=self.loaded,
             took=self.took,

@@ -25,6 +25,8 @@ RETRY_SECONDS = 2.0
 """Before a load that nobody waits for is tried again at an engine that does not answer, …"""
 RETRY_REFUSED_SECONDS = 30.0
 """… or that answered with a refusal."""
+HOLD_PAUSE = 0.5
+"""Before a load that somebody waits for is tried again at an engine that takes no connections."""
 
 Say = Callable[..., None]
 """A line of the log: level, message, fields."""
@@ -33,8 +35,20 @@ Say = Callable[..., None]
 class Scheduler:
     """Residency of one engine."""
 
-    def __init__(self, config: Residency, engine: Resident, models: Iterable[tuple[str, str]], say: Say) -> None:
-        """`models` by id and by the engine's name; others may come later."""
+    def __init__(
+        self,
+        config: Residency,
+        engine: Resident,
+        models: Iterable[tuple[str, str]],
+        say: Say,
+        *,
+        hold_seconds: float = 0,
+    ) -> None:
+        """`models` by id and by the engine's name; others may come later.
+
+        `hold_seconds`: so long a request waits for an engine that takes no connections.
+        """
+        self._hold_seconds = hold_seconds
         self._config = config
         self._engine = engine
         self._say = say
@@ -336,14 +350,16 @@ class Scheduler:
             refusal = RefusedError(502, "model_load_failed", f"the engine did not load model {place.name!r}: {told}")
             place.first = False
         self._say("warning", "model not loaded", model=place.name, reason=told)
-        wanted = place.pinned or place.first
+        wanted, now = place.pinned or place.first, self._loop.time()
         self._forget(place)
         if wanted:
-            again = RETRY_REFUSED_SECONDS if isinstance(reason, EngineError) else RETRY_SECONDS
-            place.wanted = self._loop.time() + again
-        waiting, place.waiting = place.waiting, {}
-        for one in waiting:
-            one.refused(refusal)
+            place.wanted = now + (RETRY_REFUSED_SECONDS if isinstance(reason, EngineError) else RETRY_SECONDS)
+        hold = self._hold_seconds if refusal.code == "engine_unavailable" else 0
+        place.not_before = now + HOLD_PAUSE if hold else 0.0
+        for one, since in [*place.waiting.items()]:
+            if now >= since + hold:
+                del place.waiting[one]
+                one.refused(refusal)
         self._doubt.set()
 
     async def _unload(self, place: Place, why: Reason) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 
 import pytest
 from larder_sidecar.gateway.serve import Running
@@ -299,3 +300,31 @@ async def test_a_connection_that_nobody_waits_for_any_more_is_closed(engine: Eng
         await until(lambda: engine.open_connections == 0, "the connection to close")
     else:
         task.result().close()
+
+
+async def test_a_request_is_held_while_the_engine_restarts(start: Start, engine: Engine) -> None:
+    async with start(limits={"hold-seconds": 5}) as gateway:
+        await engine.stop()
+        asking = asyncio.create_task(ask(gateway.port, CHAT, b"{}"))
+        await asyncio.sleep(0.6)
+        assert not asking.done()
+        await engine.start()
+        assert (await asking).status == 200
+
+
+async def test_and_no_longer_than_it_may_be(start: Start, engine: Engine) -> None:
+    async with start(limits={"hold-seconds": 0.5}) as gateway:
+        await engine.stop()
+        began = time.monotonic()
+        refused = await ask(gateway.port, CHAT, b"{}")
+        assert (refused.status, refused.code, refused["retry-after"]) == (503, "engine_unavailable", "2")
+        assert 0.5 <= time.monotonic() - began < 3
+
+
+async def test_a_client_that_leaves_is_held_no_longer(start: Start, engine: Engine) -> None:
+    async with start(limits={"hold-seconds": 60}) as gateway:
+        await engine.stop()
+        async with connect(gateway.port) as client:
+            await client.post(CHAT, b"{}")
+            await asyncio.sleep(0.3)
+        await until(lambda: gateway.lifecycle.in_flight == 0, "the request to be forgotten")

@@ -35,9 +35,12 @@ def resident(start: Start, ollama: Holding, tmp_path: Path) -> With:
     token = tmp_path / "token"
     token.write_text(TOKEN)
 
-    def starting(file: Path | None = None, **rules: object) -> AbstractAsyncContextManager[Running]:
+    def starting(
+        file: Path | None = None, limits: dict[str, object] | None = None, **rules: object
+    ) -> AbstractAsyncContextManager[Running]:
         residency = {"strategy": "ssd", "min-residency": 0, **rules}
-        return start(file=file, models=MODELS, routing={}, residency=residency, auth={"token-file": str(token)})
+        auth = {"token-file": str(token)}
+        return start(file=file, models=MODELS, routing={}, residency=residency, auth=auth, limits=limits or {})
 
     return starting
 
@@ -188,6 +191,27 @@ async def test_an_engine_that_is_down_is_503_and_recovers_by_itself(
                 break
             await asyncio.sleep(0.05)
         assert (await asked(running, "a")).status == 200
+
+
+async def test_those_who_wait_are_held_while_the_engine_restarts(
+    resident: With, ollama: Holding, engine: Engine
+) -> None:
+    async with resident(limits={"hold-seconds": 5}) as running:
+        await engine.stop()
+        asking = [asyncio.create_task(asked(running, model)) for model in "aab"]
+        await asyncio.sleep(0.7)
+        assert not any(one.done() for one in asking)
+        await engine.start()
+        assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
+        assert ollama.loads[0] == "a:latest"
+
+
+async def test_but_no_longer_than_anybody_may_be(resident: With, engine: Engine) -> None:
+    async with resident(limits={"hold-seconds": 0.8}) as running:
+        await engine.stop()
+        refused = await asked(running, "a")
+        assert (refused.status, refused.code) == (503, "engine_unavailable")
+        assert (await stats(running))["waiting"] == 0
 
 
 async def test_none_unloads_when_the_last_answer_is_out(resident: With, ollama: Holding) -> None:
