@@ -32,6 +32,16 @@ def selector(name: str) -> dict[str, str]:
     return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": INSTANCE}
 
 
+def spread(name: str) -> core.TopologySpreadConstraintArgsDict:
+    """The pods of `name` on as many nodes as there are."""
+    return {
+        "max_skew": 1,
+        "topology_key": "kubernetes.io/hostname",
+        "when_unsatisfiable": "ScheduleAnyway",
+        "label_selector": {"match_labels": selector(name)},
+    }
+
+
 def labels(name: str) -> dict[str, str]:
     """All labels of an object that belongs to `name`."""
     return {**selector(name), "app.kubernetes.io/part-of": "larder", "app.kubernetes.io/managed-by": "pulumi"}

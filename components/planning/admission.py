@@ -31,6 +31,8 @@ def admission(settings: Settings, plan: Plan) -> list[str]:
 
 def _engine(name: str, plan: EnginePlan, *, alone: bool) -> Iterator[str]:
     who = "the engine" if alone else f"the engine of {name}"
+    if plan.replicas > 1:
+        who = f"each of {plan.replicas} replicas of {who}"
     memory = size_bytes(plan.size.memory)
     if plan.gateway.residency:
         yield f"loaded  {_resident(plan)} in {who}"

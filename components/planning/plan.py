@@ -35,6 +35,8 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "deploymentStrategy": {"type": "Recreate"},
 }
 """What the predictor of that service is, whichever stack or block describes the rest."""
+PORT = 8080
+"""Of a gateway's pod: behind a headless Service there is no other."""
 HOLD_SECONDS = 30
 """Of requests for an engine that takes no connections: a container that crashed is back within seconds, and a pod whose
 successor cannot stand beside it after its image has started. Clients give up after a minute."""
@@ -64,6 +66,8 @@ class EnginePlan:
     gateway: GatewayConfig
     """gateway.json beside the engine."""
     size: EngineResources
+    replicas: int
+    """Pods of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,17 +138,15 @@ def make_plan(settings: Settings) -> Plan:
 def _ollama(settings: Settings, stack: Ollama) -> OllamaPlan:
     models = settings.stacks["ollama"]
     gateway = _beside(settings, "ollama", models)
-    return OllamaPlan(
-        stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models, most_loaded(gateway))
-    )
+    size = engine_resources(stack, models, most_loaded(gateway))
+    return OllamaPlan(stack=stack, models=models, gateway=gateway, size=size, replicas=stack.replicas)
 
 
 def _shimmy(settings: Settings, stack: Shimmy) -> ShimmyPlan:
     models = settings.stacks["shimmy"]
     gateway = _beside(settings, stack.engine, models, _pulls(settings, stack))
-    return ShimmyPlan(
-        stack=stack, models=models, gateway=gateway, size=engine_resources(stack, models, most_loaded(gateway))
-    )
+    size = engine_resources(stack, models, most_loaded(gateway))
+    return ShimmyPlan(stack=stack, models=models, gateway=gateway, size=size, replicas=stack.replicas)
 
 
 def _beside(
@@ -210,7 +212,13 @@ def _front(settings: Settings) -> GatewayConfig:
     return GatewayConfig(
         place="front",
         engines=[
-            Engine(name=stack, kind=kind, url=url, models=[entry.id for entry in settings.stacks[stack]])
+            Engine(
+                name=stack,
+                kind=kind,
+                url=f"{url}-replicas:{PORT}" if settings.replicas(stack) > 1 else url,
+                models=[entry.id for entry in settings.stacks[stack]],
+                replicated=settings.replicas(stack) > 1,
+            )
             for stack, (kind, url) in _BEHIND_THE_FRONT.items()
             if stack in settings.stacks
         ],

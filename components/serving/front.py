@@ -8,7 +8,7 @@ from pulumi_kubernetes.networking import v1 as networking
 from pulumi_kubernetes.policy import v1 as disruption
 
 from ..component import Component
-from ..manifest import labels, metadata, pod_security, scratch, selector
+from ..manifest import labels, metadata, pod_security, scratch, selector, spread
 from ..network import ADMIN, CLIENTS, Egress, dns_egress, gateway_ingress
 from ..planning.plan import FRONT
 from ..settings import Settings
@@ -93,14 +93,7 @@ def _pod(image: str, *, grace_seconds: int) -> core.PodSpecArgsDict:
         "enable_service_links": False,
         "security_context": pod_security(),
         "termination_grace_period_seconds": grace_seconds,
-        "topology_spread_constraints": [
-            {
-                "max_skew": 1,
-                "topology_key": "kubernetes.io/hostname",
-                "when_unsatisfiable": "ScheduleAnyway",
-                "label_selector": {"match_labels": selector(FRONT)},
-            }
-        ],
+        "topology_spread_constraints": [spread(FRONT)],
         "containers": [
             {
                 **gateway_container(image),

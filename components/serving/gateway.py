@@ -121,18 +121,25 @@ def _http() -> core.ServicePortArgsDict:
     return {"name": "http", "port": 80, "target_port": "http", "protocol": "TCP"}
 
 
-def stack_service(stack: str, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions) -> core.Service:
-    """How the front reaches the gateways beside a stack's engine."""
+def stack_service(
+    stack: str, *, replicas: int, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> core.Service:
+    """How the front reaches the gateways beside a stack's engine: by one address, or by each of its replicas' own."""
+    headless = replicas > 1
+    spec: core.ServiceSpecArgsDict = {"type": "ClusterIP", "selector": selector(stack), "ports": [_http()]}
+    if headless:
+        spec["cluster_ip"] = "None"
     return core.Service(
-        "service",
+        "replicas" if headless else "service",
         metadata=metadata(
-            stack,
-            "how the front reaches the gateway beside the engine",
+            # Another name, for the address of a Service cannot be taken away from it.
+            f"{stack}-replicas" if headless else stack,
+            f"how the front reaches {'each gateway' if headless else 'the gateway'} beside the engine",
             of=stack,
             namespace=namespace,
             annotations=SKIP_AWAIT,
         ),
-        spec={"type": "ClusterIP", "selector": selector(stack), "ports": [_http()]},
+        spec=spec,
         opts=opts,
     )
 

@@ -38,7 +38,7 @@ class Ollama(Component):
         hub = settings.hub.endpoint if weights.fetches else None
         policy = gateway_policy(NAME, front=settings.front, hub=hub, namespace=namespace, opts=self.child())
         if settings.front:
-            stack_service(NAME, namespace=namespace, opts=self.child())
+            stack_service(NAME, replicas=plan.replicas, namespace=namespace, opts=self.child())
         engine = EngineSpec(
             name=NAME,
             description="the engine, and the gateway as its sidecar",
@@ -47,6 +47,7 @@ class Ollama(Component):
             annotations=restarts_with(plan.gateway),
             env=_environment(len(plan.models)),
             resources=plan.size,
+            replicas=plan.replicas,
             placement=placement,
             start_seconds=budget_seconds,
             grace_seconds=int(plan.gateway.drain.grace_seconds),

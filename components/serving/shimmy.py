@@ -46,12 +46,13 @@ class Shimmy(Component):
         hub = settings.hub.endpoint if weights.fetches or pulls else None
         policy = gateway_policy(NAME, front=settings.front, hub=hub, namespace=namespace, opts=self.child())
         if settings.front:
-            stack_service(NAME, namespace=namespace, opts=self.child())
+            stack_service(NAME, replicas=plan.replicas, namespace=namespace, opts=self.child())
         engine = EngineSpec(
             name=NAME,
             description="the engine, and the gateway as its sidecar",
             image=settings.images.of(plan.stack.runs),
             resources=plan.size,
+            replicas=plan.replicas,
             placement=placement,
             annotations=restarts_with(plan.gateway),
             start_seconds=budget_seconds,

@@ -20,6 +20,7 @@ from ..manifest import (
     pod_security,
     scratch,
     selector,
+    spread,
 )
 from ..network import ADMIN
 from ..node_pools import Placement, tolerations
@@ -44,6 +45,7 @@ class EngineSpec:
     """From the container's start until the engine answers, weights read from the slowest disk we accept."""
     grace_seconds: int
     """For requests in flight when the pod has to go."""
+    replicas: int = 1
     command: tuple[str, ...] = ()
     """In place of the image's entry point."""
     args: tuple[str, ...] = ()
@@ -74,7 +76,7 @@ def engine_deployment(
     """One engine with its weights and its gateway."""
     deadline = weights.wait_seconds + engine.start_seconds
     spec: apps.DeploymentSpecArgsDict = {
-        "replicas": 1,
+        "replicas": engine.replicas,
         "revision_history_limit": 2,
         "progress_deadline_seconds": deadline,
         "strategy": _rollout(overlap=weights.overlap),
@@ -125,6 +127,8 @@ def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
         "containers": [_container(engine, weights)],
         "volumes": [*weights.volumes, *engine.volumes, *secrets, gateway_volume(engine.name), home, scratch()],
     }
+    if engine.replicas > 1:
+        pod["topology_spread_constraints"] = [spread(engine.name)]
     if tolerated := tolerations(engine.placement.taints):
         pod["tolerations"] = tolerated
     return pod

@@ -48,6 +48,8 @@ class Known:
     """Those of them that offer GPUs."""
     stacks: frozenset[str] = frozenset()
     """The stack blocks that are there, readable or not."""
+    replicated: frozenset[str] = frozenset()
+    """Those of them that stand there several times."""
     named: Mapping[str, str] = field(default_factory=dict)
     """Models that a stack names as its own -> the stack."""
     kind: str | None = None

@@ -21,9 +21,9 @@ def default_service(kind: str) -> ServiceType:
     return "NodePort" if kind == "embedded" else "ClusterIP"
 
 
-def needs_front(stacks: Collection[str]) -> bool:
+def needs_front(stacks: Collection[str], replicated: Collection[str]) -> bool:
     """KServe's pods take no gateway of ours, and a gateway beside one engine does not lead to another."""
-    return len(stacks) > 1 or "kserve" in stacks
+    return len(stacks) > 1 or "kserve" in stacks or bool(replicated)
 
 
 class Auth(Block):
@@ -58,9 +58,10 @@ class Gateway(Block):
     @field_validator("front")
     @classmethod
     def _one_gateway_is_enough(cls, front: bool | None, info: ValidationInfo) -> bool | None:
-        if front is False and (known := Known.of(info)) and needs_front(known.stacks):
+        if front is False and (known := Known.of(info)) and needs_front(known.stacks, known.replicated):
             stacks = " and ".join(f"larder:{stack}" for stack in sorted(known.stacks))
-            msg = f"cannot be false with {stacks}: no gateway would lead to all of their models. Drop it."
+            several = "" if len(known.stacks) > 1 or "kserve" in known.stacks else " and its replicas"
+            msg = f"cannot be false with {stacks}{several}: no gateway would lead to all of their models. Drop it."
             raise ValueError(msg)
         return front
 

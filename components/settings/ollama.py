@@ -1,9 +1,9 @@
 """larder:ollama: the Ollama stack."""
 
-from .stack import Stack
+from .stack import ReplicatedStack
 
 
-class Ollama(Stack):
+class Ollama(ReplicatedStack):
     """Where the Ollama engine runs and what it may take."""
 
     NAME = "ollama"

@@ -89,6 +89,7 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         pools=None if pools is None else {name: tuple(pool.hosts or ()) for name, pool in pools.items()},
         gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
         stacks=frozenset(name for name in STACKS if raw.get(NAMESPACE + name) is not None),
+        replicated=frozenset(name for name in STACKS if getattr(done.get(name), "replicas", 1) > 1),
         named={model: name for name in STACKS if name in done for model in done[name].named},
         strategy=None if cache is None else cache.strategy,
         kind=None if cluster is None else cluster.kind,

@@ -1,11 +1,11 @@
 """larder:gateway.residency: which models stay loaded in an engine, how long, and who gives way."""
 
 from collections.abc import Collection
-from typing import Annotated, Self
+from typing import Annotated
 
 from larder_sidecar.config.residency import DEFAULTS, Eviction, Strategy
 from larder_sidecar.config.residency import Residency as Rules
-from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo
 
 from .base import Block, Known
 from .names import choices, did_you_mean
@@ -53,13 +53,8 @@ class Residency(Block):
     client_options: Annotated[str, Field(pattern="^(ignore|obey)$")] = "ignore"
     """What becomes of options there that reload a model, such as num_ctx: ignore or obey."""
 
-    @property
-    def most(self) -> int:
-        """Models loaded at one time."""
-        return self.max_models or DEFAULTS[self.strategy].max_models
-
-    def rules(self, models: Collection[str] | None = None, *, load_seconds: float = 600) -> Rules:
-        """For an engine that serves `models`, or whichever. Raises ValidationError."""
+    def rules(self, models: Collection[str], *, load_seconds: float) -> Rules:
+        """For an engine that serves these models."""
         told = self.model_dump(exclude_none=True)
         for word in {"keep_alive", "min_residency", "max_wait"} & told.keys():
             told[word] = seconds(told[word])
@@ -68,14 +63,10 @@ class Residency(Block):
         if self.memory is not None:
             told["memory"] = size_bytes(self.memory)
         for word in ("pin", "preload"):
-            told[word] = [model for model in told[word] if models is None or model in models]
-        told["max_models"] = self.most if models is None else min(self.most, len(models))
+            told[word] = [model for model in told[word] if model in models]
+        told["max_models"] = min(self.max_models or DEFAULTS[self.strategy].max_models, len(models))
         return Rules(**told, load_seconds=load_seconds, wait_seconds=load_seconds)
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        try:
-            self.rules()
-        except ValidationError as error:
-            raise ValueError(str(error.errors()[0]["ctx"]["error"])) from error
-        return self
+    def problem(self, models: Collection[str]) -> str | None:
+        """What is wrong with it for an engine that serves these models."""
+        return self.rules(models, load_seconds=0).problem(models)

@@ -84,6 +84,10 @@ class Settings(Block):
         served = served_by(blocks, self.models)
         return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
 
+    def replicas(self, stack: str) -> int:
+        """How many times the engine of a stack is there."""
+        return int(getattr(getattr(self, stack), "replicas", 1))
+
     @property
     def served(self) -> tuple[CatalogEntry, ...]:
         """The models that clients reach, in the order of `models`."""
@@ -93,7 +97,9 @@ class Settings(Block):
     @property
     def front(self) -> bool:
         """Do gateways of their own stand before the stacks?"""
-        return needs_front(self.stacks) if self.gateway.front is None else self.gateway.front
+        if self.gateway.front is not None:
+            return self.gateway.front
+        return needs_front(self.stacks, [name for name in self.stacks if self.replicas(name) > 1])
 
     @property
     def default_model(self) -> str:

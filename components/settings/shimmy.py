@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, ObjectName
 from .quantities import Size
-from .stack import Stack
+from .stack import ReplicatedStack
 
 DEFAULT_SIZE = "20Gi"
 
@@ -35,7 +35,7 @@ class Pulls(Block):
         return self.size or DEFAULT_SIZE
 
 
-class Shimmy(Stack):
+class Shimmy(ReplicatedStack):
     """Where llama-server or Shimmy runs, what it may take, and whether models may be pulled."""
 
     NAME = "shimmy"
@@ -50,6 +50,9 @@ class Shimmy(Stack):
     def _pulled_files_are_noticed(cls, pulls: Pulls | None, info: ValidationInfo) -> Pulls | None:
         if pulls is not None and info.data.get("engine") == "shimmy":
             msg = "needs engine llama-server: shimmy reads its one model at its start and notices no file that comes."
+            raise ValueError(msg)
+        if pulls is not None and info.data.get("replicas", 1) > 1:
+            msg = "brings a file to one replica alone. Drop it, or larder:shimmy.replicas."
             raise ValueError(msg)
         return pulls
 

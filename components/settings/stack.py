@@ -1,6 +1,6 @@
 """What every stack says: where its engine runs, what it may take, and which models are its own."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -59,6 +59,13 @@ class Stack(Block):
         for model in models or ():
             refuse_foreign(model, info, by=cls.NAME)
         return models
+
+
+class ReplicatedStack(Stack):
+    """One whose engine may stand there several times."""
+
+    replicas: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pods with an engine each; the front sends a request to one that has its model loaded."""
 
 
 def refuse_foreign(model: str, info: ValidationInfo, *, by: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.gateway import MOVING
 from larder_sidecar.config.weights import canonical
 
 from .base import Known
@@ -58,7 +59,11 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
         models = tuple(entry.id for entry in known.models)
         yield from _models(models, stacks)
         if "gateway" in blocks:
-            yield from _routes(blocks["gateway"].routing, known.models, served_by(stacks, models))
+            answered = served_by(stacks, models)
+            yield from _routes(blocks["gateway"].routing, known.models, answered)
+            for name, stack in stacks.items():
+                if stack.runs in MOVING and (problem := blocks["gateway"].residency.problem(answered[name])):
+                    yield f"{NAMESPACE}gateway.residency.{problem} (for {NAMESPACE}{name})."
     shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
     if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
         yield (

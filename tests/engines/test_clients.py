@@ -14,6 +14,7 @@ import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import running
+from openai.types.chat import ChatCompletionChunk
 
 from tests.engines.ollama_process import Ollama, find
 from tests.engines.process import lacking
@@ -89,8 +90,8 @@ def test_openai_lists_models_and_asks_one_by_any_of_its_names(by_openai: openai.
 
 def test_openai_streams(by_openai: openai.OpenAI) -> None:
     stream = by_openai.chat.completions.create(model="alpha", messages=HELLO, max_tokens=8, stream=True)  # type: ignore[arg-type]
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
-    assert text
+    chunks = [chunk for chunk in stream if isinstance(chunk, ChatCompletionChunk) and chunk.choices]
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
 
 def test_openai_leaves_the_choice_to_the_rules(by_openai: openai.OpenAI) -> None:

@@ -42,6 +42,15 @@ class Engine(Model):
     url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(_reachable)]
     models: list[ModelId] | None = None
     """The models it answers for; a single engine answers for all and need not say so."""
+    replicated: bool = False
+    """Whether the host of `url` is a name for several gateways, each before an engine of its own."""
+
+    @model_validator(mode="after")
+    def _gateways_know_what_they_hold(self) -> "Engine":
+        if self.replicated and self.kind != "gateway":
+            msg = f"{self.kind} cannot be replicated: which replica has a model loaded is known of gateways alone"
+            raise ValueError(msg)
+        return self
 
 
 class ServedModel(Model):
@@ -194,13 +203,8 @@ class GatewayConfig(Model):
         if others := [engine.kind for engine in self.engines if engine.kind not in MOVING]:
             msg = f"residency: {others[0]} loads nothing on demand; {' and '.join(MOVING)} do"
             raise ValueError(msg)
-        ids = [m.id for m in self.models]
-        for word, names in (("pin", self.residency.pin), ("preload", self.residency.preload)):
-            if unknown := [name for name in names if name not in ids]:
-                msg = f"residency.{word}: {unknown[0]!r} is not among the models: {', '.join(ids)}"
-                raise ValueError(msg)
-        if len(set(self.residency.pin)) >= self.residency.max_models and set(self.residency.pin) < set(ids):
-            msg = "residency.pin takes every place that max-models has, and other models would never be loaded"
+        if problem := self.residency.problem([m.id for m in self.models]):
+            msg = f"residency.{problem}"
             raise ValueError(msg)
         return self
 

@@ -30,4 +30,5 @@ def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
 
 def problem_lines(reason: ValidationError) -> list[str]:
     """A line for each problem, with its place and without the value: that may be anything."""
-    return [": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in reason.errors()]
+    told = [error for error in reason.errors() if error["type"] != "default_factory_not_called"]  # follows from others
+    return [": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in told]

@@ -1,10 +1,10 @@
 """`residency` of gateway.json: which models stay loaded, how long, and what clients may say about it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from .base import Model
 from .weights import ModelId
@@ -70,13 +70,16 @@ class Residency(Model):
     client_options: Literal["ignore", "obey"] = "ignore"
     """What becomes of options that Ollama reloads a model for, such as num_ctx."""
 
-    @model_validator(mode="after")
-    def _first_loads_have_room(self) -> "Residency":
-        first = list(dict.fromkeys([*self.pin, *self.preload]))
+    def problem(self, models: Collection[str]) -> str | None:
+        """What is wrong with it for an engine that serves these models."""
+        for word, names in (("pin", self.pin), ("preload", self.preload)):
+            if unknown := [name for name in names if name not in models]:
+                return f"{word}: {unknown[0]!r} is not among the models: {', '.join(models)}"
+        first, pins = {*self.pin, *self.preload}, {*self.pin}
         if len(first) > self.max_models:
-            msg = f"pin and preload name {len(first)} models, and max-models is {self.max_models}"
-            raise ValueError(msg)
-        if self.preload and not self.keep_alive and not {*self.preload} <= {*self.pin}:
-            msg = "preload does nothing with keep-alive 0, which unloads at once. Pin the models instead"
-            raise ValueError(msg)
-        return self
+            return f"pin and preload name {len(first)} models, and max-models is {self.max_models}"
+        if len(pins) >= self.max_models and pins < {*models}:
+            return f"pin takes every place that max-models has ({self.max_models}); other models would never be loaded"
+        if not self.keep_alive and first - pins:
+            return "preload does nothing with keep-alive 0, which unloads at once. Pin the models instead"
+        return None

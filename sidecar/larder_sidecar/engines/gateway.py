@@ -15,5 +15,5 @@ class Gateway(Adapter):
         """What it says of its models; None where it has nothing to say, or does not answer."""
         try:
             return dict(await self._json("/api/llm/stats"))
-        except (OSError, EngineError, ValueError):
+        except (OSError, EngineError, ValueError, TypeError):
             return None

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..config.gateway import Limits
@@ -25,9 +25,14 @@ HOLD_PAUSE = 0.5
 class Line:
     """The way to the engine, shared by all exchanges."""
 
-    pool: Pool
+    pick: Callable[[str], Pool | None]
+    """The connections that a request of this model takes; None while there is nobody to connect to."""
     limits: Limits
     metrics: Metrics
+
+
+async def _nobody() -> UpstreamConnection:
+    raise ConnectionRefusedError
 
 
 def stream_head(extra: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
@@ -92,7 +97,8 @@ class Exchange:
     def start(self) -> None:
         """Send the request: on a kept connection at once, on a new one as soon as it stands."""
         self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
-        connection = self._line.pool.take()
+        pool = self._line.pick(self._request.model)
+        connection = pool.take() if pool else None
         if connection is not None:
             self._reused = True
             self._send(connection)
@@ -103,7 +109,9 @@ class Exchange:
         held_until = self._client.loop.time() + self._line.limits.hold_seconds
         for pause in itertools.chain(CONNECT_PAUSES, itertools.repeat(HOLD_PAUSE)):
             try:
-                connection = await self._line.pool.connect()
+                # Asked anew each time: one that has just refused is passed over where there are others.
+                pool = self._line.pick(self._request.model)
+                connection = await (pool.connect() if pool else _nobody())
             except OSError as reason:
                 self._line.metrics.connect_failed()
                 if pause == HOLD_PAUSE and self._client.loop.time() >= held_until:

@@ -18,7 +18,6 @@ from .journal import Journal
 from .metrics import Metrics
 from .names import Names
 from .reload import Reload
-from .resident_metrics import ResidentMetrics
 from .upstreams import Upstreams
 from .wire.application import Application
 from .wire.listener import Listener
@@ -55,8 +54,6 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
     upstreams = Upstreams(config, metrics, journal)
-    schedulers = [upstream.residency for upstream in upstreams if upstream.residency]
-    pools = [upstream.line.pool for upstream in upstreams]
     names = Names(config)
     chooser = Chooser(config, names, upstreams)
     reload = Reload(file, config, chooser.read, journal) if file else None
@@ -81,8 +78,7 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
     metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
     metrics.counter("larder_log_lines_dropped", "Lines that the log's reader did not take.", lambda: journal.dropped)
-    for scheduler in schedulers:
-        metrics.also(ResidentMetrics(scheduler))
+    upstreams.count(metrics)
     if reload:
         metrics.counter("larder_config_reloads", "Files whose names and rules were taken.", lambda: reload.taken)
         metrics.counter("larder_config_reloads_refused", "Files that changed nothing.", lambda: reload.refused)
@@ -92,14 +88,10 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
         stack.callback(listener.close)
         admin_listener = await Listener.open("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
         stack.callback(admin_listener.close)
+        stack.callback(upstreams.close)
         watches = [reload.watch()] if reload else []
-        watches += [scheduler.watch() for scheduler in schedulers]
-        for scheduler in schedulers:
-            stack.callback(scheduler.stop)
-        for sweep in (clients.sweep(), probes.sweep(), *(pool.sweep() for pool in pools), *watches):
-            stack.callback(asyncio.create_task(sweep).cancel)
-        for pool in pools:
-            stack.callback(pool.close_idle)
+        for watch in (clients.sweep(), probes.sweep(), *upstreams.watches(), *watches):
+            stack.callback(asyncio.create_task(watch).cancel)
         stack.callback(clients.close_all)
         if pulls:
             stack.callback(pulls.stop)

@@ -2,10 +2,10 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..engines.gateway import Gateway
 from ..residency.place import Place
 from ..residency.policy import NEVER, Phase
 from ..residency.scheduler import Scheduler
@@ -16,7 +16,7 @@ from .wire.answer import Answer, document, error
 async def stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
     """Of the engine whose models are moved from here, or of all engines behind a front, those that answer."""
     if not any(upstream.residency for upstream in upstreams):
-        asked = {upstream.name: upstream.adapter for upstream in upstreams if isinstance(upstream.adapter, Gateway)}
+        asked = {name: gateway for upstream in upstreams for name, gateway in upstream.gateways().items()}
         told = await asyncio.gather(*(gateway.stats() for gateway in asked.values()))
         engines = {name: one for name, one in zip(asked, told, strict=True) if one is not None}
         if engines:
@@ -34,12 +34,12 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     spent = sum((one["avg_swap_time_ms"] or 0) * sum(one["swaps"].values()) for one in engines.values())
     return {
         "cache_strategy": " and ".join(sorted({one["cache_strategy"] for one in engines.values()})),
-        "loaded_models": [model for one in engines.values() for model in one["loaded_models"]],
+        "loaded_models": [*dict.fromkeys(model for one in engines.values() for model in one["loaded_models"])],
         "cache_hit_rate": _rounded(hits / (hits + misses)) if hits + misses else None,
         "avg_swap_time_ms": round(spent / loads, 1) if loads else None,
         "cache_hits": hits,
         "cache_misses": misses,
-        "swaps": {model: count for one in engines.values() for model, count in one["swaps"].items()},
+        "swaps": sum((Counter(one["swaps"]) for one in engines.values()), Counter()),
         "swap_times_ms": {model: spent for one in engines.values() for model, spent in one["swap_times_ms"].items()},
         "waiting": sum(int(one["waiting"]) for one in engines.values()),
         "models": [{**model, "engine": name} for name, one in engines.items() for model in one["models"]],

@@ -2,15 +2,19 @@
 
 import asyncio
 import functools
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..config.gateway import Engine, GatewayConfig
 from ..engines import ADAPTERS, Adapter, Resident
+from ..engines.gateway import Gateway
 from ..residency.scheduler import Scheduler
 from .exchange import Line
 from .journal import Journal
 from .metrics import Metrics
+from .replicas import Replicas
+from .resident_metrics import ResidentMetrics
 from .wire import call
 from .wire.pool import Pool
 
@@ -21,9 +25,21 @@ class Upstream:
 
     name: str
     adapter: Adapter
+    authority: bytes
+    """What requests say as their host."""
     line: Line
+    pool: Pool
+    """Of connections by its own name."""
+    replicas: Replicas | None
+    """Where there are several behind that name."""
     residency: Scheduler | None
     """Who loads and unloads its models; None where the engine does so itself."""
+
+    def gateways(self) -> dict[str, Gateway]:
+        """The gateways behind it, where there are any, each by a name of its own."""
+        if self.replicas:
+            return {f"{self.name} {replica.address}": replica.gateway for replica in self.replicas.here()}
+        return {self.name: self.adapter} if isinstance(self.adapter, Gateway) else {}
 
     def speaks(self, path: str) -> bool:
         """Whether its engine knows the path at all."""
@@ -53,17 +69,42 @@ class Upstreams:
         """The first engine that knows a path which names no model."""
         return next((upstream for upstream in self if upstream.speaks(path)), None)
 
+    def count(self, metrics: Metrics) -> None:
+        """Have what is loaded and who waits among the figures."""
+        for upstream in self:
+            if upstream.residency:
+                metrics.also(ResidentMetrics(upstream.residency))
+
+    def watches(self) -> list[Coroutine[Any, Any, None]]:
+        """What runs as long as the gateway does."""
+        told: list[Coroutine[Any, Any, None]] = []
+        for upstream in self:
+            told.append(upstream.pool.sweep())
+            told += [one.watch() for one in (upstream.residency, upstream.replicas) if one]
+        return told
+
+    def close(self) -> None:
+        """Let go of everybody who waits, and of every connection that is idle."""
+        for upstream in self:
+            upstream.pool.close_idle()
+            if upstream.replicas:
+                upstream.replicas.close()
+            if upstream.residency:
+                upstream.residency.stop()
+
     async def health(self) -> list[dict[str, str | bool]]:
         """Of every engine, asked at once."""
         return await asyncio.gather(*(upstream.health() for upstream in self))
 
 
 def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: Journal) -> Upstream:
-    pool = Pool(engine.url, config.limits.connect_seconds)
+    limits = config.limits
+    pool = Pool(engine.url, limits.connect_seconds)
     adapter = ADAPTERS[engine.kind](functools.partial(call.ask, pool))
+    replicas = Replicas(engine.url, limits.connect_seconds) if engine.replicated else None
     residency = None
     if config.residency and isinstance(adapter, Resident):
         models = ((model.id, model.engine_name) for model in config.models)
-        hold = config.limits.hold_seconds
-        residency = Scheduler(config.residency, adapter, models, journal.say, hold_seconds=hold)
-    return Upstream(engine.name, adapter, Line(pool, config.limits, metrics), residency)
+        residency = Scheduler(config.residency, adapter, models, journal.say, hold_seconds=limits.hold_seconds)
+    line = Line(replicas.pick if replicas else lambda _: pool, limits, metrics)
+    return Upstream(engine.name, adapter, pool.authority, line, pool, replicas, residency)

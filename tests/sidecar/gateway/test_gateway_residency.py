@@ -528,7 +528,7 @@ async def test_it_counts_for_prometheus(resident: With) -> None:
     ("rules", "said"),
     [
         ({"pin": ["z"]}, "residency.pin: 'z' is not among the models: a, b, c"),
-        ({"pin": ["a"]}, "residency.pin takes every place that max-models has"),
+        ({"pin": ["a"]}, r"residency.pin takes every place that max-models has \(1\)"),
         ({"preload": ["a", "b"]}, "pin and preload name 2 models, and max-models is 1"),
         ({"strategy": "none", "preload": ["a"]}, "preload does nothing with keep-alive 0"),
     ],

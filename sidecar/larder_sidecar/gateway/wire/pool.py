@@ -21,6 +21,14 @@ class Pool:
         self.authority = parts.netloc.encode()
         self.connect_seconds = connect_seconds
         self._idle: list[UpstreamConnection] = []
+        self._open = 0
+        self.failed_at = -math.inf
+        """When a connection was refused last, on the loop's clock."""
+
+    @property
+    def busy(self) -> int:
+        """Connections that carry a request."""
+        return self._open - len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, if there is one."""
@@ -42,14 +50,20 @@ class Pool:
         try:
             async with asyncio.timeout(self.connect_seconds):
                 _, connection = await loop.create_connection(make, self.host, self.port)
-        except BaseException:
+        except BaseException as reason:
             for connection in made:  # one may stand already when whoever asked for it is cancelled
                 connection.abandon()
+            if isinstance(reason, OSError):
+                self.failed_at = loop.time()
             raise
         if not connection.usable:
             msg = "the engine closed the connection at once"
             raise ConnectionResetError(msg)
         return connection
+
+    def opened(self) -> None:
+        """One more stands."""
+        self._open += 1
 
     def keep(self, connection: UpstreamConnection) -> None:
         """Its response is whole: keep it for the next request."""
@@ -61,6 +75,7 @@ class Pool:
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is closed."""
+        self._open -= 1
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
 

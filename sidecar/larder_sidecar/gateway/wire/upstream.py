@@ -33,6 +33,9 @@ class Owner(Protocol):
 class Keeper(Protocol):
     """Who keeps the connection while nobody uses it."""
 
+    def opened(self) -> None:
+        """It stands."""
+
     def keep(self, connection: "UpstreamConnection") -> None:
         """Its response is whole: it can carry another request."""
 
@@ -103,6 +106,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._connected = True
+        self._keeper.opened()
         if self._abandoned:
             self._transport.abort()
 
