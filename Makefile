@@ -48,7 +48,7 @@ e2e: ## the stack on the embedded cluster with the real engine
 	@python3 -m testbed e2e
 
 bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}
-	@$(PYTHON) -m bench
+	@PYTHONPATH=sidecar $(PYTHON) -m bench
 
 plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (JSON=file for tools)
 	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(JSON),--json $(JSON))

@@ -16,6 +16,7 @@ from ..settings import Settings
 from ..settings.kserve import KServe
 from ..settings.manager import Inference
 from ..settings.ollama import Ollama
+from ..settings.residency import LONGEST_WAIT
 from ..settings.shimmy import Shimmy
 from .resources import EngineResources, engine_resources, predictor_resources
 
@@ -162,7 +163,7 @@ def _beside(
         pulls=pulls,
         routing=_routing(settings) if not settings.front else Routing(),
         residency=(
-            settings.gateway.residency.rules(ids, load_seconds=settings.budget_seconds(moved))
+            settings.gateway.residency.rules(ids, load_seconds=settings.budget_seconds(moved), more=pulls is not None)
             if kind in MOVING
             else None
         ),
@@ -225,8 +226,14 @@ def _front(settings: Settings) -> GatewayConfig:
         models=settings.gateway.served(settings.served),
         routing=_routing(settings),
         auth=Auth(mutations=settings.gateway.auth.mutations),
-        limits=Limits(hold_seconds=HOLD_SECONDS),
+        limits=Limits(hold_seconds=HOLD_SECONDS, response_seconds=_patience(settings)),
     )
+
+
+def _patience(settings: Settings) -> float:
+    """Of the front: longer than any gateway behind it lets a request wait for its model."""
+    longest = settings.budget_seconds(weights_plan(settings.entries, settings.hub.endpoint).total_bytes())
+    return min(max(Limits().response_seconds, longest + HOLD_SECONDS), LONGEST_WAIT)
 
 
 def weights_plan(entries: Iterable[CatalogEntry], endpoint: str) -> WeightsPlan:

@@ -9,7 +9,7 @@ from ..caching import Weights
 from ..component import Component
 from ..manifest import Volume, VolumeMount, content_name, metadata
 from ..node_pools import Placement
-from ..planning.plan import ADDRESSES, ShimmyPlan
+from ..planning.plan import ADDRESSES, ShimmyPlan, most_loaded
 from ..settings import Settings
 from . import llama_server
 from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service
@@ -102,7 +102,7 @@ def _router(engine: EngineSpec, plan: ShimmyPlan, presets: str) -> EngineSpec:
     pulled = plan.gateway.pulls.folder if plan.gateway.pulls else None
     return replace(
         engine,
-        args=llama_server.arguments(len(plan.models), pulled=pulled),
+        args=llama_server.arguments(most_loaded(plan.gateway) or len(plan.models), pulled=pulled),
         volumes=({"name": "presets", "config_map": {"name": presets}},),
         mounts=({"name": "presets", "mount_path": llama_server.FOLDER, "read_only": True},),
     )

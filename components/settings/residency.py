@@ -23,6 +23,10 @@ def _served(model: str, info: ValidationInfo) -> str:
 Served = Annotated[str, AfterValidator(_served)]
 
 
+LONGEST_WAIT = 86_400
+"""Seconds: a day, whatever the slowest line may take."""
+
+
 class Residency(Block):
     """For each engine that loads models on demand: Ollama, and llama-server."""
 
@@ -53,8 +57,8 @@ class Residency(Block):
     client_options: Annotated[str, Field(pattern="^(ignore|obey)$")] = "ignore"
     """What becomes of options there that reload a model, such as num_ctx: ignore or obey."""
 
-    def rules(self, models: Collection[str], *, load_seconds: float) -> Rules:
-        """For an engine that serves these models."""
+    def rules(self, models: Collection[str], *, load_seconds: float, more: bool = False) -> Rules:
+        """For an engine that serves these models, and `more` that clients bring."""
         told = self.model_dump(exclude_none=True)
         for word in {"keep_alive", "min_residency", "max_wait"} & told.keys():
             told[word] = seconds(told[word])
@@ -64,9 +68,11 @@ class Residency(Block):
             told["memory"] = size_bytes(self.memory)
         for word in ("pin", "preload"):
             told[word] = [model for model in told[word] if model in models]
-        told["max_models"] = min(self.max_models or DEFAULTS[self.strategy].max_models, len(models))
-        return Rules(**told, load_seconds=load_seconds, wait_seconds=load_seconds)
+        most = self.max_models or DEFAULTS[self.strategy].max_models
+        told["max_models"] = most if more else min(most, len(models))
+        longest = min(load_seconds, LONGEST_WAIT)
+        return Rules(**told, load_seconds=longest, wait_seconds=longest)
 
-    def problem(self, models: Collection[str]) -> str | None:
-        """What is wrong with it for an engine that serves these models."""
-        return self.rules(models, load_seconds=0).problem(models)
+    def problem(self, models: Collection[str], *, more: bool) -> str | None:
+        """What is wrong with it for an engine that serves these models, and `more` that clients bring."""
+        return self.rules(models, load_seconds=0, more=more).problem(models, more=more)

@@ -12,6 +12,7 @@ from .gateway import Gateway
 from .images import Images
 from .kserve import KServe
 from .names import choices, did_you_mean
+from .residency import Residency
 from .routing import Routing
 from .served import served
 from .shimmy import Shimmy
@@ -61,15 +62,29 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
         if "gateway" in blocks:
             answered = served_by(stacks, models)
             yield from _routes(blocks["gateway"].routing, known.models, answered)
-            for name, stack in stacks.items():
-                if stack.runs in MOVING and (problem := blocks["gateway"].residency.problem(answered[name])):
-                    yield f"{NAMESPACE}gateway.residency.{problem} (for {NAMESPACE}{name})."
+            yield from _residency(blocks["gateway"].residency, stacks, answered)
     shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
     if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
         yield (
             f"{NAMESPACE}shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
             f"Drop it, or the other stacks and {NAMESPACE}gateway.front."
         )
+
+
+def _residency(
+    residency: Residency, stacks: Mapping[str, Stack], answered: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
+    """What does not hold for one of the engines that models are moved in."""
+    key = f"{NAMESPACE}gateway.residency"
+    moved = {name: stack for name, stack in stacks.items() if stack.runs in MOVING}
+    for name, stack in moved.items():
+        more = isinstance(stack, Shimmy) and stack.pulls is not None
+        if problem := residency.problem(answered[name], more=more):
+            yield f"{key}.{problem} (for {NAMESPACE}{name})."
+    here = [model for name in moved for model in answered[name]]
+    for word, models in (("pin", residency.pin), ("preload", residency.preload)):
+        if strangers := [model for model in models if model not in here]:
+            yield f"{key}.{word}: {strangers[0]!r} is in no engine that loads on demand. Choices: {choices(here)}."
 
 
 def _routes(

@@ -103,6 +103,52 @@ def test_rules_that_cannot_hold_are_refused_at_the_preview(preview: Previews, bl
     assert problem.startswith(said)
 
 
+def test_a_pin_is_of_a_model_whose_engine_loads_on_demand(preview: Previews) -> None:
+    stacks = {
+        "larder:ollama": {"pool": "cpu", "models": ["tinyllama-1.1b-chat", "tiny-random"]},
+        "larder:shimmy": {"pool": "cpu", "models": ["tiny-second"], "engine": "shimmy"},
+    }
+    with pytest.raises(SettingsError, match=r"pin: 'tiny-second' is in no engine that loads on demand\. Choices: tiny"):
+        preview("none", {**residency(pin=["tiny-second"]), **stacks})
+
+
+def test_one_pin_for_each_of_two_engines_fits(preview: Previews) -> None:
+    stacks = {
+        "larder:ollama": {"pool": "cpu", "models": ["tinyllama-1.1b-chat"]},
+        "larder:shimmy": {"pool": "cpu", "models": ["tiny-random"]},
+    }
+    pins = ["tinyllama-1.1b-chat", "tiny-random"]
+    block = {"larder:models": pins, "larder:gateway": {"residency": {"strategy": "ssd", "pin": pins}}}
+    assert preview("none", {**stacks, **block}).named()
+
+
+def test_pulled_models_have_places_too(preview: Previews) -> None:
+    stack = {"larder:shimmy": {"pool": "cpu", "pulls": {}}, "larder:ollama": None, "larder:models": ["tiny-random"]}
+    seen = preview("none", stack)
+    rules = gateway(seen, "larder-gateway-shimmy").residency
+    assert rules
+    assert rules.max_models == 3
+    arguments = seen.engine()["args"]
+    assert arguments[arguments.index("--models-max") + 1] == "3"
+    block = {"larder:gateway": {"residency": {"strategy": "ssd", "pin": ["tiny-random"]}}}
+    with pytest.raises(SettingsError, match="pin takes every place"):
+        preview("none", {**stack, **block})
+
+
+def test_the_slowest_line_is_a_wait_of_a_day(preview: Previews) -> None:
+    slow = preview("none", {**MODELS, "larder:cache": {"min-bandwidth": "1KiB/s"}})
+    rules = gateway(slow).residency
+    assert rules
+    assert rules.wait_seconds == 86_400
+
+
+def test_the_front_waits_as_long_as_those_behind_it(preview: Previews) -> None:
+    seen = preview("none", {**THREE, "larder:cache": {"min-bandwidth": "512KiB/s"}})
+    inner = gateway(seen).residency
+    assert inner
+    assert gateway(seen, "larder-front").limits.response_seconds > inner.wait_seconds > 600
+
+
 def test_a_secret_for_changes_is_mounted_beside_every_engine(preview: Previews) -> None:
     seen = preview("none", {**MODELS, "larder:gateway": {"auth": {"secret": "team-token"}}})
     volumes = {volume["name"]: volume for volume in seen.pod()["volumes"]}

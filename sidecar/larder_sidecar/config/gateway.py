@@ -203,7 +203,10 @@ class GatewayConfig(Model):
         if others := [engine.kind for engine in self.engines if engine.kind not in MOVING]:
             msg = f"residency: {others[0]} loads nothing on demand; {' and '.join(MOVING)} do"
             raise ValueError(msg)
-        if problem := self.residency.problem([m.id for m in self.models]):
+        if self.place == "front":
+            msg = "residency: a front moves no models; the gateways beside the engines do"
+            raise ValueError(msg)
+        if problem := self.residency.problem([m.id for m in self.models], more=self.pulls is not None):
             msg = f"residency.{problem}"
             raise ValueError(msg)
         return self

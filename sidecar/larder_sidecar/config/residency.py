@@ -70,15 +70,15 @@ class Residency(Model):
     client_options: Literal["ignore", "obey"] = "ignore"
     """What becomes of options that Ollama reloads a model for, such as num_ctx."""
 
-    def problem(self, models: Collection[str]) -> str | None:
-        """What is wrong with it for an engine that serves these models."""
+    def problem(self, models: Collection[str], *, more: bool = False) -> str | None:
+        """What is wrong with it for an engine that serves these models, and `more` that clients bring."""
         for word, names in (("pin", self.pin), ("preload", self.preload)):
             if unknown := [name for name in names if name not in models]:
                 return f"{word}: {unknown[0]!r} is not among the models: {', '.join(models)}"
         first, pins = {*self.pin, *self.preload}, {*self.pin}
         if len(first) > self.max_models:
             return f"pin and preload name {len(first)} models, and max-models is {self.max_models}"
-        if len(pins) >= self.max_models and pins < {*models}:
+        if len(pins) >= self.max_models and (more or pins < {*models}):
             return f"pin takes every place that max-models has ({self.max_models}); other models would never be loaded"
         if not self.keep_alive and first - pins:
             return "preload does nothing with keep-alive 0, which unloads at once. Pin the models instead"

@@ -14,6 +14,7 @@ class Gateway(Adapter):
     async def stats(self) -> dict[str, Any] | None:
         """What it says of its models; None where it has nothing to say, or does not answer."""
         try:
-            return dict(await self._json("/api/llm/stats"))
-        except (OSError, EngineError, ValueError, TypeError):
+            told = await self._json("/api/llm/stats")
+        except (OSError, EngineError):
             return None
+        return told if isinstance(told, dict) else None

@@ -21,7 +21,7 @@ class Ollama(Resident):
             raise EngineError(said(status, answer))
 
     async def unload(self, name: str, seconds: float) -> None:
-        """Its answer comes before the model has gone: /api/ps says when (server/sched.go)."""
+        """Its answer comes before the model has gone; /api/ps says when, though not that a GPU's memory is back."""
         await self._json("/api/generate", {"model": name, "stream": False, "keep_alive": 0}, seconds=seconds)
         await self._gone(name, seconds)
 
@@ -30,7 +30,7 @@ class Ollama(Resident):
         try:
             listed = (await self._json("/api/ps"))["models"]
             return {self.key(model["name"]): Loaded(int(model.get("size") or 0)) for model in listed}
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             message = "/api/ps does not list models as Ollama does"
             raise EngineError(message) from None
 

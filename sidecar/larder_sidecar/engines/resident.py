@@ -1,11 +1,12 @@
 """Engines that hold several models, and load and unload them when they are told to."""
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from .adapter import Adapter
+from .adapter import Adapter, EngineError
 
 LOOK_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2)
 """Between two looks at an engine that says how it stands only when it is asked."""
@@ -43,11 +44,12 @@ class Resident(Adapter, ABC):
         return name
 
     async def _gone(self, name: str, seconds: float) -> None:
-        """Wait until it holds the model no more. Raises OSError, EngineError; TimeoutError is one of the former."""
+        """Wait until it holds the model no more. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             async for _ in looks():
-                if self.key(name) not in await self.loaded():
-                    return
+                with contextlib.suppress(OSError, EngineError):  # it may be slow to say while it frees memory
+                    if self.key(name) not in await self.loaded():
+                        return
 
 
 async def looks() -> AsyncIterator[None]:

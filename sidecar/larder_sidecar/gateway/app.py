@@ -127,7 +127,7 @@ class Gateway:
         """Count it and write its line."""
         seconds = request.seconds()
         if isinstance(place := request.place, Place) and (residency := self._upstreams.of(request.model).residency):
-            residency.leave(place, doubtful=request.code in DOUBTFUL)
+            residency.leave(place, doubtful=request.status >= 500 or request.code in DOUBTFUL)
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
         self._journal.request(request, self._id(request), seconds)
 

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from ..bearer import Token, TokenError
 from ..config.base import Model as Document
 from ..config.gateway import Auth
+from ..residency import operators
 from ..residency.place import RefusedError
 from ..residency.scheduler import Scheduler
 from .held import refusal
@@ -20,6 +21,7 @@ from .wire.server import ServerConnection
 
 BODY_BYTES = 4096
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)
+TOO_LARGE = error(413, "body_too_large", f"the body may have {BODY_BYTES} bytes")
 NAME_IT = error(400, "model_required", "name the model; rules choose for questions only", param="model")
 
 
@@ -52,7 +54,7 @@ class Control:
         if not admitted:
             return error(401, "unauthorized", "this needs the token: Authorization: Bearer …", headers=_CHALLENGE)
         if (request.content_length or 0) > BODY_BYTES:
-            return error(413, "body_too_large", f"the body may have {BODY_BYTES} bytes")
+            return TOO_LARGE
         return None
 
     def respond(self, request: Request, client: ServerConnection) -> Answering | None:
@@ -64,6 +66,11 @@ class Control:
         return Answering(self._done(request.operation, *found), request, client)
 
     def _found(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:
+        if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
+            return TOO_LARGE
+        if self._open and not request.header(b"content-type").startswith(b"application/json"):
+            # A page of another origin cannot send that without asking first, and nobody answers it.
+            return error(415, "json_wanted", "where mutations are open, send Content-Type: application/json")
         try:
             wanted = Wanted.model_validate_json(request.body)
         except ValidationError as reason:
@@ -85,11 +92,11 @@ class Control:
     async def _done(self, operation: str, residency: Scheduler, model: str, named: str, pinned: bool) -> Answer:
         try:
             if operation == "preload":
-                await residency.preload(model, named)
+                await operators.preload(residency, model, named)
             elif operation == "unload":
-                await residency.unload(model, named)
+                await operators.unload(residency, model, named)
             else:
-                await residency.pin(model, named, pinned=pinned)
+                operators.pin(residency, model, named, pinned=pinned)
         except RefusedError as reason:
             return refusal(reason)
         (told,) = (one for one in described(residency)["models"] if one["model"] == model)

@@ -9,7 +9,7 @@ from ..config.gateway import Limits
 from .metrics import Metrics
 from .streams import Stream, Watch, watch_for
 from .wire.answer import RETRY_SOON, error, status_line
-from .wire.headers import TO_CLIENT, render
+from .wire.headers import TO_CLIENT, Filter, render
 from .wire.pool import Pool
 from .wire.request import Request
 from .wire.server import ServerConnection
@@ -29,6 +29,8 @@ class Line:
     """The connections that a request of this model takes; None while there is nobody to connect to."""
     limits: Limits
     metrics: Metrics
+    to_client: Filter = TO_CLIENT
+    """Which headers of an answer go on."""
 
 
 async def _nobody() -> UpstreamConnection:
@@ -188,7 +190,7 @@ class Exchange:
         if self._begun:
             return b""
         request.status = head.status
-        lines = TO_CLIENT.lines(head.headers)
+        lines = self._line.to_client.lines(head.headers)
         if self._watch is not None:
             lines.append(b"x-accel-buffering: no\r\n")
             if not any(line.startswith(b"cache-control:") for line in lines):

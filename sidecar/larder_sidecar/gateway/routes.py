@@ -1,6 +1,7 @@
 """The paths that exist: an allow-list, because an engine has paths that no client should reach.
 
-What is passed on may reach the engine twice (exchange.py): nothing that changes its state may be passed on.
+What is passed on may reach the engine twice (exchange.py): nothing that changes its state may be passed on, unless
+saying it twice is saying it once, as with the words about loaded models that a front hands on.
 """
 
 from dataclasses import dataclass

@@ -88,11 +88,11 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
         stack.callback(listener.close)
         admin_listener = await Listener.open("admin", config.admin, lambda: _protocol(admin, ADMIN_LIMITS, probes))
         stack.callback(admin_listener.close)
-        stack.callback(upstreams.close)
         watches = [reload.watch()] if reload else []
         for watch in (clients.sweep(), probes.sweep(), *upstreams.watches(), *watches):
             stack.callback(asyncio.create_task(watch).cancel)
         stack.callback(clients.close_all)
+        stack.callback(upstreams.close)  # whoever waits for a model hears that it will not come
         if pulls:
             stack.callback(pulls.stop)
         stack.callback(probes.close_all)

@@ -10,20 +10,22 @@ from ..residency.place import Place
 from ..residency.policy import NEVER, Phase
 from ..residency.scheduler import Scheduler
 from .upstreams import Upstreams
-from .wire.answer import Answer, document, error
+from .wire.answer import Answer, document
+
+PUT_TOGETHER = frozenset(("cache_strategy", "loaded_models", "avg_swap_time_ms", "cache_hits", "cache_misses", "swaps"))
+PUT_TOGETHER |= {"swap_times_ms", "waiting", "models"}
+"""What is taken from the stats of a gateway behind a front."""
 
 
 async def stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
     """Of the engine whose models are moved from here, or of all engines behind a front, those that answer."""
-    if not any(upstream.residency for upstream in upstreams):
+    mine = next((described(upstream.residency) for upstream in upstreams if upstream.residency), None)
+    if mine is None:
         asked = {name: gateway for upstream in upstreams for name, gateway in upstream.gateways().items()}
         told = await asyncio.gather(*(gateway.stats() for gateway in asked.values()))
-        engines = {name: one for name, one in zip(asked, told, strict=True) if one is not None}
-        if engines:
-            return document({**together(engines), "rules_hit": rules_hit})
-        kinds = " and ".join(sorted({upstream.adapter.kind for upstream in upstreams}))
-        return error(404, "no_residency", f"nothing is loaded or unloaded from here: {kinds} has nothing to say of it")
-    mine = next(described(upstream.residency) for upstream in upstreams if upstream.residency)
+        mine = together(
+            {name: one for name, one in zip(asked, told, strict=True) if one and one.keys() >= PUT_TOGETHER}
+        )
     return document({**mine, "rules_hit": rules_hit})
 
 
@@ -33,7 +35,8 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     loads = sum(sum(one["swaps"].values()) for one in engines.values())
     spent = sum((one["avg_swap_time_ms"] or 0) * sum(one["swaps"].values()) for one in engines.values())
     return {
-        "cache_strategy": " and ".join(sorted({one["cache_strategy"] for one in engines.values()})),
+        # Where nothing is moved from here, the engine does it as it sees fit.
+        "cache_strategy": " and ".join(sorted({one["cache_strategy"] for one in engines.values()})) or "engine",
         "loaded_models": [*dict.fromkeys(model for one in engines.values() for model in one["loaded_models"])],
         "cache_hit_rate": _rounded(hits / (hits + misses)) if hits + misses else None,
         "avg_swap_time_ms": round(spent / loads, 1) if loads else None,

@@ -16,6 +16,7 @@ from .metrics import Metrics
 from .replicas import Replicas
 from .resident_metrics import ResidentMetrics
 from .wire import call
+from .wire.headers import FROM_GATEWAY, TO_CLIENT
 from .wire.pool import Pool
 
 
@@ -106,5 +107,6 @@ def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: 
     if config.residency and isinstance(adapter, Resident):
         models = ((model.id, model.engine_name) for model in config.models)
         residency = Scheduler(config.residency, adapter, models, journal.say, hold_seconds=limits.hold_seconds)
-    line = Line(replicas.pick if replicas else lambda _: pool, limits, metrics)
+    to_client = FROM_GATEWAY if engine.kind == "gateway" else TO_CLIENT
+    line = Line(replicas.pick if replicas else lambda _: pool, limits, metrics, to_client)
     return Upstream(engine.name, adapter, pool.authority, line, pool, replicas, residency)

@@ -1,9 +1,13 @@
 """One model's place in the engine, as the scheduler keeps it."""
 
 import asyncio
+import contextlib
 from typing import Protocol
 
 from .policy import NEVER, Phase, Seen
+
+UNTOLD = -1.0
+"""Nobody knows which keep-alive the engine has for a model."""
 
 
 class Waiting(Protocol):
@@ -35,7 +39,6 @@ class Place:
         "farewells",
         "first",
         "keep_alive",
-        "leaving",
         "loaded",
         "name",
         "named",
@@ -44,6 +47,7 @@ class Place:
         "phase",
         "pinned",
         "size",
+        "told",
         "took",
         "used",
         "waiting",
@@ -68,17 +72,35 @@ class Place:
         """Whether the gateway is not ready before its load has been tried."""
         self.used = self.loaded = self.took = 0.0
         self.keep_alive = keep_alive
+        self.told: float | None = UNTOLD
+        """The engine's own keep-alive for it, None for ever."""
         self.pinned = False
-        self.leaving = False
         self.farewells: list[asyncio.Future[None]] = []
+        """Of those who said that it is to go."""
         self.size = 0
         self.changed = 0.0
         """When its phase changed last: what the engine said before that is old."""
 
     def enter(self, phase: Phase, now: float) -> None:
-        """It is in another phase from now on."""
+        """It is in another phase from now on, and what was wished of the one before is over."""
         self.phase, self.changed = phase, now
         self.open = False
+        if phase is Phase.LOADED:
+            self.used = self.loaded = now
+            self.wanted, self.not_before, self.first = NEVER, 0.0, False
+        elif phase is Phase.COLD:
+            self.told = UNTOLD
+            self.wanted = now if self.pinned else NEVER
+
+    def parted(self, refusal: RefusedError | None = None) -> None:
+        """Tell those who wanted it gone that it is, or why not."""
+        for farewell in self.farewells:
+            with contextlib.suppress(asyncio.InvalidStateError):  # whoever waited has gone
+                if refusal is None:
+                    farewell.set_result(None)
+                else:
+                    farewell.set_exception(refusal)
+        self.farewells.clear()
 
     def seen(self) -> Seen:
         """For the policy."""
@@ -92,6 +114,6 @@ class Place:
             took=self.took,
             keep_alive=self.keep_alive,
             pinned=self.pinned,
-            leaving=self.leaving,
+            leaving=bool(self.farewells),
             size=self.size,
         )

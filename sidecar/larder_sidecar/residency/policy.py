@@ -54,7 +54,7 @@ class Seen:
     asked: float = NEVER
     """Since when somebody waits for it; later than now: when it may be tried again."""
     used: float = 0.0
-    """When its last request ended."""
+    """When its last request ended; later than now: it is left alone until then."""
     loaded: float = 0.0
     """When its load was done …"""
     took: float = 0.0
@@ -109,7 +109,7 @@ def decide(rules: Rules, models: Collection[Seen], now: float) -> Decision:
 
 def _over(model: Seen, now: float) -> Reason | None:
     """Why a model goes whatever the others do."""
-    if not model.idle:
+    if not model.idle or now < model.used:
         return None
     if model.leaving:
         return "asked"
@@ -139,16 +139,17 @@ def _victims(rules: Rules, here: list[Seen], wanted: Seen | None) -> list[Seen]:
 def _moment(rules: Rules, victim: Seen, wanted: Seen | None) -> float:
     """When a victim has to make room; a busy one stops taking requests then."""
     if wanted is None:  # there are more than there may be, and nobody waits
-        return NEVER if victim.busy else 0.0
+        return NEVER if victim.busy else victim.used
     patience = wanted.asked + rules.max_wait
     given = victim.took if rules.min_residency is None else rules.min_residency
-    return patience if victim.busy else min(victim.loaded + given, patience)
+    return patience if victim.busy else max(victim.used, min(victim.loaded + given, patience))
 
 
 def _fits(rules: Rules, here: Collection[Seen], wanted: Seen | None) -> bool:
     """Whether there is room for the wanted one beside these."""
     if len(here) + (wanted is not None) > rules.max_models:
         return False
-    if rules.memory is None or all(model.pinned for model in here):
-        return True  # alone with those that must stay, it is tried: nothing more could go
+    beside = sum(not model.pinned for model in here) + (wanted is not None)
+    if rules.memory is None or beside <= 1:
+        return True  # alone with those that must stay, it may be larger than all of it: nothing more could go
     return sum(model.size for model in here) + (wanted.size if wanted else 0) <= rules.memory

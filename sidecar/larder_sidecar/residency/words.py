@@ -15,6 +15,10 @@ from ..config.residency import Residency
 
 ENGINE_KEEP_ALIVE = 60.0
 """Seconds; the least that an engine is told."""
+FOR_EVER = 10.0**8
+"""Seconds, three years: more is told as for ever, for Go counts a duration in nanoseconds."""
+LONGEST = 16_384
+"""Bytes of a keep-alive, or of options: what is read here is held by the loop meanwhile."""
 
 RELOADING = frozenset(
     (
@@ -43,7 +47,7 @@ class WordsError(ValueError):
     """What the client said has no meaning."""
 
 
-def keep_alive(raw: bytes) -> float | None:
+def seconds_of(raw: bytes) -> float | None:
     """Seconds, `inf` for ever, None for null, as Ollama reads the value: api/types.go, Duration. Raises WordsError."""
     try:
         value = json.loads(raw)
@@ -56,8 +60,8 @@ def keep_alive(raw: bytes) -> float | None:
         seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value)) if match else 0.0
         if match or value == "0":
             return math.inf if value.startswith("-") and seconds else seconds
-    if isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value):
-        return math.inf if value < 0 else float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return math.inf if value < 0 or value > FOR_EVER else float(value)
     message = "keep_alive must be a number of seconds or a duration as in '30m'"
     raise WordsError(message)
 
@@ -72,37 +76,41 @@ class Words:
     """What stands in the body in place of what the client wrote."""
 
 
-def heard(config: Residency, said: Mapping[str, bytes], engine_keeps: float | None) -> Words:
+def heard(config: Residency, said: Mapping[str, bytes], *, keep_alive: float, pinned: bool) -> Words:
     """What becomes of the members `keep_alive` and `options`, as far as the client sent them. Raises WordsError.
 
-    `engine_keeps`: how long the engine itself keeps the model, None for ever.
+    `keep_alive` and `pinned` are what holds for the model so far.
     """
+    if long := [name for name, value in said.items() if len(value) > LONGEST]:
+        message = f"{long[0]} is longer than {LONGEST} bytes"
+        raise WordsError(message)
     members: dict[str, bytes] = {}
     granted = None
     if "keep_alive" in said:
-        asked = keep_alive(said["keep_alive"])
-        if asked is not None and config.client_keep_alive != "ignore":
+        asked = seconds_of(said["keep_alive"])
+        if asked is not None and config.client_keep_alive != "ignore" and not pinned:
             granted = asked if config.client_keep_alive == "obey" else min(asked, config.keep_alive)
-        told = engine_keeps if granted is None else engine_seconds(granted)
+        told = None if pinned else engine_seconds(keep_alive if granted is None else granted)
         members["keep_alive"] = b"-1" if told is None else b"%d" % math.ceil(told)
     if "options" in said:
         members["options"] = said["options"]
         if config.client_options == "ignore":
-            members["options"] = without_reloading(said["options"]) or said["options"]
+            members["options"] = without_reloading(said["options"])
     return Words(granted, members)
 
 
 def engine_seconds(keep_alive: float) -> float | None:
-    """What the engine is told of a keep-alive: its own timer is for a gateway that died, and never the shorter one."""
-    return None if keep_alive == math.inf else max(keep_alive, ENGINE_KEEP_ALIVE)
+    """What the engine is told of a keep-alive, None for ever: its own timer is for a gateway that died."""
+    return None if keep_alive > FOR_EVER else max(keep_alive, ENGINE_KEEP_ALIVE)
 
 
-def without_reloading(raw: bytes) -> bytes | None:
-    """The JSON object of options without those that reload a model; None where it has none of them."""
+def without_reloading(raw: bytes) -> bytes:
+    """The JSON object of options without those that reload a model. Raises WordsError where it cannot be read."""
     try:
         options = json.loads(raw)
     except (ValueError, RecursionError):
-        return None  # the engine says what is wrong with it
+        message = "options cannot be read as JSON"
+        raise WordsError(message) from None
     if not isinstance(options, dict) or not (found := {key for key in options if key.lower() in RELOADING}):
-        return None
+        return raw
     return json.dumps({key: value for key, value in options.items() if key not in found}).encode()

@@ -68,12 +68,15 @@ function timeLeft(model) {
   return cell;
 }
 
+const pending = new Set();
+
 function button(text, word, body) {
   const made = element("button", text);
+  made.disabled = pending.has(body.model);
   made.type = "button";
   made.dataset.word = word;
   made.setAttribute("aria-label", `${text} ${body.model}`);
-  made.addEventListener("click", () => change(made, word, body));
+  made.addEventListener("click", () => change(word, body));
   return made;
 }
 
@@ -127,17 +130,18 @@ async function refresh() {
     summary(stats);
     rules(stats.rules_hit);
     // A button that somebody is about to press stays where it is.
-    if (!byId("models").querySelector("button:disabled, button:active"))
+    if (!byId("models").querySelector("button:active"))
       byId("models").replaceChildren(...stats.models.map((model) => row(model, stats)));
   } catch (reason) {
     trouble(`${reason.message}. Trying again.`);
   }
 }
 
-async function change(pressed, word, body) {
-  pressed.disabled = true;
+async function change(word, body) {
+  pending.add(body.model);
   byId("done").textContent = `${word} ${body.model} …`;
   byId("done").className = "quiet";
+  refresh();
   try {
     const told = await ask(`/api/llm/${word}`, body, byId("token").value.trim());
     byId("done").textContent = `${told.model}: ${told.pinned ? "pinned, " : ""}${told.phase}`;
@@ -145,7 +149,7 @@ async function change(pressed, word, body) {
     byId("done").textContent = reason.message;
     byId("done").className = "bad";
   }
-  pressed.disabled = false;
+  pending.delete(body.model);
   await refresh();
 }
 

@@ -13,7 +13,15 @@ class Holding:
 
     held: set[str] = field(default_factory=set)
     loads: list[str] = field(default_factory=list)
+    keeps: list[float] = field(default_factory=list)
+    """The engine's own keep-alive of each load."""
+    retold: list[tuple[str, float]] = field(default_factory=list)
+    """Keep-alives of models that were there already."""
     unloads: list[str] = field(default_factory=list)
+    keeps_all: bool = False
+    """Unloads are refused."""
+    listing: list[bytes] = field(default_factory=list)
+    """What /api/ps answers next, in place of what is held; b'' not at all."""
     most: int = 0
     """The most models that were held at one time."""
     refusal: bytes = b""
@@ -29,6 +37,12 @@ class Holding:
 
     async def __call__(self, turn: Turn) -> None:
         path = turn.request.line.split()[1]
+        if path == "/api/ps" and self.listing:
+            if answer := self.listing.pop(0):
+                await turn.reply(answer)
+            else:
+                turn.reset()
+            return
         if path == "/api/ps":
             await turn.reply(json.dumps({"models": [{"name": name, "size": 7} for name in sorted(self.held)]}).encode())
             return
@@ -50,9 +64,17 @@ class Holding:
     async def _move(self, turn: Turn, name: str, keep_alive: float) -> None:
         if keep_alive == 0:
             self.unloads.append(name)
+            if self.keeps_all:
+                await turn.reply(b'{"error":"it stays"}', "500 Internal Server Error")
+                return
             self.held.discard(name)
         else:
+            if name in self.held:
+                self.retold.append((name, keep_alive))
+                await turn.reply(b'{"done":true}')
+                return
             self.loads.append(name)
+            self.keeps.append(keep_alive)
             await self.free.wait()
             if self.refusal:
                 await turn.reply(json.dumps({"error": self.refusal.decode()}).encode(), "500 Internal Server Error")

@@ -10,7 +10,7 @@ from larder_sidecar.gateway.serve import Running
 from pydantic import ValidationError
 
 from tests.sidecar.gateway.conftest import CHAT, Start
-from tests.sidecar.gateway.scripted import Engine, Response, ask
+from tests.sidecar.gateway.scripted import Engine, Response, Turn, ask
 
 MODELS = [{"id": "tiny", "engine-name": "tiny"}, {"id": "phi-3-mini", "engine-name": "phi-3-mini", "aliases": ["phi"]}]
 
@@ -123,3 +123,60 @@ BAD = [
 def test_engines_that_do_not_share_the_models_out_are_refused(place: str, behind: object, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         GatewayConfig.model_validate({"place": place, "engines": behind, "models": MODELS})
+
+
+async def test_how_a_request_met_its_model_is_handed_on(front: Front) -> None:
+    async def met(turn: Turn) -> None:
+        await turn.reply(b"{}", headers="x-larder-cache: miss\r\nx-larder-queue-ms: 12\r\nx-larder-model: other\r\n")
+
+    front.ollama.script = front.kserve.script = met
+    answer = await front.chat("tiny")
+    told = [answer[name] for name in ("x-larder-cache", "x-larder-queue-ms", "x-larder-model")]
+    assert told == ["miss", "12", "tiny"]
+    assert (await front.chat("phi"))["x-larder-cache"] == ""  # vLLM has no say in it
+
+
+async def test_words_about_loaded_models_go_to_the_gateway_that_has_the_model_and_its_token_with_them(
+    front: Front,
+) -> None:
+    body, bearer = b'{"model": "tiny", "pinned": false}', "Authorization: Bearer let-me\r\n"
+    assert (await ask(front.gateway.port, "/api/llm/pin", body, bearer)).status == 200
+    (seen,) = front.ollama.requests
+    assert (seen.line, seen.headers["authorization"]) == ("POST /api/llm/pin HTTP/1.1", "Bearer let-me")
+    assert json.loads(seen.body) == {"model": "tiny", "pinned": False}
+    assert (await ask(front.gateway.port, "/api/llm/pin", b"{}", bearer)).code == "model_required"
+    refused = await ask(front.gateway.port, "/api/llm/preload", b'{"model": "phi"}', bearer)
+    assert (refused.status, refused.code) == (400, "api_not_served")
+
+
+async def test_its_stats_are_those_of_the_gateways_behind_it(front: Front) -> None:
+    told = {
+        "cache_strategy": "ram",
+        "loaded_models": ["tiny"],
+        "avg_swap_time_ms": 40.0,
+        "cache_hits": 3,
+        "cache_misses": 1,
+        "swaps": {"tiny": 2},
+        "swap_times_ms": {"tiny": 40.0},
+        "waiting": 1,
+        "models": [{"model": "tiny"}],
+    }
+
+    async def says(turn: Turn) -> None:
+        await turn.reply(json.dumps(told).encode())
+
+    front.ollama.script = says
+    stats = (await ask(front.gateway.port, "/api/llm/stats", method="GET")).json()
+    assert list(stats)[:4] == ["cache_strategy", "loaded_models", "cache_hit_rate", "avg_swap_time_ms"]
+    assert (stats["cache_hit_rate"], stats["avg_swap_time_ms"], stats["waiting"]) == (0.75, 40.0, 1)
+    assert stats["models"] == [{"model": "tiny", "engine": "ollama"}]
+
+
+@pytest.mark.parametrize("rubbish", [b"5", b"null", b"{}", b"[1]", b"x"])
+async def test_a_gateway_that_says_nothing_of_use_is_left_out(front: Front, rubbish: bytes) -> None:
+    async def says(turn: Turn) -> None:
+        await turn.reply(rubbish)
+
+    front.ollama.script = says
+    stats = (await ask(front.gateway.port, "/api/llm/stats", method="GET")).json()
+    assert (stats["cache_strategy"], stats["models"]) == ("engine", [])

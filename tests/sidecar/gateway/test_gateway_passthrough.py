@@ -339,3 +339,10 @@ async def test_a_client_that_stops_reading_is_given_up(start: Start, engine: Eng
         await until(
             lambda: gateway.metrics.text().count(b'larder_upstream_aborts_total{phase="stream"} 1.0') == 1, "the count"
         )
+
+
+async def test_a_trace_goes_on_in_the_engine(gateway: Running, engine: Engine) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await ask(gateway.port, CHAT, b"{}", f"traceparent: {trace}\r\ntracestate: larder=1\r\nbaggage: a=b\r\n")
+    headers = engine.requests[0].headers
+    assert (headers["traceparent"], headers["tracestate"], headers["baggage"]) == (trace, "larder=1", "a=b")

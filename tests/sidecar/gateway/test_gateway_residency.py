@@ -365,6 +365,8 @@ WORDS: list[tuple[dict[str, object], dict[str, object], dict[str, object], float
     ({}, {"options": {"num_ctx": 9, "top_k": 1, "NUM_GPU": 2}}, {"options": {"top_k": 1}}, 120),
     ({}, {"options": {"top_k": 1}}, {"options": {"top_k": 1}}, 120),
     ({}, {"options": None}, {"options": None}, 120),
+    ({}, {"\u212aeep_alive": -1, "option\u017f": {"num_ctx": 9}}, {"\u212aeep_alive": 120, "option\u017f": {}}, 120),
+    ({"client-keep-alive": "obey"}, {"keep_alive": 10**400}, {"keep_alive": -1}, 0),
     ({"client-options": "obey"}, {"options": {"num_ctx": 9}}, {"options": {"num_ctx": 9}}, 120),
 ]
 
@@ -384,13 +386,24 @@ async def test_what_a_client_says_of_loading(
         (body,) = ollama.told
         assert body == {"model": "a:latest", "messages": [], **told}
         (model, *_) = (await stats(running))["models"]
-        assert model["expires_in_s"] == pytest.approx(lasts, abs=2)
+        assert model["expires_in_s"] == (pytest.approx(lasts, abs=2) if lasts else None)
 
 
-@pytest.mark.parametrize("value", ["", "1d", "soon", [1], True, "NaN"])
+@pytest.mark.parametrize("value", ["", "1d", "soon", [1], True, "NaN", "9" * 20_000])
 async def test_a_keep_alive_that_means_nothing_is_refused(resident: With, ollama: Holding, value: object) -> None:
     async with resident() as running:
         refused = await asked(running, "a", "/api/chat", keep_alive=value)
+        assert (refused.status, refused.code) == (400, "bad_keep_alive")
+        assert ollama.told == []
+
+
+@pytest.mark.parametrize(
+    "options", [b'{"num_ctx":9,"x":"\xff"}', b'{"num_ctx":9,"x":' + b"[" * 2000 + b"]" * 2000 + b"}"]
+)
+async def test_options_that_cannot_be_read_are_refused(resident: With, ollama: Holding, options: bytes) -> None:
+    """Go's parser would take them, and load the model anew."""
+    async with resident() as running:
+        refused = await ask(running.port, "/api/chat", b'{"model":"a","options":' + options + b"}")
         assert (refused.status, refused.code) == (400, "bad_keep_alive")
         assert ollama.told == []
 
@@ -416,7 +429,8 @@ async def test_changes_need_the_token(resident: With, start: Start, word: str) -
     async with start(models=MODELS, routing={}, residency={}) as running:
         assert (await ask(running.port, path, body)).code == "no_token_configured"
     async with start(models=MODELS, routing={}, residency={}, auth={"mutations": "open"}) as running:
-        assert (await ask(running.port, path, body)).status == 200
+        assert (await ask(running.port, path, body)).code == "json_wanted"  # as any page of the web might send it
+        assert (await ask(running.port, path, body, "Content-Type: application/json\r\n")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -465,6 +479,127 @@ async def test_a_model_that_is_told_to_go_answers_what_it_has_begun(resident: Wi
         assert (await unload).json()["phase"] == "cold"
 
 
+async def test_a_pin_wins_over_a_model_that_was_to_go(resident: With, ollama: Holding) -> None:
+    ollama.finish.clear()
+    async with resident(**{"max-models": 2}) as running, connect(running.port) as client:
+        await client.post(CHAT, chat("a"))
+        await client.head()
+        unload = asyncio.create_task(ask(running.port, "/api/llm/unload", b'{"model": "a"}', BEARER))
+        await asyncio.sleep(0.1)
+        assert (await ask(running.port, "/api/llm/pin", b'{"model": "a"}', BEARER)).json()["pinned"]
+        assert (await unload).code == "pinned"
+        ollama.finish.set()
+        await asyncio.sleep(0.1)
+        assert ollama.unloads == []
+        assert ollama.retold[-1] == ("a:latest", -1)
+
+
+async def test_no_client_takes_a_pin_away(resident: With, ollama: Holding) -> None:
+    async with resident(**{"max-models": 2, "pin": ["a"], "client-keep-alive": "obey"}) as running:
+        await until(lambda: "a:latest" in ollama.held, "the pin")
+        await asked(running, "a", "/api/chat", keep_alive=0)
+        assert ollama.told[0]["keep_alive"] == -1
+        assert ollama.keeps == [-1]
+
+
+async def test_a_pin_made_while_the_model_loads_is_told(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(**{"max-models": 2}) as running:
+        loading = asyncio.create_task(asked(running, "a"))
+        await waiting(running, 1)
+        await ask(running.port, "/api/llm/pin", b'{"model": "a"}', BEARER)
+        ollama.free.set()
+        await loading
+        await until(lambda: ollama.retold == [("a:latest", -1)], "the word")
+
+
+async def test_a_gateway_that_starts_again_is_ready_with_what_is_there(resident: With, ollama: Holding) -> None:
+    ollama.held = {"b:latest", "c:latest"}
+    async with resident(**{"max-models": 3, "pin": ["b"], "preload": ["c"]}) as running:
+        for _ in range(100):
+            if (await admin(running, "/readyz"))[0] == 200:
+                break
+            await asyncio.sleep(0.01)
+        assert (await admin(running, "/readyz"))[0] == 200
+        assert ollama.loads == []
+
+
+async def test_a_list_that_fails_costs_no_load_and_frees_no_place(resident: With, ollama: Holding) -> None:
+    """Ollama may be slow to list what it holds while it moves memory."""
+    async with resident() as running:
+        ollama.listing = [b""] * 2
+        assert (await asked(running, "a")).status == 200
+        ollama.listing = [b"", b"rubbish", b'{"models":[{"name":"a:latest","size":1e999}]}']
+        assert (await asked(running, "b")).status == 200
+    assert ollama.most == 1
+
+
+async def test_a_model_that_does_not_go_keeps_its_place(resident: With, ollama: Holding) -> None:
+    ollama.keeps_all = True
+    async with resident(**{"wait-seconds": 0.5}) as running:
+        await asked(running, "a")
+        refused = await ask(running.port, "/api/llm/unload", b'{"model": "a"}', BEARER)
+        assert (refused.status, refused.code) == (502, "model_not_unloaded")
+        assert "it stays" in str(refused.json())
+        assert (await asked(running, "b")).code == "model_wait_timeout"
+        assert ollama.most == 1
+        assert len(ollama.unloads) < 5  # it is not asked without pause
+
+
+async def test_a_load_that_takes_too_long_at_the_start_does_not_keep_the_others_from_being_served(
+    resident: With, ollama: Holding
+) -> None:
+    ollama.free.clear()
+    async with resident(**{"load-seconds": 0.1, "preload": ["b"]}) as running:
+        for _ in range(100):
+            if (await admin(running, "/readyz"))[0] == 200:
+                break
+            await asyncio.sleep(0.02)
+        assert (await admin(running, "/readyz"))[0] == 200
+
+
+async def test_a_preload_has_an_end(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident(**{"wait-seconds": 0.2}) as running:
+        refused = await ask(running.port, "/api/llm/preload", b'{"model": "a"}', BEARER)
+        assert (refused.status, refused.code) == (503, "model_wait_timeout")
+
+
+async def test_a_model_larger_than_the_memory_stays_like_any_other(resident: With, ollama: Holding) -> None:
+    async with resident(memory=1) as running:
+        for _ in range(3):
+            await asked(running, "a")
+        assert ollama.loads == ["a:latest"]
+
+
+async def test_other_rules_for_names_leave_what_was_said_by_hand(
+    resident: With, ollama: Holding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "PERIOD", 0.01)
+    file = tmp_path / "gateway.json"
+    async with resident(file=file, **{"max-models": 3, "pin": ["a"]}) as running:
+        await until(lambda: "a:latest" in ollama.held, "the pin")
+        unpin = b'{"model": "a", "pinned": false}'
+        assert not (await ask(running.port, "/api/llm/pin", unpin, BEARER)).json()["pinned"]
+        config = json.loads(file.read_text())
+        file.write_text(json.dumps(config | {"routing": {"default": "b"}}))
+        for _ in range(100):
+            if (await ask(running.port, CHAT, b"{}"))["x-larder-model"] == "b":
+                break
+            await asyncio.sleep(0.01)
+        (told, *_) = (await stats(running))["models"]
+        assert not told["pinned"]
+
+
+async def test_whoever_waits_when_the_gateway_ends_hears_of_it(resident: With, ollama: Holding) -> None:
+    ollama.free.clear()
+    async with resident() as running:
+        waits = asyncio.create_task(asked(running, "a"))
+        await waiting(running, 1)
+    refused = await waits
+    assert (refused.status, refused.code, refused["retry-after"]) == (503, "draining", "2")
+
+
 async def test_stats_begin_with_the_fields_of_old(resident: With) -> None:
     async with resident() as running:
         await asked(running, "a")
@@ -481,13 +616,15 @@ async def test_route_says_what_a_request_would_meet(resident: With) -> None:
         told = (await ask(running.port, "/api/llm/route", chat("a"))).json()["residency"]
         assert told == {"phase": "loaded", "waits": False}
         told = (await ask(running.port, "/api/llm/route", chat("b"))).json()["residency"]
-        assert told == {"phase": "cold", "waits": True, "unloads": ["a"], "waits_for": []}
+        assert told == {"phase": "cold", "waits": True, "unloads": ["a"]}
 
 
-async def test_without_residency_there_are_no_stats(start: Start) -> None:
+async def test_without_residency_the_stats_say_so_and_what_rules_chose(start: Start) -> None:
     async with start() as running:
-        refused = await ask(running.port, "/api/llm/stats", method="GET")
-        assert (refused.status, refused.code) == (404, "no_residency")
+        await ask(running.port, CHAT, b"{}")
+        told = await stats(running)
+        assert (told["cache_strategy"], told["loaded_models"], told["models"]) == ("engine", [], [])
+        assert told["rules_hit"] == {"default": 1}
 
 
 async def test_other_rules_reach_a_gateway_that_runs(

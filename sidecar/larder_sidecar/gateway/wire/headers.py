@@ -21,8 +21,11 @@ _REMEMBERED = 512
 class Filter:
     """The headers that go one way: all but some names and prefixes, and those that `Connection` names."""
 
-    def __init__(self, dropped: frozenset[bytes], prefixes: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, dropped: frozenset[bytes], prefixes: tuple[bytes, ...], kept: frozenset[bytes] = frozenset()
+    ) -> None:
         self._dropped = _HOP_BY_HOP | dropped
+        self._kept = kept
         self._prefixes = (b"proxy-", b"x-larder-", b"access-control-", *prefixes)
         self._known: dict[bytes, bool] = {}
 
@@ -42,7 +45,7 @@ class Filter:
         return [line for line in out if not line.startswith(named)] if named else out
 
     def _decide(self, name: bytes) -> bool:
-        keep = name not in self._dropped and not name.startswith(self._prefixes)
+        keep = name in self._kept or (name not in self._dropped and not name.startswith(self._prefixes))
         if len(self._known) < _REMEMBERED:  # names are the client's to invent
             self._known[name] = keep
         return keep
@@ -67,6 +70,8 @@ TO_ENGINE = Filter(
 )
 """No hop-by-hop header, no credential, nothing about who forwarded the request."""
 TO_CLIENT = Filter(frozenset(), ())
+FROM_GATEWAY = Filter(frozenset(), (), frozenset((b"x-larder-cache", b"x-larder-queue-ms")))
+"""Of an answer of the gateway beside an engine, which knows how the request met its model."""
 
 
 def render(headers: Headers) -> bytes:
