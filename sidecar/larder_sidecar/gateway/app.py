@@ -1,5 +1,6 @@
 """The gateway's policy: which requests pass, which model they mean, and what is answered without the engine."""
 
+import functools
 import itertools
 import os
 import re
@@ -168,7 +169,7 @@ class Gateway:
         except splice.BodyError as reason:
             client.answer(request, error(400, "bad_body", str(reason)))
             return None
-        named = next((fields[name].text for name in route.fields if name in fields and fields[name].text), "")
+        named = _named(fields, route)
         model = NAME_IT if route.kind == "control" and is_open(named) else self._meant(request, named)
         if isinstance(model, Answer):
             client.answer(request, model)
@@ -180,25 +181,21 @@ class Gateway:
         if not upstream.speaks(route.path):
             client.answer(request, _not_spoken(request, upstream.adapter.api))
             return None
-        residency = upstream.residency if route.loads else None
-        if residency is None:
-            fields = {name: field for name, field in fields.items() if name in route.fields}
-            body = splice.replace(request.body, fields, model.engine_name)
-            return self._carry(request, client, route, upstream, body)
         said = {name: request.body[fields[name].start : fields[name].end] for name in route.values if name in fields}
-        try:
-            words = residency.hear(model.id, model.engine_name, said) if said else SILENT
-        except WordsError as reason:
-            client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
-            return None
+        words = SILENT
+        if upstream.residency and said:
+            try:
+                words = upstream.residency.hear(model.id, model.engine_name, said)
+            except WordsError as reason:
+                client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
+                return None
+        elif said:
+            fields = {name: field for name, field in fields.items() if name not in said}
         body = splice.replace(request.body, fields, model.engine_name, words.members)
-
-        def carry(*, begun: bool = False) -> Responder | None:
-            if words.keep_alive is not None and isinstance(request.place, Place):
-                residency.keep(request.place, words.keep_alive)
-            return self._carry(request, client, route, upstream, body, begun=begun)
-
-        return through(residency, client, request, model.engine_name, route.stream, carry)
+        carry = functools.partial(self._carry, request, client, route, upstream, body)
+        if upstream.residency is None or not route.loads:
+            return carry()
+        return through(upstream.residency, client, request, model.engine_name, route.stream, carry, words.keep_alive)
 
     def _meant(self, request: Request, named: str) -> Chosen | Answer:
         """By the front's choice, else by the name in the body, else by the rules."""
@@ -264,6 +261,14 @@ class Gateway:
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
         return document(_described(model))
+
+
+def _named(fields: dict[str, splice.Field], route: Route) -> str:
+    """The first name that the body gives, '' for none."""
+    for name in route.fields:
+        if name in fields and fields[name].text:
+            return fields[name].text
+    return ""
 
 
 def _not_spoken(request: Request, api: str) -> Answer:

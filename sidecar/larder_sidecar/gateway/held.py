@@ -26,13 +26,24 @@ class Carry(Protocol):
 
 
 def through(
-    residency: Scheduler, client: ServerConnection, request: Request, named: str, stream: Stream | None, carry: Carry
+    residency: Scheduler,
+    client: ServerConnection,
+    request: Request,
+    named: str,
+    stream: Stream | None,
+    carry: Carry,
+    keep_alive: float | None,
 ) -> Responder | None:
-    """Carry the request at once where its model is loaded, else when it is; `named` is the model by its engine."""
+    """Carry the request at once where its model is loaded, else when it is; `named` is the model by its engine.
+
+    `keep_alive` is what its client was granted, in seconds.
+    """
     place = residency.enter(request.model)
     if place is None:
-        return Held(residency, client, request, stream, carry).wait(named)
+        return Held(residency, client, request, stream, carry, keep_alive).wait(named)
     request.place, request.queued = place, 0.0
+    if keep_alive is not None:
+        residency.keep(place, keep_alive)
     return carry()
 
 
@@ -40,13 +51,20 @@ class Held:
     """Waits in the scheduler's queue for as long as its client does."""
 
     def __init__(
-        self, residency: Scheduler, client: ServerConnection, request: Request, stream: Stream | None, carry: Carry
+        self,
+        residency: Scheduler,
+        client: ServerConnection,
+        request: Request,
+        stream: Stream | None,
+        carry: Carry,
+        keep_alive: float | None,
     ) -> None:
         self._residency = residency
         self._client = client
         self._request = request
         self._stream = stream
         self._carry = carry
+        self._keep_alive = keep_alive
         self._since = client.loop.time()
         self._place: Place | None = None
         self._exchange: Responder | None = None
@@ -76,6 +94,8 @@ class Held:
         self._request.place = place
         # The loop's clock ticks in milliseconds, and 0 would be a model that was there.
         self._request.queued = max(self._client.loop.time() - self._since, 1e-6)
+        if self._keep_alive is not None:
+            self._residency.keep(place, self._keep_alive)
         self._exchange = self._carry(begun=self._begun)
 
     def refused(self, reason: RefusedError) -> None:

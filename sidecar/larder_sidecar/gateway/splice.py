@@ -55,7 +55,7 @@ def find(body: bytes, names: tuple[str, ...] = ("model",), values: tuple[str, ..
     if begin is None:
         raise _malformed("an object", 0)
     at, after = begin.end(), begin.group(1)
-    steps, longest = MAX_STEPS, 3 * max(map(len, values), default=0) or _LONGEST
+    steps, longest = MAX_STEPS, 3 * max(map(len, values)) if values else _LONGEST
     while (steps := steps - 1) >= 0:
         if after == b"}":
             return _whole(plain, at, found)
@@ -87,15 +87,18 @@ def replace(
 ) -> list[bytes | memoryview]:
     """`body` in pieces: `name` wherever the model stands, or as a new `model`; each of `values` in its place."""
     value = json.encoder.encode_basestring_ascii(name).encode()
+    view = memoryview(body)
+    if len(fields) == 1 and not values:
+        (field,) = fields.values()
+        return [view[: field.start], value, view[field.end :]]
     edits = [(field.start, field.end, values.get(key, value)) for key, field in fields.items()]
     if fields.keys() == values.keys():  # no model
         at = body.index(b"{") + 1
         empty = body[_blank(body, at) :].startswith(b"}")
         edits.append((at, at, b'"model":' + value + (b"" if empty else b",")))
-    view = memoryview(body)
     pieces: list[bytes | memoryview] = []
     done = 0
-    for start, end, new in sorted(edits) if len(edits) > 1 else edits:
+    for start, end, new in sorted(edits):
         pieces += [view[done:start], new]
         done = end
     pieces.append(view[done:])
