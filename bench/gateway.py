@@ -27,6 +27,8 @@ SMALL, LARGE, HUGE = 540, 100_000, 4_000_000
 RULES = 100
 STREAMS = 50
 LOAD_SECONDS = 5.0
+MANY = 1_000_000
+"""Requests, after which the gateway's memory is looked at again."""
 
 
 def measure() -> dict[str, float]:
@@ -51,6 +53,9 @@ def measure() -> dict[str, float]:
         figures |= _latencies([direct, ours, *others])
         for target in (ours, *others):
             figures |= _under_load(target)
+        rest = MANY / figures["gateway.rps_per_core"] - LOAD_SECONDS
+        asyncio.run(load.crowd(ours.port, load.request(load.chat(SMALL)), connections=32, seconds=rest))
+        figures["gateway.rss_after_mb"] = resident_mb(pid)
         print(f"  beside {', '.join(peer.told_version(program) for peer, program in found) or 'no peer'}")
     return figures
 
@@ -60,12 +65,12 @@ def _name(target: Target, figure: str) -> str:
 
 
 def _under_load(target: Target) -> dict[str, float]:
-    wire = load.request(load.chat(SMALL), target.path)
+    wire = load.request(load.chat(SMALL, model=target.model), target.path)
     answers, seconds = asyncio.run(load.crowd(target.port, wire, connections=32, seconds=LOAD_SECONDS))
     return {
         _name(target, "rps_per_core"): answers / seconds,
         _name(target, "cpu_us_per_chunk"): _cpu_of_streams(target),
-        _name(target, "rss_after_mb"): resident_mb(target.pid),
+        _name(target, "rss_after_mb"): resident_mb(target.pid),  # of a peer, after what it did in these seconds
     }
 
 
@@ -97,13 +102,13 @@ def _rules() -> list[dict[str, str]]:
 
 
 def _latencies(targets: Sequence[Target]) -> dict[str, float]:
-    small = _turns(targets, load.chat(SMALL), PER_BLOCK)
-    large = _turns(targets, load.chat(LARGE), PER_BLOCK // 4)
+    small = _turns(targets, SMALL, PER_BLOCK)
+    large = _turns(targets, LARGE, PER_BLOCK // 4)
     own = [target for target in targets if target.chooses or target.name == "direct"]
     # Not through peers: some of them close the connection on a body of that size.
-    huge = _turns(own, load.chat(HUGE), 3)
+    huge = _turns(own, HUGE, 3)
     # A stream takes seconds: few, and only their first byte counts.
-    stream = _turns(targets, load.chat(SMALL, stream=True), 2)
+    stream = _turns(targets, SMALL, 2, stream=True)
     figures = {}
     for target in targets[1:]:
         for figure, taken, which, percent in (
@@ -115,7 +120,7 @@ def _latencies(targets: Sequence[Target]) -> dict[str, float]:
         ):
             if target.name in taken:
                 figures[_name(target, figure)] = _added(taken, target, which, percent)
-    routed = _turns(own, load.chat(LARGE, model="auto"), PER_BLOCK // 4)
+    routed = _turns(own, LARGE, PER_BLOCK // 4, model="auto")
     ours = own[-1]
     figures["gateway.routing_100_rules_100kb_ms"] = _added(routed, ours, 1, 50) - _added(large, ours, 1, 50)
     return figures
@@ -125,12 +130,17 @@ Taken = dict[str, list[tuple[float, float]]]
 """(first byte, whole) of each answer, by who gave it."""
 
 
-def _turns(targets: Sequence[Target], body: bytes, count: int) -> Taken:
-    """`BLOCKS` blocks of `count` requests for each, in turns."""
+def _turns(
+    targets: Sequence[Target], size: int, count: int, *, stream: bool = False, model: str | None = None
+) -> Taken:
+    """`BLOCKS` blocks of `count` requests of `size` bytes for each, in turns."""
     taken: Taken = {target.name: [] for target in targets}
     with contextlib.ExitStack() as stack:
         lines = {target.name: stack.enter_context(load.line(target.port)) for target in targets}
-        wires = {target.name: load.request(body, target.path) for target in targets}
+        wires = {
+            target.name: load.request(load.chat(size, stream=stream, model=model or target.model), target.path)
+            for target in targets
+        }
         for name, one in lines.items():
             one.ask(wires[name])
         for _ in range(BLOCKS):
@@ -149,7 +159,7 @@ def _added(taken: Taken, target: Target, which: int, percent: int) -> float:
 
 def _cpu_of_streams(target: Target) -> float:
     """Microseconds of its core for one event of a stream, `STREAMS` of them at a time."""
-    wire = load.request(load.chat(SMALL, stream=True), target.path)
+    wire = load.request(load.chat(SMALL, stream=True, model=target.model), target.path)
     before = cpu_seconds(target.pid)
     answers, _ = asyncio.run(load.crowd(target.port, wire, connections=STREAMS, seconds=LOAD_SECONDS))
     return (cpu_seconds(target.pid) - before) * 1e6 / (answers * CHUNKS)

@@ -28,6 +28,13 @@ def chat(size: int, *, stream: bool = False, model: str = "small") -> bytes:
     return json.dumps({"model": model, "stream": stream, "messages": [message]}).encode()
 
 
+def require_ok(parser: httptools.HttpResponseParser) -> None:
+    """A refusal is quick, and no figure. Raises RuntimeError."""
+    if (status := parser.get_status_code()) != 200:
+        msg = f"answered {status}, not 200"
+        raise RuntimeError(msg)
+
+
 class _Answer:
     """Notes when the first byte of a body came and when the message was whole."""
 
@@ -43,6 +50,7 @@ class _Answer:
 
     def on_message_complete(self) -> None:
         """The answer is whole."""
+        require_ok(self.parser)
         self.done = True
 
 
@@ -102,6 +110,7 @@ class _Many(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Ask again."""
+        require_ok(self._parser)
         self.answers += 1
         if time.perf_counter() < self._until:
             self._transport.write(self._wire)

@@ -26,6 +26,7 @@ class Target:
     port: int
     pid: int = 0
     path: str = "/v1/chat/completions"
+    model: str = "small"
     chooses: bool = False
     """Whether it has rules for requests that name no model."""
 
@@ -39,6 +40,8 @@ class Peer:
     """What prints its version."""
     configure: Callable[[int, int, Path], list[str]]
     path: str = "/v1/chat/completions"
+    model: str = "small"
+    """How it knows the model."""
 
     def find(self) -> str | None:
         """Its program."""
@@ -120,7 +123,7 @@ def _llama_swap(port: int, engine: int, folder: Path) -> list[str]:
 
 PEERS = (
     Peer("nginx", ("-v",), _nginx),
-    Peer("olla", ("--version",), _olla, "/olla/ollama/v1/chat/completions"),
+    Peer("olla", ("--version",), _olla, "/olla/ollama/v1/chat/completions", "small:latest"),
     Peer("llama-swap", ("-version",), _llama_swap),
 )
 
@@ -138,4 +141,4 @@ def running(peer: Peer, program: str, engine: int, folder: Path) -> Iterator[Tar
     own.mkdir()
     env = os.environ | {"OLLA_LOG_LEVEL": "error", "HOME": str(own)}
     with process(0, [program, *peer.configure(port, engine, own)], env, folder=own, port=port) as pid:
-        yield Target(peer.name, port, pid, peer.path)
+        yield Target(peer.name, port, pid, peer.path, peer.model)

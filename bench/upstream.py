@@ -49,6 +49,8 @@ class Connection(asyncio.Protocol):
         """Answer."""
         if self._parser.get_method() == b"GET":
             self._transport.write(_HOLDS)
+            if not self._parser.should_keep_alive():
+                self._transport.close()
         elif b'"stream": true' in self._body:
             asyncio.get_running_loop().create_task(self._stream())
         else:

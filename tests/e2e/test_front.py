@@ -55,16 +55,14 @@ def asked(platform: Platform, model: str) -> str:
 
 def test_each_model_stays_on_the_replica_that_has_it(replicated: Platform) -> None:
     """Each has room for one: without affinity every other request would load a model."""
-    for model in MODELS:
-        asked(replicated, model)
-    time.sleep(3)  # for the fronts to have looked
+    for _ in range(2):  # both may be drawn to the same one at first
+        for model in MODELS:
+            asked(replicated, model)
+            time.sleep(5)  # for both fronts to have looked
     met = [asked(replicated, model) for _ in range(6) for model in MODELS]
     told = stats(replicated)
-    assert len(told["engines"]) == 2
-    if len({model for one in told["engines"].values() for model in one["loaded_models"]}) == 2:
-        assert met == ["hit"] * len(met), told
-    else:  # both names are drawn to the same replica: one moves as soon as it is loaded elsewhere
-        assert sum(told["swaps"].values()) >= 2, told
+    assert met == ["hit"] * len(met), told
+    assert len({model for one in told["engines"].values() for model in one["loaded_models"]}) == 2
 
 
 def test_a_replica_that_is_replaced_loses_no_request(replicated: Platform) -> None:

@@ -33,6 +33,8 @@ class Replica:
         self.pool = Pool(f"http://{self.address}", connect_seconds)
         self.gateway = Gateway(functools.partial(call.ask, self.pool))
         self.loaded: frozenset[str] = frozenset()
+        self.full = False
+        """Whether another model would push one of those out."""
 
     @property
     def busy(self) -> int:
@@ -47,7 +49,9 @@ class Replica:
     async def look(self) -> None:
         """Ask what it holds; one that does not say so holds nothing."""
         told = await self.gateway.stats() or {}
-        self.loaded = frozenset(map(str, told.get("loaded_models", ())))
+        loaded, most = told.get("loaded_models"), told.get("max_models")
+        self.loaded = frozenset(map(str, loaded)) if isinstance(loaded, list) else frozenset()
+        self.full = isinstance(most, int) and len(self.loaded) >= most
         self.pool.close_idle(IDLE_SECONDS)
 
 

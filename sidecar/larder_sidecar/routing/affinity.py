@@ -17,6 +17,10 @@ class Replica(Protocol):
         """Ids of the models that it holds."""
 
     @property
+    def full(self) -> bool:
+        """Whether another model would push one of those out."""
+
+    @property
     def busy(self) -> int:
         """Requests of ours that it is answering."""
 
@@ -31,15 +35,16 @@ AnyReplica = TypeVar("AnyReplica", bound=Replica)
 def chosen(model: str, replicas: Collection[AnyReplica]) -> AnyReplica | None:
     """The replica for a request of this model, None where there is none.
 
-    One that holds the model and has the least to do; where none does, the one that the model's name and the addresses
-    come to (rendezvous hashing): it is the same for every front, and when a replica comes or goes, only the models that
-    it gets or had move.
+    One that holds the model and has the least to do. Where none does, one that has room for it, and among those the one
+    that the model's name and the addresses come to (rendezvous hashing): it is the same for every front, and when a
+    replica comes or goes, only the models that it gets or had move.
     """
     answering = [replica for replica in replicas if not replica.failing] or [*replicas]
     holding = [replica for replica in answering if model in replica.loaded]
     if holding:
         return min(holding, key=lambda replica: (replica.busy, -weight(model, replica.address)))
-    return max(answering, key=lambda replica: weight(model, replica.address), default=None)
+    roomy = [replica for replica in answering if not replica.full] or answering
+    return max(roomy, key=lambda replica: weight(model, replica.address), default=None)
 
 
 def weight(model: str, address: str) -> int:

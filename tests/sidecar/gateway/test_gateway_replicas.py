@@ -33,7 +33,8 @@ class Gateways:
     def _script(self, host: str):
         async def script(turn: Turn) -> None:
             if turn.request.line.startswith("GET /api/llm/stats"):
-                await turn.reply(json.dumps({"loaded_models": self.loaded[host]}).encode())
+                told = {"loaded_models": self.loaded[host], "max_models": 2}
+                await turn.reply(json.dumps(told).encode())
                 return
             await self.release.wait()
             await turn.reply(json.dumps({"from": host}).encode())
@@ -98,6 +99,12 @@ async def test_a_request_goes_where_its_model_is_loaded(front: Running, behind: 
 async def test_a_model_that_is_nowhere_always_goes_to_the_same_one(front: Running, behind: Gateways) -> None:
     places = {await came_from(front, "c") for _ in range(5)}
     assert len(places) == 1
+
+
+async def test_a_model_that_is_nowhere_goes_where_it_pushes_none_out(front: Running, behind: Gateways) -> None:
+    behind.loaded = {HOSTS[0]: ["a", "b"], HOSTS[1]: ["a"], HOSTS[2]: ["a", "b"]}
+    await looked(behind)
+    assert await came_from(front, "c") == HOSTS[1]
 
 
 async def test_of_several_the_one_with_the_least_to_do(front: Running, behind: Gateways) -> None:

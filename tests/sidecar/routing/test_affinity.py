@@ -13,6 +13,7 @@ class Standing:
 
     address: str
     loaded: frozenset[str] = frozenset()
+    full: bool = False
     busy: int = 0
     failing: bool = False
 
@@ -24,6 +25,7 @@ REPLICAS = st.lists(
         Standing,
         address=st.integers(1, 254).map(lambda last: f"10.0.0.{last}:8080"),
         loaded=st.frozensets(NAMES),
+        full=st.booleans(),
         busy=st.integers(0, 3),
         failing=st.booleans(),
     ),
@@ -34,13 +36,17 @@ REPLICAS = st.lists(
 
 
 @given(NAMES, REPLICAS)
-def test_one_that_holds_the_model_and_has_the_least_to_do(model: str, replicas: list[Standing]) -> None:
+def test_one_that_holds_the_model_and_has_the_least_to_do_or_one_with_room_for_it(
+    model: str, replicas: list[Standing]
+) -> None:
     replica = chosen(model, replicas)
     answering = [one for one in replicas if not one.failing] or replicas
     assert replica in answering
     if holding := [one for one in answering if model in one.loaded]:
         assert replica in holding
         assert replica.busy == min(one.busy for one in holding)
+    elif roomy := [one for one in answering if not one.full]:
+        assert replica in roomy
 
 
 @given(NAMES, REPLICAS, st.randoms())
@@ -54,7 +60,7 @@ def test_every_front_chooses_the_same_in_whichever_order_it_sees_them(
 
 @given(NAMES, REPLICAS, st.data())
 def test_only_the_models_of_a_replica_that_goes_move(model: str, replicas: list[Standing], data: st.DataObject) -> None:
-    cold = [replace(one, loaded=frozenset(), failing=False) for one in replicas]
+    cold = [replace(one, loaded=frozenset(), failing=False, full=False) for one in replicas]
     before = chosen(model, cold)
     gone = data.draw(st.sampled_from(cold))
     after = chosen(model, [one for one in cold if one is not gone])
