@@ -31,7 +31,6 @@ class Ollama(Process):
 
     def maps_weights(self) -> bool:
         """Does an engine that Ollama started map a blob, rather than hold a copy of it?"""
-        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
-        children = [pid for task in tasks for pid in task.read_text().split()]
+        children = self.children()
         assert children, "no model is loaded"
         return any("sha256-" in Path(f"/proc/{pid}/maps").read_text() for pid in children)

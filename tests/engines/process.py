@@ -88,6 +88,11 @@ class Process:
             self._process.wait()
         self._log.close()
 
+    def children(self) -> list[int]:
+        """Processes that it has started and that are still there."""
+        tasks = Path(f"/proc/{self._process.pid}/task").glob("*/children")
+        return [int(pid) for task in tasks for pid in task.read_text().split()]
+
     def log(self) -> str:
         return (self.folder / "log").read_text()[-4000:]
 

@@ -126,7 +126,7 @@ def before(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
             "auth": {"token-file": str(token)},
             "residency": {"strategy": "ram", "max-models": 2, "min-residency": 0, **residency},
         }
-        async with running(GatewayConfig.model_validate(config), Journal("info")) as found:
+        async with running(GatewayConfig.model_validate(config), Journal("error")) as found:
             gateway = Gateway(found, engine)
             for model in MODELS:  # what the test before has left
                 await gateway.say("unload", model)
@@ -161,6 +161,17 @@ async def test_who_was_used_least_recently_goes(before: Callable[..., Any]) -> N
         assert stats["avg_swap_time_ms"] > 0
 
 
+async def test_what_is_unloaded_is_really_gone(before: Callable[..., Any], engine: Engine) -> None:
+    """A process of its own for each model, in both engines."""
+    async with before() as gateway:
+        await gateway.chat("alpha")
+        await gateway.chat("beta")
+        assert len(engine.process.children()) == 2
+        assert (await gateway.say("unload", "alpha")).json()["phase"] == "cold"
+        assert len(engine.process.children()) == 1
+        assert await gateway.held() == {"beta"}
+
+
 async def test_none_unloads_after_the_answer(before: Callable[..., Any]) -> None:
     async with before(strategy="none", **{"max-models": 1}) as gateway:
         assert (await gateway.chat("alpha")).status == 200
@@ -189,6 +200,7 @@ async def test_a_pin_outlives_all_others(before: Callable[..., Any]) -> None:
         assert (refused.status, refused.code) == (409, "pinned")
         assert (await gateway.say("pin", "beta")).code == "no_room"
         assert not (await gateway.say("pin", "alpha", pinned=False)).json()["pinned"]
+        await asyncio.sleep(0.5)  # the engine is told, and while it is the model counts as busy
         await gateway.chat("gamma")
         assert await gateway.held() == {"beta", "gamma"}
 
