@@ -5,23 +5,11 @@ from typing import Annotated
 
 from larder_sidecar.config.residency import DEFAULTS, Eviction, Strategy
 from larder_sidecar.config.residency import Residency as Rules
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
-from .base import Block, Known
-from .names import choices, did_you_mean
+from .base import Block
 from .quantities import Duration, Size, seconds, size_bytes
-
-
-def _served(model: str, info: ValidationInfo) -> str:
-    known = Known.of(info)
-    if known and known.models is not None and model not in (ids := [entry.id for entry in known.models]):
-        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
-        raise ValueError(msg)
-    return model
-
-
-Served = Annotated[str, AfterValidator(_served)]
-
+from .routing import Served
 
 LONGEST_WAIT = 86_400
 """Seconds: a day, whatever the slowest line may take."""

@@ -20,15 +20,17 @@ def _served(model: str, info: ValidationInfo) -> str:
     return model
 
 
+Served = Annotated[str, AfterValidator(_served)]
+"""One of larder:models."""
 Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
 
 
 class Routing(Block):
     """For requests whose model is absent, empty or `auto`, the first rule that holds decides, else the default."""
 
-    default: Annotated[str, AfterValidator(_served)] | None = None
+    default: Served | None = None
     """The model that answers a request that names none, or `auto`. Default: the first of larder:models."""
-    aliases: Mapping[Alias, Annotated[str, AfterValidator(_served)]] = Field(default_factory=dict)
+    aliases: Mapping[Alias, Served] = Field(default_factory=dict)
     """More names for models: alias -> catalog id."""
     rules: list[Rule] = Field(default_factory=list, max_length=MAX_RULES)
     """In their order: [{pattern, min-characters, max-characters, endpoint, header, model}], all conditions at once."""
