@@ -63,6 +63,8 @@ class Names:
         """Take the names of this file; those of pulled models stay."""
         self._catalog: list[Model] = [*config.models]
         self._known = {canonical(name): model for model in config.models for name in model.names()}
+        self._as_written = {name: model for model in config.models for name in model.names()}
+        """Nearly all requests name a model as the file does."""
         self._default = next((m for m in config.models if m.id == config.routing.default), None)
         self.add_pulled(self._stems)
 
@@ -87,6 +89,8 @@ class Names:
 
     def resolve(self, name: str) -> Model | Unknown:
         """The model called `name`; the default for none, '' and `auto`."""
+        if (known := self._as_written.get(name)) is not None:
+            return known
         if is_open(name):
             return self._default or Unknown(400, "model_required", f"name a model: {self._listed()}")
         key = canonical(name)

@@ -15,6 +15,7 @@ from .journal import Journal
 from .metrics import Metrics
 from .replicas import Replicas
 from .resident_metrics import ResidentMetrics
+from .routes import ROUTES
 from .wire import call
 from .wire.headers import FROM_GATEWAY, TO_CLIENT
 from .wire.pool import Pool
@@ -57,6 +58,9 @@ class Upstreams:
 
     def __init__(self, config: GatewayConfig, metrics: Metrics, journal: Journal) -> None:
         self._all = {engine.name: _upstream(engine, config, metrics, journal) for engine in config.engines}
+        self._speaking: dict[str, Upstream | None] = {
+            path: next((upstream for upstream in self if upstream.speaks(path)), None) for path in ROUTES
+        }
         self._of_model = {model: self._all[engine.name] for model, engine in config.engine_of().items()}
 
     def __iter__(self) -> Iterator[Upstream]:
@@ -67,8 +71,8 @@ class Upstreams:
         return self._of_model.get(model) or next(iter(self))
 
     def speaking(self, path: str) -> Upstream | None:
-        """The first engine that knows a path which names no model."""
-        return next((upstream for upstream in self if upstream.speaks(path)), None)
+        """The first engine that knows a path, which is one of the routes."""
+        return self._speaking.get(path)
 
     def count(self, metrics: Metrics) -> None:
         """Have what is loaded and who waits among the figures."""

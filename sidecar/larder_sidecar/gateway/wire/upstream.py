@@ -36,6 +36,9 @@ class Keeper(Protocol):
     def opened(self) -> None:
         """It stands."""
 
+    def post(self, connection: "UpstreamConnection", request: Sequence[bytes | memoryview]) -> None:
+        """Have the connection write this, together with others'."""
+
     def keep(self, connection: "UpstreamConnection") -> None:
         """Its response is whole: it can carry another request."""
 
@@ -69,6 +72,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner = owner
         self._head = None
         self._until_close = self.answered = self._done = False
+        self._keeper.post(self, request)
+
+    def write(self, request: Sequence[bytes | memoryview]) -> None:
+        """Its turn: send now, unless nobody wants the answer any more."""
+        if self._transport.is_closing():
+            return
         if len(request) == 1:
             self._transport.write(request[0])
         else:
