@@ -68,11 +68,14 @@ class Pool:
         self._open += 1
 
     def post(self, connection: UpstreamConnection, request: Sequence[bytes | memoryview]) -> None:
-        """Have the connection write this at the end of the loop's turn.
+        """Have the connection write this: now where it is the only one, else at the end of the loop's turn.
 
         Each write wakes the engine's core if that has gone to sleep, which costs more than all the rest of a small
         request: one after the other they wake it once. Measured, 32 connections on one core: 14,200 -> 17,700 a second.
         """
+        if self.busy <= 1:
+            connection.write(request)
+            return
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._send)
         self._outbox.append((connection, request))
