@@ -6,20 +6,22 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import anthropic
-import ollama
-import openai
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import running
-from openai.types.chat import ChatCompletionChunk
 
 from tests.engines.ollama_process import Ollama, find
 from tests.engines.process import lacking
 from tests.engines.test_ollama_store import ENTRY, fill, seal, unseal
 
+if TYPE_CHECKING:  # three seconds of imports, for the one worker that needs them
+    import ollama
+    import openai
+
+pytestmark = pytest.mark.xdist_group("clients")
 MODELS = ("alpha", "beta")
 HELLO = [{"role": "user", "content": "hello"}]
 KEEP_ALIVE = 700
@@ -76,40 +78,48 @@ def url(server: Ollama) -> Iterator[str]:
 
 
 @pytest.fixture
-def by_openai(url: str) -> Iterator[openai.OpenAI]:
+def by_openai(url: str) -> "Iterator[openai.OpenAI]":
+    import openai
+
     with openai.OpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0, timeout=60) as client:
         yield client
 
 
-def test_openai_lists_models_and_asks_one_by_any_of_its_names(by_openai: openai.OpenAI) -> None:
+def test_openai_lists_models_and_asks_one_by_any_of_its_names(by_openai: "openai.OpenAI") -> None:
     assert [model.id for model in by_openai.models.list()] == list(MODELS)
     for name in ("alpha", "my-alpha", "ALPHA:latest"):
         answer = by_openai.chat.completions.create(model=name, messages=HELLO, max_tokens=4)  # type: ignore[arg-type]
         assert answer.choices[0].message.content
 
 
-def test_openai_streams(by_openai: openai.OpenAI) -> None:
+def test_openai_streams(by_openai: "openai.OpenAI") -> None:
+    from openai.types.chat import ChatCompletionChunk
+
     stream = by_openai.chat.completions.create(model="alpha", messages=HELLO, max_tokens=8, stream=True)  # type: ignore[arg-type]
     chunks = [chunk for chunk in stream if isinstance(chunk, ChatCompletionChunk) and chunk.choices]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
 
 
-def test_openai_leaves_the_choice_to_the_rules(by_openai: openai.OpenAI) -> None:
+def test_openai_leaves_the_choice_to_the_rules(by_openai: "openai.OpenAI") -> None:
     raw = by_openai.chat.completions.with_raw_response.create(model="auto", messages=HELLO, max_tokens=4)  # type: ignore[arg-type]
     assert (raw.headers["x-larder-model"], raw.headers["x-larder-rule"]) == ("beta", "greeting")
 
 
-def test_openai_completes_and_responds(by_openai: openai.OpenAI) -> None:
+def test_openai_completes_and_responds(by_openai: "openai.OpenAI") -> None:
     assert by_openai.completions.create(model="alpha", prompt="hello", max_tokens=4).choices[0].text
     assert by_openai.responses.create(model="alpha", input="hello", max_output_tokens=4).output_text
 
 
-def test_what_the_engine_refuses_is_told_in_its_own_words(by_openai: openai.OpenAI) -> None:
+def test_what_the_engine_refuses_is_told_in_its_own_words(by_openai: "openai.OpenAI") -> None:
+    import openai
+
     with pytest.raises(openai.InternalServerError, match="does not support embeddings"):
         by_openai.embeddings.create(model="alpha", input="hello")
 
 
-def test_openai_raises_the_exceptions_of_its_own(by_openai: openai.OpenAI) -> None:
+def test_openai_raises_the_exceptions_of_its_own(by_openai: "openai.OpenAI") -> None:
+    import openai
+
     with pytest.raises(openai.NotFoundError, match="did you mean alpha") as refused:
         by_openai.chat.completions.create(model="alpah", messages=HELLO)  # type: ignore[arg-type]
     assert refused.value.code == "model_not_found"
@@ -117,7 +127,7 @@ def test_openai_raises_the_exceptions_of_its_own(by_openai: openai.OpenAI) -> No
         by_openai.chat.completions.create(model="gpt-oss:120b-cloud", messages=HELLO)  # type: ignore[arg-type]
 
 
-def test_keep_alive_holds_for_clients_that_know_nothing_of_it(by_openai: openai.OpenAI, server: Ollama) -> None:
+def test_keep_alive_holds_for_clients_that_know_nothing_of_it(by_openai: "openai.OpenAI", server: Ollama) -> None:
     """Ollama itself drops `keep_alive` on /v1: the model would go after its own five minutes."""
     by_openai.chat.completions.create(model="alpha", messages=HELLO, max_tokens=4)  # type: ignore[arg-type]
     (held,) = server.get("/api/ps")["models"]
@@ -126,6 +136,8 @@ def test_keep_alive_holds_for_clients_that_know_nothing_of_it(by_openai: openai.
 
 
 def test_anthropic_asks_and_streams(url: str) -> None:
+    import anthropic
+
     with anthropic.Anthropic(base_url=url, api_key="any", max_retries=0, timeout=60) as client:
         answer = client.messages.create(model="beta", messages=HELLO, max_tokens=8)  # type: ignore[arg-type]
         assert answer.content
@@ -135,26 +147,28 @@ def test_anthropic_asks_and_streams(url: str) -> None:
 
 
 @pytest.fixture
-def by_ollama(url: str) -> Iterator[ollama.Client]:
+def by_ollama(url: str) -> "Iterator[ollama.Client]":
+    import ollama
+
     client = ollama.Client(host=url, timeout=60)
     yield client
     client._client.close()
 
 
-def test_ollama_asks_and_streams(by_ollama: ollama.Client) -> None:
+def test_ollama_asks_and_streams(by_ollama: "ollama.Client") -> None:
     assert by_ollama.chat(model="alpha", messages=HELLO, options={"num_predict": 4}).message.content
     pieces = [*by_ollama.generate(model="alpha", prompt="hello", stream=True, options={"num_predict": 4})]
     assert pieces[-1].done
 
 
-def test_ollama_sees_what_there_is(by_ollama: ollama.Client) -> None:
+def test_ollama_sees_what_there_is(by_ollama: "ollama.Client") -> None:
     by_ollama.chat(model="beta", messages=HELLO, options={"num_predict": 4})
     assert {model.model for model in by_ollama.list().models} == {f"{model}:latest" for model in MODELS}
     assert [model.name for model in by_ollama.ps().models] == ["beta:latest"]
     assert by_ollama.show("alpha").template == ENTRY.ollama.template
 
 
-def test_what_ollama_s_clients_say_of_loading_makes_nobody_wait(by_ollama: ollama.Client, server: Ollama) -> None:
+def test_what_ollama_s_clients_say_of_loading_makes_nobody_wait(by_ollama: "ollama.Client", server: Ollama) -> None:
     """Another num_ctx would load the model anew, and another keep-alive would hold for everybody."""
     by_ollama.chat(model="beta", messages=HELLO, options={"num_predict": 4})
     (before,) = server.get("/api/ps")["models"]
@@ -165,7 +179,9 @@ def test_what_ollama_s_clients_say_of_loading_makes_nobody_wait(by_ollama: ollam
     assert left.total_seconds() <= KEEP_ALIVE
 
 
-def test_ollama_may_not_change_what_is_stored(by_ollama: ollama.Client) -> None:
+def test_ollama_may_not_change_what_is_stored(by_ollama: "ollama.Client") -> None:
+    import ollama
+
     for change in (by_ollama.pull, by_ollama.push, by_ollama.delete):
         with pytest.raises(ollama.ResponseError, match="larder:models"):
             change("alpha")

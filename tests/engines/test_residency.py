@@ -34,7 +34,11 @@ class Engine:
     held: Callable[[], set[str]]
 
 
-@pytest.fixture(scope="module", params=["ollama", "llama-server"])
+EACH = [pytest.param(kind, marks=pytest.mark.xdist_group(f"residency-{kind}")) for kind in ("ollama", "llama-server")]
+"""One engine of a kind, and not one in each process of the tests."""
+
+
+@pytest.fixture(scope="module", params=EACH)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     with tempfile.TemporaryDirectory(prefix="larder-residency-") as name:
         folder = Path(name)
