@@ -183,7 +183,7 @@ def test_those_who_wait_for_one_model_go_in_as_they_came(
 ) -> None:
     requests, _, _ = play(rules, sorted(arrivals), [])
     for model in MODELS:
-        moments = [request.since + request.waited for request in requests if request.model == model]
+        moments = [round(request.since + request.waited, 6) for request in requests if request.model == model]
         assert moments == sorted(moments)
 
 
