@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from larder_sidecar.config.residency import Residency
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import FIRST_PULL
 
@@ -34,17 +35,14 @@ def _engine(name: str, plan: EnginePlan, *, alone: bool) -> Iterator[str]:
     if plan.replicas > 1:
         who = f"each of {plan.replicas} replicas of {who}"
     memory = size_bytes(plan.size.memory)
-    if plan.gateway.residency:
-        yield f"loaded  {_resident(plan)} in {who}"
+    if rules := plan.gateway.residency:
+        yield f"loaded  {_resident(rules, len(plan.models))} in {who}"
     yield f"memory  {readable(memory)} for {who}; {readable(2 * memory)} on its node while one pod follows another"
     yield f"cpu     {plan.size.cpu} requested for {who}, no limit"
 
 
-def _resident(plan: EnginePlan) -> str:
-    rules = plan.gateway.residency
-    if rules is None:
-        return ""
-    how_many = f"{rules.max_models} of {len(plan.models)} models at a time"
+def _resident(rules: Residency, models: int) -> str:
+    how_many = f"{rules.max_models} of {models} models at a time"
     return f"{how_many}, each for {lasting(rules.keep_alive)} after its last request (residency {rules.strategy})"
 
 

@@ -12,6 +12,7 @@ from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
 from pydantic import JsonValue
 
+from ..network import CLIENTS
 from ..settings import Settings
 from ..settings.kserve import KServe
 from ..settings.manager import Inference
@@ -36,8 +37,6 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "deploymentStrategy": {"type": "Recreate"},
 }
 """What the predictor of that service is, whichever stack or block describes the rest."""
-PORT = 8080
-"""Of a gateway's pod: behind a headless Service there is no other."""
 HOLD_SECONDS = 30
 """Of requests for an engine that takes no connections: a container that crashed is back within seconds, and a pod whose
 successor cannot stand beside it after its image has started. Clients give up after a minute."""
@@ -216,7 +215,8 @@ def _front(settings: Settings) -> GatewayConfig:
             Engine(
                 name=stack,
                 kind=kind,
-                url=f"{url}-replicas:{PORT}" if settings.replicas(stack) > 1 else url,
+                # The pods' own port: behind a headless Service there is no other.
+                url=f"{url}-replicas:{CLIENTS}" if settings.replicas(stack) > 1 else url,
                 models=[entry.id for entry in settings.stacks[stack]],
                 replicated=settings.replicas(stack) > 1,
             )

@@ -239,7 +239,7 @@ class Gateway:
         target = request.path + ("?" + request.query if request.query else "")
         head = [
             f"{route.method} {target} HTTP/1.1\r\n".encode("latin-1"),
-            b"host: %b\r\nx-request-id: %b\r\n" % (upstream.authority, self._id(request)),
+            b"host: %b\r\nx-request-id: %b\r\n" % (upstream.pool.authority, self._id(request)),
             *TO_ENGINE.lines(request.headers),
         ]
         if route.kind == "control":  # at the front: the next gateway looks at it

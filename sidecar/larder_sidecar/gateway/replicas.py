@@ -8,7 +8,6 @@ the next one is tried; nothing of the request has been sent then.
 import asyncio
 import functools
 import socket
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from ..engines.gateway import Gateway
@@ -20,9 +19,6 @@ LOOK_SECONDS = 2.0
 """Between two looks at who is there and what each holds."""
 FAILING_SECONDS = 2.0
 """A replica that refused a connection is passed over for so long."""
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""The addresses behind a name. Raises OSError where nobody can say."""
 
 
 class Replica:
@@ -58,11 +54,10 @@ class Replica:
 class Replicas:
     """All that stand behind one name."""
 
-    def __init__(self, url: str, connect_seconds: float, resolve: Resolve | None = None) -> None:
+    def __init__(self, url: str, connect_seconds: float) -> None:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._connect_seconds = connect_seconds
-        self._resolve = resolve or addresses
         self._here: dict[str, Replica] = {}
 
     def pick(self, model: str) -> Pool | None:
@@ -83,7 +78,7 @@ class Replicas:
     async def look(self) -> None:
         """Who is there now, and what each holds."""
         try:
-            hosts = await self._resolve(self._host, self._port)
+            hosts = await addresses(self._host, self._port)
         except OSError:
             hosts = [*self._here]  # nobody can say: as before
         for host in self._here.keys() - hosts:

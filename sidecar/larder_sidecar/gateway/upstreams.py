@@ -27,8 +27,6 @@ class Upstream:
 
     name: str
     adapter: Adapter
-    authority: bytes
-    """What requests say as their host."""
     line: Line
     pool: Pool
     """Of connections by its own name."""
@@ -113,4 +111,4 @@ def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: 
         residency = Scheduler(config.residency, adapter, models, journal.say, hold_seconds=limits.hold_seconds)
     to_client = FROM_GATEWAY if engine.kind == "gateway" else TO_CLIENT
     line = Line(replicas.pick if replicas else lambda _: pool, limits, metrics, to_client)
-    return Upstream(engine.name, adapter, pool.authority, line, pool, replicas, residency)
+    return Upstream(engine.name, adapter, line, pool, replicas, residency)
