@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,9 +49,13 @@ def pods(platform: Platform) -> list[dict[str, Any]]:
 
 def asked(platform: Platform, model: str) -> str:
     """Whether its model was there."""
-    with urllib.request.urlopen(platform.chat(model=model), timeout=60) as answer:
-        answer.read()
-        return str(answer.headers["x-larder-cache"])
+    try:
+        with urllib.request.urlopen(platform.chat(model=model), timeout=60) as answer:
+            answer.read()
+            return str(answer.headers["x-larder-cache"])
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            pytest.fail(f"{refusal.code} {refusal.read()!r}")
 
 
 def test_each_model_stays_on_the_replica_that_has_it(replicated: Platform) -> None:

@@ -24,7 +24,7 @@ from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
 from .stats import stats
 from .upstreams import Upstream, Upstreams
-from .wire.answer import RETRY_SOON, Answer, document, error
+from .wire.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
 from .wire.answering import Answering
 from .wire.application import Responder
 from .wire.headers import TO_ENGINE
@@ -79,7 +79,7 @@ class Gateway:
     def admit(self, request: Request) -> Answer | None:
         """Refuse by path and method, before a body is read."""
         if self._lifecycle.phase is Phase.REFUSING:
-            return error(503, "draining", "this gateway is going away; try again", headers=RETRY_SOON)
+            return going_away()
         route = PULLS.get(request.path) if self._pulls else None
         route = route or find_route(request.path)
         if route and route.kind == "explain" and self._place == "behind":
@@ -206,7 +206,7 @@ class Gateway:
                 return model
             # The front and this gateway are of two deployments; one of them is about to go.
             message = f"model {chosen[:100]!r} is moving to another engine; try again"
-            return error(503, "model_moving", message, param="model", headers=RETRY_SOON)
+            return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
         return self._chooser.choose(request) if is_open(named) else self._chooser.named(named)
 
     def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:

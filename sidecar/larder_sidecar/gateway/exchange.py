@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..config.gateway import Limits
 from .metrics import Metrics
 from .streams import Stream, Watch, watch_for
-from .wire.answer import RETRY_SOON, error, status_line
+from .wire.answer import RETRY_SOON, TURNED_AWAY, error, status_line
 from .wire.headers import TO_CLIENT, Filter, render
 from .wire.pool import Pool
 from .wire.request import Request
@@ -19,6 +19,8 @@ CONNECT_PAUSES = (0.1, 0.3)
 """Seconds before the second and the third try to connect: an engine that restarts its listener is not down."""
 HOLD_PAUSE = 0.5
 """Seconds between two more tries, for as long as a request may be held."""
+DYING_SECONDS = 1.0
+"""A process that was killed listens on until its memory is freed: what it takes in meanwhile, nobody has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,9 @@ class Exchange:
         "_head_sent",
         "_keep",
         "_line",
+        "_lost_at",
         "_over",
+        "_pool",
         "_request",
         "_reused",
         "_seen_body",
@@ -86,9 +90,12 @@ class Exchange:
         """Headers of ours on the response."""
         self._stream = stream
         self._upstream: UpstreamConnection | None = None
+        self._pool: Pool | None = None
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._reused = False
+        self._lost_at = 0.0
+        """When the first connection was lost without an answer, 0 while none was."""
         self._begun = begun
         self._head_sent = False
         self._seen_body = False
@@ -99,7 +106,7 @@ class Exchange:
     def start(self) -> None:
         """Send the request: on a kept connection at once, on a new one as soon as it stands."""
         self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
-        pool = self._line.pick(self._request.model)
+        pool = self._pool = self._line.pick(self._request.model)
         connection = pool.take() if pool else None
         if connection is not None:
             self._reused = True
@@ -107,13 +114,14 @@ class Exchange:
         else:
             self._task = self._client.loop.create_task(self._connect())
 
-    async def _connect(self) -> None:
+    async def _connect(self, pause: float = 0.0) -> None:
+        await asyncio.sleep(pause)
         held_until = self._client.loop.time() + self._line.limits.hold_seconds
         for pause in itertools.chain(CONNECT_PAUSES, itertools.repeat(HOLD_PAUSE)):
             try:
                 # Asked anew each time: one that has just refused is passed over where there are others.
-                pool = self._line.pick(self._request.model)
-                connection = await (pool.connect() if pool else _nobody())
+                self._pool = self._line.pick(self._request.model)
+                connection = await (self._pool.connect() if self._pool else _nobody())
             except OSError as reason:
                 self._line.metrics.connect_failed()
                 if pause == HOLD_PAUSE and self._client.loop.time() >= held_until:
@@ -141,7 +149,7 @@ class Exchange:
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
         """Pass on what one read from the engine brought, in one write."""
-        if self._over:
+        if self._over or (head is not None and head.status == 503 and self._turned_away(head)):
             return
         if done:
             self._upstream = None
@@ -168,17 +176,40 @@ class Exchange:
         connection, self._upstream = self._upstream, None
         if self._head_sent:
             self._truncated("closed", reason)
-        elif self._reused and connection is not None and not connection.answered:
-            # Most likely the engine closed an idle connection as the request was on its way; but it may have read the
-            # request and died of it. Sending it again, once, is right for what routes.py lets through: an inference
-            # changes nothing but the bill, and the client gets one answer (RFC 9110 9.2.2 leaves POST to whoever knows
-            # that). On a new connection there is no such excuse, and after a byte there would be two answers.
-            self._reused = False
+        elif connection is not None and not connection.answered and self._may_go_again():
             self._line.metrics.retried()
-            self._task = self._client.loop.create_task(self._connect())
+            self._task = self._client.loop.create_task(self._connect(CONNECT_PAUSES[0] if not self._reused else 0))
+            self._reused = False
         else:
             self._line.metrics.truncated("closed")
             self._fail(502, "engine_failed", f"{reason} before it answered")
+
+    def _may_go_again(self) -> bool:
+        """Whether a request that was lost before a byte of its answer is sent again.
+
+        Most likely the engine closed an idle connection, or was dying, as the request was on its way; but it may have
+        read the request and died of it. Sending it again, once, is right for what routes.py lets through: an inference
+        changes nothing but the bill, and the client gets one answer (RFC 9110 9.2.2 leaves POST to whoever knows that).
+        On a new connection there is an excuse only where requests wait for engines that start again.
+        """
+        now, hold = self._client.loop.time(), self._line.limits.hold_seconds
+        if not self._lost_at:
+            self._lost_at = now
+            return self._reused or hold > 0
+        return hold > 0 and now - self._lost_at < DYING_SECONDS
+
+    def _turned_away(self, head: ResponseHead) -> bool:
+        """Whether the request goes elsewhere: a gateway that is about to go did not let it in."""
+        if TURNED_AWAY not in head.headers or self._request.seconds() >= self._line.limits.hold_seconds:
+            return False
+        if self._pool is not None:
+            self._pool.failed_at = self._client.loop.time()
+        if self._upstream is not None:
+            self._upstream.abandon()
+            self._upstream = None
+        self._line.metrics.retried()
+        self._task = self._client.loop.create_task(self._connect(CONNECT_PAUSES[0]))
+        return True
 
     def _head(self, head: ResponseHead) -> bytes:
         request = self._request

@@ -8,7 +8,7 @@ from ..residency.scheduler import Scheduler
 from . import splice
 from .exchange import stream_head
 from .streams import Stream
-from .wire.answer import Answer, error
+from .wire.answer import Answer, error, going_away
 from .wire.application import Responder
 from .wire.request import Request
 from .wire.server import ServerConnection
@@ -168,6 +168,8 @@ class Held:
 
 def refusal(reason: RefusedError) -> Answer:
     """What a client gets."""
+    if reason.code == "draining":
+        return going_away()
     retry = ((b"retry-after", b"%d" % reason.retry_seconds),) if reason.retry_seconds else ()
     return error(reason.status, reason.code, reason.message, param="model", headers=retry)
 

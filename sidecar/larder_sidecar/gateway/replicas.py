@@ -1,8 +1,8 @@
 """The replicas of one engine, as the front sees them: where they are, what each holds, and which gets a request.
 
 By the names of a headless Service, and not by the API server's EndpointSlices: a front needs no account in the cluster
-for it, and whoever is not ready is in neither. A replica that has gone before its name did refuses a connection, and
-the next one is tried; nothing of the request has been sent then.
+for it, and whoever is not ready is in neither. A replica that goes before its name does refuses connections, or turns
+requests away, and the next one is tried.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from .wire.pool import IDLE_SECONDS, Pool
 LOOK_SECONDS = 2.0
 """Between two looks at who is there and what each holds."""
 FAILING_SECONDS = 2.0
-"""A replica that refused a connection is passed over for so long."""
+"""A replica that refused a connection or a request is passed over for so long."""
 
 
 class Replica:
@@ -39,7 +39,7 @@ class Replica:
 
     @property
     def failing(self) -> bool:
-        """Whether it has just refused a connection."""
+        """Whether it has just refused a connection or a request."""
         return self.pool.failed_at > asyncio.get_running_loop().time() - FAILING_SECONDS
 
     async def look(self) -> None:

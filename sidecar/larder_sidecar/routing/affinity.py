@@ -26,7 +26,7 @@ class Replica(Protocol):
 
     @property
     def failing(self) -> bool:
-        """Whether it has just refused a connection."""
+        """Whether it has just refused a connection or a request."""
 
 
 AnyReplica = TypeVar("AnyReplica", bound=Replica)

@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from larder_sidecar.gateway import exchange
 from larder_sidecar.gateway.serve import Running
 from larder_sidecar.gateway.wire.pool import Pool
 
@@ -225,6 +226,35 @@ async def test_a_request_is_sent_once_on_a_new_connection(gateway: Running, engi
     engine.script = script
     response = await ask(gateway.port, CHAT, b"{}")
     assert (response.status, response.code, len(engine.requests)) == (502, "engine_failed", 1)
+
+
+async def test_an_engine_that_was_killed_and_listens_on_costs_no_request(start: Start, engine: Engine) -> None:
+    """Until its memory is freed: the kept connection goes, and so do some that it takes in meanwhile."""
+
+    async def script(turn: Turn) -> None:
+        if 2 <= len(engine.requests) <= 4:
+            turn.reset()
+        else:
+            await turn.reply(b"ok")
+
+    engine.script = script
+    async with start(limits={"hold-seconds": 3}) as gateway:
+        for _ in range(2):
+            assert (await ask(gateway.port, CHAT, b"{}")).body == b"ok"
+
+
+async def test_a_request_that_kills_engines_is_not_sent_for_ever(
+    start: Start, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "DYING_SECONDS", 0.05)
+
+    async def script(turn: Turn) -> None:
+        turn.reset()
+
+    engine.script = script
+    async with start(limits={"hold-seconds": 3}) as gateway:
+        response = await ask(gateway.port, CHAT, b"{}")
+    assert (response.status, response.code, len(engine.requests)) == (502, "engine_failed", 2)
 
 
 async def test_a_request_is_not_sent_again_after_the_first_byte(gateway: Running, engine: Engine) -> None:

@@ -8,6 +8,7 @@ import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway import replicas
 from larder_sidecar.gateway.serve import Running
+from larder_sidecar.gateway.wire.answer import going_away
 from pydantic import ValidationError
 
 from tests.sidecar.gateway.conftest import CHAT, Start
@@ -25,6 +26,7 @@ class Gateways:
         self.loaded: dict[str, list[str]] = {host: [] for host in engines}
         self.there = [*engines]
         self.known = True
+        self.going = ""
         self.release = asyncio.Event()
         self.release.set()
         for host, engine in engines.items():
@@ -37,6 +39,11 @@ class Gateways:
                 await turn.reply(json.dumps(told).encode())
                 return
             await self.release.wait()
+            if host == self.going:
+                answer = going_away()
+                named = "".join(f"{name.decode()}: {value.decode()}\r\n" for name, value in answer.headers)
+                await turn.reply(answer.body, "503 Service Unavailable", named)
+                return
             await turn.reply(json.dumps({"from": host}).encode())
 
         return script
@@ -126,6 +133,25 @@ async def test_one_that_has_gone_costs_no_request(front: Running, behind: Gatewa
     await behind.engines[HOSTS[0]].stop()
     answers = [await chat(front, "a") for _ in range(4)]
     assert {answer.status for answer in answers} == {200}
+
+
+async def test_one_that_is_about_to_go_costs_no_request(front: Running, behind: Gateways) -> None:
+    """It still listens, and turns away what its drain comes too early for."""
+    behind.loaded = {HOSTS[0]: ["a"], HOSTS[1]: [], HOSTS[2]: []}
+    await looked(behind)
+    behind.going = HOSTS[0]
+    answers = [await chat(front, "a") for _ in range(4)]
+    assert {answer.status for answer in answers} == {200}
+    asked = [request for request in behind.engines[HOSTS[0]].requests if request.line.startswith("POST")]
+    assert len(asked) == 1, "it is passed over for a while"
+
+
+async def test_where_all_are_about_to_go_the_client_hears_it(front: Running, behind: Gateways) -> None:
+    behind.there = [HOSTS[0]]
+    await looked(behind)
+    behind.going = HOSTS[0]
+    answer = await chat(front, "a")
+    assert (answer.status, answer.code, answer["retry-after"]) == (503, "draining", "2")
 
 
 async def test_those_that_come_are_found_and_those_that_go_are_left(front: Running, behind: Gateways) -> None:

@@ -60,3 +60,10 @@ def document(content: object, status: int = 200) -> Answer:
 
 
 RETRY_SOON = ((b"retry-after", b"2"),)
+TURNED_AWAY = (b"x-larder-turned-away", b"1")
+"""On an answer to a request that was not let in, and may go elsewhere: only gateways hear it from each other."""
+
+
+def going_away() -> Answer:
+    """From a gateway that is about to go."""
+    return error(503, "draining", "this gateway is going away; try again", headers=(*RETRY_SOON, TURNED_AWAY))

@@ -25,7 +25,7 @@ class Pool:
         self._open = 0
         self._outbox: list[tuple[UpstreamConnection, Sequence[bytes | memoryview]]] = []
         self.failed_at = -math.inf
-        """When a connection was refused last, on the loop's clock."""
+        """When a connection was refused last, or a request on one, on the loop's clock."""
 
     @property
     def busy(self) -> int:
