@@ -8,7 +8,7 @@ refuses. It reads keys as Go's encoding/json does, the parser behind Ollama: wit
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # On bytes whose escapes are masked, so that a quote always begins or ends a string. Possessive: no backtracking.
 _SPACE = rb"[ \t\n\r]*+"
@@ -31,6 +31,9 @@ thousand."""
 _LONGEST = len("model")
 """No letter of it has another one that Go takes for the same, as k and s have (U+212A, U+017F), of three bytes."""
 _NAME_BYTES = 4096
+_MODEL = ("model",)
+_NEAR = 16 * 1024
+"""Bytes after the model in which it is quicker to look for another one than to go on member by member."""
 NOTHING: Mapping[str, bytes] = {}
 
 
@@ -38,8 +41,7 @@ class BodyError(ValueError):
     """The body is not a JSON object that names at most one model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A top-level member: its text, '' for null and for what is no name, and the byte range of its value."""
 
     text: str
@@ -74,11 +76,14 @@ def find(body: bytes, names: tuple[str, ...] = ("model",), values: tuple[str, ..
             after, at = following.group(1), following.end()
         if len(key) > longest and b"\\" not in key:
             continue
-        if (name := _name(body, *member.span(1), names + values)) is not None:
+        name = "model" if key == b"model" and names == _MODEL else _name(body, *member.span(1), names + values)
+        if name is not None:
             if name in found:
                 msg = f"the body names {name!r} twice; send it once"
                 raise BodyError(msg)
             found[name] = Field("", start, end) if name in values else _field(name, body, start, end)
+            if after == b"," and names == _MODEL and not values and _no_model_after(plain, at):
+                return found
     raise _excessive()
 
 
@@ -115,6 +120,14 @@ def _malformed(wanted: str, at: int) -> BodyError:
 
 def _excessive() -> BodyError:
     return BodyError(f"the body holds more than {MAX_STEPS:,} members, long strings, objects and arrays")
+
+
+def _no_model_after(plain: bytes, at: int) -> bool:
+    """Whether no key there can be another `model`: neither plain nor with escapes."""
+    if len(plain) - at > _NEAR:
+        return False
+    rest = plain[at:].lower()
+    return b'"model"' not in rest and b"\\u" not in rest
 
 
 def _whole(plain: bytes, at: int, found: dict[str, Field]) -> dict[str, Field]:

@@ -33,6 +33,7 @@ class Call:
 
     async def run(self, connection: UpstreamConnection, request: bytes) -> None:
         """Send and wait. Raises ConnectionError."""
+        connection.single = True
         connection.send(self, [request])
         try:
             await self._done

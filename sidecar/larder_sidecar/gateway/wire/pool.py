@@ -23,9 +23,9 @@ class Pool:
         self.connect_seconds = connect_seconds
         self._idle: list[UpstreamConnection] = []
         self._open = 0
+        self._loop = asyncio.get_running_loop()  # kept: to ask for it is a system call, getpid(2)
         self._outbox: list[tuple[UpstreamConnection, Sequence[bytes | memoryview]]] = []
-        self.failed_at = -math.inf
-        """When a connection was refused last, or a request on one, on the loop's clock."""
+        self._failed_at = -math.inf
 
     @property
     def busy(self) -> int:
@@ -42,7 +42,6 @@ class Pool:
 
     async def connect(self) -> UpstreamConnection:
         """A new connection. Raises OSError (TimeoutError among them)."""
-        loop = asyncio.get_running_loop()
         made: list[UpstreamConnection] = []
 
         def make() -> UpstreamConnection:
@@ -51,17 +50,25 @@ class Pool:
 
         try:
             async with asyncio.timeout(self.connect_seconds):
-                _, connection = await loop.create_connection(make, self.host, self.port)
+                _, connection = await self._loop.create_connection(make, self.host, self.port)
         except BaseException as reason:
             for connection in made:  # one may stand already when whoever asked for it is cancelled
                 connection.abandon()
             if isinstance(reason, OSError):
-                self.failed_at = loop.time()
+                self.failed()
             raise
         if not connection.usable:
             msg = "the engine closed the connection at once"
             raise ConnectionResetError(msg)
         return connection
+
+    def failed_within(self, seconds: float) -> bool:
+        """Whether a connection was refused so lately, or a request on one."""
+        return self._loop.time() - self._failed_at < seconds
+
+    def failed(self) -> None:
+        """A connection is refused now, or a request on one."""
+        self._failed_at = self._loop.time()
 
     def opened(self) -> None:
         """One more stands."""
@@ -77,7 +84,7 @@ class Pool:
             connection.write(request)
             return
         if not self._outbox:
-            asyncio.get_running_loop().call_soon(self._send)
+            self._loop.call_soon(self._send)
         self._outbox.append((connection, request))
 
     def _send(self) -> None:
@@ -90,7 +97,7 @@ class Pool:
         if len(self._idle) >= IDLE_KEPT:
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._loop.time()
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
@@ -101,7 +108,7 @@ class Pool:
 
     def close_idle(self, older: float = -math.inf) -> None:
         """Close the idle connections that have been so for `older` seconds; all without it."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for connection in [c for c in self._idle if now - c.idle_since > older]:
             self._idle.remove(connection)
             connection.close()

@@ -66,6 +66,8 @@ class UpstreamConnection(asyncio.Protocol):
         self.answered = False
         """A byte of the response in flight has arrived: its request must not be sent again."""
         self.idle_since = 0.0
+        self.single = False
+        """Close it after the answer, whatever that says."""
 
     def send(self, owner: Owner, request: Sequence[bytes | memoryview]) -> None:
         """Send a whole request; the owner hears the response."""
@@ -214,4 +216,4 @@ class UpstreamConnection(asyncio.Protocol):
         """The response is whole."""
         if self._head is not None:
             self._done = True
-            self._reusable = self._parser.should_keep_alive()
+            self._reusable = self._parser.should_keep_alive() and not self.single
