@@ -33,7 +33,6 @@ class Call:
 
     async def run(self, connection: UpstreamConnection, request: bytes) -> None:
         """Send and wait. Raises ConnectionError."""
-        connection.single = True
         connection.send(self, [request])
         try:
             await self._done
@@ -59,7 +58,7 @@ async def ask(
         length,
     )
     async with asyncio.timeout(seconds):
-        connection = await pool.connect()
+        connection = await pool.connect(single=True)
         call = Call()
         await call.run(connection, head + content)
     return call.status, call.body

@@ -22,15 +22,15 @@ class Pool:
         self.authority = parts.netloc.encode()
         self.connect_seconds = connect_seconds
         self._idle: list[UpstreamConnection] = []
-        self._open = 0
+        self._open = self._connecting = 0
         self._loop = asyncio.get_running_loop()  # kept: to ask for it is a system call, getpid(2)
         self._outbox: list[tuple[UpstreamConnection, Sequence[bytes | memoryview]]] = []
         self._failed_at = -math.inf
 
     @property
     def busy(self) -> int:
-        """Connections that carry a request."""
-        return self._open - len(self._idle)
+        """Connections that carry a client's request, or are made for one."""
+        return self._connecting + self._open - len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, if there is one."""
@@ -40,14 +40,15 @@ class Pool:
                 return connection
         return None
 
-    async def connect(self) -> UpstreamConnection:
-        """A new connection. Raises OSError (TimeoutError among them)."""
+    async def connect(self, *, single: bool = False) -> UpstreamConnection:
+        """A new connection, `single` for a request of our own. Raises OSError (TimeoutError among them)."""
         made: list[UpstreamConnection] = []
 
         def make() -> UpstreamConnection:
-            made.append(UpstreamConnection(self))
+            made.append(UpstreamConnection(self, single=single))
             return made[-1]
 
+        self._connecting += not single
         try:
             async with asyncio.timeout(self.connect_seconds):
                 _, connection = await self._loop.create_connection(make, self.host, self.port)
@@ -57,6 +58,8 @@ class Pool:
             if isinstance(reason, OSError):
                 self.failed()
             raise
+        finally:
+            self._connecting -= not single
         if not connection.usable:
             msg = "the engine closed the connection at once"
             raise ConnectionResetError(msg)
@@ -70,9 +73,9 @@ class Pool:
         """A connection is refused now, or a request on one."""
         self._failed_at = self._loop.time()
 
-    def opened(self) -> None:
+    def opened(self, connection: UpstreamConnection) -> None:
         """One more stands."""
-        self._open += 1
+        self._open += not connection.single
 
     def post(self, connection: UpstreamConnection, request: Sequence[bytes | memoryview]) -> None:
         """Have the connection write this: now where it is the only one, else at the end of the loop's turn.
@@ -102,7 +105,7 @@ class Pool:
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is closed."""
-        self._open -= 1
+        self._open -= not connection.single
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
 

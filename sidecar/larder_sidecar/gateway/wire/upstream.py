@@ -33,7 +33,7 @@ class Owner(Protocol):
 class Keeper(Protocol):
     """Who keeps the connection while nobody uses it."""
 
-    def opened(self) -> None:
+    def opened(self, connection: "UpstreamConnection") -> None:
         """It stands."""
 
     def post(self, connection: "UpstreamConnection", request: Sequence[bytes | memoryview]) -> None:
@@ -49,8 +49,10 @@ class Keeper(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the engine; it carries one request at a time."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, *, single: bool = False) -> None:
+        """`single`: it is closed after one answer, whatever that says."""
         self._keeper = keeper
+        self.single = single
         self._parser = httptools.HttpResponseParser(self)
         self._owner: Owner | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -66,8 +68,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.answered = False
         """A byte of the response in flight has arrived: its request must not be sent again."""
         self.idle_since = 0.0
-        self.single = False
-        """Close it after the answer, whatever that says."""
 
     def send(self, owner: Owner, request: Sequence[bytes | memoryview]) -> None:
         """Send a whole request; the owner hears the response."""
@@ -117,7 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._connected = True
-        self._keeper.opened()
+        self._keeper.opened(self)
         if self._abandoned:
             self._transport.abort()
 
