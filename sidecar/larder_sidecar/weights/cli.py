@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from ..config.weights import WeightsPlan
 from .assemble import copy, link
-from .download import Patience
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
 from .hub import Hub
 from .model_folders import make_model_folders
+from .patience import Patience
 from .progress import LAST_WORD, Reporter, say
 from .wait import wait_for
 
@@ -164,7 +164,7 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
         summary = Fetch(
             plan=plan,
             root=options.root,
-            hub=hub,
+            source=hub,
             reporter=reporter,
             patience=Patience(stall_seconds=options.stall_seconds),
             lease_seconds=options.lease_seconds,

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
-from larder_sidecar.weights.download import Patience
 from larder_sidecar.weights.fetch import Fetch, Summary
 from larder_sidecar.weights.hub import Hub
 from larder_sidecar.weights.ollama_store import blob_path, manifests, referenced
+from larder_sidecar.weights.patience import Patience
 from larder_sidecar.weights.progress import Reporter
 
 from testbed.hub.faults import Faults
