@@ -16,10 +16,10 @@ from ..config.weights import WeightsPlan
 from .assemble import copy, link
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
-from .hub import Hub
 from .model_folders import make_model_folders
 from .patience import Patience
 from .progress import LAST_WORD, Reporter, say
+from .sources import Sources
 from .wait import wait_for
 
 if TYPE_CHECKING:
@@ -160,11 +160,11 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
         return copy(plan, options.root, options.copy_from, reporter, wait_seconds=options.wait or 0)
     if options.wait is not None:
         return wait_for(plan, options.root, options.wait, reporter)
-    with Hub(read_token(options.token_file), stall_seconds=options.stall_seconds) as hub:
+    with Sources(read_token(options.token_file), stall_seconds=options.stall_seconds) as sources:
         summary = Fetch(
             plan=plan,
             root=options.root,
-            source=hub,
+            source=sources,
             reporter=reporter,
             patience=Patience(stall_seconds=options.stall_seconds),
             lease_seconds=options.lease_seconds,
