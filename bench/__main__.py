@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from . import gateway, plan, residency, strategies
+from . import fetch, gateway, plan, residency, strategies
 from .processes import ROOT
 
-SUITES = {"gateway": gateway, "plan": plan, "residency": residency, "strategies": strategies}
+SUITES = {"fetch": fetch, "gateway": gateway, "plan": plan, "residency": residency, "strategies": strategies}
 JSON, PAGE = ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md"
 
 

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import quote
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Limits, Pulls
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
-from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
+from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsPlan
 from pydantic import JsonValue
 
 from ..network import CLIENTS
@@ -237,26 +236,16 @@ def _patience(settings: Settings) -> float:
 
 
 def weights_plan(entries: Iterable[CatalogEntry], endpoint: str) -> WeightsPlan:
-    """weights.json for these models, their files from the hub at `endpoint`."""
+    """weights.json for these models; files on a hub from the one at `endpoint`."""
     return WeightsPlan(models=[_weights(entry, endpoint) for entry in entries])
 
 
 def _weights(entry: CatalogEntry, endpoint: str) -> ModelWeights:
-    hub = entry.hub
     return ModelWeights(
         id=entry.id,
         served_names=[entry.id],
         format=entry.format,
-        files=[
-            WeightsFile(
-                path=file.path,
-                url=f"{endpoint}/{hub.repo}/resolve/{hub.revision}/{quote(file.path)}",
-                revision=hub.revision,
-                bytes=file.bytes,
-                sha256=file.sha256,
-            )
-            for file in hub.files
-        ],
+        files=entry.source.weights(endpoint),
         # The entry's memory is counted at its context: Ollama must not choose another one.
         ollama=OllamaRecipe(template=entry.ollama.template, params={"num_ctx": entry.context, **entry.ollama.params}),
     )

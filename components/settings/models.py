@@ -21,7 +21,7 @@ def _in_catalog(model: str, info: ValidationInfo) -> str:
             f"Known models: {choices(entries)}. Choose one of them or add it to catalog/models/."
         )
         raise ValueError(msg)
-    unhashed = [file.path for file in entry.hub.files if file.sha256 == FIRST_PULL]
+    unhashed = [file.path for file in entry.files if file.sha256 == FIRST_PULL]
     if unhashed and known.stack != DEV:
         msg = (
             f"catalog/models/{model}.yaml has no sha256 for {', '.join(unhashed)} ({FIRST_PULL}), "

@@ -1,39 +1,14 @@
 """One catalog entry: a model, where its files are, what they must be, and what serving it costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from ..config.base import Model
 from ..config.document import DocumentError, load_document
-from ..config.weights import ModelId, OllamaRecipe, RelativePath, ServedName, Sha256
-
-
-class Described(Model):
-    """Base of every part of an entry: what is said about a field here is said to whoever gets it wrong."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
-
-
-class CatalogFile(Described):
-    """One file of the repository."""
-
-    path: RelativePath
-    """The file in the repository."""
-    bytes: int = Field(gt=0, lt=2**53)
-    """Its size."""
-    sha256: Sha256
-    """Write the sha256 of the file, 64 lower-case hex digits, or `first-pull`, which only stack dev accepts."""
-
-
-class HubSource(Described):
-    """A repository on a hub that speaks Hugging Face's protocol, at one commit."""
-
-    repo: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}$")]
-    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
-    files: list[CatalogFile] = Field(min_length=1)
+from ..config.weights import ModelId, OllamaRecipe, ServedName
+from .sources import ArtifactSource, CatalogFile, Described, HttpsSource, HubSource
 
 
 class Needs(Described):
@@ -65,15 +40,35 @@ class CatalogEntry(Described):
     context: int = Field(gt=0)
     """Tokens."""
     license: str
-    hub: HubSource
+    hub: HubSource | None = None
+    https: HttpsSource | None = None
+    oci: ArtifactSource | None = None
     ollama: OllamaRecipe = OllamaRecipe()
     needs: Needs
     facts: list[Fact] = Field(default_factory=list)
 
+    @model_validator(mode="after")
+    def _one_source(self) -> "CatalogEntry":
+        if sum(source is not None for source in (self.hub, self.https, self.oci)) != 1:
+            msg = "say where the files are: one of `hub`, `https` and `oci`"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def source(self) -> HubSource | HttpsSource | ArtifactSource:
+        """Where the files are."""
+        # The validator saw to it that there is one.
+        return next(source for source in (self.hub, self.https, self.oci) if source is not None)
+
+    @property
+    def files(self) -> Sequence[CatalogFile]:
+        """What makes up the model."""
+        return self.source.files
+
     @property
     def bytes(self) -> int:
         """Size of all files."""
-        return sum(f.bytes for f in self.hub.files)
+        return sum(file.bytes for file in self.files)
 
 
 ENTRY_BYTES = 256 * 1024

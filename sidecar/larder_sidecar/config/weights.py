@@ -55,7 +55,16 @@ ServedName = Annotated[
 ]
 """`model` or `model:tag`, as Ollama lists it; without a tag it is `:latest`."""
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+/\S+$", max_length=2048), AfterValidator(_plain_url)]
+Url = Annotated[
+    str,
+    Field(
+        pattern=r"^(https?://[^\s/]+/\S+|oci(\+http)?://[^\s/]+/[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64})$",
+        max_length=2048,
+    ),
+    AfterValidator(_plain_url),
+]
+"""A file of a hub or of any web server, or `oci://HOST/REPOSITORY@sha256:…` (`oci+http:` without TLS), an artifact that
+holds it."""
 Endpoint = Annotated[
     str, Field(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*[^\s/?#])?$", max_length=600), AfterValidator(_plain_url)
 ]
@@ -67,10 +76,21 @@ class WeightsFile(Model):
 
     path: RelativePath
     url: Url
-    revision: str = Field(min_length=1, max_length=128)
-    """Commit of the repository the file is pinned to; the hub must answer with the same one."""
+    revision: str | None = Field(default=None, min_length=1, max_length=128)
+    """Commit of the hub's repository the file is pinned to, with which the hub must answer; none where it is no hub."""
     bytes: int = Field(gt=0)
     sha256: Sha256
+
+    @model_validator(mode="after")
+    def _pinned(self) -> "WeightsFile":
+        artifact = self.url.startswith("oci")
+        if artifact and self.revision is not None:
+            msg = "an artifact is pinned by its digest; leave `revision` out"
+            raise ValueError(msg)
+        if not artifact and self.revision is None and self.sha256 == FIRST_PULL:
+            msg = "write its sha256: a plain URL says nothing else about what the file is"
+            raise ValueError(msg)
+        return self
 
 
 class OllamaRecipe(Model):

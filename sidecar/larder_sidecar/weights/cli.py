@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from ..config.weights import WeightsPlan
 from .assemble import copy, link
-from .download import Patience
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
-from .hub import Hub
 from .model_folders import make_model_folders
+from .patience import Patience
 from .progress import LAST_WORD, Reporter, say
+from .prune import OTHERS, Prune
+from .sources import Sources
 from .wait import wait_for
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ Try it:
   OLLAMA_MODELS=./store OLLAMA_NOPRUNE=1 ollama serve           an engine over it
   larder-sidecar fetch --config weights.json --root ./store --wait 60     only wait until somebody filled it
   larder-sidecar fetch --config weights.json --root ./mine --copy-from ./store     a verified copy of it
+  larder-sidecar fetch --config weights.json --root ./store --prune --forget others --dry-run     see what would go
 
 Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
 "seconds": …}. Exit status 1: one line with the reason on stderr and in the termination log. Interrupted runs resume.
@@ -109,6 +111,20 @@ def add_parser(subparsers: "Subparsers") -> None:
         action="store_true",
         help="give each model a folder of its own too, models/ID/ with its files as hard links",
     )
+    parser.add_argument(
+        "--prune", action="store_true", help="then take out of the store what only forgotten plans wanted"
+    )
+    parser.add_argument(
+        "--forget",
+        action="append",
+        default=[],
+        metavar="PLAN",
+        help=f"with --prune: a plan that nobody wants any more, by the beginning of its digest, or `{OTHERS}`: all but"
+        " this one. A store may serve several deployments: whose plan is forgotten has to fetch again",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="with --prune: fetch and remove nothing, tell what would go"
+    )
     parser.add_argument("--verify", action="store_true", help="hash every file again, whatever the marker says")
     parser.add_argument(
         "--termination-log", type=Path, metavar="FILE", help=f"default {TERMINATION_LOG}, where that exists"
@@ -152,6 +168,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
     plan = read_plan(options.config)
+    _check_pruning(options)
+    prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds)
+    if options.dry_run:
+        reporter.event("would-free", bytes=prune.preview())
+        return Summary(0, 0, 0.0)
     if options.link:
         if options.copy_from or options.wait is not None:
             raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
@@ -160,11 +181,11 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
         return copy(plan, options.root, options.copy_from, reporter, wait_seconds=options.wait or 0)
     if options.wait is not None:
         return wait_for(plan, options.root, options.wait, reporter)
-    with Hub(read_token(options.token_file), stall_seconds=options.stall_seconds) as hub:
+    with Sources(read_token(options.token_file), stall_seconds=options.stall_seconds) as sources:
         summary = Fetch(
             plan=plan,
             root=options.root,
-            hub=hub,
+            source=sources,
             reporter=reporter,
             patience=Patience(stall_seconds=options.stall_seconds),
             lease_seconds=options.lease_seconds,
@@ -172,7 +193,17 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
         ).run()
     if options.model_folders:
         make_model_folders(plan, options.root)
+    if options.prune:
+        reporter.event("freed", bytes=prune.run())
     return summary
+
+
+def _check_pruning(options: argparse.Namespace) -> None:
+    """Raises PlanError where options do not go together."""
+    if (options.forget or options.dry_run) and not options.prune:
+        raise PlanError("--forget and --dry-run say how to --prune", "Add --prune, or leave them out.")
+    if options.prune and (options.link or options.copy_from or options.wait is not None):
+        raise PlanError("--prune goes with none of --link, --copy-from and --wait", "Prune the store that fetch fills.")
 
 
 def read_plan(path: Path) -> WeightsPlan:

@@ -1,71 +1,61 @@
 """Brings one file into a part file and proves that it is the one the plan means.
 
-Known before the first byte: commit, size and, for a file in LFS, the hash. Interrupted downloads resume with Range and
+Known before the first byte: size and, where the source tells it, the hash. The first connection finds out whether the
+source serves ranges; where it does, others fetch later pieces beside it. Interrupted downloads resume with Range and
 If-Range. A wrong hash deletes the part; where bytes of an earlier run were among it, one fresh start is made.
 """
 
 import functools
-import random
 import re
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import urllib3
 
 from ..config.weights import FIRST_PULL, WeightsFile
+from .crew import Crew, OverError
 from .deadline import within
-from .errors import ContentError, StallError, TransientError
-from .hub import FileMetadata, Hub, shown, whole
+from .errors import BusyError, ContentError, StallError, TransientError
+from .hosts import Host
 from .part import Part
-from .progress import Reporter
+from .patience import STALL_BYTES, Patience, Tries
+from .pieces import Piece
+from .progress import Reporter, Transfer
+from .source import FileMetadata, Source
+from .web import shown, whole
 
 T = TypeVar("T")
-CHUNK = 1 << 20
-STALL_BYTES = 64 * 1024
-"""Fewer bytes than this within the stall time count as none: a trickle holds a pod for ever otherwise."""
+CHUNK = 256 << 10
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How much a source may fail. Times in seconds."""
-
-    stall_seconds: float = 30.0
-    failures: int = 5
-    """Attempts in a row without a new byte."""
-    first_wait: float = 1.0
-    longest_wait: float = 30.0
-
-    def wait(self, failures: int, asked: float) -> float:
-        """Before the next attempt: doubled each time, with jitter so that many pods do not return at once."""
-        backoff = min(self.longest_wait, self.first_wait * 2.0 ** (failures - 1))
-        return max(asked, backoff * (0.5 + random.random() / 2))  # noqa: S311 (jitter, no secret)
-
-
 class Download:
-    """One file at its hub. `guard` raises when we may no longer write; `fetched` counts bytes off the wire.
+    """One file at its source. `guard` raises when we may no longer write; `fetched` counts bytes off the wire.
 
-    `pause` is how it waits before another attempt, in seconds.
+    `pause` is how it waits before another attempt, in seconds. Downloads that share `host` share its limits.
     """
 
     def __init__(
         self,
-        hub: Hub,
+        source: Source,
         file: WeightsFile,
         patience: Patience,
         reporter: Reporter,
         guard: Callable[[], None],
         pause: Callable[[float], object] = time.sleep,
+        host: Host | None = None,
     ) -> None:
-        self._hub, self._file, self._patience, self._reporter, self._guard = hub, file, patience, reporter, guard
-        self._pause = pause
+        self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
+        self._guard, self._pause, self._host = guard, pause, host or Host()
+        self._counting = threading.Lock()
         self.fetched = 0
 
     def metadata(self) -> FileMetadata:
-        """What the hub says, held against the plan. Raises HubError."""
-        metadata = self._patiently(lambda: self._hub.metadata(self._file), lambda: 0)
+        """What the source says, held against the plan. Raises HubError."""
+        tries = Tries(self._patience)
+        metadata = self._patiently(lambda: self._source.metadata(self._file), tries, self._guard, lambda: 0)
         where, file = shown(self._file.url), self._file
         if metadata.bytes is not None and metadata.bytes != file.bytes:
             raise ContentError(f"{where} has {metadata.bytes} bytes, the plan says {file.bytes}", _CHECK_ENTRY)
@@ -78,9 +68,10 @@ class Download:
 
         Raises HubError, or OSError for the disk.
         """
-        resumed = part.size > 0
+        resumed = part.held > 0
         while True:
-            self._patiently(lambda: self._fill(part, expected), lambda: part.size)
+            if not part.complete:
+                self._fill(part, expected)
             found = part.sha256()
             if expected in (None, found):
                 return
@@ -95,71 +86,150 @@ class Download:
             self._reporter.event("restarted", file=self._file.path, reason="the resumed part had a wrong hash")
 
     def _fill(self, part: Part, expected: str | None) -> None:
-        if part.size > self._file.bytes:
-            part.restart(None)
-        if part.size == self._file.bytes:
-            return
-        headers = {}
-        if part.size and (part.etag or expected):
-            headers["Range"] = f"bytes={part.size}-"
-            if part.etag:
-                headers["If-Range"] = part.etag
-        with self._hub.content(self._file, headers) as response:
-            self._begin(part, response)
-            self._receive(part, response)
+        tries = Tries(self._patience)
+        transfer = self._reporter.transfer(self._file.path, total=self._file.bytes, start=part.held)
 
-    def _begin(self, part: Part, response: urllib3.BaseHTTPResponse) -> None:
-        """Decide from the head of the answer where its bytes go."""
-        where, size = shown(self._file.url), self._file.bytes
-        if response.status == 416:
-            part.restart(None)
-            raise TransientError(f"{where}: the hub cannot resume at this place")
+        def help_out() -> None:
+            def guard() -> None:
+                crew.check()
+                self._guard()
+
+            while self._patiently(lambda: self._help(part, crew, guard, transfer), tries, guard, lambda: part.held):
+                pass
+
+        with Crew(help_out) as crew:
+
+            def guard() -> None:
+                crew.complain()
+                self._guard()
+
+            def lead() -> bool:
+                return self._lead(part, crew, guard, transfer, ranges=bool(expected))
+
+            while not part.complete:
+                if not self._patiently(lead, tries, guard, lambda: part.held):
+                    crew.wait()
+
+    def _lead(self, part: Part, crew: Crew, guard: Callable[[], None], transfer: Transfer, *, ranges: bool) -> bool:
+        """Fetch a piece, or the whole where the source gives nothing less; False where others fetch all that lacks."""
+        if (piece := part.take()) is None:
+            return False
+        try:
+            asked = _range(part, piece) if ranges or part.etag else {}
+            with self._source.content(self._file, asked) as response:
+                start, stop = self._begin(part, piece, response, crew)
+                self._receive(part, start, stop, response, guard, transfer)
+        finally:
+            part.give_back(piece)
+        return True
+
+    def _help(self, part: Part, crew: Crew, guard: Callable[[], None], transfer: Transfer) -> bool:
+        """Fetch a piece beside others; False where there is none. Raises OverError where the source gives no such."""
+        if (piece := part.take()) is None:
+            return False
+        try:
+            with self._source.content(self._file, _range(part, piece)) as response, crew.reading(response):
+                stop = _span(response, piece, self._file.bytes)
+                if stop is None or _etag(response) != part.etag:
+                    # The leader finds out what that means: it alone may start over.
+                    raise OverError
+                self._receive(part, piece.start, stop, response, guard, transfer)
+        finally:
+            part.give_back(piece)
+        return True
+
+    def _begin(self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, crew: Crew) -> tuple[int, int]:
+        """Decide from the head of the answer where its bytes go: from where, up to where."""
+        where, size, etag = shown(self._file.url), self._file.bytes, _etag(response)
         if response.status == 206:
-            span = response.headers.get("Content-Range", "")
-            if not re.fullmatch(rf"bytes {part.size}-\d+/({size}|\*)", span):
+            stop = _span(response, piece, size)
+            if stop is None:
+                crew.disband()
                 part.discard()
-                raise ContentError(f"{where}: asked from byte {part.size} of {size}, got {span[:80]!r}", _CHECK_ENTRY)
-            return
+                told = response.headers.get("Content-Range", "")[:80]
+                raise ContentError(f"{where}: asked from byte {piece.start} of {size}, got {told!r}", _CHECK_ENTRY)
+            if part.held == 0:
+                part.restart(etag)
+            elif etag and part.etag and etag != part.etag:
+                self._start_over(part, crew, "the file has changed since its first bytes came")
+            crew.grow(min(self._host.most, part.pieces) - 1)
+            return piece.start, stop
+        if response.status == 416:
+            self._start_over(part, crew, "the source cannot resume at this place")
         announced = whole(response.headers.get("Content-Length", ""))
         if announced not in (None, size):
             raise ContentError(f"{where} sends {announced} bytes, the plan says {size}", _CHECK_ENTRY)
-        etag = response.headers.get("ETag")
-        # RFC 9110 13.1.5: only a strong ETag may stand in If-Range.
-        part.restart(etag if etag and not etag.startswith("W/") else None)
+        crew.disband()
+        part.restart(etag)
+        return 0, size
 
-    def _receive(self, part: Part, response: urllib3.BaseHTTPResponse) -> None:
-        file, patience = self._file, self._patience
-        transfer = self._reporter.transfer(file.path, total=file.bytes, start=part.size)
-        since, mark = time.monotonic(), part.size
-        while part.size < file.bytes:
-            chunk = _read(response, min(CHUNK, file.bytes - part.size), 2 * patience.stall_seconds)
+    def _start_over(self, part: Part, crew: Crew, reason: str) -> None:
+        crew.disband()
+        part.restart(None)
+        raise TransientError(f"{shown(self._file.url)}: {reason}")
+
+    def _receive(
+        self,
+        part: Part,
+        start: int,
+        stop: int,
+        response: urllib3.BaseHTTPResponse,
+        guard: Callable[[], None],
+        transfer: Transfer,
+    ) -> None:
+        where, patience = shown(self._file.url), self._patience
+        at, since, mark = start, time.monotonic(), start
+        while at < stop:
+            chunk = _read(response, min(CHUNK, stop - at), 2 * patience.stall_seconds)
             if not chunk:
-                raise TransientError(
-                    f"{shown(file.url)}: the connection closed after {part.size} of {file.bytes} bytes"
-                )
-            self._guard()
-            part.append(chunk)
-            self.fetched += len(chunk)
-            transfer.at(part.size)
-            if part.size - mark >= STALL_BYTES:
-                since, mark = time.monotonic(), part.size
+                raise TransientError(f"{where}: the connection closed after {at} of {self._file.bytes} bytes")
+            guard()
+            part.write(at, chunk)
+            at += len(chunk)
+            with self._counting:
+                self.fetched += len(chunk)
+                transfer.at(part.held)
+            if at - mark >= STALL_BYTES:
+                since, mark = time.monotonic(), at
             elif time.monotonic() - since > patience.stall_seconds:
-                raise StallError(f"{shown(file.url)}: fewer than {STALL_BYTES} bytes in {patience.stall_seconds:g} s")
+                raise StallError(f"{where}: fewer than {STALL_BYTES} bytes in {patience.stall_seconds:g} s")
 
-    def _patiently(self, attempt: Callable[[], T], progress: Callable[[], int]) -> T:
-        failures, reached = 0, progress()
+    def _patiently(
+        self, attempt: Callable[[], T], tries: Tries, guard: Callable[[], None], progress: Callable[[], int]
+    ) -> T:
         while True:
-            try:
-                return attempt()
-            except TransientError as error:
-                failures = 1 if progress() - reached >= STALL_BYTES else failures + 1
-                reached = max(reached, progress())
-                if failures >= self._patience.failures:
-                    raise
-                wait = self._patience.wait(failures, error.wait)
-                self._reporter.event("retry", file=self._file.path, reason=error.reason, wait_seconds=round(wait, 1))
-            self._pause(wait)
-            self._guard()
+            with self._host.connection(guard, self._pause):
+                began = time.monotonic()
+                try:
+                    return attempt()
+                except TransientError as error:
+                    wait = tries.failed(error, began=began, progress=progress())
+                    if wait is not None:
+                        self._host.rest(wait, busy=isinstance(error, BusyError))
+                        told = round(wait, 1)
+                        self._reporter.event("retry", file=self._file.path, reason=error.reason, wait_seconds=told)
+
+
+def _range(part: Part, piece: Piece) -> dict[str, str]:
+    """What asks for a piece; nothing for the whole file."""
+    if piece.start == 0 and part.pieces == 1:
+        return {}
+    asked = {"Range": f"bytes={piece.start}-{piece.stop - 1}"}
+    return asked | ({"If-Range": part.etag} if part.etag else {})
+
+
+def _span(response: urllib3.BaseHTTPResponse, piece: Piece, size: int) -> int | None:
+    """Up to where a partial answer goes; None where it is none, or not from the beginning of the piece."""
+    told = re.fullmatch(rf"bytes {piece.start}-(\d{{1,18}})/({size}|\*)", response.headers.get("Content-Range", ""))
+    if response.status != 206 or told is None or not piece.start <= int(told[1]) < size:
+        return None
+    return min(int(told[1]) + 1, piece.stop)
+
+
+def _etag(response: urllib3.BaseHTTPResponse) -> str | None:
+    """The ETag where it is a strong one: only such may stand in If-Range (RFC 9110 13.1.5)."""
+    etag = response.headers.get("ETag")
+    return etag if etag and re.fullmatch(r'"[!-~]{0,200}"', etag) else None
 
 
 def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:

@@ -8,6 +8,7 @@
     │   ├── RedirectError        sent to a place we do not follow
     │   ├── ContentError         size or hash is not what the plan says
     │   └── TransientError       worth another attempt: connection lost, 5xx, 429
+    │       ├── BusyError        429, 503: the host has too much to do
     │       └── StallError       bytes stopped coming
     ├── GgufError                the file is no GGUF that an engine can load
     ├── StoreError               the disk or the store
@@ -68,6 +69,10 @@ class TransientError(HubError):
     ) -> None:
         self.wait = wait
         super().__init__(reason, remedy)
+
+
+class BusyError(TransientError):
+    """The host asks for fewer questions."""
 
 
 class StallError(TransientError):

@@ -13,11 +13,10 @@ from pathlib import Path
 
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from .disk import explained
-from .download import Download, Patience
+from .download import Download
 from .errors import DiskFullError, GgufError
 from .folders import PARTS, STATE, prepare, sweep
 from .gguf import check_gguf
-from .hub import Hub
 from .lease import Holder, Lease
 from .marker import (
     Marker,
@@ -32,7 +31,9 @@ from .marker import (
 from .offer import offer
 from .ollama_store import StoredFile, blob_path, manifests, plain_path, referenced
 from .part import Part
+from .patience import Patience
 from .progress import Reporter
+from .source import Source
 
 SPARE = 16 * 2**20
 """Bytes that stay free for manifests, markers and the filesystem's own needs."""
@@ -54,7 +55,7 @@ class Fetch:
 
     plan: WeightsPlan
     root: Path
-    hub: Hub
+    source: Source
     reporter: Reporter = field(default_factory=Reporter)
     patience: Patience = field(default_factory=Patience)
     lease_seconds: float = 600.0
@@ -162,7 +163,7 @@ class _Filling:
 
     def _require_space(self, missing: list[WeightsFile]) -> None:
         by_part = {self._part_path(file): file.bytes for file in missing}
-        here = sum(min(part.stat().st_size, size) for part, size in by_part.items() if part.exists())
+        here = sum(min(part.stat().st_blocks * 512, size) for part, size in by_part.items() if part.exists())
         needed, free = sum(by_part.values()) - here + SPARE, self._fetch.free(self._root)
         if missing and needed > free:
             raise DiskFullError(
@@ -184,14 +185,14 @@ class _Filling:
 
     def _download(self, file: WeightsFile) -> str:
         fetch = self._fetch
-        download = Download(fetch.hub, file, fetch.patience, fetch.reporter, self._lease.check)
+        download = Download(fetch.source, file, fetch.patience, fetch.reporter, self._lease.check)
         metadata = download.metadata()
         expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256
         if expected and (self._root / blob_path(expected)).is_file() and self._read_back(expected, file.bytes):
             self._reused += file.bytes
             return expected
-        with Part(self._part_path(file)) as part:
-            fetch.reporter.event("fetching", file=file.path, bytes=file.bytes, resumed_at=part.size)
+        with Part(self._part_path(file), file.bytes) as part:
+            fetch.reporter.event("fetching", file=file.path, bytes=file.bytes, resumed_at=part.held)
             try:
                 download.into(part, expected)
             finally:

@@ -49,7 +49,7 @@ def marker_path(root: Path, digest: str) -> Path:
 
 def read_marker(root: Path, digest: str) -> Marker | None:
     """The marker of a plan; None where there is none that can be read."""
-    return _load(marker_path(root, digest))
+    return load(marker_path(root, digest))
 
 
 def write_marker(root: Path, marker: Marker) -> None:
@@ -77,7 +77,7 @@ def vouched(root: Path) -> dict[str, Stored]:
     """Blobs that any marker of the store verified and that look untouched since, by path."""
     known: dict[str, Stored] = {}
     for path in (root / STATE).glob("*.json"):
-        if marker := _load(path):
+        if marker := load(path):
             known |= {name: was for name, was in marker.files.items() if _compare(root / name, was) == "same"}
     return known
 
@@ -86,7 +86,7 @@ def first_pulls(root: Path) -> dict[str, str]:
     """Hashes that earlier pulls recorded, by URL."""
     known: dict[str, str] = {}
     for path in (root / STATE).glob("*.json"):
-        if marker := _load(path):
+        if marker := load(path):
             known |= marker.first_pull
     return known
 
@@ -101,7 +101,8 @@ def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
     return "same" if int(facts.st_mtime) == was.modified else "touched"
 
 
-def _load(path: Path) -> Marker | None:
+def load(path: Path) -> Marker | None:
+    """The marker in a file; None where there is none that can be read."""
     try:
         return Marker.from_json(path.read_bytes())
     except (OSError, ValidationError):

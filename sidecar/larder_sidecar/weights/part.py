@@ -1,88 +1,99 @@
-"""A file that is being downloaded: its bytes so far, their running sha256, and what is needed to resume it."""
+"""A file that is being downloaded: its bytes so far, their sha256, and what is needed to resume it."""
 
 import contextlib
-import hashlib
-import json
 import os
-import re
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
 from pathlib import Path
 from typing import Self
 
 from .durable import sync_folder
-
-_READ = 4 << 20
-_QUEUED = 16
-"""Chunks that may wait for the hash; bounds memory."""
+from .follow import Following
+from .journal import Journal
+from .pieces import Piece
 
 
 class Part:
-    """`path` holds the bytes, `path`.json the ETag they were sent with. Hashing runs beside reading and writing.
+    """`path` holds the bytes at their places, `path`.json says which are there. Several threads may write at once.
 
-    Killed at any moment: the bytes on disk are re-hashed when the part is opened again, so nothing about them is
-    believed. After power loss they may be wrong all the same; then the hash at the end says so.
+    Killed at any moment, what the journal counts is there. After power loss it may not be; then the hash at the end
+    says so.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, size: int) -> None:
         self.path, self._notes = path, path.with_name(f"{path.name}.json")
+        self._lock = threading.Lock()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        self._hasher, self._pending = ThreadPoolExecutor(1), deque[Future[None]]()
-        self._digest, self.size = hashlib.sha256(), 0
-        self._rehash()
-        self.etag = self._read_etag()
+        try:
+            self._journal = Journal(self._notes, size)
+        except OSError:
+            os.close(self._file)
+            raise
+        self._believe_the_disk()
+        self._hash = Following(self._file, self._front)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._hasher.shutdown()
+        self._hash.end()
+        self._journal.close()
         os.close(self._file)
 
-    def _rehash(self) -> None:
-        while chunk := os.read(self._file, _READ):
-            self._digest.update(chunk)
-            self.size += len(chunk)
+    @property
+    def held(self) -> int:
+        """Bytes that are here."""
+        return self._journal.pieces.held
 
-    def _read_etag(self) -> str | None:
-        try:
-            etag = json.loads(self._notes.read_text()).get("etag")
-        except (OSError, ValueError, AttributeError, RecursionError):
-            return None
-        # Whoever can write here must not choose what is sent as a header.
-        return etag if isinstance(etag, str) and re.fullmatch(r'"[!-~]{0,200}"', etag) else None
+    @property
+    def complete(self) -> bool:
+        """Whether all are."""
+        return self._journal.pieces.complete
+
+    @property
+    def etag(self) -> str | None:
+        """What they were sent with."""
+        return self._journal.etag
+
+    @property
+    def pieces(self) -> int:
+        """How many connections can fetch it at once at the most."""
+        return len(self._journal.pieces.have)
+
+    def take(self) -> Piece | None:
+        """A piece to fetch that nobody else fetches; None where there is none."""
+        with self._lock:
+            return self._journal.pieces.take()
+
+    def give_back(self, piece: Piece) -> None:
+        """Whoever took it is through with it, whole or not."""
+        with self._lock:
+            self._journal.pieces.give_back(piece)
 
     def restart(self, etag: str | None) -> None:
-        """Drop what is here; the bytes to come carry `etag`."""
-        self._drain()
-        # Notes before bytes: an ETag without bytes is harmless, bytes under another ETag are not.
+        """Drop what is here; the bytes to come carry `etag`. Nobody else may be writing. Raises OSError."""
+        self._hash.end()
+        # Journal before bytes: an ETag without bytes is harmless, bytes under another ETag are not.
+        self._journal.restart(etag)
         os.ftruncate(self._file, 0)
-        self._notes.write_text(json.dumps({"etag": etag}))
-        self._digest, self.size, self.etag = hashlib.sha256(), 0, etag
+        self._hash = Following(self._file, self._front)
 
-    def append(self, chunk: bytes) -> None:
-        """Write a chunk at the end. Raises OSError."""
-        view = memoryview(chunk)
+    def write(self, offset: int, chunk: bytes) -> None:
+        """Write a chunk where a piece has its first gap; it may go on into the next one. Raises OSError."""
+        view, pieces = memoryview(chunk), self._journal.pieces
         while view:
-            written = os.pwrite(self._file, view, self.size)
-            self._pending.append(self._hasher.submit(self._digest.update, view[:written]))
-            self.size += written
-            view = view[written:]
-        if len(self._pending) > _QUEUED:
-            self._pending.popleft().result()
-
-    def _drain(self) -> None:
-        while self._pending:
-            self._pending.popleft().result()
+            room = pieces.length - offset % pieces.length
+            written = os.pwrite(self._file, view[:room], offset)
+            with self._lock:
+                self._journal.note(pieces.add(offset, written))
+            self._hash.tell()
+            view, offset = view[written:], offset + written
 
     def sha256(self) -> str:
-        """Of all bytes so far."""
-        self._drain()
-        return self._digest.hexdigest()
+        """Of the whole file, which is complete. Raises OSError."""
+        return self._hash.sha256(self._journal.pieces.size)
 
     def discard(self) -> None:
         """Remove the part from the disk."""
-        self._drain()
         for path in (self._notes, self.path):
             path.unlink(missing_ok=True)
 
@@ -93,3 +104,15 @@ class Part:
         sync_folder(target.parent)
         with contextlib.suppress(OSError):
             self._notes.unlink(missing_ok=True)
+
+    def _front(self) -> int:
+        with self._lock:
+            return self._journal.pieces.front
+
+    def _believe_the_disk(self) -> None:
+        """A journal that counts bytes behind the end of the file is another file's: nothing of it is believed."""
+        if any(
+            have and number * self._journal.pieces.length + have > os.fstat(self._file).st_size
+            for number, have in enumerate(self._journal.pieces.have)
+        ):
+            self._journal.restart(None)

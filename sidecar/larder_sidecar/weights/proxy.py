@@ -9,6 +9,8 @@ import urllib3
 
 from .errors import DeniedError, HubError, TransientError
 
+_KEPT = 8
+"""Idle connections that are kept to one host, for as many who may ask it at once."""
 _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
 
 
@@ -22,7 +24,7 @@ def proxy_for(url: str) -> str | None:
 def connections(proxy: str | None) -> urllib3.PoolManager:
     """Connections through `proxy`, as `user:password@host:port` with or without http://. Raises HubError."""
     if proxy is None:
-        return urllib3.PoolManager()
+        return urllib3.PoolManager(maxsize=_KEPT)
     try:
         parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -38,7 +40,7 @@ def connections(proxy: str | None) -> urllib3.PoolManager:
     if credentials:  # urllib3 does not read them
         pair = b":".join(unquote_to_bytes(text) for text in credentials.split(":", 1))
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    return urllib3.ProxyManager(f"{parts.scheme}://{place}", proxy_headers=headers)
+    return urllib3.ProxyManager(f"{parts.scheme}://{place}", proxy_headers=headers, maxsize=_KEPT)
 
 
 def denied(where: str) -> HubError:

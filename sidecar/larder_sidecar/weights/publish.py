@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from .disk import explained
-from .download import Patience
 from .errors import ImageError, PlanError, TransientError
 from .image import MODELS, Descriptor, Document, Held, Layer, assembled, index_layer
 from .marker import first_pulls
 from .ollama_store import blob_path
+from .patience import Patience
 from .progress import Reporter
 from .registry import Registry
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from .cli import CONFIG, ROOT, read_plan, read_token, terminate
 from .errors import FetchError, PlanError
 from .fetch import Fetch
-from .hub import Hub
 from .progress import Reporter
 from .publish import Publish
 from .registry import Registry
+from .sources import Sources
 
 if TYPE_CHECKING:
     from .cli import Subparsers
@@ -75,8 +75,8 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> None:
         raise PlanError("--token-file with --plain-http", "A token is never sent in clear text: drop one of them.")
     plan = read_plan(options.config)
     token = read_token(options.token_file) if options.token_file else None
-    with Hub(read_token(None)) as hub:
-        Fetch(plan, options.root, hub, reporter).run()
+    with Sources(read_token(None)) as sources:
+        Fetch(plan, options.root, sources, reporter).run()
     with Registry(destination[1], plain_http=options.plain_http, token=token) as registry:
         pushed = Publish(plan, options.root, registry, destination[2], reporter).run()
     uploaded, reused = sum(it.uploaded_bytes for it in pushed), sum(it.reused_bytes for it in pushed)

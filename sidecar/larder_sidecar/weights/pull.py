@@ -18,15 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..config.weights import FIRST_PULL, WeightsFile
 from .disk import explained
-from .download import Download, Patience
+from .download import Download
 from .errors import DiskFullError, FetchError, GgufError, HubError, OccupiedError
 from .fetch import SPARE
 from .folders import PARTS, STATE, sweep
 from .gguf import GgufInfo, check_gguf
-from .hub import FileMetadata, Hub, shown
+from .hub import Hub, HubFile
 from .lease import STALE_SECONDS, Holder, Lease
 from .part import Part
+from .patience import Patience
 from .progress import JsonValue, Reporter
+from .web import shown
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
 _READ = 4 << 20
@@ -47,7 +49,7 @@ class Wanted(BaseModel):
         """The file's own name; folders of the repository are not repeated here."""
         return self.filename.rpartition("/")[2]
 
-    def at(self, endpoint: str, revision: str, metadata: FileMetadata | None = None) -> WeightsFile:
+    def at(self, endpoint: str, revision: str, metadata: HubFile | None = None) -> WeightsFile:
         """The file at a revision, as the download wants to know it."""
         return WeightsFile(
             path=self.filename,
@@ -130,9 +132,9 @@ class Pull:
             lease.check()
             self._go_on()
 
-        with Part(self.folder / PARTS / _part_name(file)) as part:
-            self._require_space(file.bytes - min(part.size, file.bytes))
-            self.reporter.event("starting", bytes=file.bytes, resumed_at=part.size)
+        with Part(self.folder / PARTS / _part_name(file), file.bytes) as part:
+            self._require_space(file.bytes - part.held)
+            self.reporter.event("starting", bytes=file.bytes, resumed_at=part.held)
             download = Download(self.hub, file, self.patience, self.reporter, guard, self.stop.wait)
             download.into(part, None if file.sha256 == FIRST_PULL else file.sha256)
             try:

@@ -9,8 +9,8 @@ import urllib3
 
 from . import proxy
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
-from .hub import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown
 from .image import Descriptor, Document
+from .web import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown
 
 _THERE = {200, 307, 308}
 _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}

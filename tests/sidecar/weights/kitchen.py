@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
-from larder_sidecar.weights.download import Patience
 from larder_sidecar.weights.fetch import Fetch, Summary
-from larder_sidecar.weights.hub import Hub
 from larder_sidecar.weights.ollama_store import blob_path, manifests, referenced
+from larder_sidecar.weights.patience import Patience
 from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.sources import Sources
 
 from testbed.hub.faults import Faults
 from testbed.hub.repository import Published, Repositories
@@ -84,8 +84,8 @@ class Kitchen:
         free: Callable[[Path], int] = lambda _: 1 << 40,
         patience: Patience = PATIENCE,
     ) -> Summary:
-        with Hub(token, stall_seconds=patience.stall_seconds) as hub:
-            run = Fetch(plan, self.root, hub, Reporter(self.log), patience, lease_seconds, distrust, free)
+        with Sources(token, stall_seconds=patience.stall_seconds) as sources:
+            run = Fetch(plan, self.root, sources, Reporter(self.log), patience, lease_seconds, distrust, free)
             return run.run()
 
     def process(self, plan: WeightsPlan, *more: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 from larder_sidecar.config.weights import WeightsFile
 from larder_sidecar.weights.deadline import within
-from larder_sidecar.weights.download import Patience
 from larder_sidecar.weights.errors import StallError
 from larder_sidecar.weights.hub import Hub
+from larder_sidecar.weights.patience import Patience
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, Kitchen

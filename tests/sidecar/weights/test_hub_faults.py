@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from larder_sidecar.weights.download import Patience
 from larder_sidecar.weights.errors import (
     ContentError,
     DeniedError,
@@ -17,7 +16,8 @@ from larder_sidecar.weights.errors import (
     StallError,
     TransientError,
 )
-from larder_sidecar.weights.hub import check_redirect, shown, whole
+from larder_sidecar.weights.patience import Patience
+from larder_sidecar.weights.web import check_redirect, shown, whole
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, IMPATIENT, PATIENCE, Kitchen

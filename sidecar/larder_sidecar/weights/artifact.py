@@ -1,0 +1,139 @@
+"""Files of OCI artifacts in a registry: ORAS's, ModelPack's, or any manifest whose layers are files as they are.
+
+A manifest is believed when its bytes have the digest by which it was asked for; it says which blob is the file, and so
+the file's sha256. Blobs come from the registry or from where it redirects to.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+
+import urllib3
+from pydantic import BaseModel, Field, ValidationError
+
+from ..config.weights import WeightsFile
+from . import anonymous
+from .errors import ContentError, HubError, NotFoundError
+from .source import FileMetadata
+from .web import Credentials, Web, refused, shown
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_LARGEST = 4 << 20
+"""Bytes of a manifest; registries refuse larger ones (distribution specification 1.1)."""
+_TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
+"""Annotations that hold a file's name: ORAS's and ModelPack's."""
+_URL = re.compile(r"oci(\+http)?://([^/]+)/([^@]+)@(sha256:[0-9a-f]{64})")
+
+
+class _Layer(BaseModel):
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    media_type: str = Field(alias="mediaType")
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def sha256(self) -> str:
+        return self.digest.removeprefix("sha256:")
+
+    @property
+    def titles(self) -> set[str]:
+        return {self.annotations[key] for key in _TITLES if key in self.annotations}
+
+
+class _Manifest(BaseModel):
+    layers: list[_Layer]
+
+
+class Artifact:
+    """Registries, asked as anybody may ask them."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._tokens: dict[str, str] = {}
+        self._manifests: dict[str, _Manifest] = {}
+        self._lock = threading.Lock()
+
+    def metadata(self, file: WeightsFile) -> FileMetadata:
+        """Sha256 and size of the file by its manifest. Raises HubError, ContentError where the manifest is another."""
+        layer = self._layer(file)
+        return FileMetadata(sha256=layer.sha256, bytes=layer.size)
+
+    @contextlib.contextmanager
+    def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """The answer to a GET of the file's blob with `headers`. Raises HubError."""
+        base, _ = _place(file.url)
+        with self._ask(f"{base}/blobs/{self._layer(file).digest}", base, headers) as response:
+            if response.status not in {200, 206, 416}:
+                raise _refused(response, file)
+            yield response
+
+    def _layer(self, file: WeightsFile) -> _Layer:
+        base, digest = _place(file.url)
+        with self._lock:
+            if file.url not in self._manifests:
+                self._manifests[file.url] = self._manifest(file, base, digest)
+            layers = self._manifests[file.url].layers
+        named = [layer for layer in layers if layer.sha256 == file.sha256]
+        named = named or [layer for layer in layers if file.path in layer.titles]
+        if not named:
+            there = ", ".join(sorted(title for layer in layers for title in layer.titles))[:300]
+            raise NotFoundError(
+                f"{file.url}: no file {file.path} is in the artifact",
+                f"It has {there or 'no named files'}. Check `oci.files` of the catalog entry.",
+            )
+        if re.search(r"[.+](tar|gzip|zstd)\b", named[0].media_type):
+            raise HubError(
+                f"{file.url}: {file.path} is packed ({named[0].media_type})",
+                "Push it as it is: `oras push` of the file, or `modctl build` with raw layers.",
+            )
+        return named[0]
+
+    def _manifest(self, file: WeightsFile, base: str, digest: str) -> _Manifest:
+        with self._ask(f"{base}/manifests/{digest}", base, {"Accept": MANIFEST}) as response:
+            if response.status != 200:
+                raise _refused(response, file)
+            content = response.read(_LARGEST + 1)
+        if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise ContentError(
+                f"{file.url}: what the registry sends is not the manifest of that digest", "Try another registry."
+            )
+        try:
+            return _Manifest.model_validate(json.loads(content))
+        except (ValidationError, ValueError, RecursionError):
+            raise HubError(
+                f"{file.url} is no manifest with layers", "An index names several: take the digest of one of them."
+            ) from None
+
+    @contextlib.contextmanager
+    def _ask(self, url: str, base: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        ask = functools.partial(self._web.ask, "GET", url, headers, follow_to_others=True)
+        known = self._tokens.get(base)
+        with ask(credentials=_bearer(known)) as response:
+            # From elsewhere than the registry it is no question for a token of its own.
+            if response.status != 401 or "WWW-Authenticate" not in response.headers:
+                yield response
+                return
+            challenge = response.headers["WWW-Authenticate"]
+        self._tokens[base] = anonymous.token(challenge, url, self._web)
+        with ask(credentials=_bearer(self._tokens[base])) as response:
+            yield response
+
+
+def _refused(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
+    return refused(response.status, response.headers, shown(file.url), "the registry")
+
+
+def _place(url: str) -> tuple[str, str]:
+    """The repository's address in the registry's API, and the manifest's digest."""
+    parts = _URL.fullmatch(url)
+    if parts is None:  # a plan was validated when it was read
+        raise HubError(f"{url[:300]} names no artifact", "Write oci://HOST/REPOSITORY@sha256:….")
+    return f"{'http' if parts[1] else 'https'}://{parts[2]}/v2/{parts[3]}", parts[4]
+
+
+def _bearer(token: str | None) -> Credentials:
+    return lambda _: {"Authorization": f"Bearer {token}"} if token else {}

@@ -1,0 +1,69 @@
+"""How many connections a host gets at one time, over all files, and when it is left alone."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+CONNECTIONS = 4
+"""To one host at a time. More gain little on any network that we know, and hubs answer them with 429."""
+_POLL = 0.2
+
+
+class Host:
+    """What all who download from one host share: who is told to wait makes everybody wait.
+
+    `most` is how many connections it gets at a time. `clock` tells seconds.
+    """
+
+    def __init__(self, connections: int = CONNECTIONS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._change, self._clock = threading.Condition(), clock
+        self.most, self._used, self._not_before = connections, 0, 0.0
+
+    @contextmanager
+    def connection(self, guard: Callable[[], None], pause: Callable[[float], object] = time.sleep) -> Iterator[None]:
+        """One of its connections, when there is one and the host is not left alone. `guard` raises to give up."""
+        while (wait := self._take()) > 0:
+            guard()
+            pause(min(wait, 1.0))
+        try:
+            guard()
+            yield
+        finally:
+            with self._change:
+                self._used -= 1
+                self._change.notify()
+
+    def rest(self, seconds: float, *, busy: bool) -> None:
+        """Nobody asks it anything for so long; a host that is `busy` gets half as many connections from now on."""
+        with self._change:
+            self._not_before = max(self._not_before, self._clock() + seconds)
+            if busy:
+                self.most = max(1, self.most // 2)
+
+    def _take(self) -> float:
+        """Take a connection; else the seconds after which another look is worth it."""
+        with self._change:
+            if (rest := self._not_before - self._clock()) > 0:
+                return rest
+            if self._used >= self.most:
+                self._change.wait(_POLL)
+            if self._used >= self.most or self._not_before > self._clock():
+                return 1e-3
+            self._used += 1
+            return 0.0
+
+
+class Hosts:
+    """Each host by its name and port. `connections` to each at one time."""
+
+    def __init__(self, connections: int = CONNECTIONS) -> None:
+        self.connections = connections
+        self._hosts: dict[str, Host] = {}
+        self._lock = threading.Lock()
+
+    def of(self, url: str) -> Host:
+        """The host that a URL names."""
+        with self._lock:
+            return self._hosts.setdefault(urlsplit(url).netloc, Host(self.connections))
