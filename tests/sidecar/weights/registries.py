@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200 if token else 401, json.dumps({"token": token}).encode(), free=True)
         elif "/uploads/" in parts.path:
             upload = self.server.uploads.get(parts.path)
-            self._answer(404 if upload is None else 204, **self._span(upload or b""))
+            self._answer(404 if upload is None else 204, Range=self._span(upload or b""))
         else:
             self._answer(200 if self.path in self.server.stored else 404, self.server.stored.get(self.path, b""))
 
@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
             upload += self.rfile.read(size)
-            self._answer(202, Location=self.path, **self._span(upload))
+            self._answer(202, Location=self.path, Range=self._span(upload))
 
     def do_PUT(self) -> None:
         parts = urlsplit(self.path)
@@ -129,8 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(201)
 
     @staticmethod
-    def _span(upload: bytes | bytearray) -> dict[str, str]:
-        return {"Range": f"0-{max(0, len(upload) - 1)}"}
+    def _span(upload: bytes | bytearray) -> str:
+        return f"0-{max(0, len(upload) - 1)}"
 
     def _store(self, path: str, content: bytes) -> None:
         self.server.stored[path] = content

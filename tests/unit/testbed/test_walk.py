@@ -56,3 +56,10 @@ def test_weights_are_readable_when_the_container_that_brings_them_is_done() -> N
     statuses = {"initContainerStatuses": [{"name": "gateway"}, done]}
     pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
     assert readable_seconds(pod) == 3
+
+
+def test_weights_inside_the_engines_image_are_readable_when_it_starts() -> None:
+    engine = {"name": "ollama", "state": {"running": {"startedAt": "2026-01-01T00:01:03Z"}}}
+    statuses = {"initContainerStatuses": [{"name": "gateway"}], "containerStatuses": [engine]}
+    pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
+    assert readable_seconds(pod) == 4
