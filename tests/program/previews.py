@@ -24,7 +24,7 @@ IMAGES = {
 }
 _ON_A_SHORT_STACK = ThreadPoolExecutor(1)
 """The SDK looks through the whole stack for each resource, and a test runner's is three times the program's."""
-PREBUILT = {"prebuilt-image": {"image": f"registry.example/prebuilt@sha256:{'9' * 64}"}}
+PREBUILT = {"prebuilt-image": {"image": f"registry.example/prebuilt/ollama@sha256:{'9' * 64}"}}
 SHARED = {"nfs": {"server": "nas.example", "path": "/export/models"}, "size": "20Gi"}
 
 
