@@ -32,6 +32,7 @@ from tests.policies.manifests import (
     volume,
 )
 
+STARTS_OLLAMA = ["/bin/sh", "-c", "cd / && exec /bin/ollama serve"]
 FRONT = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "larder-front"}}}
 GONE: Any = {"maxSurge": 0, "maxUnavailable": 1}
 GPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi", "amd.com/gpu": "1"}}
@@ -100,7 +101,7 @@ BROKEN: dict[str, list[tuple[str, list[Resource]]]] = {
         ("OLLAMA_HOST says '0.0.0.0:11434'", [engine(env=[{"name": "OLLAMA_HOST", "value": "0.0.0.0:11434"}])]),
         ("ports: ollama offers a port", [engine(ports=[{"containerPort": 11434}])]),
         ("--host says nothing", [deployment({"containers": [container("x", command=["llama-server"])]})]),
-        ("OLLAMA_HOST says nothing", [job(command=["/bin/sh", "-c", "cd / && exec /bin/ollama serve"])]),
+        ("OLLAMA_HOST says nothing", [deployment({"containers": [container("x", command=STARTS_OLLAMA)]})]),
         ("--bind says 'auto'", [engine(image=f"a/shimmy@{DIGEST}", args=["serve", "--bind", "auto"])]),
     ],
     "front-first": [
