@@ -12,7 +12,7 @@ from .progress import Reporter
 from .registry import Registry
 from .remembered import Layers, descriptor
 from .sessions import Sessions
-from .upload import CHUNK, Content, Uploads
+from .upload import CHUNK, Content, Uploads, patiently
 
 TAG_DIGITS = 12
 
@@ -80,7 +80,8 @@ class Press:
         named = [(it.descriptor.digest, it) for it in image.manifests]
         named.append((f"sha256-{index.removeprefix('sha256:')[:TAG_DIGITS]}", image.index))
         for reference, document in named:
-            self._uploads.patiently(partial(registry.push_manifest, self._repository, reference, document))
+            push = partial(registry.push_manifest, self._repository, reference, document)
+            patiently(push, self._to.patience, self._to.reporter)
         reference = f"{registry.host}/{self._repository}@{index}"
         return Published(reference, self._uploaded, self._total - self._uploaded)
 

@@ -34,7 +34,7 @@ class Publish:
                     f"model {model.id}: no registry takes this as the name of a repository", "Rename the entry."
                 )
         with explained(self.root), Sessions(self.root) as sessions:
-            layers, recorded = Layers(self.root), first_pulls(self.root)
+            layers, recorded = Layers(self.root, self.to.reporter), first_pulls(self.root)
             return [
                 self._publish(model, recorded, Press(self.to, model.id, layers, sessions)) for model in self.plan.models
             ]

@@ -1,6 +1,6 @@
 """The publish role: an engine's image from a registry, with the weights of a filled store inside."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from .registry import Registry
 from .remembered import Layers
 from .sessions import Sessions
 from .store_layers import STORE, sha256_of, store_tree
+from .upload import patiently
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class PublishEngine:
         with explained(self.root), Sessions(self.root) as sessions:
             # All that can be wrong with the base is found before a byte is sent.
             bases = self._bases()
-            press = Press(self.to, name, Layers(self.root), sessions)
+            press = Press(self.to, name, Layers(self.root, self.to.reporter), sessions)
             for layer in dict.fromkeys(layer for base in bases for layer in base.layers):
                 press.blob(layer, partial(self.engine.registry.blob, self.engine.repository, layer), self._siblings())
             published = press.image(on_bases(bases, self.engine.digest, self._layers(press)))
@@ -84,7 +85,12 @@ class PublishEngine:
         where = f"{self.engine.name} ({it.name})" if it else self.engine.name
         config = config_of(manifest, where)
         self.to.reporter.event("base", engine=where)
-        return base_of(it, manifest, b"".join(self.engine.registry.blob(self.engine.repository, config)), where)
+        about = self._patiently(lambda: b"".join(self.engine.registry.blob(self.engine.repository, config)))
+        return base_of(it, manifest, about, where)
 
     def _manifest(self, digest: str) -> bytes:
-        return self.engine.registry.manifest(self.engine.repository, digest, (*INDEXES, *MANIFESTS))
+        accept = (*INDEXES, *MANIFESTS)
+        return self._patiently(lambda: self.engine.registry.manifest(self.engine.repository, digest, accept))
+
+    def _patiently(self, attempt: Callable[[], bytes]) -> bytes:
+        return patiently(attempt, self.to.patience, self.to.reporter)

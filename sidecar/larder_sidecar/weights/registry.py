@@ -1,5 +1,6 @@
 """A registry by its HTTP API (OCI distribution 1.1): what it has, and how blobs and manifests get there."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 
@@ -65,7 +66,7 @@ class Registry:
             raise self._http.refusal(answer, repository)
         if answer.status != 204:
             return None
-        return self._http.location(answer, location), _have(answer)
+        return self._http.location(answer, location), _have(answer) or 0
 
     def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, int]:
         """Send `size` bytes that follow the `start` which are there: where it goes on, and how many are there then.
@@ -79,7 +80,8 @@ class Registry:
             raise ChunkError(where) if start == 0 else TransientError(where)
         if answer.status not in {201, 202, 204}:
             raise self._http.refusal(answer, repository)
-        return self._http.location(answer, location), _have(answer)
+        there = _have(answer)  # it has to say so, but not all do
+        return self._http.location(answer, location), start + size if there is None else there
 
     def finish(self, repository: str, location: str, digest: str, body: Iterable[bytes] = (), size: int = 0) -> None:
         """Send what is missing of a blob, and have the registry hold it against its digest. Raises HubError."""
@@ -131,7 +133,7 @@ class Registry:
         if answer.status not in {200, 206}:
             raise self._http.refusal(answer, repository, reading=True)
         skipped = start if answer.status == 200 else 0  # it knows no ranges
-        with explained(url):
+        with contextlib.closing(answer), explained(url):
             for chunk in answer.stream(_READ):
                 piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
                 have += len(piece)
@@ -143,7 +145,7 @@ class Registry:
             )
 
 
-def _have(answer: urllib3.BaseHTTPResponse) -> int:
+def _have(answer: urllib3.BaseHTTPResponse) -> int | None:
     """Bytes that an upload has, by the Range of an answer: `0-<last>`, and `0-0` for none as for one."""
-    last = whole(answer.headers.get("Range", "").removeprefix("bytes=").removeprefix("0-")) or 0
-    return last + 1 if last else 0
+    last = whole(answer.headers.get("Range", "").removeprefix("bytes=").removeprefix("0-"))
+    return last and last + 1

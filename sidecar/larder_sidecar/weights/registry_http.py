@@ -9,7 +9,7 @@ import urllib3
 
 from . import proxy
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
-from .hub import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown
+from .hub import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown, whole
 from .login import Login
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -99,16 +99,14 @@ class RegistryHttp:
 
     def refusal(self, answer: urllib3.BaseHTTPResponse, repository: str, *, reading: bool = False) -> HubError:
         """The error for an answer that is not what was asked for."""
-        code = code_in(answer.data)
-        return _refusal(f"{self.host}/{repository}", answer.status, f" ({code})" if code else "", reading=reading)
+        where, status, code = f"{self.host}/{repository}", answer.status, code_in(answer.data)
+        why = f"{where}: the registry answers {status}{f' ({code})' if code else ''}"
+        if status in TRANSIENT:
+            return TransientError(why, wait=min(60, whole(answer.headers.get("Retry-After", "")) or 0))
+        return proxy.denied(where) if status == 407 else _final(why, status, reading=reading)
 
 
-def _refusal(where: str, status: int, code: str, *, reading: bool) -> HubError:
-    why = f"{where}: the registry answers {status}{code}"
-    if status in TRANSIENT:
-        return TransientError(why)
-    if status == 407:
-        return proxy.denied(where)
+def _final(why: str, status: int, *, reading: bool) -> HubError:
     if status in {401, 403}:
         may = "read" if reading else "push"
         return DeniedError(

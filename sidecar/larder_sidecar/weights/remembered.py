@@ -16,6 +16,7 @@ from .folders import SCRATCH, STATE
 from .layer import LAYER, Descriptor, Layer
 from .marker import Stored, vouched
 from .ollama_store import blob_path
+from .progress import Reporter
 
 LAYERS = STATE / "layers"
 
@@ -36,8 +37,8 @@ class Remembered(Model):
 class Layers:
     """The layers of a store's blobs, known without reading where that is possible."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, reporter: Reporter) -> None:
+        self._root, self._reporter = root, reporter
         self._vouched: dict[str, Stored] = vouched(root)
 
     def of(self, path: str, sha256: str, size: int) -> tuple[Layer, Remembered]:
@@ -46,6 +47,7 @@ class Layers:
         layer = Layer(path, self._root / blob, size)
         if blob in self._vouched and (known := self._read(path, sha256, size)):
             return layer, known
+        self._reporter.event("hashing", file=blob, bytes=size)
         descriptor, found = layer.described()
         if found != sha256:
             raise ImageError(f"{self._root / blob} has sha256 {found}", "Mend the store: larder-sidecar fetch --verify")

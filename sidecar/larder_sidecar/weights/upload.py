@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from .download import Patience
 from .errors import ChunkError, ContentError, TransientError
@@ -17,6 +18,7 @@ from .progress import Reporter
 from .registry import Registry
 from .sessions import Sessions
 
+T = TypeVar("T")
 CHUNK = 64 << 20
 """Bytes of a part: below the 100 MB at which hosted proxies cut requests, and few enough for gigabytes."""
 Content = Callable[[int], Iterator[bytes]]
@@ -60,31 +62,32 @@ class Uploads:
                 farthest = max(farthest, upload.sent)
                 if failures >= self.patience.failures:
                     raise
-                self._pause(failures, error)
+                _pause(failures, error, self.patience, self.reporter)
             else:
                 upload.forget()
                 return blob.size
-
-    def patiently(self, attempt: Callable[[], object]) -> None:
-        """Do a small thing as often as patience has it. Raises FetchError."""
-        for failures in itertools.count(1):
-            try:
-                attempt()
-            except TransientError as error:
-                if failures >= self.patience.failures:
-                    raise
-                self._pause(failures, error)
-            else:
-                return
 
     def in_parts(self, blob: Descriptor) -> bool:
         """Does a blob go in parts?"""
         return blob.size > self.chunk and not self._whole
 
-    def _pause(self, failures: int, error: TransientError) -> None:
-        wait = self.patience.wait(failures, error.wait)
-        self.reporter.event("retry", reason=error.reason, wait_seconds=round(wait, 1))
-        time.sleep(wait)
+
+def patiently(attempt: Callable[[], T], patience: Patience, reporter: Reporter) -> T:
+    """The outcome of something small, tried as often as patience has it. Raises FetchError."""
+    for failures in itertools.count(1):
+        try:
+            return attempt()
+        except TransientError as error:
+            if failures >= patience.failures:
+                raise
+            _pause(failures, error, patience, reporter)
+    raise AssertionError
+
+
+def _pause(failures: int, error: TransientError, patience: Patience, reporter: Reporter) -> None:
+    wait = patience.wait(failures, error.wait)
+    reporter.event("retry", reason=error.reason, wait_seconds=round(wait, 1))
+    time.sleep(wait)
 
 
 @dataclass

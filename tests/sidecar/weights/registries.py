@@ -32,6 +32,8 @@ class SmallRegistry(ThreadingHTTPServer):
         """Status that refuses every PATCH."""
         self.cuts: list[int] = []
         """Connections that are lost after so many bytes of a part; what came is kept."""
+        self.silent = False
+        """Does it keep to itself how much it has?"""
         self.wants = ""
         """The Authorization without which everything is 401."""
         self.challenge = ""
@@ -111,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
         else:
             upload += self.rfile.read(size)
-            self._answer(202, Location=self.path, Range=self._span(upload))
+            self._answer(202, Location=self.path, Range="" if self.server.silent else self._span(upload))
 
     def do_PUT(self) -> None:
         parts = urlsplit(self.path)

@@ -123,6 +123,14 @@ def test_a_registry_without_parts_gets_the_whole(small: SmallRegistry, tmp_path:
     assert len(small.asked("PATCH")) == 1
 
 
+def test_a_registry_that_does_not_say_how_much_it_has_is_believed_to_have_it(
+    small: SmallRegistry, tmp_path: Path
+) -> None:
+    small.silent = True
+    assert push(small.host, tmp_path) == len(BLOB)
+    assert len(small.asked("PATCH")) == 5
+
+
 def test_what_a_sibling_repository_has_is_taken_over(small: SmallRegistry, tmp_path: Path) -> None:
     small.put("team/y", BLOB)
     assert push(small.host, tmp_path, siblings=("team/absent", "team/y")) == 0
