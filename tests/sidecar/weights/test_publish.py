@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from larder_sidecar.cli import main
-from larder_sidecar.weights.errors import DeniedError, HubError, ImageError, TransientError
+from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, TransientError
 from larder_sidecar.weights.image import IMAGE_INDEX
 from larder_sidecar.weights.login import Login
 from larder_sidecar.weights.ollama_store import blob_path
@@ -89,13 +89,38 @@ def test_weights_that_rotted_on_the_disk_are_not_published(kitchen: Kitchen, sma
     it = kitchen.publish()
     plan = kitchen.plan(kitchen.hub())
     kitchen.fetch(plan)
-    blob = kitchen.root / blob_path(it.sha256)
-    facts = blob.stat()
-    blob.write_bytes(bytes(it.bytes))
-    os.utime(blob, (facts.st_atime, facts.st_mtime))
+    rot(kitchen.root / blob_path(it.sha256))
     with Registry(small.host, plain_http=True) as registry, pytest.raises(ImageError, match="fetch --verify"):
         Publish(plan, kitchen.root, Destination(registry, "weights")).run()
     assert small.stored == {}
+
+
+def test_a_file_is_read_once_whatever_is_published_of_it_later(kitchen: Kitchen, small: SmallRegistry) -> None:
+    it = kitchen.publish()
+    (first,) = publish(kitchen, small.host)
+    rot(kitchen.root / blob_path(it.sha256))
+    assert publish(kitchen, small.host)[0].reference == first.reference  # nobody looked
+
+
+def test_what_rotted_after_it_was_read_is_refused_by_the_registry_and_then_by_us(
+    kitchen: Kitchen, small: SmallRegistry
+) -> None:
+    it = kitchen.publish()
+    publish(kitchen, small.host)
+    rot(kitchen.root / blob_path(it.sha256))
+    with SmallRegistry().running() as other:
+        with pytest.raises(ContentError, match="fetch --verify"):
+            publish(kitchen, other.host)
+        with pytest.raises(ImageError, match="fetch --verify"):
+            publish(kitchen, other.host)
+        assert other.stored == {}
+
+
+def rot(blob: Path) -> None:
+    """Other bytes, as many and as old."""
+    facts = blob.stat()
+    blob.write_bytes(bytes(facts.st_size))
+    os.utime(blob, (facts.st_atime, facts.st_mtime))
 
 
 def test_a_registry_that_is_busy_is_asked_again(kitchen: Kitchen, small: SmallRegistry) -> None:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from larder_sidecar.weights.errors import ContentError, TransientError
+from larder_sidecar.weights.errors import ContentError, DeniedError, TransientError
 from larder_sidecar.weights.layer import LAYER, Descriptor
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.registry import Registry
@@ -129,6 +129,34 @@ def test_a_registry_that_does_not_say_how_much_it_has_is_believed_to_have_it(
     small.silent = True
     assert push(small.host, tmp_path) == len(BLOB)
     assert len(small.asked("PATCH")) == 5
+
+
+def test_a_registry_that_gives_tokens_to_everybody_is_asked_for_one(small: SmallRegistry, tmp_path: Path) -> None:
+    small.wants, small.tokens = "Bearer abc", {"": "abc"}
+    small.challenge = f'Bearer realm="http://{small.host}/token",service="small",scope="repository:team/x:pull,push"'
+    assert push(small.host, tmp_path) == len(BLOB)
+    assert small.asked("GET") == ["/token?service=small&scope=repository%3Ateam%2Fx%3Apull%2Cpush"]
+
+
+def test_a_token_that_runs_out_on_the_way_is_renewed(small: SmallRegistry, tmp_path: Path) -> None:
+    small.wants, small.tokens = "Bearer abc", {"": "abc"}
+    small.challenge = f'Bearer realm="http://{small.host}/token"'
+
+    def aging(start: int) -> Iterator[bytes]:
+        for at, chunk in zip(range(start, len(BLOB), 1 << 18), source()(start), strict=True):
+            if at == 2 * CHUNK:
+                small.wants, small.tokens = "Bearer new", {"": "new"}
+            yield chunk
+
+    assert push(small.host, tmp_path, aging) == len(BLOB)
+    assert small.stored[THERE] == BLOB
+    assert len(small.asked("POST")) == 1
+
+
+def test_who_gets_no_token_is_told_what_to_pass(small: SmallRegistry, tmp_path: Path) -> None:
+    small.wants, small.challenge = "Bearer abc", f'Bearer realm="http://{small.host}/token"'
+    with pytest.raises(DeniedError, match=r"/token: gives no token \(401\)\. Pass --credentials-file"):
+        push(small.host, tmp_path)
 
 
 def test_what_a_sibling_repository_has_is_taken_over(small: SmallRegistry, tmp_path: Path) -> None:
