@@ -65,6 +65,7 @@ class Platform(Component):
                 namespace=namespace,
                 volumes=DataVolumes.declare(settings, namespace=namespace, opts=self.child()),
                 images=settings.cache.image_volume.images if settings.cache.image_volume else None,
+                engine_image=settings.cache.prebuilt_image.image if settings.cache.prebuilt_image else None,
             ),
             self.child(),
         )

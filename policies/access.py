@@ -91,8 +91,11 @@ def _engine(container: Mapping[str, Property]) -> str | None:
     """The engine that the container runs, by its name, its command or its image."""
     command = texts(container.get("command"))
     image = str(container.get("image", "")).partition("@")[0].rpartition("/")[2].partition(":")[0]
-    program = PurePosixPath(command[0]).name if command else ""
-    return next((name for name in (program, image, str(container.get("name"))) if name in _LISTENS), None)
+    runs = [PurePosixPath(command[0]).name, image] if command else [image]
+    if command[1:2] == ["-c"]:  # a script says itself what it runs, whatever image it runs in
+        script = " ".join([*command[2:], *texts(container.get("args"))])
+        runs = [PurePosixPath(word).name for word in re.findall(r"[\w./-]+", script)]
+    return next((name for name in (*runs, str(container.get("name"))) if name in _LISTENS), None)
 
 
 def _is_gateway(container: Mapping[str, Property]) -> bool:

@@ -8,11 +8,13 @@ from .base import CachingStrategy, Demand, Weights
 from .image_volume import ImageVolume
 from .node_local import NodeLocal
 from .none import NoCache
+from .prebuilt_image import PrebuiltImage
 from .shared_storage import SharedStorage
 from .weights_config import WeightsConfig
 
 STRATEGIES: Mapping[str, type[CachingStrategy]] = {
     "none": NoCache,
+    "prebuilt-image": PrebuiltImage,
     "image-volume": ImageVolume,
     "shared-storage": SharedStorage,
     "node-local": NodeLocal,

@@ -35,6 +35,8 @@ class Demand:
     volumes: DataVolumes
     images: Mapping[str, str] | None = None
     """Images of the weights by model, where the settings name them."""
+    engine_image: str | None = None
+    """Image of the engine with the weights inside, where the settings name it."""
 
 
 T = TypeVar("T")

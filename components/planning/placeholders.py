@@ -19,7 +19,8 @@ def stand_in(config: dict[str, object]) -> list[str]:
         notes.append(f"{IMAGES}: absent, so placeholders stand in; {remedy}.")
     if (cache := _cache(config)) is not None:
         config[CACHE] = cache
-        notes.append("larder:cache.image-volume: absent, so placeholders stand in; `make up` publishes the weights.")
+        block = f"larder:cache.{cache['strategy']}"
+        notes.append(f"{block}: absent, so placeholders stand in; `make up` publishes the weights.")
     return notes
 
 
@@ -44,7 +45,9 @@ def _cache(config: Mapping[str, Any]) -> dict[str, Any] | None:
     cache, models = config.get(CACHE), config.get("larder:models")
     if not _embedded(config) or not isinstance(cache, dict) or not isinstance(models, list):
         return None
-    if cache.get("strategy") != "image-volume" or cache.get("image-volume"):
-        return None
-    images = {str(model): f"weights/{model}@{UNKNOWN}" for model in models}
-    return {**cache, "image-volume": {"images": images}}
+    strategy = str(cache.get("strategy"))
+    blocks: dict[str, dict[str, object]] = {
+        "image-volume": {"images": {str(model): f"weights/{model}@{UNKNOWN}" for model in models}},
+        "prebuilt-image": {"image": f"weights/engine@{UNKNOWN}"},
+    }
+    return None if strategy not in blocks or cache.get(strategy) else {**cache, strategy: blocks[strategy]}

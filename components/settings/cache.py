@@ -12,11 +12,12 @@ from .cluster import CLOUDS
 from .image_volume import ImageVolume
 from .names import choices, did_you_mean
 from .node_pools import Host
+from .prebuilt_image import PrebuiltImage
 from .quantities import Bandwidth, Size
 from .shared_storage import SharedStorage
 from .strategy import StrategyBlock, refuse_too_small, share
 
-Strategy = Literal["none", "image-volume", "shared-storage", "node-local"]
+Strategy = Literal["none", "prebuilt-image", "image-volume", "shared-storage", "node-local"]
 
 
 _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
@@ -83,7 +84,7 @@ class Cache(Block):
     """One line swaps how weights reach the engine: `strategy`."""
 
     strategy: Strategy
-    """How weights reach the engine: none, image-volume, shared-storage or node-local."""
+    """How weights reach the engine: none, prebuilt-image, image-volume, shared-storage or node-local."""
     min_bandwidth: Bandwidth = "20MiB/s"
     """The slowest download to wait for. Every deadline that depends on weights is bytes / min-bandwidth + 120 s."""
     node_local: NodeLocal | None = Field(None, validate_default=True)
@@ -92,6 +93,8 @@ class Cache(Block):
     """The shared volume. Declared and kept whatever the strategy is; strategy shared-storage mounts it."""
     image_volume: ImageVolume | None = Field(None, validate_default=True)
     """Images of the weights; strategy image-volume mounts them."""
+    prebuilt_image: PrebuiltImage | None = Field(None, validate_default=True)
+    """The engine's image with the weights inside; strategy prebuilt-image runs it."""
 
     @property
     def block(self) -> StrategyBlock | None:
@@ -100,6 +103,7 @@ class Cache(Block):
             "node-local": self.node_local,
             "shared-storage": self.shared_storage,
             "image-volume": self.image_volume,
+            "prebuilt-image": self.prebuilt_image,
         }
         return blocks.get(self.strategy)
 
@@ -108,7 +112,7 @@ class Cache(Block):
         """The only node that can reach the weights; None where all can."""
         return self.node_local.node if self.strategy == "node-local" and self.node_local else None
 
-    @field_validator("node_local", "shared_storage", "image_volume")
+    @field_validator("node_local", "shared_storage", "image_volume", "prebuilt_image")
     @classmethod
     def _fits_the_strategy(cls, block: StrategyBlock | None, info: ValidationInfo) -> StrategyBlock | None:
         name = info.field_name or ""
@@ -127,4 +131,5 @@ _EXAMPLES = {
     "node_local": NodeLocal.EXAMPLE,
     "shared_storage": SharedStorage.EXAMPLE,
     "image_volume": ImageVolume.EXAMPLE,
+    "prebuilt_image": PrebuiltImage.EXAMPLE,
 }

@@ -33,7 +33,7 @@ class Settings(Block):
     models: Models
     """Catalog ids of the models to serve."""
     cache: Cache
-    """How weights reach the engines: {strategy: none | image-volume | shared-storage | node-local, …}."""
+    """How weights reach the engines: {strategy: node-local, and a block of its name where it needs one}."""
     images: Images
     """Digest references {sidecar, ollama, …}; `make up` passes those of the images it has built."""
     ollama: Ollama | None = None

@@ -1,9 +1,10 @@
-"""`python -m testbed.images.wanted STACK-FILE OVERLAY`: the weights.json of what `make up` has to publish, or nothing.
+"""`python -m testbed.images.wanted STACK-FILE OVERLAY`: what `make up` has to publish, as JSON, or nothing.
 
 Runs in the checkout's environment, where the program's settings can be read; settings that are wrong are left to the
 program, which says so better.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -15,23 +16,30 @@ from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
 
+PUBLISHED = ("image-volume", "prebuilt-image")
 UNPUBLISHED = {"larder:cache": {"strategy": "none"}}
 """Under another strategy the settings are whole before the images are there."""
 
 
 def wanted(file: Path, overlay: Path) -> str:
-    """weights.json where the strategy mounts images and the stack file names none, else nothing."""
+    """Strategy and weights.json where it needs images and the stack file names none, else nothing.
+
+    With the weights inside an engine's image, also that engine's word in larder:images.
+    """
     document = load_document(file)
     config = merged(document["config"] if isinstance(document, dict) else {}, read_overlay(str(overlay)))
     cache = config.get("larder:cache")
-    if not isinstance(cache, dict) or cache.get("strategy") != "image-volume" or cache.get("image-volume"):
+    strategy = cache.get("strategy") if isinstance(cache, dict) else None
+    if not isinstance(cache, dict) or strategy not in PUBLISHED or cache.get(strategy):
         return ""
     stack = file.name.split(".")[1]
     try:
         settings = parse(merged(config, UNPUBLISHED), stack=stack, catalog=read_catalog(ROOT))
     except SettingsError:
         return ""
-    return weights_plan(settings.entries, settings.hub.endpoint).to_json()
+    weights = weights_plan(settings.entries, settings.hub.endpoint).to_json()
+    engine = next((block.runs for block in (settings.ollama, settings.shimmy) if block), None)
+    return json.dumps({"strategy": strategy, "engine": engine, "weights": weights})
 
 
 if __name__ == "__main__":

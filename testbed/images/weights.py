@@ -1,9 +1,10 @@
-"""Images of a stack's weights, for the strategy that mounts them: fetched once, published by the sidecar's own role."""
+"""Images of a stack's weights, for the strategies that need them: fetched once, published by the sidecar's own role."""
 
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..paths import ROOT, STACKS, STATE, VENV
 from ..progress import run, step
@@ -11,11 +12,11 @@ from .buildah import LOG, plain
 
 STORE = STATE / "weights"
 """What was fetched to be published; the next run fetches nothing."""
-PREFIX = "weights"
+PREFIX, ENGINES = "weights", "prebuilt"
 
 
 def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str) -> dict[str, object]:
-    """Push what the stack's strategy mounts and return the overlay with the references; as it is if that is nothing.
+    """Push what the stack's strategy needs and return the overlay with the references; as it is if that is nothing.
 
     `registry` is where this host pushes, `name` what the cluster pulls from.
     """
@@ -25,20 +26,20 @@ def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str)
     text = _python("testbed.images.wanted", STACKS / f"Pulumi.{stack}.yaml", passed)
     if not text:
         return dict(overlay)
-    weights.write_text(text)
-    with step("images of the weights", 20):
+    wanted = json.loads(text)
+    weights.write_text(wanted["weights"])
+    prebuilt = wanted["strategy"] == "prebuilt-image"
+    images: Any = overlay["larder:images"]
+    upon = ("--engine", images[wanted["engine"]].replace(name, registry, 1)) if prebuilt else ()
+    with step("the engine's image with the weights inside" if prebuilt else "images of the weights", 20):
         secure = ("--plain-http",) if plain(registry) else ()
-        told = _python(
-            "larder_sidecar", "publish", "--config", weights, "--root", STORE, "--to", f"{registry}/{PREFIX}", *secure
-        )
-    events = [json.loads(line) for line in told.splitlines()]
-    references = {e["model"]: str(e["reference"]) for e in events if e["event"] == "pushed"}
-    images = {model: reference.replace(registry, name, 1) for model, reference in references.items()}
+        to = f"{registry}/{ENGINES if prebuilt else PREFIX}"
+        told = _python("larder_sidecar", "publish", "--config", weights, "--root", STORE, "--to", to, *secure, *upon)
+    pushed = [event for event in map(json.loads, told.splitlines()) if event["event"] == "pushed"]
+    named = [(event.get("model"), str(event["reference"]).replace(registry, name, 1)) for event in pushed]
+    block = {"image": named[0][1]} if prebuilt else {"images": dict(named)}
     cache = overlay.get("larder:cache")
-    return {
-        **overlay,
-        "larder:cache": {**(cache if isinstance(cache, dict) else {}), "image-volume": {"images": images}},
-    }
+    return {**overlay, "larder:cache": {**(cache if isinstance(cache, dict) else {}), wanted["strategy"]: block}}
 
 
 def _python(module: str, *args: str | Path) -> str:

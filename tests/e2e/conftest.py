@@ -64,10 +64,13 @@ class Platform:
         return dict(pod)
 
     def weights_volume(self) -> str:
-        """The volume from which the deployed engine reads its weights; its name says the strategy."""
+        """The volume from which the deployed engine reads its weights; its name says the strategy.
+
+        Nothing where they lie in the engine's image.
+        """
         (container,) = self.get("deployment/ollama")["spec"]["template"]["spec"]["containers"]
-        (name,) = (m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/weights/ollama")
-        return str(name)
+        names = [str(m["name"]) for m in container["volumeMounts"] if m["mountPath"] == "/weights/ollama"]
+        return names[0] if names else ""
 
     @property
     def stack_file(self) -> Path:

@@ -74,9 +74,14 @@ def machine() -> str:
 
 
 def readable_seconds(pod: Mapping[str, Any]) -> int:
-    """Whole seconds from the making of a pod until the container that brings its weights was done."""
-    (fetch,) = (c for c in pod["status"]["initContainerStatuses"] if c["name"] == "fetch")
-    return round(_time(fetch["state"]["terminated"]["finishedAt"]) - _time(pod["metadata"]["creationTimestamp"]))
+    """Whole seconds from the making of a pod until the container that brings its weights was done.
+
+    Where none does, they come with the engine's image, and are there when it starts.
+    """
+    status = pod["status"]
+    brought = [c["state"]["terminated"]["finishedAt"] for c in status["initContainerStatuses"] if c["name"] == "fetch"]
+    inside = [c["state"]["running"]["startedAt"] for c in status.get("containerStatuses", [])]
+    return round(_time((brought or inside)[0]) - _time(pod["metadata"]["creationTimestamp"]))
 
 
 def _time(text: str) -> float:

@@ -33,6 +33,12 @@ def deployment(pod: dict[str, Any] | None = None, **spec: Any) -> Resource:
     return resource("apps/v1:Deployment", "ollama", {"spec": {"template": {"spec": whole}, **spec}})
 
 
+def job(**changes: Any) -> Resource:
+    """A Job of one container, whose name says nothing."""
+    pod = {"containers": [container("proof", **changes)]}
+    return resource("batch/v1:Job", "preflight", {"spec": {"template": {"spec": pod}}})
+
+
 def engine(**changes: Any) -> Resource:
     """The Deployment with another engine's container."""
     return deployment({"containers": [{**OLLAMA, **changes}]})

@@ -23,6 +23,7 @@ from tests.policies.manifests import (
     deployment,
     engine,
     gateway_file,
+    job,
     mounting,
     network_policy,
     resource,
@@ -31,6 +32,7 @@ from tests.policies.manifests import (
     volume,
 )
 
+STARTS_OLLAMA = ["/bin/sh", "-c", "cd / && exec /bin/ollama serve"]
 FRONT = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "larder-front"}}}
 GONE: Any = {"maxSurge": 0, "maxUnavailable": 1}
 GPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi", "amd.com/gpu": "1"}}
@@ -53,6 +55,8 @@ KEPT: dict[str, list[list[Resource]]] = {
         [resource("apps/v1:Deployment", "front", {"spec": {"template": {"spec": {"containers": [GATEWAY]}}}})],
         [deployment({"containers": [container("shimmy", args=["serve", "--bind", "127.0.0.1:8081"])]})],
         [deployment({"containers": [container("engine", command=["/bin/llama-server", "--host=localhost"])]})],
+        # A script in an engine's image that looks for something, and starts nothing.
+        [job(image=f"a/ollama@{DIGEST}", command=["/bin/sh", "-c", "test -r /weights/ollama/.larder/x.json"])],
     ],
     "front-first": [[service(), network_policy(FRONT)], [deployment()]],
     "restricted-containers": [[deployment()], [runtime(), service()]],
@@ -97,6 +101,7 @@ BROKEN: dict[str, list[tuple[str, list[Resource]]]] = {
         ("OLLAMA_HOST says '0.0.0.0:11434'", [engine(env=[{"name": "OLLAMA_HOST", "value": "0.0.0.0:11434"}])]),
         ("ports: ollama offers a port", [engine(ports=[{"containerPort": 11434}])]),
         ("--host says nothing", [deployment({"containers": [container("x", command=["llama-server"])]})]),
+        ("OLLAMA_HOST says nothing", [deployment({"containers": [container("x", command=STARTS_OLLAMA)]})]),
         ("--bind says 'auto'", [engine(image=f"a/shimmy@{DIGEST}", args=["serve", "--bind", "auto"])]),
     ],
     "front-first": [

@@ -24,6 +24,7 @@ IMAGES = {
 }
 _ON_A_SHORT_STACK = ThreadPoolExecutor(1)
 """The SDK looks through the whole stack for each resource, and a test runner's is three times the program's."""
+PREBUILT = {"prebuilt-image": {"image": f"registry.example/prebuilt/ollama@sha256:{'9' * 64}"}}
 SHARED = {"nfs": {"server": "nas.example", "path": "/export/models"}, "size": "20Gi"}
 
 
@@ -100,7 +101,7 @@ def config_of(stack: str, strategy: str | None, overlay: Mapping[str, Any] | Non
     run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
     config = merged(merged(stack_config(stack), run), overlay or {})
     weights = {model: f"registry.example/weights/{model}@sha256:{'3' * 64}" for model in config["larder:models"]}
-    return merged({"larder:cache": {"shared-storage": SHARED, "image-volume": {"images": weights}}}, config)
+    return merged({"larder:cache": {"shared-storage": SHARED, "image-volume": {"images": weights}, **PREBUILT}}, config)
 
 
 def refusals(stack: str, strategy: str) -> tuple[str, ...]:

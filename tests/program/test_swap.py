@@ -1,20 +1,24 @@
 """One line swaps the strategy. What clients see, where the engine looks and what holds data must not move."""
 
+import subprocess
 from collections.abc import Callable
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.caching import STRATEGIES
 from components.caching.base import STORE
-from tests.program.previews import Preview
+from tests.program.previews import PREBUILT, Preview
 
 Previews = Callable[..., Preview]
 SWAPS = list(permutations(STRATEGIES, 2))
 swaps = pytest.mark.parametrize(("before", "after"), SWAPS)
 DATA = {"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"}
 each = pytest.mark.parametrize("strategy", STRATEGIES)
+MOUNTED = [strategy for strategy in STRATEGIES if strategy != "prebuilt-image"]
+"""Those that bring weights by a volume. Under the other one they lie in the engine's image, read-only as all of it."""
 
 
 @swaps
@@ -26,7 +30,15 @@ def test_clients_never_notice_a_swap(preview: Previews, before: str, after: str)
 def test_the_engine_finds_its_weights_where_they_were(preview: Previews, before: str, after: str) -> None:
     def engine(strategy: str) -> tuple[Any, ...]:
         container = preview(strategy).engine()
-        return container["image"], container["args"], container["env"], container["resources"], _store(container)[0]
+        inside = strategy not in MOUNTED
+        image, store = (None, STORE) if inside else (container["image"], _store(container)[0])
+        return (
+            image or preview("none").engine()["image"],
+            container["args"],
+            container["env"],
+            container["resources"],
+            store,
+        )
 
     assert engine(before) == engine(after)
 
@@ -38,7 +50,7 @@ def test_a_volume_that_changes_its_kind_changes_its_name(preview: Previews, befo
         for volume in preview(strategy).pod()["volumes"]:
             kinds.setdefault(volume["name"], set()).update(volume.keys() - {"name"})
     assert {name: kind for name, kind in kinds.items() if len(kind) > 1} == {}
-    assert {f"weights-{before}", f"weights-{after}"} <= kinds.keys()
+    assert {f"weights-{strategy}" for strategy in (before, after) if strategy in MOUNTED} <= kinds.keys()
 
 
 @swaps
@@ -101,7 +113,7 @@ def test_the_rollout_is_stated_in_full(preview: Previews, strategy: str) -> None
     )
 
 
-@each
+@pytest.mark.parametrize("strategy", MOUNTED)
 def test_engines_never_write_weights(preview: Previews, strategy: str) -> None:
     path, mount = _store(preview(strategy).engine())
     assert path == STORE
@@ -165,6 +177,42 @@ def test_another_image_of_the_weights_is_another_proof_and_another_pod(preview: 
     assert before.pod() != after.pod()
     assert before.one("Job", "preflight-").inputs != after.one("Job", "preflight-").inputs
     assert preview("none").pod() == preview("none", other).pod()
+
+
+def test_under_prebuilt_image_the_engine_runs_the_image_and_a_job_in_it_finds_the_plan_first(preview: Previews) -> None:
+    seen, image = preview("prebuilt-image"), PREBUILT["prebuilt-image"]["image"]
+    engine = seen.engine()
+    assert engine["image"] == image
+    assert {"name": "OLLAMA_MODELS", "value": STORE} in engine["env"]
+    assert {"name": "OLLAMA_NOPRUNE", "value": "1"} in engine["env"]
+    assert [m for m in engine["volumeMounts"] if m["mountPath"].startswith("/weights")] == []
+    assert [c["name"] for c in seen.pod()["initContainers"]] == ["gateway"]
+    job, (proof,) = seen.one("Job", "preflight-"), seen.pod("Job", "preflight-")["containers"]
+    assert proof["image"] == image
+    (digest,) = (o["digest"] for o in [seen.recording.outputs["weights"]])
+    assert proof["command"][-2:] == [f"{STORE}/.larder/{digest}.json", digest]
+    assert job.inputs["spec"]["backoffLimit"] == 0
+    assert job.urn in seen.one("Deployment").dependencies
+
+
+def test_other_models_or_another_image_are_proven_anew(preview: Previews) -> None:
+    one = preview("prebuilt-image").one("Job", "preflight-").inputs["metadata"]["name"]
+    models = preview("prebuilt-image", {"larder:models": ["tinyllama-1.1b-chat", "tiny-random"]})
+    image = preview("prebuilt-image", {"larder:cache": {"prebuilt-image": {"image": f"r.example/x@sha256:{'8' * 64}"}}})
+    assert len({one, *(seen.one("Job", "preflight-").inputs["metadata"]["name"] for seen in (models, image))}) == 3
+
+
+@pytest.mark.parametrize(("there", "status"), [(True, 0), (False, 1)])
+def test_the_proof_says_what_an_image_lacks_and_how_to_make_it(
+    preview: Previews, tmp_path: Path, there: bool, status: int
+) -> None:
+    (proof,) = preview("prebuilt-image").pod("Job", "preflight-")["containers"]
+    *command, _, digest = proof["command"]
+    if there:
+        (tmp_path / "marker").write_text("{}")
+    done = subprocess.run([*command, tmp_path / "marker", digest], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert ("larder-sidecar publish --engine" in done.stdout) is not there
 
 
 def test_under_shared_storage_one_job_fetches_and_each_pod_copies_verified(preview: Previews) -> None:

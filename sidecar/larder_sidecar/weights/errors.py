@@ -7,6 +7,7 @@
     │   ├── RevisionError        another commit than the plan pins
     │   ├── RedirectError        sent to a place we do not follow
     │   ├── ContentError         size or hash is not what the plan says
+    │   ├── ChunkError           a registry takes blobs as a whole only
     │   └── TransientError       worth another attempt: connection lost, 5xx, 429
     │       ├── BusyError        429, 503: the host has too much to do
     │       └── StallError       bytes stopped coming
@@ -59,6 +60,13 @@ class RedirectError(HubError):
 
 class ContentError(HubError):
     """Size or hash differ from the plan."""
+
+
+class ChunkError(HubError):
+    """A registry that takes no blob in parts; whoever pushes goes on with the whole."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "Blobs are sent as a whole then.")
 
 
 class TransientError(HubError):

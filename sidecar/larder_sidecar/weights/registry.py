@@ -1,125 +1,151 @@
-"""Pushes to a registry by its HTTP API (OCI distribution 1.1): blobs that are there are not sent again."""
+"""A registry by its HTTP API (OCI distribution 1.1): what it has, and how blobs and manifests get there."""
 
-import json
-import re
-from collections.abc import Iterable
-from urllib.parse import urljoin
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator
 
 import urllib3
 
-from . import proxy
-from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
-from .image import Descriptor, Document
-from .web import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown
+from .errors import ChunkError, ContentError, TransientError
+from .image import MAX_MANIFEST, Document
+from .layer import Descriptor
+from .login import Login
+from .registry_http import TRANSIENT, RegistryHttp, code_in
+from .web import MAX_REDIRECTS, explained, whole
 
+_READ = 1 << 20
 _THERE = {200, 307, 308}
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_REDIRECTS = {301, 302, 303, 307, 308}
+_NO_CHUNKS = {404, 405, 416, 501}
+_STREAM = {"Content-Type": "application/octet-stream"}
+_OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."
 
 
 class Registry:
-    """One registry at `host[:port]`. `token` is sent as a bearer token to that host alone, and never in clear text.
-
-    `stall_seconds`: silence that ends a request; a registry may take long to put away gigabytes it has just received.
-    """
+    """One registry at `host[:port]`; `login` is sent nowhere else, and never in clear text."""
 
     def __init__(
-        self, host: str, *, plain_http: bool = False, token: str | None = None, stall_seconds: float = 300.0
+        self, host: str, *, plain_http: bool = False, login: Login | None = None, stall_seconds: float = 300.0
     ) -> None:
         self.host = host
-        self._base = f"{'http' if plain_http else 'https'}://{host}/v2/"
-        self._token = None if plain_http else token
-        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._http = RegistryHttp(host, login or Login(), plain_http=plain_http, stall_seconds=stall_seconds)
 
     def __enter__(self) -> "Registry":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for pool in self._pools.values():
-            pool.clear()
+        self._http.close()
 
     def has(self, repository: str, digest: str) -> bool:
         """Whether a blob is there. Raises HubError."""
-        answer = self._ask("HEAD", f"{self._base}{repository}/blobs/{digest}")
+        answer = self._http.ask("HEAD", f"{self._http.base}{repository}/blobs/{digest}", repository)
         if answer.status not in {*_THERE, 404}:
-            raise self._refusal(answer, repository)
+            raise self._http.refusal(answer, repository)
         return answer.status in _THERE
 
-    def push_blob(self, repository: str, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Send a blob as one stream. Raises HubError."""
-        started = self._ask("POST", f"{self._base}{repository}/blobs/uploads/")
-        if started.status != 202:
-            raise self._refusal(started, repository)
-        location = self._location(started, repository)
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
-        separator = "&" if "?" in location else "?"
-        answer = self._ask("PUT", f"{location}{separator}digest={blob.digest}", headers, chunks)
+    def mount(self, repository: str, digest: str, source: str) -> bool:
+        """Take over a blob from another repository of this registry, if it lets us. Raises HubError."""
+        query = f"?mount={digest}&from={source}"
+        answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/{query}", repository)
+        if answer.status in TRANSIENT:
+            raise self._http.refusal(answer, repository)
+        return answer.status == 201
+
+    def start(self, repository: str) -> str:
+        """Where to send the bytes of a blob. Raises HubError."""
+        url = f"{self._http.base}{repository}/blobs/uploads/"
+        answer = self._http.ask("POST", url, repository)
+        if answer.status != 202:
+            raise self._http.refusal(answer, repository)
+        return self._http.location(answer, url)
+
+    def arrived(self, repository: str, location: str) -> tuple[str, int] | None:
+        """Where an upload goes on, and how many bytes it has; None where the registry knows nothing of it any more."""
+        answer = self._http.ask("GET", location, repository)
+        if answer.status in TRANSIENT:
+            raise self._http.refusal(answer, repository)
+        if answer.status != 204:
+            return None
+        return self._http.location(answer, location), _have(answer) or 0
+
+    def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, int]:
+        """Send `size` bytes that follow the `start` which are there: where it goes on, and how many are there then.
+
+        Raises ChunkError where the registry takes blobs as a whole only, HubError otherwise.
+        """
+        span = {"Content-Length": str(size), "Content-Range": f"{start}-{start + size - 1}"}
+        answer = self._http.ask("PATCH", location, repository, _STREAM | span, body)
+        if answer.status in _NO_CHUNKS:
+            where = f"{self.host}/{repository}: the registry answers {answer.status} to a part of a blob"
+            raise ChunkError(where) if start == 0 else TransientError(where)
+        if answer.status not in {201, 202, 204}:
+            raise self._http.refusal(answer, repository)
+        there = _have(answer)  # it has to say so, but not all do
+        return self._http.location(answer, location), start + size if there is None else there
+
+    def finish(self, repository: str, location: str, digest: str, body: Iterable[bytes] = (), size: int = 0) -> None:
+        """Send what is missing of a blob, and have the registry hold it against its digest. Raises HubError."""
+        url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
+        answer = self._http.ask("PUT", url, repository, {**_STREAM, "Content-Length": str(size)}, body or b"")
+        if answer.status == 400 and code_in(answer.data) in {"DIGEST_INVALID", "SIZE_INVALID"}:
+            raise ContentError(
+                f"{self.host}/{repository}: what arrived is not {digest[:19]}… (DIGEST_INVALID)",
+                "The source changed, or the way damages it. Mend the store, larder-sidecar fetch --verify, and start "
+                "again.",
+            )
         if answer.status != 201:
-            raise self._refusal(answer, repository)
+            raise self._http.refusal(answer, repository)
 
     def push_manifest(self, repository: str, reference: str, manifest: Document) -> None:
         """Store a manifest or an index under a tag or its digest. Raises HubError."""
         headers = {"Content-Type": manifest.descriptor.media_type}
-        answer = self._ask("PUT", f"{self._base}{repository}/manifests/{reference}", headers, manifest.content)
+        url = f"{self._http.base}{repository}/manifests/{reference}"
+        answer = self._http.ask("PUT", url, repository, headers, manifest.content)
         if answer.status != 201:
-            raise self._refusal(answer, repository)
+            raise self._http.refusal(answer, repository)
 
-    def _location(self, answer: urllib3.BaseHTTPResponse, repository: str) -> str:
-        start = f"{self._base}{repository}/blobs/uploads/"
-        try:
-            location = urljoin(start, answer.headers.get("Location", ""))
-            origin(location)
-        except ValueError:
-            raise RedirectError(f"{shown(start)} names no place to upload to", "Check the registry's name.") from None
-        check_redirect(start, location)
-        return location
-
-    def _ask(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str] | None = None,
-        body: Iterable[bytes] | bytes | None = None,
-    ) -> urllib3.BaseHTTPResponse:
-        ours = self._token and origin(url) == origin(self._base)
-        sent = {"User-Agent": USER_AGENT, **({"Authorization": f"Bearer {self._token}"} if ours else {})}
+    def manifest(self, repository: str, digest: str, accept: Iterable[str]) -> bytes:
+        """A manifest or an index, held against its digest. Raises HubError."""
+        url = f"{self._http.base}{repository}/manifests/{digest}"
+        answer = self._http.ask("GET", url, repository, {"Accept": ", ".join(accept)}, stream=True)
+        if answer.status != 200:
+            raise self._http.refusal(answer, repository, reading=True)
         with explained(url):
-            return self._pool(url).request(
-                method,
-                url,
-                headers=sent | (headers or {}),
-                body=body,
-                redirect=False,
-                retries=False,
-                timeout=self._timeout,
+            content = answer.read(MAX_MANIFEST)
+            answer.release_conn()
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise ContentError(f"{self.host}/{repository}: a manifest is not its digest {digest[:19]}…", _OTHER)
+        return content
+
+    def blob(self, repository: str, blob: Descriptor, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a blob from `start`; read from the first to the last it is held against its digest.
+
+        Raises HubError.
+        """
+        url, digest, have = f"{self._http.base}{repository}/blobs/{blob.digest}", hashlib.sha256(), start
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._http.ask("GET", url, repository, headers, stream=True)
+            if answer.status not in _REDIRECTS:
+                break
+            answer.drain_conn()
+            url = self._http.location(answer, url)
+        if answer.status not in {200, 206}:
+            raise self._http.refusal(answer, repository, reading=True)
+        skipped = start if answer.status == 200 else 0  # it knows no ranges
+        with contextlib.closing(answer), explained(url):
+            for chunk in answer.stream(_READ):
+                piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
+                have += len(piece)
+                digest.update(piece)
+                yield piece
+        if have != blob.size or (start == 0 and f"sha256:{digest.hexdigest()}" != blob.digest):
+            raise ContentError(
+                f"{self.host}/{repository}: {blob.digest[:19]}… has {have} bytes of {blob.size}, or others", _OTHER
             )
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        way = proxy.proxy_for(url)
-        if way not in self._pools:
-            self._pools[way] = proxy.connections(way)
-        return self._pools[way]
 
-    def _refusal(self, answer: urllib3.BaseHTTPResponse, repository: str) -> HubError:
-        where, status = f"{self.host}/{repository}", answer.status
-        why = f"the registry answers {status}{_reason(answer.data)}"
-        if status in _TRANSIENT:
-            return TransientError(f"{where}: {why}")
-        if status == 407:
-            return proxy.denied(where)
-        if status in {401, 403}:
-            return DeniedError(
-                f"{where}: {why}", "Pass a token that may push there with --token-file, and not by --plain-http."
-            )
-        if status == 404:
-            return NotFoundError(f"{where}: {why}", "Check the registry's name and whether its project exists.")
-        return HubError(f"{where}: {why}", "Check that this is a registry, and its limits.")
-
-
-def _reason(body: bytes) -> str:
-    """` (CODE)` as registries explain themselves; nothing where they do not."""
-    try:
-        code = str(json.loads(body)["errors"][0]["code"])
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        return ""
-    return f" ({code})" if re.fullmatch(r"[A-Z_]{1,64}", code) else ""
+def _have(answer: urllib3.BaseHTTPResponse) -> int | None:
+    """Bytes that an upload has, by the Range of an answer: `0-<last>`, and `0-0` for none as for one."""
+    last = whole(answer.headers.get("Range", "").removeprefix("bytes=").removeprefix("0-"))
+    return last and last + 1

@@ -2,14 +2,14 @@
 
 import hashlib
 import io
-import itertools
 import json
 import tarfile
 from pathlib import Path
 
 import pytest
 from larder_sidecar.weights.errors import ImageError
-from larder_sidecar.weights.image import INDEX, Descriptor, Held, Layer, assembled, index_layer, read_contents
+from larder_sidecar.weights.image import INDEX, Held, assembled, index_layer, read_contents
+from larder_sidecar.weights.layer import Descriptor, Layer, tree
 
 CONTENT = b"weights" * 1000
 
@@ -65,11 +65,33 @@ def test_every_platform_gets_the_same_layers_and_their_digests_as_diff_ids() -> 
 
 
 def test_a_file_beyond_eight_gibibytes_has_a_header_that_holds_its_size() -> None:
-    _, *headers = itertools.islice(Layer("models/a", CONTENT, 9 * 2**30).chunks(), 2)
-    with tarfile.open(fileobj=io.BytesIO(b"".join(headers))) as archive:
+    folder = 512
+    headers = next(Layer("models/a", CONTENT, 9 * 2**30).chunks())[folder:]
+    with tarfile.open(fileobj=io.BytesIO(headers)) as archive:
         entry = archive.next()
         assert entry
         assert (entry.name, entry.size) == ("models/a", 9 * 2**30)
+
+
+@pytest.mark.parametrize("start", [0, 1, 511, 1024, 1025, 1024 + 6999, 1024 + 7000, 1024 + 7001, 9000])
+def test_a_layer_can_be_read_from_any_byte(start: int) -> None:
+    layer = Layer("models/a", CONTENT, len(CONTENT))
+    assert b"".join(layer.chunks(start)) == b"".join(layer.chunks())[start:]
+
+
+def test_small_files_and_links_are_one_layer_in_an_order_of_its_own() -> None:
+    files, links = {"b/deep/er": b"x" * 600, "a-b": b"", "a/c": b"y"}, {"b/link": "../a/c"}
+    tar = tree(files, links)
+    assert tar == tree(dict(reversed(files.items())), links)
+    with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
+        entries = archive.getmembers()
+        assert [e.name for e in entries] == ["a", "a-b", "a/c", "b", "b/deep", "b/deep/er", "b/link"]
+        assert [oct(e.mode) for e in entries if e.isdir()] == ["0o755"] * 3
+        assert archive.getmember("b/link").linkname == "../a/c"
+        extracted = archive.extractfile("b/deep/er")
+        assert extracted
+        assert extracted.read() == files["b/deep/er"]
+    assert len(tar) % 512 == 0
 
 
 def test_a_file_that_changed_its_size_is_refused(tmp_path: Path) -> None:

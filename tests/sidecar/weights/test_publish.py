@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from larder_sidecar.cli import main
-from larder_sidecar.weights.errors import DeniedError, HubError, ImageError, TransientError
+from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, TransientError
 from larder_sidecar.weights.image import IMAGE_INDEX
+from larder_sidecar.weights.login import Login
 from larder_sidecar.weights.ollama_store import blob_path
+from larder_sidecar.weights.press import Destination, Published
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.publish import Publish, Published
+from larder_sidecar.weights.publish import Publish
 from larder_sidecar.weights.registry import Registry
 
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
@@ -44,7 +46,7 @@ def publish(kitchen: Kitchen, host: str, *names: str) -> list[Published]:
     plan = kitchen.plan(kitchen.hub(), *names)
     kitchen.fetch(plan)
     with Registry(host, plain_http=True) as registry:
-        return Publish(plan, kitchen.root, registry, "weights", Reporter(kitchen.log), PATIENCE).run()
+        return Publish(plan, kitchen.root, Destination(registry, "weights", Reporter(kitchen.log), PATIENCE)).run()
 
 
 def get(host: str, path: str) -> bytes:
@@ -70,10 +72,9 @@ def test_each_model_is_an_image_with_its_files_under_models(kitchen: Kitchen, ho
     pushed = publish(kitchen, host, "one", "two")
     assert [it.reference.partition("@")[0] for it in pushed] == [f"{host}/weights/one", f"{host}/weights/two"]
     for it, was in zip(pushed, (one, two), strict=True):
-        unpacked(host, it, tmp_path / it.model)
-        assert (tmp_path / it.model / "models" / was.path).read_bytes() == (
-            kitchen.root / blob_path(was.sha256)
-        ).read_bytes()
+        folder = tmp_path / was.path
+        unpacked(host, it, folder)
+        assert (folder / "models" / was.path).read_bytes() == (kitchen.root / blob_path(was.sha256)).read_bytes()
 
 
 def test_a_second_run_sends_nothing_and_says_the_same(kitchen: Kitchen, host: str) -> None:
@@ -88,13 +89,38 @@ def test_weights_that_rotted_on_the_disk_are_not_published(kitchen: Kitchen, sma
     it = kitchen.publish()
     plan = kitchen.plan(kitchen.hub())
     kitchen.fetch(plan)
-    blob = kitchen.root / blob_path(it.sha256)
-    facts = blob.stat()
-    blob.write_bytes(bytes(it.bytes))
-    os.utime(blob, (facts.st_atime, facts.st_mtime))
+    rot(kitchen.root / blob_path(it.sha256))
     with Registry(small.host, plain_http=True) as registry, pytest.raises(ImageError, match="fetch --verify"):
-        Publish(plan, kitchen.root, registry, "weights").run()
+        Publish(plan, kitchen.root, Destination(registry, "weights")).run()
     assert small.stored == {}
+
+
+def test_a_file_is_read_once_whatever_is_published_of_it_later(kitchen: Kitchen, small: SmallRegistry) -> None:
+    it = kitchen.publish()
+    (first,) = publish(kitchen, small.host)
+    rot(kitchen.root / blob_path(it.sha256))
+    assert publish(kitchen, small.host)[0].reference == first.reference  # nobody looked
+
+
+def test_what_rotted_after_it_was_read_is_refused_by_the_registry_and_then_by_us(
+    kitchen: Kitchen, small: SmallRegistry
+) -> None:
+    it = kitchen.publish()
+    publish(kitchen, small.host)
+    rot(kitchen.root / blob_path(it.sha256))
+    with SmallRegistry().running() as other:
+        with pytest.raises(ContentError, match="fetch --verify"):
+            publish(kitchen, other.host)
+        with pytest.raises(ImageError, match="fetch --verify"):
+            publish(kitchen, other.host)
+        assert other.stored == {}
+
+
+def rot(blob: Path) -> None:
+    """Other bytes, as many and as old."""
+    facts = blob.stat()
+    blob.write_bytes(bytes(facts.st_size))
+    os.utime(blob, (facts.st_atime, facts.st_mtime))
 
 
 def test_a_registry_that_is_busy_is_asked_again(kitchen: Kitchen, small: SmallRegistry) -> None:
@@ -108,7 +134,8 @@ def test_a_registry_that_is_busy_is_asked_again(kitchen: Kitchen, small: SmallRe
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "remedy"), [(401, DeniedError, "--token-file"), (413, HubError, "its limits")]
+    ("status", "error", "remedy"),
+    [(401, DeniedError, "--token-file"), (413, HubError, "--chunk-size"), (418, HubError, "its limits")],
 )
 def test_a_refusal_is_one_line_without_the_registrys_own_text(
     kitchen: Kitchen, small: SmallRegistry, status: int, error: type[HubError], remedy: str
@@ -121,7 +148,7 @@ def test_a_refusal_is_one_line_without_the_registrys_own_text(
 
 
 def test_a_token_never_travels_in_clear_text(small: SmallRegistry, tmp_path: Path, capsys: Any) -> None:
-    with Registry(small.host, plain_http=True, token="hunter2") as registry:
+    with Registry(small.host, plain_http=True, login=Login("hunter2", "user:hunter2")) as registry:
         registry.has("a", "sha256:0")
     assert not any("Authorization" in headers for headers in small.headers)
     (tmp_path / "token").write_text("hunter2")

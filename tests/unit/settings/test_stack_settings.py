@@ -25,12 +25,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"strategy": "nodelocal"}},
         "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
-        "Choices: none, image-volume, shared-storage, node-local.",
+        "Choices: none, prebuilt-image, image-volume, shared-storage, node-local.",
     ),
     (
         {"larder:cache": {"stratgy": "none"}},
         "larder:cache.stratgy: unknown key. Did you mean 'strategy'? "
-        "Known keys: image-volume, min-bandwidth, node-local, shared-storage, strategy.",
+        "Known keys: image-volume, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy.",
     ),
     (
         {"larder:modles": ["alpha"]},
@@ -68,6 +68,27 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"larder:cluster": {"kubernetes": 1.30}},
         "larder:cluster.kubernetes: input should be a valid string, not 1.3. Version of the cluster in quotes, as in "
         "'1.36', to know before `up` what it can. Default: known if embedded.",
+    ),
+    (
+        {"larder:cache": {"strategy": "prebuilt-image"}},
+        "larder:cache.prebuilt-image: is missing, and strategy 'prebuilt-image' needs it. Write {image: "
+        "<name@sha256:…>} with the reference that `larder-sidecar publish --engine` prints, or choose strategy none.",
+    ),
+    (
+        {"larder:cache": {"prebuilt-image": {"image": "registry/ollama:latest"}}},
+        "larder:cache.prebuilt-image.image: 'registry/ollama:latest' names a tag or nothing, and tags move. "
+        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+    ),
+    (
+        {
+            "larder:cache": {"strategy": "prebuilt-image", "prebuilt-image": {"image": f"registry/ollama@{DIGEST}"}},
+            "larder:models": ["alpha", "beta"],
+            "larder:ollama": {"models": ["alpha"]},
+            "larder:shimmy": {"pool": "cpu", "models": ["beta"]},
+            "larder:images": {"llama-server": f"registry/llama-server@{DIGEST}"},
+        },
+        "larder:cache.prebuilt-image: image: is that of one engine, and here are larder:ollama and larder:shimmy. "
+        "Drop one of them, or choose strategy image-volume, whose images every engine mounts.",
     ),
     (
         {"larder:cache": {"strategy": "shared-storage"}},
@@ -408,7 +429,7 @@ def test_keys_are_kebab_case_only() -> None:
     changes = {"larder:cache": {"min_bandwidth": "1MiB/s"}}
     assert problems(changes) == [
         "larder:cache.min_bandwidth: unknown key. Did you mean 'min-bandwidth'? "
-        "Known keys: image-volume, min-bandwidth, node-local, shared-storage, strategy."
+        "Known keys: image-volume, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy."
     ]
 
 

@@ -67,3 +67,10 @@ def test_a_tour_takes_every_ordered_pair_once_and_ends_where_it_began(count: int
     walked = tour(places)
     assert sorted(pairwise(walked)) == sorted(permutations(places, 2))
     assert walked[0] == walked[-1] == places[0]
+
+
+def test_weights_inside_the_engines_image_are_readable_when_it_starts() -> None:
+    engine = {"name": "ollama", "state": {"running": {"startedAt": "2026-01-01T00:01:03Z"}}}
+    statuses = {"initContainerStatuses": [{"name": "gateway"}], "containerStatuses": [engine]}
+    pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
+    assert readable_seconds(pod) == 4

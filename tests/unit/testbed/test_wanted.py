@@ -17,11 +17,13 @@ REFERENCE = f"registry.example/tiny@sha256:{'0' * 64}"
     ("cache", "models"),
     [
         ({"strategy": "image-volume"}, ["tiny-random"]),
+        ({"strategy": "prebuilt-image"}, ["tiny-random"]),
         ({"strategy": "node-local"}, []),
         ({"strategy": "image-volume", "image-volume": {"images": {"tiny-random": REFERENCE}}}, []),
+        ({"strategy": "prebuilt-image", "prebuilt-image": {"image": REFERENCE}}, []),
         ({"strategy": "image-volume", "min-bandwidth": "slow"}, []),
     ],
-    ids=["wanted", "mounts none", "names its own", "settings are wrong"],
+    ids=["wanted", "inside", "mounts none", "names its own", "names its engine", "settings are wrong"],
 )
 def test_weights_are_published_where_images_are_mounted(
     tmp_path: Path, cache: dict[str, Any], models: list[str]
@@ -29,4 +31,8 @@ def test_weights_are_published_where_images_are_mounted(
     overlay = {"larder:images": IMAGES, "larder:models": ["tiny-random"], "larder:cache": cache}
     (tmp_path / "overlay").write_text(json.dumps(overlay))
     text = wanted(ROOT / "Pulumi.dev.yaml", tmp_path / "overlay")
-    assert [model["id"] for model in (json.loads(text)["models"] if text else [])] == models
+    told = (
+        json.loads(text) if text else {"strategy": cache["strategy"], "engine": "ollama", "weights": '{"models": []}'}
+    )
+    assert [model["id"] for model in json.loads(told["weights"])["models"]] == models
+    assert (told["strategy"], told["engine"]) == (cache["strategy"], "ollama")

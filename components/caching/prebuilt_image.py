@@ -1,0 +1,50 @@
+"""Strategy `prebuilt-image`: the weights lie in the engine's own image, where the engine looks for them."""
+
+from ..jobs import run_once
+from ..manifest import TMP, Container, scratch
+from .base import STORE, CachingStrategy, Demand, Weights, needed
+
+NAME = "prebuilt-image"
+# The image is all that every Kubernetes lets us see inside of itself: image volumes need 1.33. Engines' images have a
+# shell, and the image's digest vouches for what the marker says was published with it.
+PROOF = """test -r "$0" && exit
+echo "this image holds no weights of the plan $1, for which $0 would be there and readable by us. Make it by \
+larder-sidecar publish --engine with these models, and name it in larder:cache.prebuilt-image.image."
+exit 1"""
+
+
+class PrebuiltImage(CachingStrategy):
+    """Engines run an image that holds the weights: the node's runtime pulls, verifies and keeps it."""
+
+    TYPE = "larder:caching:PrebuiltImage"
+
+    def deliver(self, demand: Demand) -> Weights:
+        """The image in place of the engine's own, and a Job in it that finds the plan before any pod is moved."""
+        image, plan = needed(demand.engine_image, NAME), demand.plan.digest()
+        proof: Container = {
+            "name": "proof",
+            "image": image,
+            "command": ["/bin/sh", "-c", PROOF, f"{STORE}/.larder/{plan}.json", plan],
+            "volume_mounts": [{"name": TMP, "mount_path": "/tmp"}],  # noqa: S108 (an emptyDir of this pod)
+            "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
+            "termination_message_policy": "FallbackToLogsOnError",
+        }
+        preflight = run_once(
+            "preflight",
+            "pulls the engine's image and finds the weights of the plan in it before any pod is moved",
+            container=proof,
+            volumes=[scratch()],
+            host=None,
+            deadline_seconds=demand.budget_seconds,
+            namespace=demand.namespace,
+            retries=0,  # what an image holds does not change; a pull is tried again by the kubelet
+            opts=self.child(),
+        )
+        return Weights(
+            strategy=NAME,
+            volumes=(),
+            mounts=(),
+            image=image,
+            wait_seconds=demand.budget_seconds,
+            ready=(preflight,),
+        )

@@ -1,0 +1,76 @@
+"""The weights inside the engine's image: published upon the real engine, swapped to under load, proven first."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from testbed.images.weights import ENGINES
+from testbed.paths import STATE, VENV
+from testbed.progress import run
+
+from .conftest import ROOT, Platform
+from .load import Load
+
+pytestmark = pytest.mark.timeout(1800)
+
+
+def published(platform: Platform, engine: str) -> dict[str, object]:
+    """What `publish --engine` says of the models of the stack, from the store that `make up` publishes from."""
+    config, registry = STATE / "weights.dev.json", platform.cluster.registry
+    command: list[str | Path] = [
+        VENV / "bin" / "python",
+        "-m",
+        "larder_sidecar",
+        "publish",
+        "--config",
+        config,
+        "--root",
+    ]
+    command += [STATE / "weights", "--to", f"{registry}/{ENGINES}", "--plain-http", "--engine", engine]
+    told = run(command, log=STATE / "publish.log", env={"PYTHONPATH": f"{ROOT}/sidecar"}, capture=True)
+    (pushed,) = (event for event in map(json.loads, told.splitlines()) if event["event"] == "pushed")
+    return dict(pushed)
+
+
+def engine_image(platform: Platform) -> str:
+    """What the engine's container runs."""
+    (container,) = platform.engine_pod()["spec"]["containers"]
+    return str(container["image"])
+
+
+def test_clients_never_notice_the_swap_to_an_engine_that_has_its_weights(platform: Platform) -> None:
+    platform.swap("none")
+    base, before = engine_image(platform), platform.bytes_sent_by_hub()
+    with Load(platform.url, "tiny-random") as load:
+        platform.swap("prebuilt-image")
+        answers, failures = load.so_far()
+        platform.swap("none")
+        platform.swap("prebuilt-image")
+    assert (load.failures, failures) == ([], 0)
+    assert load.answers > answers > 50
+    assert platform.weights_volume() == ""
+    assert "choices" in platform.serves()
+    assert engine_image(platform) != base
+    # Once by whoever publishes, once by the pod of `none`: those of prebuilt-image fetch nothing.
+    assert platform.bytes_sent_by_hub() - before <= 2 * platform.weights_bytes()
+    name, _, place = base.partition("/")
+    again = published(platform, f"{platform.cluster.registry}/{place}")
+    assert str(again["reference"]).replace(platform.cluster.registry, name, 1) == engine_image(platform)
+    assert again["uploaded_bytes"] == 0
+
+
+def test_an_image_without_the_weights_is_refused_before_the_pod_that_serves_is_touched(platform: Platform) -> None:
+    """The engine's own image: it could run, and would know no model."""
+    platform.swap("none")
+    before, base = platform.engine_pod()["metadata"]["uid"], engine_image(platform)
+    text = platform.stack_file.read_text()
+    block = f"prebuilt-image: {{image: '{base}'}}"
+    platform.stack_file.write_text(text.replace("strategy: none\n", f"strategy: prebuilt-image\n    {block}\n"))
+    try:
+        assert "this image holds no weights of the plan" in platform.refused("up")
+    finally:
+        platform.stack_file.write_text(text)
+    assert platform.engine_pod()["metadata"]["uid"] == before
+    platform.swap("none")
+    assert "choices" in platform.serves()

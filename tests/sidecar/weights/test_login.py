@@ -1,0 +1,106 @@
+"""Who a registry takes us for: nobody, a token's holder, or a user whose password buys a token."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from larder_sidecar.cli import main
+from larder_sidecar.weights.errors import DeniedError, RedirectError
+from larder_sidecar.weights.login import Login
+
+USER = "robot$team+larder:hunter2"
+BASIC = f"Basic {base64.b64encode(USER.encode()).decode()}"
+REGISTRY = "https://registry.example/v2/team/x/blobs/uploads/"
+CHALLENGE = 'Bearer realm="https://auth.example/token",service="registry",scope="repository:team/x:pull,push"'
+
+
+class Office:
+    """Gives tokens, and keeps what it was asked."""
+
+    def __init__(self, status: int = 200, body: bytes = b'{"token": "abc"}') -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self._status, self._body = status, body
+
+    def __call__(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        self.asked.append((url, headers))
+        return urllib3.HTTPResponse(self._body, status=self._status)
+
+
+@pytest.fixture(autouse=True)
+def every_name_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("larder_sidecar.weights.hub._inside", lambda host: host == "inside.example")
+
+
+@pytest.mark.parametrize(("password", "sent"), [(USER, {"Authorization": BASIC}), (None, {})], ids=["user", "nobody"])
+def test_a_token_is_bought_where_the_registry_says(password: str | None, sent: dict[str, str]) -> None:
+    login, office = Login(password=password), Office()
+    assert login.header("team/x") == {}
+    assert login.renew("team/x", REGISTRY, CHALLENGE, office)
+    assert office.asked == [
+        ("https://auth.example/token?service=registry&scope=repository%3Ateam%2Fx%3Apull%2Cpush", sent)
+    ]
+    assert login.header("team/x") == {"Authorization": "Bearer abc"}
+    assert login.header("team/y") == {}
+    assert not login.renew("team/x", REGISTRY, CHALLENGE, office)  # the same token again: it is not good enough
+
+
+def test_several_scopes_are_asked_for_one_by_one() -> None:
+    office = Office(body=b'{"access_token": "abc"}')
+    Login().renew("team/x", REGISTRY, 'Bearer realm="https://auth.example/token",scope="a:b:pull c:d:pull"', office)
+    assert office.asked[0][0] == "https://auth.example/token?scope=a%3Ab%3Apull&scope=c%3Ad%3Apull"
+
+
+def test_a_registry_that_wants_the_password_itself_gets_it() -> None:
+    login = Login(password=USER)
+    assert login.renew("team/x", REGISTRY, 'Basic realm="x"', Office())
+    assert login.header("team/x") == {"Authorization": BASIC}
+
+
+def test_a_token_that_was_given_is_never_exchanged() -> None:
+    login, office = Login(token="mine", password=USER), Office()
+    assert not login.renew("team/x", REGISTRY, CHALLENGE, office)
+    assert (office.asked, login.header("team/x")) == ([], {"Authorization": "Bearer mine"})
+
+
+@pytest.mark.parametrize("realm", ["http://auth.example/token", "https://inside.example/token", "/token"])
+def test_a_password_goes_to_no_place_that_weakens_it(realm: str) -> None:
+    office = Office()
+    with pytest.raises(RedirectError):
+        Login(password=USER).renew("team/x", REGISTRY, f'Bearer realm="{realm}"', office)
+    assert office.asked == []
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(401, b"{}"), (200, b"{}"), (200, b"hunter2"), (200, b'{"token": "a b"}')]
+)
+def test_no_token_is_one_line_that_holds_no_secret(status: int, body: bytes) -> None:
+    with pytest.raises(DeniedError, match=r"auth\.example/token: gives no token .*--credentials-file") as caught:
+        Login(password=USER).renew("team/x", REGISTRY, CHALLENGE, Office(status, body))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_credentials_are_not_in_what_is_printed_of_them() -> None:
+    login = Login(token="mine", password=USER)
+    login.renew("team/x", REGISTRY, 'Basic realm="x"', Office())
+    assert repr(login) == "Login()"
+
+
+@pytest.mark.parametrize(
+    ("content", "more", "words"),
+    [
+        ("hunter2", [], "holds no user:password"),
+        (USER, ["--plain-http"], "--credentials-file with --plain-http"),
+        (USER, ["--token-file"], "drop the other"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_refused(
+    tmp_path: Path, content: str, more: list[str], words: str, capsys: Any
+) -> None:
+    (tmp_path / "file").write_text(content)
+    words_of = ["publish", "--to", "registry.example/w", "--credentials-file", str(tmp_path / "file"), *more]
+    assert main([*words_of, *([str(tmp_path / "file")] if more == ["--token-file"] else [])]) == 1
+    error = capsys.readouterr().err
+    assert words in error
+    assert "hunter2" not in error
