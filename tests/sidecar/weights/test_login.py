@@ -30,7 +30,7 @@ class Office:
 
 @pytest.fixture(autouse=True)
 def every_name_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("larder_sidecar.weights.hub._inside", lambda host: host == "inside.example")
+    monkeypatch.setattr("larder_sidecar.weights.web.is_inside", lambda host: host == "inside.example")
 
 
 @pytest.mark.parametrize(("password", "sent"), [(USER, {"Authorization": BASIC}), (None, {})], ids=["user", "nobody"])
