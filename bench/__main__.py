@@ -11,10 +11,10 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from . import gateway, plan, residency
+from . import gateway, plan, residency, strategies
 from .processes import ROOT
 
-SUITES = {"gateway": gateway, "plan": plan, "residency": residency}
+SUITES = {"gateway": gateway, "plan": plan, "residency": residency, "strategies": strategies}
 JSON, PAGE = ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md"
 
 
@@ -52,7 +52,7 @@ def page(figures: Mapping[str, float | str]) -> str:
         "figures are of that run, and nothing else should share its cores.",
     ]
     for name, suite in SUITES.items():
-        if rows := _rows(name, figures):
+        if rows := suite.rows(figures) if suite is strategies else _rows(name, figures):
             lines += ["", f"## {name}", "", (suite.__doc__ or "").strip(), "", *rows]
     return "\n".join(lines) + "\n"
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextvars
+import functools
 import json
 import os
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,23 @@ def stack_config(stack: str, folder: Path = ROOT) -> dict[str, Any]:
 
 
 def record(
-    config: Mapping[str, Any], *, stack: str, unknowns: bool = False, secret_keys: frozenset[str] = frozenset()
+    config: Mapping[str, Any],
+    *,
+    stack: str,
+    unknowns: bool = False,
+    secret_keys: frozenset[str] = frozenset(),
+    program: Callable[[], None] | None = None,
 ) -> Recording:
-    """What the engine would be told in a preview of the stack with this config. Raises what the program raises."""
+    """What the engine would be told in a preview of the stack with this config. Raises what the program raises.
+
+    `program` in place of the project's own.
+    """
     recording = Recording()
     monitor = RecordingMonitor(recording, project=PROJECT, stack=stack, unknowns=unknowns)
     # The SDK keeps its whole state in context variables: a context of its own keeps one run from the next.
     with _own_environment():
-        contextvars.Context().run(_run, monitor, RecordingEngine(recording), stack, config, secret_keys)
+        run = functools.partial(_run, monitor, RecordingEngine(recording), stack, config, secret_keys)
+        contextvars.Context().run(run, program or _program)
     return recording
 
 
@@ -54,6 +64,7 @@ def _run(
     stack: str,
     config: Mapping[str, Any],
     secret_keys: frozenset[str],
+    program: Callable[[], None],
 ) -> None:
     pulumi_settings.configure(
         pulumi_settings.Settings(
@@ -62,7 +73,7 @@ def _run(
     )
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()}
     pulumi_config.set_all_config(texts, list(secret_keys))
-    asyncio.run(run_in_stack(_program))
+    asyncio.run(run_in_stack(program))
 
 
 def _program() -> None:

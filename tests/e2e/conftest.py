@@ -1,5 +1,6 @@
 """One embedded cluster for all end-to-end tests, driven as a person would: `make`, and a line of the stack file."""
 
+import hashlib
 import json
 import os
 import re
@@ -149,6 +150,25 @@ class Platform:
         (plan,) = (c for c in self.get("configmaps")["items"] if c["metadata"]["name"].startswith("larder-weights-"))
         models = json.loads(plan["data"]["weights.json"])["models"]
         return sum(file["bytes"] for model in models for file in model["files"])
+
+    def objects(self) -> set[str]:
+        """What in the cluster says that it is Pulumi's, as `Kind name`."""
+        kinds = "deployments,services,jobs,configmaps,networkpolicies,pvc,pv,pdb,serviceaccounts,roles,rolebindings"
+        found = json.loads(self.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/managed-by=pulumi", "-o", "json"))
+        return {f"{item['kind']} {item['metadata']['name']}" for item in found["items"]}
+
+    def state(self) -> set[str]:
+        """What Pulumi's state holds of the cluster, as `Kind name`."""
+        command = ["sh", "-c", f". {os.environ['LARDER_STATE']}/env && pulumi stack export"]
+        told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
+        found = [r for r in json.loads(told)["deployment"]["resources"] if r["type"].startswith("kubernetes:")]
+        return {f"{r['type'].rpartition(':')[2]} {r['outputs']['metadata']['name']}" for r in found}
+
+    @staticmethod
+    def weights() -> dict[str, str]:
+        """Every blob on the node's data disk by its path, with the sha256 that it has."""
+        blobs = [path for path in DISK.rglob("blobs/sha256-*") if path.is_file()]
+        return {str(path.relative_to(DISK)): hashlib.sha256(path.read_bytes()).hexdigest() for path in blobs}
 
     def bytes_sent_by_hub(self) -> int:
         with urllib.request.urlopen(f"{self.cluster.hub}/_stats", timeout=5) as answer:

@@ -6,7 +6,7 @@ import platform
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,18 @@ class Walk:
             half = folder / f".{name}.half"
             half.write_text(text)
             half.replace(folder / name)
+
+
+def tour(places: Sequence[str]) -> list[str]:
+    """A closed walk that takes every ordered pair of `places` once: each way from the last place not yet gone."""
+    left = {place: [other for other in places if other != place] for place in places}
+    walk, path = [], [places[0]]
+    while path:
+        if left[path[-1]]:
+            path.append(left[path[-1]].pop())
+        else:
+            walk.append(path.pop())
+    return walk[::-1]
 
 
 def machine() -> str:

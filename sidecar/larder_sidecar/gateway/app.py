@@ -105,6 +105,8 @@ class Gateway:
         if not isinstance(route, Route):  # admit has refused it already
             client.answer(request, error(404, "path_not_found", "there is nothing here"))
             return None
+        if route.kind == "infer":  # first, for nearly all are
+            return self._infer(request, client, route)
         if self._pulls and route.kind == "pulls":
             return self._pulls.respond(request, client, self.identify(request))
         if route.kind == "models":
@@ -118,10 +120,9 @@ class Gateway:
             return None
         if route.kind == "stats":
             return Answering(stats(self._upstreams, self._metrics.rules_hit), request, client)
-        if route.kind == "control" and self._place != "front":
-            return self._control.respond(request, client)
-        if route.kind in ("infer", "control"):
-            return self._infer(request, client, route)
+        if route.kind == "control":
+            front = self._place == "front"
+            return self._infer(request, client, route) if front else self._control.respond(request, client)
         return self._proxy(request, client, route)
 
     def finished(self, request: Request) -> None:
@@ -130,11 +131,11 @@ class Gateway:
         if isinstance(place := request.place, Place) and (residency := self._upstreams.of(request.model).residency):
             residency.leave(place, doubtful=request.status >= 500 or request.code in DOUBTFUL)
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
-        self._journal.request(request, self._id(request), seconds)
+        self._journal.request(request, request.id or self._id(request), seconds)
 
     def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
         """`x-request-id`, and `x-larder-model` once it is known."""
-        headers = [(b"x-request-id", self._id(request))]
+        headers = [(b"x-request-id", request.id or self._id(request))]
         if request.model:
             headers.append((b"x-larder-model", request.model.encode()))
         if request.rule:
@@ -157,9 +158,8 @@ class Gateway:
 
     def _id(self, request: Request) -> bytes:
         """The client's own id if it is fit for a header and a log line, else a new one."""
-        if not request.id:
-            given = request.header(b"x-request-id")
-            request.id = given if _SANE_ID.fullmatch(given) else self._id_prefix + b"%d" % next(self._ids)
+        given = request.header(b"x-request-id")
+        request.id = given if _SANE_ID.fullmatch(given) else self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
     def _infer(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
@@ -181,7 +181,7 @@ class Gateway:
         if not upstream.speaks(route.path):
             client.answer(request, _not_spoken(request, upstream.adapter.api))
             return None
-        said = {name: request.body[fields[name].start : fields[name].end] for name in route.values if name in fields}
+        said = _said(request.body, fields, route.values) if route.values else splice.NOTHING
         words = SILENT
         if upstream.residency and said:
             try:
@@ -239,7 +239,7 @@ class Gateway:
         target = request.path + ("?" + request.query if request.query else "")
         head = [
             f"{route.method} {target} HTTP/1.1\r\n".encode("latin-1"),
-            b"host: %b\r\nx-request-id: %b\r\n" % (upstream.pool.authority, self._id(request)),
+            b"host: %b\r\nx-request-id: %b\r\n" % (upstream.pool.authority, request.id or self._id(request)),
             *TO_ENGINE.lines(request.headers),
         ]
         if route.kind == "control":  # at the front: the next gateway looks at it
@@ -261,6 +261,11 @@ class Gateway:
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
         return document(_described(model))
+
+
+def _said(body: bytes, fields: dict[str, splice.Field], values: tuple[str, ...]) -> dict[str, bytes]:
+    """How the client wants the model to be loaded, as it wrote it."""
+    return {name: body[fields[name].start : fields[name].end] for name in values if name in fields}
 
 
 def _named(fields: dict[str, splice.Field], route: Route) -> str:

@@ -1,7 +1,7 @@
 """The model of a request that leaves the choice to us: by rule, else the default; and why."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import parse_qs
 
 from ..config.gateway import GatewayConfig
@@ -16,8 +16,7 @@ from .wire.answer import Answer, document, error
 from .wire.request import Request
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(NamedTuple):
     """What answers: its id, the engine's name for it, and what chose it, '' where the client did."""
 
     id: str

@@ -48,9 +48,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _run(arguments: argparse.Namespace) -> int:
     from ..bearer import TokenError
+    from .heap import keep_freed
     from .serve import serve  # `--help` and a bad file need none of it
     from .wire.listener import ListenError
 
+    keep_freed()
     return role.run(
         arguments, "gateway", GatewayConfig, functools.partial(serve, arguments.config), (ListenError, TokenError)
     )

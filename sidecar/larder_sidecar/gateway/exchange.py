@@ -203,7 +203,7 @@ class Exchange:
         if TURNED_AWAY not in head.headers or self._request.seconds() >= self._line.limits.hold_seconds:
             return False
         if self._pool is not None:
-            self._pool.failed_at = self._client.loop.time()
+            self._pool.failed()
         if self._upstream is not None:
             self._upstream.abandon()
             self._upstream = None

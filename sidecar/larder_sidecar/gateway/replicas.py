@@ -40,7 +40,7 @@ class Replica:
     @property
     def failing(self) -> bool:
         """Whether it has just refused a connection or a request."""
-        return self.pool.failed_at > asyncio.get_running_loop().time() - FAILING_SECONDS
+        return self.pool.failed_within(FAILING_SECONDS)
 
     async def look(self) -> None:
         """Ask what it holds; one that does not say so holds nothing."""

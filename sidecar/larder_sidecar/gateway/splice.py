@@ -8,7 +8,7 @@ refuses. It reads keys as Go's encoding/json does, the parser behind Ollama: wit
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # On bytes whose escapes are masked, so that a quote always begins or ends a string. Possessive: no backtracking.
 _SPACE = rb"[ \t\n\r]*+"
@@ -31,6 +31,9 @@ thousand."""
 _LONGEST = len("model")
 """No letter of it has another one that Go takes for the same, as k and s have (U+212A, U+017F), of three bytes."""
 _NAME_BYTES = 4096
+_MODEL = ("model",)
+_NEAR = 16 * 1024
+"""Bytes after the model in which it is quicker to look for another one than to go on member by member."""
 NOTHING: Mapping[str, bytes] = {}
 
 
@@ -38,8 +41,7 @@ class BodyError(ValueError):
     """The body is not a JSON object that names at most one model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(NamedTuple):
     """A top-level member: its text, '' for null and for what is no name, and the byte range of its value."""
 
     text: str
@@ -56,29 +58,28 @@ def find(body: bytes, names: tuple[str, ...] = ("model",), values: tuple[str, ..
         raise _malformed("an object", 0)
     at, after = begin.end(), begin.group(1)
     steps, longest = MAX_STEPS, 3 * max(map(len, values)) if values else _LONGEST
+    ends_early = names == _MODEL and not values
     while (steps := steps - 1) >= 0:
         if after == b"}":
             return _whole(plain, at, found)
+        if found and ends_early:
+            if _no_model_after(plain, at):
+                return found
+            ends_early = False
         member = _MEMBER.match(plain, at)
         if member is None:
             raise _malformed("a key and ':'", at)
         key, value, after = member.group(1, 2, 3)
+        start = member.end()
         if value is not None:
-            start, end = member.span(2)
-            at = member.end()
+            at, (start, end) = start, member.span(2)
         else:
-            start = member.end()
             end, steps = _complex(plain, start, steps)
             if (following := _NEXT.match(plain, end)) is None:
                 raise _malformed("',' or '}'", end)
             after, at = following.group(1), following.end()
-        if len(key) > longest and b"\\" not in key:
-            continue
-        if (name := _name(body, *member.span(1), names + values)) is not None:
-            if name in found:
-                msg = f"the body names {name!r} twice; send it once"
-                raise BodyError(msg)
-            found[name] = Field("", start, end) if name in values else _field(name, body, start, end)
+        if len(key) <= longest or b"\\" in key:
+            _note(body, member.span(1), (start, end), names, values, found)
     raise _excessive()
 
 
@@ -115,6 +116,14 @@ def _malformed(wanted: str, at: int) -> BodyError:
 
 def _excessive() -> BodyError:
     return BodyError(f"the body holds more than {MAX_STEPS:,} members, long strings, objects and arrays")
+
+
+def _no_model_after(plain: bytes, at: int) -> bool:
+    """Whether no key there can be another `model`, neither plain nor with escapes."""
+    if len(plain) - at > _NEAR:
+        return False
+    rest = plain[at:].lower()
+    return b'"model"' not in rest and b"\\u" not in rest
 
 
 def _whole(plain: bytes, at: int, found: dict[str, Field]) -> dict[str, Field]:
@@ -162,11 +171,31 @@ def _container(plain: bytes, at: int, steps: int) -> tuple[int, int]:
     raise _excessive()
 
 
+def _note(
+    body: bytes,
+    key: tuple[int, int],
+    value: tuple[int, int],
+    names: tuple[str, ...],
+    values: tuple[str, ...],
+    found: dict[str, Field],
+) -> None:
+    """Keep the member if it is one of those that are wanted."""
+    name = _name(body, *key, names + values)
+    if name is None:
+        return
+    if name in found:
+        msg = f"the body names {name!r} twice; send it once"
+        raise BodyError(msg)
+    found[name] = Field("", *value) if name in values else _field(name, body, *value)
+
+
 def _name(body: bytes, start: int, end: int, names: tuple[str, ...]) -> str | None:
     """Which of the wanted names the key at [start, end) is; None for every other."""
     if end - start > 64:  # six bytes a letter if all are escaped
         return None
     raw = body[start:end]
+    if raw == b"model" and "model" in names:
+        return "model"
     try:
         key = json.loads(b'"' + raw + b'"') if b"\\" in raw else raw.decode()
     except ValueError:

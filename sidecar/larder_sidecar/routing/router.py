@@ -1,8 +1,7 @@
 """The rules of one configuration, ready to be asked. Nothing here waits or talks to anybody."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..config.routing import Routing, Rule, compiled
 from .prompt import Prompt, last_prompt
@@ -15,8 +14,7 @@ WORK = 8_000_000
 """Characters times instructions: what bounds the time of the worst text under the worst rules, to some 50 ms."""
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(NamedTuple):
     """One rule and why it does not hold; '' where it does."""
 
     rule: str
@@ -29,12 +27,12 @@ class Router:
 
     def __init__(self, routing: Routing) -> None:
         self._rules = [
-            (name, rule, compiled(rule.pattern) if rule.pattern else None)
+            (name, rule, compiled(rule.pattern) if rule.pattern else None, _reads_text(rule))
             for name, rule in zip(routing.names(), routing.rules, strict=True)
         ]
-        size = sum(pattern.programsize for _, _, pattern in self._rules if pattern)
+        size = sum(pattern.programsize for _, _, pattern, _ in self._rules if pattern)
         self._scanned = min(SCANNED, WORK // max(size, 1))
-        self._reads_text = any(map(_reads_text, routing.rules))
+        self._reads_text = any(reads_text for *_, reads_text in self._rules)
 
     def explain(
         self, endpoint: str, header: Header, body: bytes, speaks: Callable[[str], bool]
@@ -42,8 +40,10 @@ class Router:
         """Every rule up to the one that decides; `speaks`: does the engine of that model answer the endpoint?"""
         prompt = last_prompt(endpoint, body) if self._reads_text else Prompt(None)
         ends = self._ends(prompt.text or "")
-        for name, rule, pattern in self._rules:
-            why_not = _why_not(rule, endpoint, header) or _why_not_text(rule, prompt, pattern, ends)
+        for name, rule, pattern, reads_text in self._rules:
+            why_not = _why_not(rule, endpoint, header)
+            if not why_not and reads_text:
+                why_not = _why_not_text(rule, prompt, pattern, ends)
             if not (why_not or speaks(rule.model)):
                 why_not = f"the engine of {rule.model} does not answer {endpoint}"
             yield Considered(name, rule.model, why_not)
@@ -76,8 +76,6 @@ def _why_not(rule: Rule, endpoint: str, header: Header) -> str:
 
 
 def _why_not_text(rule: Rule, prompt: Prompt, pattern: Any, ends: bytes) -> str:  # noqa: ANN401 (re2 has no types)
-    if not _reads_text(rule):
-        return ""
     if prompt.text is None:
         return prompt.missing
     if rule.min_characters is not None and len(prompt.text) < rule.min_characters:

@@ -12,6 +12,9 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import Running, running
 
+from tests.sidecar.gateway.holding import Holding, holding
+from tests.sidecar.gateway.resident import MODELS as RESIDENT
+from tests.sidecar.gateway.resident import TOKEN, With
 from tests.sidecar.gateway.scripted import Engine
 
 CHAT = "/v1/chat/completions"
@@ -85,3 +88,24 @@ def _write(file: Path, config: GatewayConfig) -> None:
 async def gateway(start: Start) -> AsyncIterator[Running]:
     async with start() as gateway:
         yield gateway
+
+
+@pytest.fixture
+def ollama(engine: Engine) -> Holding:
+    return holding(engine)
+
+
+@pytest.fixture
+def resident(start: Start, ollama: Holding, tmp_path: Path) -> With:
+    """A gateway with residency; `ssd` with one place where the test says nothing else."""
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+
+    def starting(
+        file: Path | None = None, limits: dict[str, object] | None = None, **rules: object
+    ) -> AbstractAsyncContextManager[Running]:
+        residency = {"strategy": "ssd", "min-residency": 0, **rules}
+        auth = {"token-file": str(token)}
+        return start(file=file, models=RESIDENT, routing={}, residency=residency, auth=auth, limits=limits or {})
+
+    return starting

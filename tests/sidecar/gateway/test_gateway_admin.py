@@ -7,7 +7,7 @@ import pytest
 from larder_sidecar.gateway.serve import ADMIN_LIMITS, Running
 
 from tests.sidecar.gateway.conftest import CHAT, Lines
-from tests.sidecar.gateway.scripted import Engine, Turn, admin, ask, connect
+from tests.sidecar.gateway.scripted import Engine, Turn, admin, ask, connect, until
 
 
 async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> None:
@@ -32,6 +32,14 @@ async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> Non
     assert (status, detail["ready"], detail["draining"]) == (503, False, False)
     await engine.start()
     assert (await admin(gateway, "/readyz"))[0] == 200
+
+
+async def test_a_look_at_the_engine_leaves_no_connection_behind(gateway: Running, engine: Engine) -> None:
+    """Even where the engine would keep it: nothing says that it reads what comes after `Connection: close`."""
+    await admin(gateway, "/enginez")
+    await until(lambda: engine.open_connections == 0, "the end of the connection")
+    await ask(gateway.port, CHAT, b"{}")
+    assert [request.connection for request in engine.requests] == [1, 2]
 
 
 async def test_probes_are_answered_however_many_connections_are_held_open(gateway: Running) -> None:

@@ -74,7 +74,7 @@ async def behind(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateways]:
 async def front(start: Start, behind: Gateways) -> AsyncIterator[Running]:
     url = f"http://ollama-replicas:{behind.engines[HOSTS[0]].port}"
     engine = {"name": "ollama", "kind": "gateway", "url": url, "replicated": True, "models": ["a", "b", "c"]}
-    limits = {"hold-seconds": 3}
+    limits = {"hold-seconds": 1}
     async with start(place="front", engines=[engine], models=MODELS, routing={}, limits=limits) as running:
         await looked(behind)
         yield running

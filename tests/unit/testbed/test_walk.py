@@ -1,10 +1,13 @@
 """The page of a walk says what was recorded, and nothing else."""
 
 import json
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.walk import Step, Walk, readable_seconds, summary
+import pytest
+
+from tests.e2e.walk import Step, Walk, readable_seconds, summary, tour
 
 DIFFERS = [
     "spec.template.spec.containers[0].volumeMounts[0].name",
@@ -63,3 +66,11 @@ def test_weights_inside_the_engines_image_are_readable_when_it_starts() -> None:
     statuses = {"initContainerStatuses": [{"name": "gateway"}], "containerStatuses": [engine]}
     pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
     assert readable_seconds(pod) == 4
+
+
+@pytest.mark.parametrize("count", range(2, 8))
+def test_a_tour_takes_every_ordered_pair_once_and_ends_where_it_began(count: int) -> None:
+    places = [f"strategy-{number}" for number in range(count)]
+    walked = tour(places)
+    assert sorted(pairwise(walked)) == sorted(permutations(places, 2))
+    assert walked[0] == walked[-1] == places[0]

@@ -58,7 +58,7 @@ async def ask(
         length,
     )
     async with asyncio.timeout(seconds):
-        connection = await pool.connect()
+        connection = await pool.connect(single=True)
         call = Call()
         await call.run(connection, head + content)
     return call.status, call.body

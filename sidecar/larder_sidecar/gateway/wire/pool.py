@@ -22,15 +22,15 @@ class Pool:
         self.authority = parts.netloc.encode()
         self.connect_seconds = connect_seconds
         self._idle: list[UpstreamConnection] = []
-        self._open = 0
+        self._open = self._connecting = 0
+        self._loop = asyncio.get_running_loop()  # kept: to ask for it is a system call, getpid(2)
         self._outbox: list[tuple[UpstreamConnection, Sequence[bytes | memoryview]]] = []
-        self.failed_at = -math.inf
-        """When a connection was refused last, or a request on one, on the loop's clock."""
+        self._failed_at = -math.inf
 
     @property
     def busy(self) -> int:
-        """Connections that carry a request."""
-        return self._open - len(self._idle)
+        """Connections that carry a client's request, or are made for one."""
+        return self._connecting + self._open - len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, if there is one."""
@@ -40,32 +40,42 @@ class Pool:
                 return connection
         return None
 
-    async def connect(self) -> UpstreamConnection:
-        """A new connection. Raises OSError (TimeoutError among them)."""
-        loop = asyncio.get_running_loop()
+    async def connect(self, *, single: bool = False) -> UpstreamConnection:
+        """A new connection, `single` for a request of our own. Raises OSError (TimeoutError among them)."""
         made: list[UpstreamConnection] = []
 
         def make() -> UpstreamConnection:
-            made.append(UpstreamConnection(self))
+            made.append(UpstreamConnection(self, single=single))
             return made[-1]
 
+        self._connecting += not single
         try:
             async with asyncio.timeout(self.connect_seconds):
-                _, connection = await loop.create_connection(make, self.host, self.port)
+                _, connection = await self._loop.create_connection(make, self.host, self.port)
         except BaseException as reason:
             for connection in made:  # one may stand already when whoever asked for it is cancelled
                 connection.abandon()
             if isinstance(reason, OSError):
-                self.failed_at = loop.time()
+                self.failed()
             raise
+        finally:
+            self._connecting -= not single
         if not connection.usable:
             msg = "the engine closed the connection at once"
             raise ConnectionResetError(msg)
         return connection
 
-    def opened(self) -> None:
+    def failed_within(self, seconds: float) -> bool:
+        """Whether a connection was refused so lately, or a request on one."""
+        return self._loop.time() - self._failed_at < seconds
+
+    def failed(self) -> None:
+        """A connection is refused now, or a request on one."""
+        self._failed_at = self._loop.time()
+
+    def opened(self, connection: UpstreamConnection) -> None:
         """One more stands."""
-        self._open += 1
+        self._open += not connection.single
 
     def post(self, connection: UpstreamConnection, request: Sequence[bytes | memoryview]) -> None:
         """Have the connection write this: now where it is the only one, else at the end of the loop's turn.
@@ -77,7 +87,7 @@ class Pool:
             connection.write(request)
             return
         if not self._outbox:
-            asyncio.get_running_loop().call_soon(self._send)
+            self._loop.call_soon(self._send)
         self._outbox.append((connection, request))
 
     def _send(self) -> None:
@@ -90,18 +100,18 @@ class Pool:
         if len(self._idle) >= IDLE_KEPT:
             connection.close()
             return
-        connection.idle_since = asyncio.get_running_loop().time()
+        connection.idle_since = self._loop.time()
         self._idle.append(connection)
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is closed."""
-        self._open -= 1
+        self._open -= not connection.single
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
 
     def close_idle(self, older: float = -math.inf) -> None:
         """Close the idle connections that have been so for `older` seconds; all without it."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for connection in [c for c in self._idle if now - c.idle_since > older]:
             self._idle.remove(connection)
             connection.close()

@@ -85,7 +85,10 @@ class Request:
 
     def header(self, name: bytes) -> bytes:
         """The first value of a header, b'' when it is absent."""
-        return next((value for key, value in self.headers if key == name), b"")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
 
 
 def read_head(request: Request, version: str) -> Answer | None:

@@ -33,7 +33,7 @@ class Owner(Protocol):
 class Keeper(Protocol):
     """Who keeps the connection while nobody uses it."""
 
-    def opened(self) -> None:
+    def opened(self, connection: "UpstreamConnection") -> None:
         """It stands."""
 
     def post(self, connection: "UpstreamConnection", request: Sequence[bytes | memoryview]) -> None:
@@ -49,8 +49,10 @@ class Keeper(Protocol):
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the engine; it carries one request at a time."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, *, single: bool = False) -> None:
+        """`single`: it is closed after one answer, whatever that says."""
         self._keeper = keeper
+        self.single = single
         self._parser = httptools.HttpResponseParser(self)
         self._owner: Owner | None = None
         self._headers: list[tuple[bytes, bytes]] = []
@@ -115,7 +117,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._connected = True
-        self._keeper.opened()
+        self._keeper.opened(self)
         if self._abandoned:
             self._transport.abort()
 
@@ -214,4 +216,4 @@ class UpstreamConnection(asyncio.Protocol):
         """The response is whole."""
         if self._head is not None:
             self._done = True
-            self._reusable = self._parser.should_keep_alive()
+            self._reusable = self._parser.should_keep_alive() and not self.single

@@ -1,0 +1,108 @@
+"""Synthetic weights of a whole number of GiB, and what the program declares to serve them by one strategy."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import pulumi
+from larder_sidecar.catalog import CatalogEntry
+
+from components.planning.manifests import render
+from components.planning.plan import make_plan, weights_plan
+from components.planning.program import record
+from components.platform import Platform, connect
+from components.settings import Settings, parse
+from components.settings.base import Catalog
+from testbed.cluster.cluster import Cluster
+from testbed.cluster.layout import DISK_INSIDE, HUB, NODE, REGISTRY_NAME
+from testbed.hub.repository import Repositories
+from testbed.hub.tiny_model import Shape, tiny_model
+from testbed.paths import ROOT, STATE
+
+NAMESPACE, STACK, SHARED = "bench", "dev", "bench-shared"
+BLOCKS_OF_A_GIB = 16
+"""Of F32 layers 1,024 wide, feed-forward 4,096: 64 MiB each."""
+FOLDER = "bench"
+"""On the node's data disk."""
+
+
+class Synthetic:
+    """One model on the local hub of a cluster."""
+
+    def __init__(self, gib: int, cluster: Cluster) -> None:
+        self._cluster = cluster
+        name = f"synthetic-{gib}gib"
+        shape = Shape(embedding=1024, feed_forward=4096, heads=16, blocks=BLOCKS_OF_A_GIB * gib)
+        made = Repositories(HUB).publish(f"bench/{name}", f"{name}.gguf", tiny_model(gib, shape=shape))
+        file = {"path": made.path, "bytes": made.bytes, "sha256": made.sha256}
+        self.entry = CatalogEntry.model_validate(
+            {
+                "id": name,
+                "name": f"{gib} GiB of random weights",
+                "format": "gguf",
+                "quantization": "F32",
+                "context": 512,
+                "license": "apache-2.0",
+                "hub": {"repo": made.repo, "revision": made.revision, "files": [file]},
+                "ollama": {"template": "{{ .Prompt }}"},
+                "needs": {"memory": f"{gib + 1}Gi", "cpu": "500m"},
+            }
+        )
+        self._gib = gib
+
+    def manifests(self, strategy: str, images: Mapping[str, str]) -> dict[str, str]:
+        """The objects that serve it by this strategy, in the order of applying; its image is published first."""
+        size = f"{2 * self._gib}Gi"
+        blocks: dict[str, object] = {
+            "node-local": {"node": NODE, "path": str(DISK_INSIDE / FOLDER), "size": size, "prepare-path": True},
+            "shared-storage": {"storage-class": SHARED, "size": size},
+        }
+        if strategy == "image-volume":
+            blocks[strategy] = {"images": self._published()}
+        config = {
+            "larder:cluster": {"kind": "embedded", "context": NODE, "namespace": NAMESPACE},
+            "larder:node-pools": {"cpu": {"hosts": [NODE]}},
+            "larder:models": [self.entry.id],
+            "larder:images": dict(images),
+            "larder:hub": {"endpoint": self._cluster.hub},
+            "larder:cache": {"strategy": strategy, **({strategy: blocks[strategy]} if strategy in blocks else {})},
+            "larder:ollama": {"pool": "cpu", "cpu": "500m"},
+        }
+        settings = parse(config, stack=STACK, catalog=Catalog({self.entry.id: self.entry}))
+        files, _ = render(record(config, stack=STACK, program=partial(_program, settings)))
+        return files
+
+    def _published(self) -> dict[str, str]:
+        """Its image of weights, by the sidecar's own role."""
+        plan, store = STATE / "bench.json", STATE / "bench-store"
+        plan.write_text(weights_plan([self.entry], self._cluster.hub).to_json())
+        publish: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "larder_sidecar",
+            "publish",
+            "--config",
+            plan,
+            "--root",
+            store,
+        ]
+        told = subprocess.run(
+            [*publish, "--to", f"{self._cluster.registry}/bench", "--plain-http"],
+            env=os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        shutil.rmtree(store)
+        events = [json.loads(line) for line in told.stdout.splitlines()]
+        (pushed,) = (event for event in events if event["event"] == "pushed")
+        return {self.entry.id: str(pushed["reference"]).replace(self._cluster.registry, REGISTRY_NAME, 1)}
+
+
+def _program(settings: Settings) -> None:
+    """The project's own, with a catalog that is not on disk."""
+    Platform("larder", settings, make_plan(settings), pulumi.ResourceOptions(providers=connect(settings)))

