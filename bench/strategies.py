@@ -21,7 +21,7 @@ from .processes import ROOT
 
 SIZES = (1, 4)
 """GiB."""
-STRATEGIES = ("none", "shared-storage", "node-local", "image-volume")
+STRATEGIES = ("none", "shared-storage", "node-local", "image-volume", "prebuilt-image")
 ESTIMATES = {"none": "5 min", "prebuilt-image": "30 s", "shared-storage": "2 to 3 min"}
 FIGURES = {"ready": "readable", "load": "load", "first_token": "first token"}
 WIDTH = 48

@@ -63,7 +63,10 @@ class Synthetic:
             "shared-storage": {"storage-class": SHARED, "size": size},
         }
         if strategy == "image-volume":
-            blocks[strategy] = {"images": self._published()}
+            blocks[strategy] = {"images": {self.entry.id: self._published()}}
+        if strategy == "prebuilt-image":
+            engine = images["ollama"].replace(REGISTRY_NAME, self._cluster.registry, 1)
+            blocks[strategy] = {"image": self._published("--engine", engine)}
         config = {
             "larder:cluster": {"kind": "embedded", "context": NODE, "namespace": NAMESPACE},
             "larder:node-pools": {"cpu": {"hosts": [NODE]}},
@@ -77,8 +80,8 @@ class Synthetic:
         files, _ = render(record(config, stack=STACK, program=partial(_program, settings)))
         return files
 
-    def _published(self) -> dict[str, str]:
-        """Its image of weights, by the sidecar's own role."""
+    def _published(self, *upon: str) -> str:
+        """Its image of weights, or that of an engine with them inside, by the sidecar's own role."""
         plan, store = STATE / "bench.json", STATE / "bench-store"
         plan.write_text(weights_plan([self.entry], self._cluster.hub).to_json())
         publish: list[str | Path] = [
@@ -92,7 +95,7 @@ class Synthetic:
             store,
         ]
         told = subprocess.run(
-            [*publish, "--to", f"{self._cluster.registry}/bench", "--plain-http"],
+            [*publish, "--to", f"{self._cluster.registry}/bench", "--plain-http", *upon],
             env=os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"},
             stdout=subprocess.PIPE,
             check=True,
@@ -100,7 +103,7 @@ class Synthetic:
         shutil.rmtree(store)
         events = [json.loads(line) for line in told.stdout.splitlines()]
         (pushed,) = (event for event in events if event["event"] == "pushed")
-        return {self.entry.id: str(pushed["reference"]).replace(self._cluster.registry, REGISTRY_NAME, 1)}
+        return str(pushed["reference"]).replace(self._cluster.registry, REGISTRY_NAME, 1)
 
 
 def _program(settings: Settings) -> None:

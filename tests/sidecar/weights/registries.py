@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -20,8 +21,10 @@ from testbed.packages import tool
 class SmallRegistry(ThreadingHTTPServer):
     """As much of the distribution API as a push needs, in memory. `fail` statuses answer before anything else does."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.stored: dict[str, bytes] = {}
         self.types: dict[str, str] = {}
         self.uploads: dict[str, bytearray] = {}

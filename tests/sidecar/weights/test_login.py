@@ -1,6 +1,8 @@
 """Who a registry takes us for: nobody, a token's holder, or a user whose password buys a token."""
 
 import base64
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,9 @@ import urllib3
 from larder_sidecar.cli import main
 from larder_sidecar.weights.errors import DeniedError, RedirectError
 from larder_sidecar.weights.login import Login
+
+from tests.sidecar.weights.kitchen import Kitchen
+from tests.sidecar.weights.registries import SmallRegistry
 
 USER = "robot$team+larder:hunter2"
 BASIC = f"Basic {base64.b64encode(USER.encode()).decode()}"
@@ -85,6 +90,44 @@ def test_credentials_are_not_in_what_is_printed_of_them() -> None:
     login = Login(token="mine", password=USER)
     login.renew("team/x", REGISTRY, 'Basic realm="x"', Office())
     assert repr(login) == "Login()"
+
+
+@pytest.fixture
+def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
+    """A registry with TLS that gives a token to one user, and wants it for everything."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, f"{certificate}.key")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setattr("larder_sidecar.weights.hub._inside", lambda _: True)
+    with SmallRegistry(context).running() as registry:
+        registry.wants, registry.tokens = "Bearer abc", {BASIC: "abc"}
+        registry.challenge = f'Bearer realm="https://{registry.host}/token",scope="repository:w/tiny:pull,push"'
+        yield registry
+
+
+@pytest.mark.parametrize(
+    ("option", "content", "status"),
+    [
+        ("--credentials-file", USER, 0),
+        ("--token-file", "abc", 0),
+        ("--credentials-file", USER + "x", 1),
+        ("--token-file", "hunter2", 1),
+    ],
+    ids=["user", "token", "wrong password", "wrong token"],
+)
+def test_the_command_pushes_as_who_it_is_told_and_never_says_by_what_secret(
+    kitchen: Kitchen, secure: SmallRegistry, capfd: Any, option: str, content: str, status: int
+) -> None:
+    kitchen.publish()
+    files = {"weights.json": kitchen.plan(kitchen.hub()).to_json(), "secret": content}
+    for name, text in files.items():
+        (kitchen.folder / name).write_text(text)
+    words = ["publish", "--config", str(kitchen.folder / "weights.json"), "--root", str(kitchen.root)]
+    assert main([*words, "--to", f"{secure.host}/w", option, str(kitchen.folder / "secret")]) == status
+    said = "".join(capfd.readouterr())
+    assert ("answers 401" in said or "gives no token (401)" in said) is (status == 1)
+    assert "hunter2" not in said
+    assert any("/manifests/" in path for path in secure.stored) is (status == 0)
 
 
 @pytest.mark.parametrize(

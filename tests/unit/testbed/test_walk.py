@@ -61,16 +61,16 @@ def test_weights_are_readable_when_the_container_that_brings_them_is_done() -> N
     assert readable_seconds(pod) == 3
 
 
+def test_weights_inside_the_engines_image_are_readable_when_it_starts() -> None:
+    engine = {"name": "ollama", "state": {"running": {"startedAt": "2026-01-01T00:01:03Z"}}}
+    statuses = {"initContainerStatuses": [{"name": "gateway"}], "containerStatuses": [engine]}
+    pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
+    assert readable_seconds(pod) == 4
+
+
 @pytest.mark.parametrize("count", range(2, 8))
 def test_a_tour_takes_every_ordered_pair_once_and_ends_where_it_began(count: int) -> None:
     places = [f"strategy-{number}" for number in range(count)]
     walked = tour(places)
     assert sorted(pairwise(walked)) == sorted(permutations(places, 2))
     assert walked[0] == walked[-1] == places[0]
-
-
-def test_weights_inside_the_engines_image_are_readable_when_it_starts() -> None:
-    engine = {"name": "ollama", "state": {"running": {"startedAt": "2026-01-01T00:01:03Z"}}}
-    statuses = {"initContainerStatuses": [{"name": "gateway"}], "containerStatuses": [engine]}
-    pod = {"metadata": {"creationTimestamp": "2026-01-01T00:00:59Z"}, "status": statuses}
-    assert readable_seconds(pod) == 4
