@@ -98,7 +98,7 @@ def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Small
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, f"{certificate}.key")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr("larder_sidecar.weights.hub._inside", lambda _: True)
+    monkeypatch.setattr("larder_sidecar.weights.web.is_inside", lambda _: True)
     with SmallRegistry(context).running() as registry:
         registry.wants, registry.tokens = "Bearer abc", {BASIC: "abc"}
         registry.challenge = f'Bearer realm="https://{registry.host}/token",scope="repository:w/tiny:pull,push"'
