@@ -161,6 +161,11 @@ def run(options: argparse.Namespace) -> int:
         reused_bytes=summary.reused_bytes,
         seconds=round(summary.seconds, 3),
     )
+    leave_message(
+        f"the store holds the plan: {summary.fetched_bytes} bytes fetched, {summary.reused_bytes} reused, "
+        f"{summary.seconds:.0f} s",
+        options.termination_log,
+    )
     if reporter.lost:
         _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0
