@@ -30,6 +30,14 @@ class Faults:
     """X-Repo-Commit of every answer."""
     no_ranges: bool = False
     """Ignore Range: always 200 with everything."""
+    no_ranges_beyond: int | None = None
+    """Ignore Range where it begins behind that byte, as a mirror among others may."""
+    short_ranges: int | None = None
+    """Answer ranges with that many bytes at the most, saying so."""
+    wrong_span: bool = False
+    """Content-Range of every partial answer names another place than was asked for."""
+    changes_at: int | None = None
+    """Ranges that begin behind that byte carry another ETag, whatever If-Range says."""
     no_linked_etag: bool = False
     """Metadata without a sha256, as for a file outside LFS."""
     etag: str | None = None

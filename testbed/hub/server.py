@@ -169,13 +169,19 @@ class _Handler(BaseHTTPRequestHandler):
         asked = re.match(r"^bytes=(\d+)-(\d*)$", self.headers.get("Range", ""))
         fresh = self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
         partial = bool(asked) and fresh and not faults.no_ranges and self.command == "GET"
+        if asked and faults.no_ranges_beyond is not None and int(asked[1]) > faults.no_ranges_beyond:
+            partial = False
         if partial and asked:
             start, end = int(asked[1]), min(int(asked[2]) + 1 if asked[2] else size, size)
+            if faults.short_ranges is not None:
+                end = min(end, start + faults.short_ranges)
+            if faults.changes_at is not None and start > faults.changes_at:
+                headers["ETag"] = '"another"'
             if start >= size:
                 headers["Content-Range"] = f"bytes */{size}"
                 self._head(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, headers, 0)
                 return
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+            headers["Content-Range"] = f"bytes {start + faults.wrong_span}-{end - 1}/{size}"
         if not faults.no_ranges:
             headers["Accept-Ranges"] = "bytes"
         headers["Content-Type"] = "application/octet-stream"

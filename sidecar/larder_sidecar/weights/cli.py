@@ -46,7 +46,8 @@ A complete weights.json:
        "revision": "52e7645ba7c309695bec7ac98f4f005b139cf465", "bytes": 668788096,
        "sha256": "9fecc3b3cd76bba89d504f29b616eedf7da85b96540e490ca5824d3f7d2776a0"}],
      "ollama": {"template": "{{ .Prompt }}", "params": {"stop": ["</s>"]}}}]}
-  ("sha256": "first-pull" takes the hub's word at the first pull and records it)
+  ("sha256": "first-pull" takes the hub's word at the first pull and records it; without a "revision" the URL is that of
+  any web server; "url": "oci://HOST/REPOSITORY@sha256:…" is an artifact that has the file by its sha256 or its name)
 
 Try it:
   larder-sidecar fetch --config weights.json --root ./store     fill ./store; run again: 0 bytes fetched
@@ -161,6 +162,9 @@ def run(options: argparse.Namespace) -> int:
         reused_bytes=summary.reused_bytes,
         seconds=round(summary.seconds, 3),
     )
+    if not options.dry_run:
+        done = f"{summary.fetched_bytes} bytes fetched, {summary.reused_bytes} reused, {summary.seconds:.0f} s"
+        leave_message(f"the store holds the plan: {done}", options.termination_log)
     if reporter.lost:
         _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0

@@ -41,6 +41,11 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def grown(self) -> bool:
+        """Whether there are helpers, or were."""
+        return bool(self._threads)
+
     def check(self) -> None:
         """What helpers heed at every chunk. Raises OverError."""
         if self._over:

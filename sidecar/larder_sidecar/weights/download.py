@@ -148,7 +148,7 @@ class Download:
                 part.discard()
                 told = response.headers.get("Content-Range", "")[:80]
                 raise ContentError(f"{where}: asked from byte {piece.start} of {size}, got {told!r}", _CHECK_ENTRY)
-            if part.held == 0:
+            if part.held == 0 and not crew.grown:
                 part.restart(etag)
             elif etag and part.etag and etag != part.etag:
                 self._start_over(part, crew, "the file has changed since its first bytes came")
@@ -165,6 +165,7 @@ class Download:
 
     def _start_over(self, part: Part, crew: Crew, reason: str) -> None:
         crew.disband()
+        # Without an ETag from now on: mirrors may name one content differently, and the hash decides in the end.
         part.restart(None)
         raise TransientError(f"{shown(self._file.url)}: {reason}")
 

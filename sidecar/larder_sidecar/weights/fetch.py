@@ -104,7 +104,9 @@ class _Filling:
         self._withdraw_incomplete()
         models = self._fetch.plan.models
         present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
-        self._require_space([f for m in models for f in m.files if present[m.id, f.path] is None])
+        missing = [f for m in models for f in m.files if present[m.id, f.path] is None]
+        self._require_space(missing)
+        self._fetch.reporter.after = sum(file.bytes for file in missing)
         for model in models:
             files = [self._ensure(file, present[model.id, file.path]) for file in model.files]
             self._publish(model, files)
@@ -185,6 +187,7 @@ class _Filling:
 
     def _download(self, file: WeightsFile) -> str:
         fetch = self._fetch
+        fetch.reporter.after = max(0, fetch.reporter.after - file.bytes)
         download = Download(fetch.source, file, fetch.patience, fetch.reporter, self._lease.check)
         metadata = download.metadata()
         expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256

@@ -23,12 +23,12 @@ class Part:
         self.path, self._notes = path, path.with_name(f"{path.name}.json")
         self._lock = threading.Lock()
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self._file)
             self._journal = Journal(self._notes, size)
-        except OSError:
-            os.close(self._file)
-            raise
-        self._believe_the_disk()
+            undo.callback(self._journal.close)
+            self._believe_the_disk()
+            undo.pop_all()
         self._hash = Following(self._file, self._front)
 
     def __enter__(self) -> Self:

@@ -25,6 +25,8 @@ class Reporter:
     out: TextIO | None = field(default_factory=lambda: sys.stdout)
     clock: Callable[[], float] = time.monotonic
     lost: int = 0
+    after: int = 0
+    """Bytes that are to be fetched when the file under way is here."""
 
     def event(self, event: str, **facts: JsonValue) -> None:
         """One event. `done` is JSON on a terminal too, so that the last line can always be read by a tool."""
@@ -55,9 +57,11 @@ class Transfer:
         self._told = now
         rate = (have - self._start) / (now - self._began)
         eta = round((self._total - have) / rate) if rate > 0 else None
-        self._reporter.event(
-            "progress", file=self._file, bytes=have, total=self._total, bytes_per_second=round(rate), eta_seconds=eta
-        )
+        facts: dict[str, JsonValue] = {"bytes_per_second": round(rate), "eta_seconds": eta}
+        if self._reporter.after:
+            left = self._total - have + self._reporter.after
+            facts |= {"all_left_bytes": left, "all_eta_seconds": round(left / rate) if rate > 0 else None}
+        self._reporter.event("progress", file=self._file, bytes=have, total=self._total, **facts)
 
 
 def say(out: TextIO | None, line: str, *, seconds: float = 0) -> bool:

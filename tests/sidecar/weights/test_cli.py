@@ -44,6 +44,14 @@ def test_the_reason_of_a_failure_is_one_line_in_the_termination_log(kitchen: Kit
     assert '"done"' not in out
 
 
+def test_the_termination_log_of_a_success_says_what_was_done(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    log = kitchen.folder / "termination-log"
+    process = kitchen.process(kitchen.plan(kitchen.hub()), "--termination-log", str(log))
+    process.communicate(timeout=20)
+    assert log.read_text().startswith(f"the store holds the plan: {it.bytes} bytes fetched, 0 reused")
+
+
 def test_every_problem_of_a_plan_is_named_by_its_place(tmp_path: Path) -> None:
     config = tmp_path / "weights.json"
     config.write_text(

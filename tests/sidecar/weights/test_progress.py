@@ -85,3 +85,12 @@ def test_progress_comes_every_two_seconds_with_rate_and_eta() -> None:
         {"event": "progress", "file": "f", "bytes": 300, "total": 1000, "bytes_per_second": 100, "eta_seconds": 7},
         {"event": "progress", "file": "f", "bytes": 500, "total": 1000, "bytes_per_second": 100, "eta_seconds": 5},
     ]
+
+
+def test_progress_tells_of_all_files_where_more_are_to_come() -> None:
+    log, now = io.StringIO(), iter([0.0, 2.0])
+    reporter = Reporter(log, clock=lambda: next(now))
+    reporter.after = 600
+    reporter.transfer("f", total=1000, start=0).at(200)
+    told = json.loads(log.getvalue())
+    assert (told["all_left_bytes"], told["all_eta_seconds"]) == (1400, 14)
