@@ -1,12 +1,15 @@
 """larder:cache.shared-storage: a volume that every node mounts."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from larder_sidecar.catalog import CatalogEntry
 from pydantic import AfterValidator, Field, model_validator
 
 from .base import Block, Known
 from .quantities import Size
+from .room import roomy_for
 from .strategy import StrategyBlock, refuse_too_small, share
 
 
@@ -49,6 +52,11 @@ class SharedStorage(StrategyBlock):
             )
             raise ValueError(msg.replace("neither nfs and", "neither nfs nor"))
         return self
+
+    @classmethod
+    def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
+        """A block that is right for these models and nodes."""
+        return {"storage-class": "a-class-for-many-nodes", "size": roomy_for(sum(entry.bytes for entry in models))}
 
     def check(self, known: Known) -> None:
         """The weights must fit."""

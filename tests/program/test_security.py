@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.caching import STRATEGIES
 from components.planning import wire
 from components.settings import SettingsError
-from tests.program.previews import Preview
+from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
-each = pytest.mark.parametrize("strategy", STRATEGIES)
+each = pytest.mark.parametrize("strategy", OF_DEV)
 RESTRICTED_VOLUMES = {
     "configMap",
     "image",

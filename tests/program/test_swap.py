@@ -6,15 +6,14 @@ from typing import Any
 
 import pytest
 
-from components.caching import STRATEGIES
 from components.caching.base import STORE
-from tests.program.previews import Preview
+from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
-SWAPS = list(permutations(STRATEGIES, 2))
+SWAPS = list(permutations(OF_DEV, 2))
 swaps = pytest.mark.parametrize(("before", "after"), SWAPS)
 DATA = {"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"}
-each = pytest.mark.parametrize("strategy", STRATEGIES)
+each = pytest.mark.parametrize("strategy", OF_DEV)
 
 
 @swaps

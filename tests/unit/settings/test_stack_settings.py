@@ -25,12 +25,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"strategy": "nodelocal"}},
         "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
-        "Choices: none, image-volume, shared-storage, node-local.",
+        "Choices: none, image-volume, shared-storage, node-local, kserve-cache.",
     ),
     (
         {"larder:cache": {"stratgy": "none"}},
         "larder:cache.stratgy: unknown key. Did you mean 'strategy'? "
-        "Known keys: image-volume, min-bandwidth, node-local, shared-storage, strategy.",
+        "Known keys: image-volume, kserve-cache, min-bandwidth, node-local, shared-storage, strategy.",
     ),
     (
         {"larder:modles": ["alpha"]},
@@ -39,7 +39,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"node-local": None}},
         "larder:cache.node-local: is missing, and strategy 'node-local' needs it. "
-        "Write {node, path, size}, or choose strategy none.",
+        "Write {node | pool, path, size}, or choose strategy none.",
     ),
     (
         {"larder:cache": {"strategy": "image-volume"}},
@@ -94,8 +94,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:cache": {"strategy": "shared-storage", "shared-storage": {"size": "2Gi", "nfs": NFS}},
             "larder:models": ["beta"],
         },
-        "larder:cache.shared-storage: size 2Gi is smaller than the weights of larder:models (3.0 GiB). "
-        "Make the volume larger or serve fewer models.",
+        "larder:cache.shared-storage: size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 "
+        "GiB. Set size: 4Gi.",
     ),
     (
         {"larder:models": ["alhpa"]},
@@ -152,8 +152,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:models": ["beta"]},
-        "larder:cache.node-local: size 2Gi is smaller than the weights of larder:models (3.0 GiB). "
-        "Make the volume larger or serve fewer models.",
+        "larder:cache.node-local: size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 "
+        "GiB. Set size: 4Gi.",
     ),
     (
         {"larder:ollama": {"pool": "cpus"}},
@@ -161,8 +161,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:ollama": {"pool": "spare"}},
-        "larder:ollama.pool: pool 'spare' (pluto) does not hold node 'venus', where strategy 'node-local' keeps the "
-        "weights. Choose the pool of that node, or another node in larder:cache.node-local.",
+        "larder:ollama.pool: pool 'spare' (pluto) holds no node where strategy 'node-local' keeps the weights (venus). "
+        "Choose a pool that does, or another place in larder:cache.node-local.",
     ),
     (
         {"larder:images": {"ollama": "ollama/ollama:latest"}},
@@ -320,8 +320,8 @@ def test_errors_come_all_at_once() -> None:
         "larder:cluster.kind",
         "larder:models[1]",
         "larder:cache.strategy",
-        "larder:cache.node-local.node",
         "larder:cache.node-local.size",
+        "larder:cache.node-local.node",
         "larder:cache.min-bandwith",
         "larder:images.sidecar",
         "larder:ollama.pool",
@@ -408,7 +408,7 @@ def test_keys_are_kebab_case_only() -> None:
     changes = {"larder:cache": {"min_bandwidth": "1MiB/s"}}
     assert problems(changes) == [
         "larder:cache.min_bandwidth: unknown key. Did you mean 'min-bandwidth'? "
-        "Known keys: image-volume, min-bandwidth, node-local, shared-storage, strategy."
+        "Known keys: image-volume, kserve-cache, min-bandwidth, node-local, shared-storage, strategy."
     ]
 
 
@@ -430,7 +430,7 @@ def test_an_existing_cluster_is_entered_by_its_own_means_unless_told_otherwise()
 def test_a_volume_may_be_declared_that_the_strategy_does_not_mount() -> None:
     found = settings({"larder:cache": {"strategy": "none"}})
     assert found.cache.node_local is not None
-    assert found.cache.weights_host is None
+    assert found.weights_hosts is None
 
 
 def test_a_budget_is_bytes_by_bandwidth_and_two_minutes() -> None:
