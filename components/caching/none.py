@@ -23,7 +23,7 @@ class NoCache(CachingStrategy):
             strategy=NAME,
             volumes=(roomy(volume, demand.plan), demand.config.volume()),
             mounts=({"name": volume, "mount_path": STORE, "read_only": True},),
-            init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}),),
+            init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}, on_node=True),),
             fetches=True,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map,),

@@ -42,7 +42,7 @@ class SharedStorage(CachingStrategy):
             mount = {"name": f"weights-{NAME}", "mount_path": STORE}
             way = ("--copy-from", f"{SHARE}/{STORE_FOLDER}", *waiting(demand))
             volumes = [share, roomy(f"weights-{NAME}", demand.plan)]
-            fetch = fetch_container(demand, mount, _mount(SHARE, read_only=True), way=way)
+            fetch = fetch_container(demand, mount, _mount(SHARE, read_only=True), way=way, on_node=True)
         return Weights(
             strategy=NAME,
             volumes=(*volumes, demand.config.volume()),

@@ -14,7 +14,7 @@ GPU = "amd.com/gpu"
 """The resource of AMD's device plugin: what vLLM's ROCm build runs on."""
 OURS = ("--model", "--served-model-name", "--host", "--port")
 """Arguments that say where clients and weights are: the program's own."""
-WITH_URI = frozenset({"node-local", KSERVE_CACHE})
+WITH_URI = frozenset({"image-volume", "node-local", KSERVE_CACHE})
 """Strategies that can hand KServe one model by a URI."""
 
 
@@ -66,7 +66,7 @@ class KServe(Stack):
             raise ValueError(msg)
         if known and known.strategy is not None and known.strategy not in WITH_URI:
             # Nodes of a cloud come and go, disks and all.
-            nearest = KSERVE_CACHE if known.kind in CLOUDS else "node-local"
+            nearest = "image-volume" if known.kind in CLOUDS else "node-local"
             msg = (
                 f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: choose "
                 f"{nearest} in larder:cache.strategy, or serve the model by larder:ollama."

@@ -20,7 +20,7 @@ AGENT_LABEL = ("kserve/localmodel", "worker")
 AGENT_FOLDER = "/models"
 """Where that agent's manifest keeps models on its node."""
 
-SourceUri = Annotated[str, Field(pattern=r"^(oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}$")]
+SourceUri = Annotated[str, Field(pattern=r"^(oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$")]
 
 
 class KServeCache(StrategyBlock):

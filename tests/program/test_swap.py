@@ -221,3 +221,27 @@ def _hosts(seen: Preview) -> list[str]:
     (term,) = affinity["nodeSelectorTerms"]
     (expression,) = term["matchExpressions"]
     return list(expression["values"])
+
+
+def test_a_class_that_does_not_exist_ends_the_preview(preview: Previews) -> None:
+    block = {"nfs": None, "storage-class": "efs"}
+    seen = preview("shared-storage", {"larder:cache": {"shared-storage": block}})
+    assert seen.recording.needs["storage-class"] == "efs"
+
+
+def test_a_claim_of_others_is_mounted_and_neither_made_nor_kept(preview: Previews) -> None:
+    block = {"nfs": None, "claim": "team-models"}
+    seen = preview("shared-storage", {"larder:cache": {"node-local": None, "shared-storage": block}})
+    assert seen.recording.needs == {"shared-claim": "ai/team-models"}
+    assert seen.all("PersistentVolumeClaim") == seen.all("PersistentVolume") == []
+    for pod in (seen.pod(), seen.pod("Job", "populate-shared-")):
+        (share,) = [v for v in pod["volumes"] if v["name"] == "share-shared-storage"]
+        assert share["persistentVolumeClaim"] == {"claimName": "team-models"}
+
+
+@pytest.mark.parametrize(("strategy", "asked"), [("none", "958Mi"), ("shared-storage", "958Mi"), ("node-local", None)])
+def test_a_pod_with_its_own_copy_goes_where_the_disk_has_room(
+    preview: Previews, strategy: str, asked: str | None
+) -> None:
+    requests = preview(strategy).init("fetch")["resources"]["requests"]
+    assert requests.get("ephemeral-storage") == asked

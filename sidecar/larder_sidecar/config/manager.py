@@ -33,8 +33,11 @@ StorageUri = Annotated[
 """KServe takes any scheme and fails on those it does not know minutes later, with an event and nothing else."""
 
 
-SourceUri = Annotated[str, Field(pattern=r"^(pvc|oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}$")]
-"""The same, of one model."""
+SourceUri = Annotated[
+    str,
+    Field(pattern=r"^(pvc|oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$"),
+]
+"""The same, of one model; an image by its digest."""
 
 
 class UnknownSourceError(Exception):

@@ -23,6 +23,21 @@ NFS = {"server": "nas", "path": "/export"}
 
 BAD: list[tuple[dict[str, Any], str]] = [
     (
+        {"larder:cache": {"node-local": {"pool": "cpu"}}},
+        "larder:cache.node-local: holds both node and pool. "
+        "Write one: the node that has the disk, or the pool whose nodes all have one.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"node": None}}},
+        "larder:cache.node-local: holds neither node nor pool. "
+        "Write one: the node that has the disk, or the pool whose nodes all have one.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"node": None, "pool": "cpus"}}},
+        "larder:cache.node-local.pool: no pool 'cpus' in larder:node-pools. Did you mean 'cpu'? "
+        "Known pools: cpu, spare.",
+    ),
+    (
         {"larder:cache": {"strategy": "nodelocal"}},
         "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
         "Choices: none, image-volume, shared-storage, node-local, kserve-cache.",
@@ -72,17 +87,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"strategy": "shared-storage"}},
         "larder:cache.shared-storage: is missing, and strategy 'shared-storage' needs it. "
-        "Write {storage-class | nfs: {server, path}, size}, or choose strategy none.",
+        "Write {storage-class | nfs: {server, path} | claim, size}, or choose strategy none.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi"}}},
-        "larder:cache.shared-storage: holds neither nfs nor storage-class. "
-        "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes.",
+        "larder:cache.shared-storage: holds none of nfs, storage-class, claim. Write one: nfs: {server, path}, "
+        "storage-class: a class that gives ReadWriteMany volumes, or claim: one that is there.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi", "storage-class": "efs", "nfs": NFS}}},
-        "larder:cache.shared-storage: holds both nfs and storage-class. "
-        "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes.",
+        "larder:cache.shared-storage: holds both nfs and storage-class. Write one: nfs: {server, path}, "
+        "storage-class: a class that gives ReadWriteMany volumes, or claim: one that is there.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi", "nfs": NFS | {"path": "/a/../b"}}}},
