@@ -25,6 +25,7 @@ class SharedStorage(CachingStrategy):
     def deliver(self, demand: Demand) -> Weights:
         """The populate Job wherever there is room; engines never write to the share."""
         shared = needed(demand.volumes.shared_storage, NAME)
+        shared.look_for_what_others_made()
         share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": shared.claim_name}}
         job = populate(
             self,

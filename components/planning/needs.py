@@ -22,7 +22,10 @@ class Need:
 NEEDS: Mapping[str, tuple[Need, ...]] = {
     "none": (
         Need("every pod reaches {hub}", _START),
-        Need("{copy} free on the node's disk for each pod", "the kubelet, which evicts the pod beyond it"),
+        Need(
+            "{copy} free on the node's disk for each pod",
+            "the scheduler, which knows the request; the kubelet, which evicts a pod beyond it",
+        ),
     ),
     "image-volume": (
         Need("Kubernetes 1.35; 1.33 and 1.34 with feature gate ImageVolume", "preview, where the version is stated"),
@@ -30,6 +33,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
         Need("nodes that may pull from the images' registry", "Job preflight-…, before any pod is moved"),
     ),
     "shared-storage": (
+        Need("a class or claim of that name", "preview, which reads it"),
         Need(
             "a volume that many nodes mount at once (ReadWriteMany)", "Job populate-shared-…, before any pod is moved"
         ),
@@ -43,10 +47,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
         Need("the Job reaches {hub}", "Job populate-…: its termination message"),
     ),
     "kserve-cache": (
-        Need(
-            "KServe 0.20 with LocalModelCache among its definitions",
-            "preview: object localmodelcaches.serving.kserve.io",
-        ),
+        Need("KServe 0.20, LocalModelCache among its definitions", "preview, which reads the definition"),
         Need(
             "localModel.enabled: true in ConfigMap inferenceservice-config, KServe's localmodel controller and agent",
             "up: LocalModelCache stays without copies until its deadline",

@@ -1,7 +1,6 @@
 """What a swap of the strategy does to a running stack: told from the resources of two plans."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from policies.volumes import overlaps
 
@@ -9,8 +8,7 @@ from .changes import Change, changes
 from .document import PlanDocument, Planned
 from .plan import HOLD_SECONDS
 
-DATA = ("PersistentVolume", "PersistentVolumeClaim", "LocalModelCache")
-ENGINES = ("Deployment", "InferenceService")
+DATA = ("PersistentVolumeClaim", "LocalModelCache")
 
 
 def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
@@ -64,9 +62,9 @@ def _fronted(resources: Sequence[Planned]) -> bool:
 
 
 def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:
-    names: dict[str, Any] = {resource.urn: resource for resource in after}
-    data = [resource for resource in before if resource.kind in DATA]
-    kept = [resource.name for resource in data if resource.urn in names and resource.kind != "PersistentVolume"]
-    lost = [resource.name for resource in data if resource.urn not in names]
+    still = {resource.urn for resource in after}
+    # A volume goes by the name of its claim.
+    data = {resource.name: resource.urn in still for resource in before if resource.kind in DATA}
+    kept, lost = (sorted(name for name, there in data.items() if there is wanted) for wanted in (True, False))
     told = f"{', '.join(kept)}, with what is in them" if kept else "no volume holds weights"
     return told + (f"; no longer declared: {', '.join(lost)}" if lost else "")

@@ -29,14 +29,23 @@ class SharedVolume(Component):
         super().__init__(name, opts)
         self.claim_name, self.read = settings.claim or CLAIM, settings.read
         self.ready: tuple[pulumi.Resource, ...] = ()
+        self._settings, self._namespace = settings, stack_namespace
+        if not settings.claim:
+            self.ready = (self._claim(settings, stack_namespace, namespace),)
         self.register_outputs({"claim": self.claim_name})
-        # Read, never made: what is not there ends the preview with its name, where its pods would stay Pending.
+
+    def look_for_what_others_made(self) -> None:
+        """Read, for a strategy that mounts it, what is not ours: if it is missing the preview ends with its name.
+
+        Its pods would stay Pending, and say so after the deadline of their Job.
+        """
+        settings = self._settings
         if settings.claim:
-            core.PersistentVolumeClaim.get("shared-claim", f"{stack_namespace}/{settings.claim}", opts=self.child())
-            return
-        if settings.storage_class:
-            storage.StorageClass.get("storage-class", settings.storage_class, opts=self.child())
-        self.ready = (self._claim(settings, stack_namespace, namespace),)
+            core.PersistentVolumeClaim.get(
+                "shared-storage.claim", f"{self._namespace}/{settings.claim}", opts=self.child()
+            )
+        elif settings.storage_class:
+            storage.StorageClass.get("shared-storage.storage-class", settings.storage_class, opts=self.child())
 
     def _claim(
         self, settings: SharedStorage, stack_namespace: str, namespace: pulumi.Input[str]

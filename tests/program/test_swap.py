@@ -226,13 +226,14 @@ def _hosts(seen: Preview) -> list[str]:
 def test_a_class_that_does_not_exist_ends_the_preview(preview: Previews) -> None:
     block = {"nfs": None, "storage-class": "efs"}
     seen = preview("shared-storage", {"larder:cache": {"shared-storage": block}})
-    assert seen.recording.needs["storage-class"] == "efs"
+    assert seen.recording.needs == {"shared-storage.storage-class": "efs"}
+    assert preview("none", {"larder:cache": {"shared-storage": block}}).recording.needs == {}
 
 
 def test_a_claim_of_others_is_mounted_and_neither_made_nor_kept(preview: Previews) -> None:
     block = {"nfs": None, "claim": "team-models"}
     seen = preview("shared-storage", {"larder:cache": {"node-local": None, "shared-storage": block}})
-    assert seen.recording.needs == {"shared-claim": "ai/team-models"}
+    assert seen.recording.needs == {"shared-storage.claim": "ai/team-models"}
     assert seen.all("PersistentVolumeClaim") == seen.all("PersistentVolume") == []
     for pod in (seen.pod(), seen.pod("Job", "populate-shared-")):
         (share,) = [v for v in pod["volumes"] if v["name"] == "share-shared-storage"]
