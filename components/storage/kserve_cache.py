@@ -33,9 +33,10 @@ class KServeCache(Component):
         *,
         stack_namespace: str,
         hosts: tuple[str, ...],
+        budget_seconds: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`hosts` by name, or every node with the agent's label where none is named."""
+        """`hosts` by name, or every node with the agent's label where none is named; the budget is for each cache."""
         super().__init__(name, opts)
         # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
         CustomResourceDefinition.get(*NEEDS, opts=self.child())
@@ -50,6 +51,7 @@ class KServeCache(Component):
             opts=self.child(),
         )
         self.uris = sources(settings, plan)
+        patience = pulumi.CustomTimeouts(create=f"{budget_seconds}s", update=f"{budget_seconds}s")
         self.caches = tuple(
             CustomResource(
                 f"cache-{model.id}",
@@ -59,6 +61,7 @@ class KServeCache(Component):
                     # KServe lets nobody change where a model comes from: another source is another cache.
                     content_name(f"{group_name}-{model.id}", self.uris[model.id]),
                     f"model {model.id} on the disks of the group, fetched once by each node",
+                    # Pods find an empty folder on a node whose copy is not there yet, and KServe lets them start.
                     annotations={"pulumi.com/waitFor": f"jsonpath={{.status.copies.available}}={len(hosts)}"}
                     if hosts
                     else {},
@@ -68,7 +71,7 @@ class KServeCache(Component):
                     "modelSize": str(sum(file.bytes for file in model.files)),
                     "nodeGroups": [group_name],
                 },
-                opts=self.child(pulumi.ResourceOptions(depends_on=[group])),
+                opts=self.child(pulumi.ResourceOptions(depends_on=[group], custom_timeouts=patience)),
             )
             for model in plan.models
         )

@@ -33,7 +33,13 @@ class DataVolumes:
             if shared
             else None,
             kserve_cache=KServeCache(
-                "kserve-cache", kserve, plan, stack_namespace=own, hosts=settings.kserve_hosts, opts=opts
+                "kserve-cache",
+                kserve,
+                plan,
+                stack_namespace=own,
+                hosts=settings.kserve_hosts,
+                budget_seconds=settings.budget_seconds(plan.total_bytes()),
+                opts=opts,
             )
             if kserve
             else None,

@@ -70,6 +70,7 @@ def test_the_service_waits_until_every_node_has_the_model(seen: Preview) -> None
     assert {cache.urn for cache in caches} <= seen.one("InferenceService").dependencies
     for cache in caches:
         assert cache.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == "jsonpath={.status.copies.available}=2"
+        assert int(cache.timeouts["create"].removesuffix("s")) >= 120
 
 
 def test_another_source_is_another_cache_for_kserve_lets_nobody_change_one(preview: Previews, seen: Preview) -> None:
