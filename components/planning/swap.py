@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from policies.volumes import overlaps
 
+from ..settings.kserve_cache import KSERVE_CACHE
 from .changes import Change, changes
 from .document import PlanDocument, Planned
 from .plan import HOLD_SECONDS
@@ -22,13 +23,13 @@ def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
     found = changes(before.resources, after.resources)
     return [
         f"swap    {one} -> {other}",
-        f"fetched {_fetched(found, after)}",
+        f"fetched {_fetched(found, by=other)}",
         *(f"pods    {line}" for line in _pods(found, fronted=_fronted(after.resources))),
         f"kept    {_kept(before.resources, after.resources)}",
     ]
 
 
-def _fetched(found: Sequence[Change], after: PlanDocument) -> str:
+def _fetched(found: Sequence[Change], *, by: str) -> str:
     jobs = [
         change.title for change in found if change.what in ("created", "replaced") and change.title.startswith("Job")
     ]
@@ -37,7 +38,7 @@ def _fetched(found: Sequence[Change], after: PlanDocument) -> str:
         return f"by {', '.join(filling)} before any pod is moved; nothing where the volume has it already"
     if any(title.startswith("Job preflight") for title in jobs):
         return "by the runtime of each node, as an image, proved by Job preflight before any pod is moved"
-    if any(resource.kind == "LocalModelCache" for resource in after.resources):
+    if by == KSERVE_CACHE:
         return "by KServe's agent on each node; nothing where it has it already"
     return "by every pod, at each of its starts"
 

@@ -30,7 +30,6 @@ class Cache(Block):
     """The shared volume. Declared and kept whatever the strategy is; strategy shared-storage mounts it."""
     image_volume: ImageVolume | None = Field(None, validate_default=True)
     """Images of the weights; strategy image-volume mounts them."""
-
     kserve_cache: KServeCache | None = Field(None, validate_default=True)
     """KServe's own cache. Declared and kept whatever the strategy is; strategy kserve-cache serves from it."""
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 
 from .cache import Cache
+from .kserve_cache import KSERVE_CACHE
 from .node_pools import NodePool
 from .room import POD_COPY, POD_SLACK, Place
 from .stack import Stack
@@ -36,4 +37,6 @@ def _disk(setting: str, cache: Cache, pool: NodePool, stacks: list[Stack]) -> Pl
         why = f"{pods} pods of a machine each keep a copy while one follows another, beside the system"
         beside = TAKEN + pods * POD_SLACK
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=pods * POD_COPY, beside=beside, why=why)
+    if cache.strategy == KSERVE_CACHE:
+        return Place(setting=setting, size=pool.disk, usable=USABLE, beside=TAKEN, why="beside the system")
     return None

@@ -14,6 +14,7 @@ from components.planning.swap import swap
 from components.settings import parse
 from tests.program.previews import CATALOG, Preview, config_of
 from tests.program.test_kserve import BOTH
+from tests.program.test_kserve_cache import STACK as CACHED
 
 Previews = Callable[..., Preview]
 
@@ -49,6 +50,18 @@ def test_where_pods_cannot_overlap_it_says_who_holds_the_requests(preview: Previ
         "pods    InferenceService active-llm: the last one ends before the next one starts; "
         "the front holds requests for up to 30 s"
     )
+
+
+def test_where_kserve_fetches_it_says_so(preview: Previews) -> None:
+    local = {
+        "node-local": {"node": "venus", "path": "/var/lib/larder", "size": "20Gi"},
+        "kserve-cache": {"size": "20Gi"},
+    }
+    both = {**CACHED, "larder:cache": {**CACHED["larder:cache"], **local}}
+    there, back = _document(preview, "kserve-cache", both), _document(preview, "node-local", both)
+    assert swap(back, there)[1] == "fetched by KServe's agent on each node; nothing where it has it already"
+    assert swap(there, back)[1].startswith("fetched by populate-")
+    assert "larder-ai-tiny-random-" in swap(there, back)[-1]
 
 
 def test_a_volume_that_is_dropped_with_the_swap_is_named(preview: Previews) -> None:

@@ -8,6 +8,10 @@ from components.planning.admission import about_weights
 from components.planning.needs import NEEDS, needs
 from components.planning.plan import make_plan
 from components.planning.support import STRATEGIES
+from components.settings.cache import Cache
+from components.settings.disks import disks
+from components.settings.kserve import KServe
+from components.settings.node_pools import NodePool
 from tests.unit.settings.test_room import EKS
 from tests.unit.stack_config import DIGEST, settings
 
@@ -48,6 +52,14 @@ def test_a_disk_has_room_for_what_the_strategy_puts_on_it(
 ) -> None:
     lines = _disks(_on_eks(disk, **changes))
     assert [line.split("Set disk: ")[1] for line in lines] == ([f"{smallest}."] if smallest else [])
+
+
+def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
+    cache = Cache.model_validate({"strategy": "kserve-cache", "kserve-cache": {"size": "4Gi"}})
+    pools = {"rocm": NodePool.model_validate({"instance": "Standard_ND96isr_MI300X_v5", "disk": "20Gi"})}
+    (disk,) = disks(cache, pools, {"kserve": KServe.model_validate({"pool": "rocm", "active": "alpha"})})
+    assert disk.setting == "larder:node-pools.rocm.disk"
+    assert disk.room == 7 * 2**30  # 85 % of 20 GiB, less 10
 
 
 def test_a_volume_that_is_declared_is_judged_whatever_the_strategy_is() -> None:
