@@ -10,13 +10,11 @@ from pathlib import Path
 from larder_sidecar.config.document import load_document
 
 from components import ROOT
+from components.planning.placeholders import UNKNOWN
 from components.planning.plan import weights_plan
 from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
-
-UNPUBLISHED = {"larder:cache": {"strategy": "none"}}
-"""Under another strategy the settings are whole before the images are there."""
 
 
 def wanted(file: Path, overlay: Path) -> str:
@@ -26,9 +24,12 @@ def wanted(file: Path, overlay: Path) -> str:
     cache = config.get("larder:cache")
     if not isinstance(cache, dict) or cache.get("strategy") != "image-volume" or cache.get("image-volume"):
         return ""
-    stack = file.name.split(".")[1]
+    models, stack = config.get("larder:models"), file.name.split(".")[1]
+    # So that the settings are whole before the images are there.
+    images = {str(model): f"weights/{model}@{UNKNOWN}" for model in models} if isinstance(models, list) else {}
+    unpublished = {"larder:cache": {"image-volume": {"images": images}}}
     try:
-        settings = parse(merged(config, UNPUBLISHED), stack=stack, catalog=read_catalog(ROOT))
+        settings = parse(merged(config, unpublished), stack=stack, catalog=read_catalog(ROOT))
     except SettingsError:
         return ""
     return weights_plan(settings.entries, settings.hub.endpoint).to_json()
