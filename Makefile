@@ -50,8 +50,8 @@ e2e: ## the stack on the embedded cluster with the real engine
 bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}
 	@PYTHONPATH=sidecar $(PYTHON) -m bench
 
-plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (JSON=file for tools)
-	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(JSON),--json $(JSON))
+plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (WHY=1: each strategy, and why not; JSON=file for tools)
+	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(WHY),--why) $(if $(BEFORE),--before $(BEFORE)) $(if $(JSON),--json $(JSON))
 
 render: clouds ## the manifests of STACK as files, for Argo CD and Flux
 	@$(PYTHON) -m components.planning render --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) --out rendered/$(STACK)

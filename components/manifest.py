@@ -122,3 +122,13 @@ def content_name(prefix: str, content: object) -> str:
     """`<prefix>-<8 hex digits of the content>`: what cannot be changed in place gets a new name with its content."""
     canonical = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
     return f"{prefix}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
+
+
+_LONGEST_LABEL = 54
+"""Of the 63 characters of a label, which the pods of a Job have for a name: what leaves room for `content_name`."""
+
+
+def label_name(prefix: str, host: str) -> str:
+    """`<prefix>-<host>`, cut where it would be too long, and then with a hash in place of the rest."""
+    whole = f"{prefix}-{host}"
+    return whole if len(whole) <= _LONGEST_LABEL else content_name(whole[: _LONGEST_LABEL - 9].rstrip("-."), host)

@@ -77,6 +77,7 @@ class ModelManager(Component):
         state = LocalVolume(
             "manager-state",
             settings.state,
+            node=settings.state.node,
             taints=taints,
             image=images.sidecar,
             namespace=namespace,

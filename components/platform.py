@@ -63,7 +63,7 @@ class Platform(Component):
                 folders=settings.kserve is not None,
                 budget_seconds=plan.budget_seconds,
                 namespace=namespace,
-                volumes=DataVolumes.declare(settings, namespace=namespace, opts=self.child()),
+                volumes=DataVolumes.declare(settings, plan.weights, namespace=namespace, opts=self.child()),
                 images=settings.cache.image_volume.images if settings.cache.image_volume else None,
                 engine_image=settings.cache.prebuilt_image.image if settings.cache.prebuilt_image else None,
             ),

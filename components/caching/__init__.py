@@ -6,6 +6,7 @@ import pulumi
 
 from .base import CachingStrategy, Demand, Weights
 from .image_volume import ImageVolume
+from .kserve_cache import KServeCache
 from .node_local import NodeLocal
 from .none import NoCache
 from .prebuilt_image import PrebuiltImage
@@ -18,6 +19,7 @@ STRATEGIES: Mapping[str, type[CachingStrategy]] = {
     "image-volume": ImageVolume,
     "shared-storage": SharedStorage,
     "node-local": NodeLocal,
+    "kserve-cache": KServeCache,
 }
 """By the words of `larder:cache.strategy`; the only place that picks a class."""
 

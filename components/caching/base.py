@@ -65,6 +65,8 @@ class Weights:
     """In place of the engine's own image, where the weights are inside."""
     uri: str | None = None
     """Where KServe finds the folder of one model, {id} standing for its id, where folders were asked for."""
+    uris: Mapping[str, str] = field(default_factory=dict)
+    """Where KServe finds each model by its id, where that does not follow from it."""
     hosts: tuple[str, ...] | None = None
     """The only nodes that can reach the weights; None for all."""
     overlap: bool = True

@@ -1,11 +1,19 @@
 """The container that makes a store hold the plan, by one of the ways of `larder-sidecar fetch`."""
 
 from ..manifest import TMP, Container, VolumeMount, container_security, environment
+from ..settings.quantities import in_mebibytes
+from ..settings.room import pod_copy
 from .base import STORE, Demand
 
 
-def fetch_container(demand: Demand, *mounts: VolumeMount, way: tuple[str, ...] = ()) -> Container:
-    """`larder-sidecar fetch` on the mounted store: from the hub, or the `way` that its options name."""
+def fetch_container(
+    demand: Demand, *mounts: VolumeMount, way: tuple[str, ...] = (), on_node: bool = False
+) -> Container:
+    """`larder-sidecar fetch` on the mounted store: from the hub, or the `way` that its options name.
+
+    `on_node`: the store is on the node's own disk, which the pod is to be sent to only where there is room.
+    """
+    disk = {"ephemeral-storage": in_mebibytes(pod_copy(demand.plan.total_bytes()))} if on_node else {}
     return {
         "name": "fetch",
         "image": demand.image,
@@ -15,7 +23,7 @@ def fetch_container(demand: Demand, *mounts: VolumeMount, way: tuple[str, ...] =
         "env": environment({"HOME": "/tmp"}),  # noqa: S108 (an emptyDir of this pod)
         "volume_mounts": [*mounts, demand.config.mount(), {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
         # Streams through small buffers: the limit is the interpreter, the hub's client, and room for page cache.
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi", **disk}, "limits": {"memory": "512Mi"}},
         "termination_message_policy": "FallbackToLogsOnError",
         "security_context": container_security(),
     }

@@ -52,6 +52,10 @@ class ImageVolume(CachingStrategy):
             volumes=(store, *volumes, demand.config.volume()),
             mounts=({"name": f"weights-{NAME}", "mount_path": STORE, "read_only": True}, *mounts),
             init_containers=(linker,),
+            # KServe mounts the folder `models` of such an image itself, and wants nothing of the engine's store.
+            uris={model.id: f"oci+native://{images[model.id]}" for model in demand.plan.models}
+            if demand.folders
+            else {},
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, preflight),
         )

@@ -1,9 +1,9 @@
-"""Strategy `node-local`: one node's disk holds the weights, one Job fills it, every pod after finds them there."""
+"""Strategy `node-local`: the nodes' own disks hold the weights, a Job fills each, every pod after finds them there."""
 
 from larder_sidecar.config.manager import ID
 from larder_sidecar.config.weights import MODEL_FOLDERS
 
-from ..manifest import Volume, VolumeMount
+from ..manifest import Volume, VolumeMount, label_name
 from .base import STORE, CachingStrategy, Demand, Weights, needed
 from .fetch import fetch_container, waiting
 from .populate import populate
@@ -14,38 +14,44 @@ SUB_PATH = "ollama"
 
 
 class NodeLocal(CachingStrategy):
-    """Weights on a disk of the node that runs the engine: filled once, mounted read-only by every pod after."""
+    """Weights on a disk of each node that runs the engine: filled once, mounted read-only by every pod after."""
 
     TYPE = "larder:caching:NodeLocal"
 
     def deliver(self, demand: Demand) -> Weights:
-        """The populate Job on the volume's node; engines wait for what it leaves and never write."""
-        local = needed(demand.volumes.node_local, NAME)
-        volume: Volume = {"name": f"weights-{NAME}", "persistent_volume_claim": {"claim_name": local.claim_name}}
-        job = populate(
-            self,
-            demand,
-            name="populate",
-            volume=volume,
-            mount=_mount(read_only=False),
-            place=f"the volume of node {local.node}",
-            host=local.node,
-            taints=local.taints,
-            after=local.ready,
-        )
+        """A populate Job on each volume's node; engines wait for what it leaves and never write."""
+        disks = needed(demand.volumes.node_local, NAME)
+        jobs = [
+            populate(
+                self,
+                demand,
+                name="populate" if len(disks.volumes) == 1 else label_name("populate", disk.node),
+                volume=_claim(disk.claim_name),
+                mount=_mount(read_only=False),
+                place=f"the volume of node {disk.node}",
+                host=disk.node,
+                taints=disk.taints,
+                after=disk.ready,
+            )
+            for disk in disks.volumes
+        ]
         return Weights(
             strategy=NAME,
-            volumes=(volume, demand.config.volume()),
+            volumes=(_claim(disks.claim_name), demand.config.volume()),
             mounts=(_mount(read_only=True),),
             # Waits for the Job where nothing else orders them: rendered manifests, or a disk that was lost.
             init_containers=(fetch_container(demand, _mount(read_only=True), way=waiting(demand)),),
-            uri=f"pvc://{local.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
-            hosts=(local.node,),
+            uri=f"pvc://{disks.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
+            hosts=disks.hosts,
             # ReadWriteOnce is once a node: two pods of the node may mount the claim together.
             overlap=True,
             wait_seconds=demand.budget_seconds,
-            ready=(demand.config.config_map, job),
+            ready=(demand.config.config_map, *disks.ready, *jobs),
         )
+
+
+def _claim(name: str) -> Volume:
+    return {"name": f"weights-{NAME}", "persistent_volume_claim": {"claim_name": name}}
 
 
 def _mount(*, read_only: bool) -> VolumeMount:

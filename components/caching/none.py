@@ -4,12 +4,11 @@ from larder_sidecar.config.weights import WeightsPlan
 
 from ..manifest import Volume
 from ..settings.quantities import in_mebibytes
+from ..settings.room import pod_copy
 from .base import STORE, CachingStrategy, Demand, Weights
 from .fetch import fetch_container
 
 NAME = "none"
-SLACK_BYTES = 256 * 2**20
-"""Beside the weights: manifests, markers and the file system's own blocks. Beyond it the kubelet evicts the pod."""
 
 
 class NoCache(CachingStrategy):
@@ -24,7 +23,7 @@ class NoCache(CachingStrategy):
             strategy=NAME,
             volumes=(roomy(volume, demand.plan), demand.config.volume()),
             mounts=({"name": volume, "mount_path": STORE, "read_only": True},),
-            init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}),),
+            init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}, on_node=True),),
             fetches=True,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map,),
@@ -33,4 +32,4 @@ class NoCache(CachingStrategy):
 
 def roomy(name: str, plan: WeightsPlan) -> Volume:
     """An emptyDir that the weights of the plan fit into."""
-    return {"name": name, "empty_dir": {"size_limit": in_mebibytes(plan.total_bytes() * 1.1 + SLACK_BYTES)}}
+    return {"name": name, "empty_dir": {"size_limit": in_mebibytes(pod_copy(plan.total_bytes()))}}

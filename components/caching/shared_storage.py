@@ -25,6 +25,7 @@ class SharedStorage(CachingStrategy):
     def deliver(self, demand: Demand) -> Weights:
         """The populate Job wherever there is room; engines never write to the share."""
         shared = needed(demand.volumes.shared_storage, NAME)
+        shared.look_for_what_others_made()
         share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": shared.claim_name}}
         job = populate(
             self,
@@ -42,7 +43,7 @@ class SharedStorage(CachingStrategy):
             mount = {"name": f"weights-{NAME}", "mount_path": STORE}
             way = ("--copy-from", f"{SHARE}/{STORE_FOLDER}", *waiting(demand))
             volumes = [share, roomy(f"weights-{NAME}", demand.plan)]
-            fetch = fetch_container(demand, mount, _mount(SHARE, read_only=True), way=way)
+            fetch = fetch_container(demand, mount, _mount(SHARE, read_only=True), way=way, on_node=True)
         return Weights(
             strategy=NAME,
             volumes=(*volumes, demand.config.volume()),

@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   python -m components.planning plan --stack dev
   python -m components.planning plan --stack dev --overlay .larder/overlay.yaml
   python -m components.planning plan --stack dev --json after.json
+  python -m components.planning plan --stack dev --why
   python -m components.planning render --stack dev --overlay images.yaml --out manifests/
   python -m components.planning comment --before before.json --after after.json
   git diff --name-only -z main | python -m components.planning touched
@@ -57,15 +58,20 @@ def _planned(options: argparse.Namespace) -> int:
     from .plan import make_plan
     from .program import record
     from .report import report
+    from .why import more
 
     config = _config(options)
     notes = stand_in(config)
     settings = _read(options, config)
     plan, recording = make_plan(settings), record(config, stack=options.stack, secret_keys=_encrypted(config))
     found = findings(recording, options.stack)
-    print(report(options.stack, settings, plan, recording, found, notes), end="")
+    planned = document(options.stack, settings, plan, recording, found)
+    asked, planned = more(
+        config, settings, planned, secret_keys=_encrypted(config), before=options.before, why=options.why
+    )
+    print(report(options.stack, settings, plan, recording, found, notes, asked), end="")
     if options.json:
-        options.json.write_text(document(options.stack, settings, plan, recording, found).to_json())
+        options.json.write_text(planned.to_json())
     if refused(found):
         print("Mandatory policies are broken; see Policies above.", file=sys.stderr)
         return 1
@@ -218,6 +224,10 @@ def _parser() -> argparse.ArgumentParser:
     render.set_defaults(run=_render)
     render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files, one a resource")
     plan.add_argument("--json", type=Path, metavar="FILE", help="write the plan for tools, its refusal included")
+    plan.add_argument("--why", action="store_true", help="every strategy for every stack: works, or why not")
+    plan.add_argument(
+        "--before", type=Path, metavar="FILE", help="a plan of what is deployed, by plan --json: what a swap would do"
+    )
     comment = commands.add_parser("comment", help="print what two sides of plans differ in, as Markdown for people")
     comment.set_defaults(run=_comment)
     for side in ("--before", "--after"):

@@ -9,11 +9,11 @@ from larder_sidecar.config.weights import FIRST_PULL
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.quantities import lasting, readable, size_bytes
+from .classes import about_classes
 from .plan import EnginePlan, KServePlan, Plan, most_loaded
 from .resources import needed_bytes
+from .room import crowding, shortages
 
-TIGHT = 0.9
-"""Part of a volume beyond which the next model will not fit."""
 IMAGE_VOLUMES_BY_DEFAULT = (1, 35)
 
 
@@ -62,13 +62,19 @@ def _about_rules(settings: Settings) -> Iterator[str]:
         )
 
 
+def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
+    """What is worth a second look in how weights are kept: room, replicas, the class of a volume, the cluster."""
+    yield from shortages(settings)
+    yield from crowding(settings, plan)
+    yield from about_classes(settings)
+    if settings.cache.strategy == "image-volume":
+        yield from _about_image_volumes(settings.cluster.version)
+
+
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     """What is allowed and still worth a second look."""
-    total = plan.weights.total_bytes()
-    volumes = {"node-local": settings.cache.node_local, "shared-storage": settings.cache.shared_storage}
-    for name, volume in volumes.items():
-        if volume and total > TIGHT * size_bytes(volume.size):
-            yield f"larder:cache.{name}.size: {readable(total)} of weights nearly fill {volume.size}."
+    yield from shortages(settings)
+    yield from crowding(settings, plan)
     if settings.cache.strategy == "image-volume":
         yield from _about_image_volumes(settings.cluster.version)
     served = {entry.id for entry in settings.served} | set(settings.kserve.named if settings.kserve else ())

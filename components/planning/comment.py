@@ -11,6 +11,7 @@ from policies.volumes import overlaps
 
 from .changes import Change, changes
 from .document import PlanDocument
+from .swap import swap
 
 MARKER = "<!-- larder:pull-request -->"
 """First line of the comment, by which the next run finds it."""
@@ -54,7 +55,9 @@ def _stack(before: PlanDocument | None, after: PlanDocument | None, most: int) -
     old = before if before and not before.problems else None
     found = changes(old.resources if old else [], after.resources)
     new = {finding.line for finding in after.findings} - {finding.line for finding in (old.findings if old else [])}
-    told = [*_users(old.users if old else {}, after.users), *_rollouts(found)]
+    # Which swap it is stands among the lines for users.
+    swapped = [f"! {line}" for line in swap(old, after)[1:]] if old else []
+    told = [*_users(old.users if old else {}, after.users), *(swapped or _rollouts(found))]
     notable = [line for line in told if not line.startswith(" ")]
     parts = [title + ("" if old else " (new)" if before is None else " (was refused before)")]
     parts.append(f"**For users**\n\n{_block(told, most)}" if notable else "**For users** nothing changes.")

@@ -14,6 +14,7 @@ from .admission import admission
 from .manifests import kind, phase
 from .plan import Plan
 from .recorder import Recording, Registered
+from .support import Verdict
 from .tree import purpose
 
 
@@ -54,6 +55,8 @@ class PlanDocument(Model):
     """What users of the platform notice, by what it is called."""
     resources: list[Planned] = Field(default=[])
     findings: list[Finding] = Field(default=[])
+    support: list[Verdict] = Field(default=[])
+    """Every strategy for every stack, where that was asked for."""
     problems: list[str] = Field(default=[])
     """Why the settings were refused; nothing else is known then."""
 

@@ -1,6 +1,6 @@
 """What `make plan` prints."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
@@ -22,8 +22,12 @@ def report(
     recording: Recording,
     found: Sequence[Finding],
     notes: Iterable[str],
+    more: Mapping[str, Iterable[str]],
 ) -> str:
-    """The whole text: settings in force, resources with what each is for, policies, admission, warnings."""
+    """The whole text: settings in force, resources with what each is for, policies, admission, warnings.
+
+    `more` are the sections that were asked for, by their titles.
+    """
     objects = sum(map(is_manifest, recording.resources))
     said = [*notes, *warnings(settings, plan), *(text for _, text in recording.messages)]
     parts = [
@@ -33,6 +37,7 @@ def report(
         *([_section("Needs of the cluster", _needs(recording))] if recording.needs else []),
         _section("Policies", policies.section(found)),
         _section("Admission", admission(settings, plan)),
+        *(_section(title, lines) for title, lines in more.items()),
         _section("Outputs", (f"{name}: {value}" for name, value in sorted(recording.outputs.items()))),
     ]
     if said:

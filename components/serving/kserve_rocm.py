@@ -6,7 +6,6 @@ from pulumi_kubernetes.apiextensions.CustomResource import CustomResource
 from pulumi_kubernetes.networking import v1 as networking
 
 from ..caching import Weights
-from ..caching.base import needed
 from ..component import Component
 from ..manifest import (
     TMP,
@@ -90,7 +89,8 @@ class KServeRocm(Component):
             name=INFERENCE_SERVICE,
             annotations=INFERENCE_ANNOTATIONS,
             predictor=_predictor(plan, placement, weights.hosts),
-            storage_uri=needed(weights.uri, weights.strategy),
+            storage_uri=weights.uri,
+            sources=dict(weights.uris),
             args=[f"--served-model-name={ID}"],
         )
         """What serves, whichever model it is: for the manager to apply."""

@@ -66,8 +66,8 @@ class Known:
     """Whether larder:api-token is set."""
     manager: bool = False
     """Whether the block larder:manager is there, readable or not."""
-    weights_host: str | None = None
-    """The only node that can reach the weights, where the strategy keeps them on one."""
+    weights_hosts: tuple[str, ...] | None = None
+    """The only nodes that can reach the weights, where the strategy keeps them on some."""
 
     @property
     def hosts(self) -> frozenset[str] | None:

@@ -1,7 +1,9 @@
 """larder:cache.image-volume: images of weights that the nodes' runtime pulls and pods mount."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.weights import ModelId
 from pydantic import Field
 
@@ -23,6 +25,11 @@ class ImageVolume(StrategyBlock):
 
     images: Mapping[ModelId, ImageReference] = Field(min_length=1)
     """Catalog id -> image of its weights, name@sha256:…, as `larder-sidecar publish` prints it."""
+
+    @classmethod
+    def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
+        """A block that is right for these models and nodes."""
+        return {"images": {entry.id: f"registry.example/weights/{entry.id}@sha256:{'0' * 64}" for entry in models}}
 
     def check(self, known: Known) -> None:
         """Every model needs its image, and the cluster a Kubernetes that mounts it."""

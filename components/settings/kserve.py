@@ -7,14 +7,15 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Known
 from .cluster import CLOUDS
+from .kserve_cache import KSERVE_CACHE
 from .stack import Stack, refuse_foreign
 
 GPU = "amd.com/gpu"
 """The resource of AMD's device plugin: what vLLM's ROCm build runs on."""
 OURS = ("--model", "--served-model-name", "--host", "--port")
 """Arguments that say where clients and weights are: the program's own."""
-WITH_FOLDERS = frozenset({"node-local"})
-"""Strategies that can hand KServe the folder of one model by a URI."""
+WITH_URI = frozenset({"image-volume", "node-local", KSERVE_CACHE})
+"""Strategies that can hand KServe one model by a URI."""
 
 
 def _more(argument: str) -> str:
@@ -63,13 +64,13 @@ class KServe(Stack):
                 f"`accelerator: {GPU}` in larder:node-pools.{pool}, or serve the model by larder:ollama."
             )
             raise ValueError(msg)
-        if known and known.strategy is not None and known.strategy not in WITH_FOLDERS:
-            remedy = (
-                "serve the model by larder:ollama"
-                if known.kind in CLOUDS  # whose nodes, disks and all, come and go
-                else f"choose {' or '.join(sorted(WITH_FOLDERS))} in larder:cache.strategy"
+        if known and known.strategy is not None and known.strategy not in WITH_URI:
+            # Nodes of a cloud come and go, disks and all.
+            nearest = "image-volume" if known.kind in CLOUDS else "node-local"
+            msg = (
+                f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: choose "
+                f"{nearest} in larder:cache.strategy, or serve the model by larder:ollama."
             )
-            msg = f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: {remedy}."
             raise ValueError(msg)
         return pool
 

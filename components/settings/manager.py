@@ -8,7 +8,7 @@ from larder_sidecar.config.weights import RelativePath
 from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known
-from .cache import NodeLocal
+from .node_local import NodeFolder
 
 API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
 """The one key whose value is a secret: Pulumi decrypts it, and it never becomes part of `Settings`."""
@@ -73,7 +73,7 @@ class Manager(Block):
     """What it applies: {storage-uri, runtime, model-format, args}. With larder:kserve: what that block says."""
     api_token: ApiToken | None = Field(None, validate_default=True)
     """{secret: <name>} of an existing Secret. Default: Secret larder-api-token, made from larder:api-token."""
-    state: NodeLocal
+    state: NodeFolder
     """The volume of its history: {node, path, size}, as volume model-manager-state."""
 
     @field_validator("workload")

@@ -211,6 +211,11 @@ def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str,
 NodePools = Annotated[dict[PoolName, NodePool], Field(min_length=1), AfterValidator(_fit_together)]
 
 
+def hosts_of(pools: Mapping[str, NodePool]) -> dict[str, tuple[str, ...]]:
+    """The pools, each with its hosts; none where its machines come from a cloud."""
+    return {name: tuple(pool.hosts or ()) for name, pool in pools.items()}
+
+
 def taints_of(host: str, pools: Mapping[str, NodePool]) -> tuple[Taint, ...]:
     """What a pod of the host has to tolerate, whichever pools the host is in."""
     of_the_host = [pool for pool in pools.values() if host in (pool.hosts or ())]

@@ -1,5 +1,10 @@
 """larder:cache.prebuilt-image: the engine's image with the weights inside."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from larder_sidecar.catalog import CatalogEntry
+
 from .base import Known
 from .images import ImageReference
 from .strategy import StrategyBlock
@@ -12,6 +17,11 @@ class PrebuiltImage(StrategyBlock):
 
     image: ImageReference
     """The image, name@sha256:…, as `larder-sidecar publish --engine` prints it."""
+
+    @classmethod
+    def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
+        """A block that is right for these models and nodes."""
+        return {"image": f"registry.example/engines/ollama@sha256:{'0' * 64}"}
 
     def check(self, known: Known) -> None:
         """One image runs one engine."""

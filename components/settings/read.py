@@ -18,7 +18,7 @@ from .errors import SettingsError, entry_lines, lines
 from .images import Images
 from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
-from .node_pools import NodePools
+from .node_pools import NodePools, hosts_of
 from .root import Settings
 from .sources import NAMESPACE, encrypted_keys, raw_config
 from .stacks import STACKS, shared_out
@@ -86,7 +86,7 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
     return Known(
         stack=stack,
         catalog=catalog,
-        pools=None if pools is None else {name: tuple(pool.hosts or ()) for name, pool in pools.items()},
+        pools=None if pools is None else hosts_of(pools),
         gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
         stacks=frozenset(name for name in STACKS if raw.get(NAMESPACE + name) is not None),
         replicated=frozenset(name for name in STACKS if getattr(done.get(name), "replicas", 1) > 1),
@@ -98,7 +98,7 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         git_sync=None if images is None else images.git_sync is not None,
         has_token=API_TOKEN in raw,
         manager=raw.get(f"{NAMESPACE}manager") is not None,
-        weights_host=None if cache is None else cache.weights_host,
+        weights_hosts=None if cache is None or pools is None else cache.weights_hosts(hosts_of(pools)),
     )
 
 

@@ -4,7 +4,7 @@ from larder_sidecar.catalog import CatalogEntry
 from pydantic import PrivateAttr
 
 from .base import Block, Known
-from .cache import Cache, NodeLocal
+from .cache import Cache
 from .cluster import Cluster
 from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service, needs_front
 from .hub import Hub
@@ -12,7 +12,8 @@ from .images import Images
 from .kserve import KServe
 from .manager import TOKEN_SECRET, Manager
 from .models import Models
-from .node_pools import NodePools
+from .node_local import Folder
+from .node_pools import NodePools, hosts_of
 from .ollama import Ollama
 from .quantities import bandwidth_bytes
 from .shimmy import Shimmy
@@ -78,10 +79,14 @@ class Settings(Block):
         return auth.secret or (TOKEN_SECRET if pulls or self._has_token else None)
 
     @property
+    def blocks(self) -> dict[str, Stack]:
+        """The stacks that are deployed, by their words."""
+        return {name: block for name in STACKS if (block := getattr(self, name)) is not None}
+
+    @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
         """The stacks that are deployed, each with the models that it serves, or may be told to by the manager."""
-        blocks: dict[str, Stack] = {name: block for name in STACKS if (block := getattr(self, name)) is not None}
-        served = served_by(blocks, self.models)
+        served = served_by(self.blocks, self.models)
         return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
 
     def replicas(self, stack: str) -> int:
@@ -117,14 +122,24 @@ class Settings(Block):
         return (self.gateway.node_port or DEFAULT_NODE_PORT) if self.service_type == "NodePort" else None
 
     @property
-    def local_volumes(self) -> list[NodeLocal]:
+    def weights_hosts(self) -> tuple[str, ...] | None:
+        """The only nodes that can reach the weights; None where all can."""
+        return self.cache.weights_hosts(hosts_of(self.node_pools))
+
+    @property
+    def kserve_hosts(self) -> tuple[str, ...]:
+        """The nodes of the KServe stack by name; none where a cloud makes them."""
+        return hosts_of(self.node_pools)[self.kserve.pool] if self.kserve else ()
+
+    @property
+    def local_volumes(self) -> list[Folder]:
         """Every disk of a node that holds data of this stack."""
         return [block for block in (self.cache.node_local, self.manager and self.manager.state) if block]
 
     @property
     def keeps_data(self) -> bool:
         """Is a volume declared that outlives the stack?"""
-        return bool(self.local_volumes or self.cache.shared_storage)
+        return bool(self.local_volumes or self.cache.volumes)
 
     def budget_seconds(self, transferred: int) -> int:
         """The longest that moving so many bytes may take."""

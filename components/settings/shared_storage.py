@@ -1,12 +1,15 @@
 """larder:cache.shared-storage: a volume that every node mounts."""
 
+from collections.abc import Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
+from larder_sidecar.catalog import CatalogEntry
 from pydantic import AfterValidator, Field, model_validator
 
-from .base import Block, Known
+from .base import Block, Known, ObjectName
 from .quantities import Size
+from .room import roomy_for
 from .strategy import StrategyBlock, refuse_too_small, share
 
 
@@ -29,12 +32,14 @@ class Nfs(Block):
 class SharedStorage(StrategyBlock):
     """A volume that many nodes mount at once, as claim `shared-model-storage`."""
 
-    EXAMPLE = "{storage-class | nfs: {server, path}, size}"
+    EXAMPLE = "{storage-class | nfs: {server, path} | claim, size}"
 
     nfs: Nfs | None = None
-    """An NFS export, as a volume of our own; or storage-class."""
+    """An NFS export, as a volume of our own; or storage-class, or claim."""
     storage_class: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")] | None = None
-    """A class of the cluster that gives ReadWriteMany volumes (EFS, Filestore, Azure Files, CephFS, …); or nfs."""
+    """A class of the cluster that gives ReadWriteMany volumes (EFS, Filestore, Azure Files, …); or nfs, or claim."""
+    claim: ObjectName | None = None
+    """An existing ReadWriteMany claim of the namespace, which others may use too; or nfs, or storage-class."""
     size: Size
     """How large the volume is."""
     read: Literal["copy", "direct"] = "copy"
@@ -42,13 +47,20 @@ class SharedStorage(StrategyBlock):
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
-        if (self.nfs is None) == (self.storage_class is None):
+        sources = {"nfs": self.nfs, "storage-class": self.storage_class, "claim": self.claim}
+        if len(named := [name for name, source in sources.items() if source is not None]) != 1:
+            held = f"both {' and '.join(named)}" if named else f"none of {', '.join(sources)}"
             msg = (
-                f"{'holds neither' if self.nfs is None else 'holds both'} nfs and storage-class. "
-                "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes."
+                f"holds {held}. Write one: nfs: {{server, path}}, storage-class: a class that gives ReadWriteMany "
+                "volumes, or claim: one that is there."
             )
-            raise ValueError(msg.replace("neither nfs and", "neither nfs nor"))
+            raise ValueError(msg)
         return self
+
+    @classmethod
+    def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
+        """A block that is right for these models and nodes."""
+        return {"storage-class": "a-class-for-many-nodes", "size": roomy_for(sum(entry.bytes for entry in models))}
 
     def check(self, known: Known) -> None:
         """The weights must fit."""

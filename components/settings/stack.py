@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known
+from .cluster import CLOUDS
+from .kserve_cache import KSERVE_CACHE
 from .names import choices, did_you_mean
 from .quantities import Cores, Size
 
@@ -44,11 +46,16 @@ class Stack(Block):
                 f"Known pools: {choices(known.pools)}."
             )
             raise ValueError(msg)
-        if known and known.pools and known.weights_host and known.weights_host not in (hosts := known.pools[pool]):
+        if (
+            known
+            and known.pools
+            and known.weights_hosts
+            and not ({*known.weights_hosts} & {*(hosts := known.pools[pool])})
+        ):
             msg = (
-                f"pool {pool!r} ({choices(hosts)}) does not hold node {known.weights_host!r}, "
-                "where strategy 'node-local' keeps the weights. "
-                "Choose the pool of that node, or another node in larder:cache.node-local."
+                f"pool {pool!r} ({choices(hosts)}) holds no node where strategy 'node-local' keeps the weights "
+                f"({choices(known.weights_hosts)}). Choose a pool that does, or another place in "
+                "larder:cache.node-local."
             )
             raise ValueError(msg)
         return pool
@@ -66,6 +73,19 @@ class ReplicatedStack(Stack):
 
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     """Pods with an engine each; the front sends a request to one that has its model loaded."""
+
+    @field_validator("pool")
+    @classmethod
+    def _weights_come_into_a_pod_of_ours(cls, pool: str, info: ValidationInfo) -> str:
+        known = Known.of(info)
+        if known and known.strategy == KSERVE_CACHE:
+            nearest = "none" if known.kind in CLOUDS else "node-local"
+            msg = (
+                f"strategy {KSERVE_CACHE!r} keeps weights for pods of KServe alone, and those of larder:{cls.NAME} are "
+                f"not: choose {nearest} in larder:cache.strategy, or serve the model by larder:kserve."
+            )
+            raise ValueError(msg)
+        return pool
 
 
 def refuse_foreign(model: str, info: ValidationInfo, *, by: str) -> None:

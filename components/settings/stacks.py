@@ -8,10 +8,14 @@ from larder_sidecar.config.gateway import MOVING
 from larder_sidecar.config.weights import canonical
 
 from .base import Known
+from .cache import Cache
+from .disks import disks
 from .gateway import Gateway
 from .images import Images
 from .kserve import KServe
+from .kserve_cache import AGENT_LABEL, KSERVE_CACHE
 from .names import choices, did_you_mean
+from .node_pools import NodePool
 from .residency import Residency
 from .routing import Routing
 from .served import served
@@ -63,11 +67,30 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
             answered = served_by(stacks, models)
             yield from _routes(blocks["gateway"].routing, known.models, answered)
             yield from _residency(blocks["gateway"].residency, stacks, answered)
+    if "cache" in blocks and "node_pools" in blocks:
+        yield from _reached(known, blocks["cache"], blocks["node_pools"], stacks)
     shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
     if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
         yield (
             f"{NAMESPACE}shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
             f"Drop it, or the other stacks and {NAMESPACE}gateway.front."
+        )
+
+
+def _reached(known: Known, cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stack]) -> Iterator[str]:
+    """Every pool whose machines cannot hold the weights that the strategy has them hold."""
+    models = {entry.id: entry.bytes for entry in known.models or ()}
+    for disk in disks(cache, pools, stacks):
+        if disk.cannot_hold(sum(models.values())):
+            yield f"{disk.setting}: {disk.finding(models)}"
+    kserve = stacks.get("kserve")
+    if kserve is None or cache.strategy != KSERVE_CACHE or kserve.pool not in pools:
+        return
+    label, value = AGENT_LABEL
+    if pools[kserve.pool].labels.get(label) != value:
+        yield (
+            f"{NAMESPACE}node-pools.{kserve.pool}.labels: lack {label}: {value}, and KServe's agent, which fills "
+            f"{KSERVE_CACHE}, runs on nodes with that label alone. Write labels: {{{label}: {value}}}."
         )
 
 

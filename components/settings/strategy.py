@@ -1,10 +1,14 @@
 """What the blocks of the strategies in larder:cache share: what they are judged by when their strategy is in force."""
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from larder_sidecar.catalog import CatalogEntry
 
 from .base import Block, Known
-from .quantities import readable, size_bytes
+from .quantities import size_bytes
+from .room import Place
 
 
 class StrategyBlock(Block, ABC):
@@ -12,6 +16,11 @@ class StrategyBlock(Block, ABC):
 
     EXAMPLE: ClassVar[str]
     """What to write where the block is missing."""
+
+    @classmethod
+    @abstractmethod
+    def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:
+        """A block that is right for these models and nodes, as a stack file would have it."""
 
     @abstractmethod
     def check(self, known: Known) -> None:
@@ -24,12 +33,10 @@ class StrategyBlock(Block, ABC):
 
 def refuse_too_small(size: str, known: Known) -> None:
     """Raises ValueError where a volume cannot hold the weights of larder:models."""
-    planned = sum(entry.bytes for entry in known.models or ())
-    if size_bytes(size) < planned:
-        msg = (
-            f"size {size} is smaller than the weights of larder:models ({readable(planned)}). "
-            "Make the volume larger or serve fewer models."
-        )
+    models = {entry.id: entry.bytes for entry in known.models or ()}
+    place = Place(setting="size", size=size)
+    if place.cannot_hold(sum(models.values())):
+        msg = f"size: {place.finding(models)}"
         raise ValueError(msg)
 
 

@@ -7,8 +7,8 @@ from pulumi_kubernetes.storage import v1 as storage
 
 from ..component import Component
 from ..jobs import run_once
-from ..manifest import metadata
-from ..settings.cache import NodeLocal
+from ..manifest import label_name, metadata
+from ..settings.node_local import Folder
 from ..settings.node_pools import Taint
 
 PREPARE_SECONDS = 120
@@ -23,20 +23,22 @@ class LocalVolume(Component):
     def __init__(
         self,
         name: str,
-        settings: NodeLocal,
+        settings: Folder,
         *,
+        node: str,
         taints: tuple[Taint, ...],
         image: str,
         namespace: pulumi.Input[str],
         claim_name: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Without a `claim_name` it is the volume of the node's weights, whose parts have no prefix in their names."""
+        """Without a `claim_name` it is the volume of the node's weights."""
         super().__init__(name, opts)
-        self.node = settings.node
+        self.node = node
         self.taints = taints
-        self.claim_name = claim_name or f"{settings.node}-model-storage"
-        self._prefix = f"{name}-" if claim_name else ""
+        self.claim_name = claim_name or f"{node}-model-storage"
+        self._prefix = f"{name}-"
+        self._prepares = f"{name}-prepare-path" if claim_name else label_name("prepare-path", node)
         ready: list[pulumi.Resource] = []
         if settings.prepare_path:
             ready.append(self._prepare(settings, image, namespace))
@@ -52,7 +54,7 @@ class LocalVolume(Component):
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=[storage_class])
         self.volume = core.PersistentVolume(
             f"{self._prefix}volume",
-            metadata=metadata(self.claim_name, f"the folder {settings.path} of node {settings.node}"),
+            metadata=metadata(self.claim_name, f"the folder {settings.path} of node {node}"),
             spec={
                 "capacity": {"storage": settings.size},
                 "access_modes": ["ReadWriteOnce"],
@@ -72,7 +74,7 @@ class LocalVolume(Component):
                         "node_selector_terms": [
                             {
                                 "match_expressions": [
-                                    {"key": "kubernetes.io/hostname", "operator": "In", "values": [settings.node]}
+                                    {"key": "kubernetes.io/hostname", "operator": "In", "values": [node]}
                                 ]
                             }
                         ]
@@ -107,12 +109,12 @@ class LocalVolume(Component):
         self.ready: tuple[pulumi.Resource, ...] = (*ready, self.claim)
         self.register_outputs({"claim": self.claim_name})
 
-    def _prepare(self, settings: NodeLocal, image: str, namespace: pulumi.Input[str]) -> batch.Job:
+    def _prepare(self, settings: Folder, image: str, namespace: pulumi.Input[str]) -> batch.Job:
         # The kubelet makes the folder when it mounts the hostPath; the container itself has nothing to do and no right
         # to write. The group of the volume becomes ours when the claim is first mounted: local volumes honour fsGroup.
         return run_once(
-            f"{self._prefix}prepare-path",
-            f"makes the folder {settings.path} on node {settings.node}",
+            self._prepares,
+            f"makes the folder {settings.path} on node {self.node}",
             container={
                 "name": "prepare",
                 "image": image,
@@ -122,7 +124,7 @@ class LocalVolume(Component):
                 "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
             },
             volumes=[{"name": "folder", "host_path": {"path": settings.path, "type": "DirectoryOrCreate"}}],
-            host=settings.node,
+            host=self.node,
             taints=self.taints,
             deadline_seconds=PREPARE_SECONDS,
             namespace=namespace,

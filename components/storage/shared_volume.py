@@ -2,6 +2,7 @@
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
+from pulumi_kubernetes.storage import v1 as storage
 
 from ..component import Component
 from ..manifest import metadata
@@ -12,7 +13,7 @@ MODES = ["ReadWriteMany"]
 
 
 class SharedVolume(Component):
-    """An NFS export or a volume of a storage class, as a claim that pods of any node mount; protected and retained."""
+    """An NFS export, a volume of a storage class or a claim of others, that pods of any node mount; kept by destroy."""
 
     TYPE = "larder:storage:SharedVolume"
 
@@ -26,7 +27,29 @@ class SharedVolume(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
-        self.claim_name, self.read = CLAIM, settings.read
+        self.claim_name, self.read = settings.claim or CLAIM, settings.read
+        self.ready: tuple[pulumi.Resource, ...] = ()
+        self._settings, self._namespace = settings, stack_namespace
+        if not settings.claim:
+            self.ready = (self._claim(settings, stack_namespace, namespace),)
+        self.register_outputs({"claim": self.claim_name})
+
+    def look_for_what_others_made(self) -> None:
+        """Read, for a strategy that mounts it, what is not ours: if it is missing the preview ends with its name.
+
+        Its pods would stay Pending, and say so after the deadline of their Job.
+        """
+        settings = self._settings
+        if settings.claim:
+            core.PersistentVolumeClaim.get(
+                "shared-storage.claim", f"{self._namespace}/{settings.claim}", opts=self.child()
+            )
+        elif settings.storage_class:
+            storage.StorageClass.get("shared-storage.storage-class", settings.storage_class, opts=self.child())
+
+    def _claim(
+        self, settings: SharedStorage, stack_namespace: str, namespace: pulumi.Input[str]
+    ) -> core.PersistentVolumeClaim:
         # Volumes are the cluster's: two stacks that share an export need one each.
         volume_name = f"{stack_namespace}-{CLAIM}"
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)
@@ -40,7 +63,7 @@ class SharedVolume(Component):
         }
         if volumes:
             spec["volume_name"] = volume_name
-        self.claim = core.PersistentVolumeClaim(
+        return core.PersistentVolumeClaim(
             "claim",
             metadata=metadata(
                 CLAIM,
@@ -60,8 +83,6 @@ class SharedVolume(Component):
                 )
             ),
         )
-        self.ready: tuple[pulumi.Resource, ...] = (self.claim,)
-        self.register_outputs({"claim": CLAIM})
 
     def _volume(
         self, name: str, nfs: Nfs, size: str, namespace: pulumi.Input[str], kept: pulumi.ResourceOptions

@@ -41,6 +41,8 @@ def ensure(cluster: Cluster) -> None:
     with step("KServe", 10):
         FOLDER.mkdir(parents=True, exist_ok=True)
         _apply(cluster, "-k", source / "crd")
+        # The definitions of its local cache; what works by them, an agent on the node, is not here.
+        _apply(cluster, "-k", source / "crd" / "localmodel")
         _apply(cluster, "-f", _written("objects.json", _objects(source)))
         _apply(cluster, "-n", NAMESPACE, "-f", _written("config.yaml", _config(source)))
         _apply(cluster, "-f", source / "role.yaml")

@@ -11,14 +11,13 @@ from pathlib import Path
 from larder_sidecar.config.document import load_document
 
 from components import ROOT
+from components.planning.placeholders import UNKNOWN
 from components.planning.plan import weights_plan
 from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
 
 PUBLISHED = ("image-volume", "prebuilt-image")
-UNPUBLISHED = {"larder:cache": {"strategy": "none"}}
-"""Under another strategy the settings are whole before the images are there."""
 
 
 def wanted(file: Path, overlay: Path) -> str:
@@ -32,9 +31,13 @@ def wanted(file: Path, overlay: Path) -> str:
     strategy = cache.get("strategy") if isinstance(cache, dict) else None
     if not isinstance(cache, dict) or strategy not in PUBLISHED or cache.get(strategy):
         return ""
-    stack = file.name.split(".")[1]
+    models, stack = config.get("larder:models"), file.name.split(".")[1]
+    # So that the settings are whole before the images are there.
+    images = {str(model): f"weights/{model}@{UNKNOWN}" for model in models} if isinstance(models, list) else {}
+    blocks = {"image-volume": {"images": images}, "prebuilt-image": {"image": f"weights/all@{UNKNOWN}"}}
+    unpublished = {"larder:cache": {strategy: blocks[strategy]}}
     try:
-        settings = parse(merged(config, UNPUBLISHED), stack=stack, catalog=read_catalog(ROOT))
+        settings = parse(merged(config, unpublished), stack=stack, catalog=read_catalog(ROOT))
     except SettingsError:
         return ""
     weights = weights_plan(settings.entries, settings.hub.endpoint).to_json()

@@ -129,7 +129,10 @@ class Platform:
             "storageClassName": SHARED,
             "hostPath": {"path": str(DISK_INSIDE / "shared")},
         }
-        self.apply({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": SHARED}, "spec": spec})
+        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": SHARED}, "spec": spec}
+        # The strategy's preview reads the class.
+        provisioned = {"provisioner": "kubernetes.io/no-provisioner", "metadata": {"name": SHARED}}
+        self.apply(volume, {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", **provisioned})
 
     def terminated(self, pod: str) -> str:
         """The termination message of a pod's first container, empty while it runs."""

@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from testbed import packages
+from testbed.progress import TestbedError
 from tests.e2e.manager.deployment import Repository, forget_state, git_sync, pulumi, reached
 from tests.e2e.manager.harness import TOKEN, Manager
+from tests.program.previews import preview_of
+from tests.program.test_kserve_cache import STACK as CACHED
 
 from .conftest import Platform
 from .load import Load
@@ -29,13 +32,13 @@ class KServe:
         self.file = Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
         self.before = self.file.read_text()
 
-    def activate(self, active: str, *, ollama: str) -> None:
+    def activate(self, active: str, *, ollama: str, strategy: str = "node-local") -> None:
         """One model for each stack; deploy."""
-        self.deploy(f"active: {active}", models=(ollama, active))
+        self.deploy(f"active: {active}", models=(ollama, active), strategy=strategy)
 
-    def deploy(self, choice: str, *, models: tuple[str, str], more: str = "") -> None:
+    def deploy(self, choice: str, *, models: tuple[str, str], more: str = "", strategy: str = "node-local") -> None:
         """Stack dev with KServe beside Ollama."""
-        text = self.before.replace("strategy: none", "strategy: node-local")
+        text = self.before.replace("strategy: none", f"strategy: {strategy}")
         text = re.sub(
             r"(?m)^    cpu: (.*)$", r"    cpu: \1\n    rocm: {hosts: [larder], accelerator: amd.com/gpu}", text, count=1
         )
@@ -146,6 +149,49 @@ def test_another_model_is_activated_with_the_one_gpu_there_is(kserve: KServe) ->
     assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
     for model in ("tiny-random", "tiny-second"):
         assert kserve.chat(model)["choices"]
+
+
+def test_an_image_of_the_weights_serves_as_the_volume_did(kserve: KServe) -> None:
+    kserve.activate("tiny-random", ollama="tiny-second", strategy="image-volume")
+    model = kserve.service()["spec"]["predictor"]["model"]
+    assert model["storageUri"].startswith("oci+native://")
+    (pod,) = kserve.predictors()
+    (mount,) = (m for c in pod["spec"]["containers"] for m in c["volumeMounts"] if m["mountPath"] == "/mnt/models")
+    (image,) = (v["image"]["reference"] for v in pod["spec"]["volumes"] if v["name"] == mount["name"])
+    assert model["storageUri"] == f"oci+native://{image}"
+    for name in ("tiny-random", "tiny-second"):
+        assert kserve.chat(name)["choices"]
+
+
+def _of_kserve(kind: str) -> list[dict[str, Any]]:
+    group = "serving.kserve.io/v1alpha1"
+    found = preview_of("kserve-cache", CACHED).all(kind)
+    return [{"apiVersion": group, "kind": kind, **{k: r.inputs[k] for k in ("metadata", "spec")}} for r in found]
+
+
+def test_the_api_server_takes_what_kserve_cache_declares_and_no_other_source_later(
+    kserve: KServe, tmp_path: Path
+) -> None:
+    objects = [*_of_kserve("LocalModelNodeGroup"), *_of_kserve("LocalModelCache")]
+    assert len(objects) == 3
+
+    def apply(items: list[dict[str, Any]], *options: str) -> str:
+        file = tmp_path / "objects.json"
+        file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        try:
+            return kserve.platform.kubectl("apply", "--server-side", "--validate=strict", *options, "-f", str(file))
+        except TestbedError as error:
+            return str(error)
+
+    misspelt = [{**objects[0], "spec": {**objects[0]["spec"], "storageLimits": "1Gi"}}]
+    assert "storageLimits" in apply(misspelt, "--dry-run=server")
+    try:
+        assert apply(objects).count("serverside-applied") == 3
+        moved = [{**objects[1], "spec": {**objects[1]["spec"], "sourceModelUri": "hf://org/other"}}]
+        assert "immutable" in apply(moved, "--dry-run=server")
+    finally:
+        for item in reversed(objects):
+            kserve.platform.kubectl("delete", item["kind"], item["metadata"]["name"])
 
 
 MANAGER = """

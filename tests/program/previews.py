@@ -101,7 +101,10 @@ def config_of(stack: str, strategy: str | None, overlay: Mapping[str, Any] | Non
     run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
     config = merged(merged(stack_config(stack), run), overlay or {})
     weights = {model: f"registry.example/weights/{model}@sha256:{'3' * 64}" for model in config["larder:models"]}
-    return merged({"larder:cache": {"shared-storage": SHARED, "image-volume": {"images": weights}, **PREBUILT}}, config)
+    blocks: dict[str, Any] = {"shared-storage": SHARED, "image-volume": {"images": weights}, **PREBUILT}
+    if strategy == "kserve-cache":
+        blocks[strategy] = {"size": "20Gi"}
+    return merged({"larder:cache": blocks}, config)
 
 
 def refusals(stack: str, strategy: str) -> tuple[str, ...]:
@@ -113,6 +116,8 @@ def refusals(stack: str, strategy: str) -> tuple[str, ...]:
     return ()
 
 
+OF_DEV = tuple(strategy for strategy in STRATEGIES if not refusals("dev", strategy))
+"""The strategies that an Ollama stack can have."""
 PAIRS = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]
 CASES = [pair for pair in PAIRS if not refusals(*pair)]
 """Every stack under every strategy it can have."""

@@ -8,7 +8,7 @@ from larder_sidecar.config.gateway import GatewayConfig
 
 from components.caching import STRATEGIES
 from components.settings import SettingsError
-from components.settings.kserve import WITH_FOLDERS
+from components.settings.kserve import WITH_URI
 from tests.program.previews import Preview
 from tests.program.test_manager import MANAGER
 
@@ -185,7 +185,15 @@ def test_the_front_leads_to_every_model_that_a_manager_may_choose(preview: Previ
     assert {e.name: e.models for e in config.engines}["kserve"] == ["tiny-random", "tiny-second"]
 
 
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - WITH_FOLDERS))
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - WITH_URI))
 def test_a_strategy_that_kserve_cannot_use_is_refused_with_one_that_it_can(preview: Previews, strategy: str) -> None:
     with pytest.raises(SettingsError, match=r"larder:kserve\.pool: strategy .* choose node-local"):
         preview(strategy, BOTH)
+
+
+def test_under_image_volume_kserve_mounts_the_image_of_the_active_model(preview: Previews) -> None:
+    seen = preview("image-volume", BOTH)
+    reference = seen.pod("Deployment", "ollama")["volumes"]
+    (image,) = {v["image"]["reference"] for v in reference if "tiny-random" in v.get("image", {}).get("reference", "")}
+    assert _predictor(seen)["model"]["storageUri"] == f"oci+native://{image}"
+    assert seen.one("Job", "preflight-").urn in seen.one("InferenceService").dependencies

@@ -7,16 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.caching import STRATEGIES
 from components.planning import wire
 from components.planning.manifests import render, write
 from components.planning.recorder import Recording
-from tests.program.previews import Preview
+from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_files_hold_what_the_engine_was_told(preview: Previews, strategy: str) -> None:
     seen = preview(strategy)
     files, left_out = render(seen.recording)
@@ -28,7 +27,7 @@ def test_files_hold_what_the_engine_was_told(preview: Previews, strategy: str) -
         assert documents[name].get("data") == resource.inputs.get("data"), name
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_what_others_need_comes_first(preview: Previews, strategy: str) -> None:
     kinds = [name.split("-")[1] for name in render(preview(strategy).recording)[0]]
     order = ["namespace", "storageclass", "persistentvolume", "persistentvolumeclaim", "configmap", "service"]

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.caching import STRATEGIES
 from components.planning import wire
 from components.settings import SettingsError
-from tests.program.previews import Preview
+from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
-each = pytest.mark.parametrize("strategy", STRATEGIES)
+each = pytest.mark.parametrize("strategy", OF_DEV)
 RESTRICTED_VOLUMES = {
     "configMap",
     "image",
@@ -58,7 +57,8 @@ def test_every_pod_runs_as_nobody_in_particular(preview: Previews, strategy: str
 @each
 def test_every_container_says_what_it_takes(preview: Previews, strategy: str) -> None:
     for name, container in _containers(preview(strategy)):
-        assert container["resources"]["requests"].keys() == {"cpu", "memory"}, name
+        asked = container["resources"]["requests"].keys()
+        assert asked - {"ephemeral-storage"} == {"cpu", "memory"}, name
         assert container["resources"]["limits"].keys() == {"memory"}, name
 
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 
-from components.caching import STRATEGIES
-from tests.program.previews import Preview
+from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
 ALONE: dict[str, Any] = {"larder:ollama": None, "larder:shimmy": {"pool": "cpu"}}
@@ -104,7 +103,7 @@ def test_pulled_files_may_have_a_claim_that_one_node_has_at_a_time(preview: Prev
     assert strategy["rollingUpdate"] == {"maxSurge": 0, "maxUnavailable": 1}
 
 
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - {"prebuilt-image"}))
+@pytest.mark.parametrize("strategy", [name for name in OF_DEV if name != "prebuilt-image"])
 def test_every_strategy_brings_the_store_that_it_reads(preview: Previews, strategy: str) -> None:
     assert _mounts(preview(strategy, ALONE).engine()).keys() & {"/weights/ollama", "/weights"}
 

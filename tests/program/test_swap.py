@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from components.caching import STRATEGIES
 from components.caching.base import STORE
-from tests.program.previews import PREBUILT, Preview
+from tests.program.previews import OF_DEV, PREBUILT, Preview
 
 Previews = Callable[..., Preview]
-SWAPS = list(permutations(STRATEGIES, 2))
+SWAPS = list(permutations(OF_DEV, 2))
 swaps = pytest.mark.parametrize(("before", "after"), SWAPS)
 DATA = {"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"}
-each = pytest.mark.parametrize("strategy", STRATEGIES)
-MOUNTED = [strategy for strategy in STRATEGIES if strategy != "prebuilt-image"]
+each = pytest.mark.parametrize("strategy", OF_DEV)
+MOUNTED = [strategy for strategy in OF_DEV if strategy != "prebuilt-image"]
 """Those that bring weights by a volume. Under the other one they lie in the engine's image, read-only as all of it."""
 
 
@@ -270,3 +269,28 @@ def _hosts(seen: Preview) -> list[str]:
     (term,) = affinity["nodeSelectorTerms"]
     (expression,) = term["matchExpressions"]
     return list(expression["values"])
+
+
+def test_a_class_that_does_not_exist_ends_the_preview(preview: Previews) -> None:
+    block = {"nfs": None, "storage-class": "efs"}
+    seen = preview("shared-storage", {"larder:cache": {"shared-storage": block}})
+    assert seen.recording.needs == {"shared-storage.storage-class": "efs"}
+    assert preview("none", {"larder:cache": {"shared-storage": block}}).recording.needs == {}
+
+
+def test_a_claim_of_others_is_mounted_and_neither_made_nor_kept(preview: Previews) -> None:
+    block = {"nfs": None, "claim": "team-models"}
+    seen = preview("shared-storage", {"larder:cache": {"node-local": None, "shared-storage": block}})
+    assert seen.recording.needs == {"shared-storage.claim": "ai/team-models"}
+    assert seen.all("PersistentVolumeClaim") == seen.all("PersistentVolume") == []
+    for pod in (seen.pod(), seen.pod("Job", "populate-shared-")):
+        (share,) = [v for v in pod["volumes"] if v["name"] == "share-shared-storage"]
+        assert share["persistentVolumeClaim"] == {"claimName": "team-models"}
+
+
+@pytest.mark.parametrize(("strategy", "asked"), [("none", "958Mi"), ("shared-storage", "958Mi"), ("node-local", None)])
+def test_a_pod_with_its_own_copy_goes_where_the_disk_has_room(
+    preview: Previews, strategy: str, asked: str | None
+) -> None:
+    requests = preview(strategy).init("fetch")["resources"]["requests"]
+    assert requests.get("ephemeral-storage") == asked

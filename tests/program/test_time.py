@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.caching import STRATEGIES
-from tests.program.previews import Preview
+from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
 SLOW = {"larder:cache": {"min-bandwidth": "1MiB/s"}}
@@ -27,7 +26,7 @@ def test_the_job_has_as_long_as_the_weights_take(preview: Previews) -> None:
     assert _seconds(job.timeouts["create"]) > BUDGET
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_the_engine_has_as_long_as_the_weights_take(preview: Previews, strategy: str) -> None:
     seen = preview(strategy, SLOW)
     probe = seen.engine()["startupProbe"]
@@ -35,7 +34,7 @@ def test_the_engine_has_as_long_as_the_weights_take(preview: Previews, strategy:
     assert 0 <= probe["periodSeconds"] * probe["failureThreshold"] - BUDGET < probe["periodSeconds"]
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_a_rollout_may_take_fetching_and_starting(preview: Previews, strategy: str) -> None:
     deployment = preview(strategy, SLOW).one("Deployment")
     assert deployment.inputs["spec"]["progressDeadlineSeconds"] == 2 * BUDGET
@@ -47,7 +46,7 @@ def test_waiting_for_the_store_ends_when_filling_it_must_have_ended(preview: Pre
     assert arguments[arguments.index("--wait") + 1] == str(BUDGET)
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_the_pod_drains_through_the_gateway_before_the_engine_stops(preview: Previews, strategy: str) -> None:
     from larder_sidecar.config.gateway import GatewayConfig
 
@@ -57,7 +56,7 @@ def test_the_pod_drains_through_the_gateway_before_the_engine_stops(preview: Pre
     assert seen.pod()["terminationGracePeriodSeconds"] == config.drain.grace_seconds
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_the_gateway_starts_before_the_engine_and_is_probed_on_its_admin_port(preview: Previews, strategy: str) -> None:
     seen = preview(strategy)
     gateway = seen.init("gateway")
@@ -71,7 +70,7 @@ def test_the_gateway_starts_before_the_engine_and_is_probed_on_its_admin_port(pr
     }
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", OF_DEV)
 def test_a_probe_outlasts_the_two_seconds_the_gateway_gives_its_engine(preview: Previews, strategy: str) -> None:
     seen = preview(strategy)
     probes = [c[name] for c in (seen.engine(), seen.init("gateway")) for name in c if name.endswith("Probe")]
@@ -86,7 +85,7 @@ def test_nothing_but_jobs_and_the_engine_is_waited_for(preview: Previews) -> Non
 
 def test_two_pods_of_stack_dev_fit_on_two_cores(preview: Previews) -> None:
     """A swap starts the next pod beside the last one; the cluster's own pods ask for about 200m."""
-    for strategy in STRATEGIES:
+    for strategy in OF_DEV:
         seen = preview(strategy)
         requests = [c["resources"]["requests"]["cpu"] for c in (seen.engine(), seen.init("gateway"))]
         assert 2 * sum(int(cpu.removesuffix("m")) for cpu in requests) <= 2000 - 200

@@ -1,9 +1,10 @@
 """manager.json: where the catalog is synced to, which InferenceService serves, how it is reached and changed."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from .base import Model
 from .gateway import Address, Seconds
@@ -32,6 +33,20 @@ StorageUri = Annotated[
 """KServe takes any scheme and fails on those it does not know minutes later, with an event and nothing else."""
 
 
+SourceUri = Annotated[
+    str,
+    Field(pattern=r"^(pvc|oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$"),
+]
+"""The same, of one model; an image by its digest."""
+
+
+class UnknownSourceError(Exception):
+    """The weights of this model are nowhere: neither `sources` nor a `storage-uri` lead to them."""
+
+    def __init__(self, model: str, known: Iterable[str]) -> None:
+        super().__init__(f"no weights of {model} are cached here; models that are: {', '.join(sorted(known))}")
+
+
 class ApiServer(Model):
     """Kubernetes' API server, and what proves to it who we are."""
 
@@ -58,15 +73,33 @@ class InferenceService(Model):
     annotations: dict[str, str] = Field(default={"serving.kserve.io/deploymentMode": "Standard"})
     predictor: dict[str, JsonValue]
     """Its predictor as it is for every model; `model` gets the storage URI and more arguments."""
-    storage_uri: StorageUri
+    storage_uri: StorageUri | None = None
+    """Of every model that `sources` does not name."""
+    sources: dict[str, SourceUri] = Field(default={})
+    """By the model's id, where the URI does not follow from it."""
     args: list[str] = Field(default=[f"--served-model-name={ID}"])
     """After those of the predictor's own model."""
 
+    @model_validator(mode="after")
+    def _weights_are_somewhere(self) -> Self:
+        if self.storage_uri is None and not self.sources:
+            msg = "holds neither storage-uri nor sources: no model would have weights"
+            raise ValueError(msg)
+        return self
+
+    def uri(self, model: str) -> str:
+        """Where KServe finds the model. Raises UnknownSourceError."""
+        if source := self.sources.get(model):
+            return source
+        if self.storage_uri is None:
+            raise UnknownSourceError(model, self.sources)
+        return self.storage_uri.replace(ID, model)
+
     def of(self, model: str) -> dict[str, Any]:
-        """The object that serves this model of the catalog."""
+        """The object that serves this model of the catalog. Raises UnknownSourceError."""
         base = self.predictor.get("model")
         served: dict[str, Any] = dict(base) if isinstance(base, dict) else {}
-        served["storageUri"] = self.storage_uri.replace(ID, model)
+        served["storageUri"] = self.uri(model)
         served["args"] = [*served.get("args", []), *(argument.replace(ID, model) for argument in self.args)]
         return {
             "apiVersion": GROUP,

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..catalog import CatalogEntry
-from ..config.manager import MODEL, ManagerConfig
+from ..config.manager import MODEL, ManagerConfig, UnknownSourceError
 from ..gateway.journal import Journal
 from . import inference
 from .history import Activation, History
@@ -58,7 +58,10 @@ class Activations:
 
     async def activate(self, entry: CatalogEntry) -> None:
         """Serve this model. Raises BusyError, RefusedError, FailedError."""
-        wanted = self._service.of(entry.id)
+        try:
+            wanted = self._service.of(entry.id)
+        except UnknownSourceError as error:
+            raise RefusedError(409, str(error)) from error
         await self._alone(entry.id, wanted, State.READY, self._config.ready_seconds(entry.bytes))
 
     async def deactivate(self) -> str:

@@ -38,6 +38,21 @@ async def test_a_model_is_active_when_the_answer_comes(manager: Client, cluster:
     assert (status["changing"], status["last"]["outcome"]) == (None, "ready")
 
 
+async def test_a_model_that_is_cached_nowhere_is_refused_with_those_that_are(
+    start: Start, repository: Repository, cluster: Cluster, config: dict[str, Any]
+) -> None:
+    repository.publish("alpha", "beta")
+    service = {**config["inference-service"], "storage-uri": None, "sources": {"beta": "hf://org/beta:main"}}
+    async with start(**{"inference-service": service}) as manager:
+        refused = await manager.activate("alpha")
+        assert refused.status == 409
+        assert "no weights of alpha are cached here; models that are: beta" in json.dumps(refused.body)
+        assert cluster.object is None
+        assert (await manager.activate("beta")).status == 200
+    assert cluster.object is not None
+    assert cluster.object["spec"]["predictor"]["model"]["storageUri"] == "hf://org/beta:main"
+
+
 async def test_it_is_applied_on_the_server_and_not_by_force(manager: Client, cluster: Cluster) -> None:
     await manager.activate("alpha")
     assert cluster.asked[0] == (

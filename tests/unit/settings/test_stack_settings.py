@@ -23,14 +23,29 @@ NFS = {"server": "nas", "path": "/export"}
 
 BAD: list[tuple[dict[str, Any], str]] = [
     (
+        {"larder:cache": {"node-local": {"pool": "cpu"}}},
+        "larder:cache.node-local: holds both node and pool. "
+        "Write one: the node that has the disk, or the pool whose nodes all have one.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"node": None}}},
+        "larder:cache.node-local: holds neither node nor pool. "
+        "Write one: the node that has the disk, or the pool whose nodes all have one.",
+    ),
+    (
+        {"larder:cache": {"node-local": {"node": None, "pool": "cpus"}}},
+        "larder:cache.node-local.pool: no pool 'cpus' in larder:node-pools. Did you mean 'cpu'? "
+        "Known pools: cpu, spare.",
+    ),
+    (
         {"larder:cache": {"strategy": "nodelocal"}},
         "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
-        "Choices: none, prebuilt-image, image-volume, shared-storage, node-local.",
+        "Choices: none, prebuilt-image, image-volume, shared-storage, node-local, kserve-cache.",
     ),
     (
         {"larder:cache": {"stratgy": "none"}},
         "larder:cache.stratgy: unknown key. Did you mean 'strategy'? "
-        "Known keys: image-volume, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy.",
+        "Known keys: image-volume, kserve-cache, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy.",
     ),
     (
         {"larder:modles": ["alpha"]},
@@ -39,7 +54,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"node-local": None}},
         "larder:cache.node-local: is missing, and strategy 'node-local' needs it. "
-        "Write {node, path, size}, or choose strategy none.",
+        "Write {node | pool, path, size}, or choose strategy none.",
     ),
     (
         {"larder:cache": {"strategy": "image-volume"}},
@@ -93,17 +108,17 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"strategy": "shared-storage"}},
         "larder:cache.shared-storage: is missing, and strategy 'shared-storage' needs it. "
-        "Write {storage-class | nfs: {server, path}, size}, or choose strategy none.",
+        "Write {storage-class | nfs: {server, path} | claim, size}, or choose strategy none.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi"}}},
-        "larder:cache.shared-storage: holds neither nfs nor storage-class. "
-        "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes.",
+        "larder:cache.shared-storage: holds none of nfs, storage-class, claim. Write one: nfs: {server, path}, "
+        "storage-class: a class that gives ReadWriteMany volumes, or claim: one that is there.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi", "storage-class": "efs", "nfs": NFS}}},
-        "larder:cache.shared-storage: holds both nfs and storage-class. "
-        "Write one: nfs: {server, path}, or storage-class: a class that gives ReadWriteMany volumes.",
+        "larder:cache.shared-storage: holds both nfs and storage-class. Write one: nfs: {server, path}, "
+        "storage-class: a class that gives ReadWriteMany volumes, or claim: one that is there.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi", "nfs": NFS | {"path": "/a/../b"}}}},
@@ -115,8 +130,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:cache": {"strategy": "shared-storage", "shared-storage": {"size": "2Gi", "nfs": NFS}},
             "larder:models": ["beta"],
         },
-        "larder:cache.shared-storage: size 2Gi is smaller than the weights of larder:models (3.0 GiB). "
-        "Make the volume larger or serve fewer models.",
+        "larder:cache.shared-storage: size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 "
+        "GiB. Set size: 4Gi.",
     ),
     (
         {"larder:models": ["alhpa"]},
@@ -173,8 +188,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:models": ["beta"]},
-        "larder:cache.node-local: size 2Gi is smaller than the weights of larder:models (3.0 GiB). "
-        "Make the volume larger or serve fewer models.",
+        "larder:cache.node-local: size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 "
+        "GiB. Set size: 4Gi.",
     ),
     (
         {"larder:ollama": {"pool": "cpus"}},
@@ -182,8 +197,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:ollama": {"pool": "spare"}},
-        "larder:ollama.pool: pool 'spare' (pluto) does not hold node 'venus', where strategy 'node-local' keeps the "
-        "weights. Choose the pool of that node, or another node in larder:cache.node-local.",
+        "larder:ollama.pool: pool 'spare' (pluto) holds no node where strategy 'node-local' keeps the weights (venus). "
+        "Choose a pool that does, or another place in larder:cache.node-local.",
     ),
     (
         {"larder:images": {"ollama": "ollama/ollama:latest"}},
@@ -341,8 +356,8 @@ def test_errors_come_all_at_once() -> None:
         "larder:cluster.kind",
         "larder:models[1]",
         "larder:cache.strategy",
-        "larder:cache.node-local.node",
         "larder:cache.node-local.size",
+        "larder:cache.node-local.node",
         "larder:cache.min-bandwith",
         "larder:images.sidecar",
         "larder:ollama.pool",
@@ -429,7 +444,7 @@ def test_keys_are_kebab_case_only() -> None:
     changes = {"larder:cache": {"min_bandwidth": "1MiB/s"}}
     assert problems(changes) == [
         "larder:cache.min_bandwidth: unknown key. Did you mean 'min-bandwidth'? "
-        "Known keys: image-volume, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy."
+        "Known keys: image-volume, kserve-cache, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy."
     ]
 
 
@@ -451,7 +466,7 @@ def test_an_existing_cluster_is_entered_by_its_own_means_unless_told_otherwise()
 def test_a_volume_may_be_declared_that_the_strategy_does_not_mount() -> None:
     found = settings({"larder:cache": {"strategy": "none"}})
     assert found.cache.node_local is not None
-    assert found.cache.weights_host is None
+    assert found.weights_hosts is None
 
 
 def test_a_budget_is_bytes_by_bandwidth_and_two_minutes() -> None:

@@ -86,7 +86,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"strategy": "none"}},
         "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, and KServe's pods are not: "
-        "choose node-local in larder:cache.strategy.",
+        "choose node-local in larder:cache.strategy, or serve the model by larder:ollama.",
     ),
     (
         {
@@ -101,7 +101,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:cache": {"strategy": "none", "node-local": None},
         },
         "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, and KServe's pods are not: "
-        "serve the model by larder:ollama.",
+        "choose image-volume in larder:cache.strategy, or serve the model by larder:ollama.",
     ),
     (
         {"larder:kserve": {"active": "gama"}},

@@ -9,6 +9,7 @@ import pytest
 from components import ROOT
 from testbed.images.wanted import wanted
 from tests.program.previews import IMAGES
+from tests.program.test_kserve import BOTH
 
 REFERENCE = f"registry.example/tiny@sha256:{'0' * 64}"
 
@@ -36,3 +37,10 @@ def test_weights_are_published_where_images_are_mounted(
     )
     assert [model["id"] for model in json.loads(told["weights"])["models"]] == models
     assert (told["strategy"], told["engine"]) == (cache["strategy"], "ollama")
+
+
+def test_a_stack_of_kserve_has_its_weights_published_too(tmp_path: Path) -> None:
+    overlay = {**BOTH, "larder:images": IMAGES, "larder:cache": {"strategy": "image-volume"}}
+    (tmp_path / "overlay").write_text(json.dumps(overlay))
+    told = json.loads(wanted(ROOT / "Pulumi.dev.yaml", tmp_path / "overlay"))
+    assert [model["id"] for model in json.loads(told["weights"])["models"]] == BOTH["larder:models"]

@@ -1,0 +1,86 @@
+"""Which strategy could serve which stack of a stack file on its cluster, and why: each one's settings, tried."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, get_args
+
+import yaml
+from larder_sidecar.config.base import Model
+from pydantic import Field
+
+from ..settings import Settings, SettingsError, parse
+from ..settings.base import Catalog
+from ..settings.cache import STRATEGY_BLOCKS, Strategy
+from ..settings.sources import NAMESPACE
+from .admission import about_weights
+from .plan import make_plan
+
+CACHE = f"{NAMESPACE}cache"
+STRATEGIES: tuple[str, ...] = get_args(Strategy)
+Status = Literal["in force", "works", "warns", "refused"]
+
+
+class Verdict(Model):
+    """What one strategy would be for one stack."""
+
+    strategy: str
+    stack: str
+    status: Status
+    reasons: list[str] = Field(default=[])
+    """Why it is refused, or what is worth a second look; each with its remedy."""
+    change: list[str] = Field(default=[])
+    """What to write and run for it; nothing where it is in force or refused."""
+    swap: list[str] = Field(default=[])
+    """What the change would do to the running stack."""
+
+
+def support(config: Mapping[str, Any], settings: Settings, *, stack: str, catalog: Catalog) -> list[Verdict]:
+    """A verdict for each strategy and stack; `settings` are those that `config` was read as."""
+    return [
+        verdict
+        for strategy in STRATEGIES
+        for verdict in _verdicts(strategy, config, settings, stack=stack, catalog=catalog)
+    ]
+
+
+def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[str, Any]:
+    """The config with another strategy in force, and with an example of its block where it has none."""
+    cache = {**config[CACHE], "strategy": strategy}
+    if (block := STRATEGY_BLOCKS.get(strategy)) and cache.get(strategy) is None:
+        pools = {stack.pool for stack in settings.blocks.values()}
+        hosts = [host for name, pool in settings.node_pools.items() for host in pool.hosts or () if name in pools]
+        cache[strategy] = block.example(settings.entries, hosts)
+    return {**config, CACHE: cache}
+
+
+def _verdicts(
+    strategy: str, config: Mapping[str, Any], settings: Settings, *, stack: str, catalog: Catalog
+) -> Iterator[Verdict]:
+    attempt = tried(config, settings, strategy)
+    try:
+        found = parse(attempt, stack=stack, catalog=catalog)
+    except SettingsError as error:
+        for name in settings.blocks:
+            reasons = _of(name, error.problems, settings)
+            # Of a problem that is another stack's: it would work here if that stack were not there.
+            yield Verdict(strategy=strategy, stack=name, status="refused", reasons=reasons or list(error.problems))
+        return
+    said = list(about_weights(found, make_plan(found)))
+    in_force = strategy == settings.cache.strategy
+    for name in settings.blocks:
+        status: Status = "in force" if in_force else "warns" if said else "works"
+        change = [] if in_force else _change(strategy, config, attempt)
+        yield Verdict(strategy=strategy, stack=name, status=status, reasons=said, change=change)
+
+
+def _of(stack: str, problems: tuple[str, ...], settings: Settings) -> list[str]:
+    others = tuple(f"{NAMESPACE}{name}." for name in settings.blocks if name != stack)
+    return [problem for problem in problems if not problem.startswith(others)]
+
+
+def _change(strategy: str, config: Mapping[str, Any], attempt: Mapping[str, Any]) -> list[str]:
+    swap = f"pulumi config set --path {CACHE}.strategy {strategy}"
+    if strategy not in STRATEGY_BLOCKS or config[CACHE].get(strategy) is not None:
+        return [swap]
+    block = yaml.safe_dump(attempt[CACHE][strategy], default_flow_style=True, width=10_000, sort_keys=False).strip()
+    block = block.replace("0" * 64, "…")  # of an image that is still to be made
+    return [f"write {strategy}: {block} under {CACHE}", swap]

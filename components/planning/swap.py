@@ -1,0 +1,71 @@
+"""What a swap of the strategy does to a running stack: told from the resources of two plans."""
+
+from collections.abc import Iterator, Sequence
+
+from policies.volumes import overlaps
+
+from ..settings.kserve_cache import KSERVE_CACHE
+from .changes import Change, changes
+from .document import PlanDocument, Planned
+from .plan import HOLD_SECONDS
+
+DATA = ("PersistentVolumeClaim", "LocalModelCache")
+
+
+def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
+    """A few lines for an operator: what is fetched, what gives way to what, who waits, what is kept.
+
+    Nothing where the strategy stays: the changes are told by themselves then.
+    """
+    one, other = before.users.get("strategy"), after.users.get("strategy")
+    if one == other or one is None or other is None:
+        return []
+    found = changes(before.resources, after.resources)
+    return [
+        f"swap    {one} -> {other}",
+        f"fetched {_fetched(found, by=other)}",
+        *(f"pods    {line}" for line in _pods(found, fronted=_fronted(after.resources))),
+        f"kept    {_kept(before.resources, after.resources)}",
+    ]
+
+
+def _fetched(found: Sequence[Change], *, by: str) -> str:
+    jobs = [
+        change.title for change in found if change.what in ("created", "replaced") and change.title.startswith("Job")
+    ]
+    filling = [title.removeprefix("Job ") for title in jobs if title.startswith("Job populate")]
+    if filling:
+        return f"by {', '.join(filling)} before any pod is moved; nothing where the volume has it already"
+    if any(title.startswith("Job preflight") for title in jobs):
+        return "by the runtime of each node, as an image, proved by Job preflight before any pod is moved"
+    if by == KSERVE_CACHE:
+        return "by KServe's agent on each node; nothing where it has it already"
+    return "by every pod, at each of its starts"
+
+
+def _pods(found: Sequence[Change], *, fronted: bool) -> Iterator[str]:
+    for change in found:
+        if not change.rolls:
+            continue
+        if overlaps(change.inputs):
+            yield f"{change.title}: the next one is ready before the last one drains; no request waits"
+        else:
+            who = (
+                f"the front holds requests for up to {HOLD_SECONDS} s"
+                if fronted
+                else "clients are refused until then; larder:gateway.front: true holds them"
+            )
+            yield f"{change.title}: the last one ends before the next one starts; {who}"
+
+
+def _fronted(resources: Sequence[Planned]) -> bool:
+    return any(resource.kind == "Deployment" and resource.name == "front" for resource in resources)
+
+
+def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:
+    still = {resource.urn for resource in after}
+    # A volume goes by the name of its claim.
+    data = {resource.name: resource.urn in still for resource in before if resource.kind in DATA}
+    kept, lost = (sorted(name for name, there in data.items() if there is wanted) for wanted in (True, False))
+    told = f"{', '.join(kept)}, with what is in them" if kept else "no volume holds weights"
+    return told + (f"; no longer declared: {', '.join(lost)}" if lost else "")

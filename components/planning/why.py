@@ -1,0 +1,78 @@
+"""What `make plan` tells beside the plan where it is asked: every strategy and why not, and what a swap would do."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import ROOT
+from ..settings import Settings, parse
+from ..settings.read import read_catalog
+from .document import PlanDocument, document
+from .needs import needs
+from .plan import make_plan
+from .program import record
+from .support import STRATEGIES, Verdict, support, tried
+from .swap import swap
+
+_WIDTH = 16
+"""Of a column."""
+
+
+def more(
+    config: Mapping[str, Any],
+    settings: Settings,
+    planned: PlanDocument,
+    *,
+    secret_keys: frozenset[str],
+    before: Path | None,
+    why: bool,
+) -> tuple[dict[str, list[str]], PlanDocument]:
+    """The sections by their titles, and the plan with what tools are told of them. Raises SettingsError."""
+    sections: dict[str, list[str]] = {}
+    if before:
+        told = swap(PlanDocument.read(before), planned)
+        sections["Swap"] = told or ["the strategy stays as it is"]
+    if why:
+        verdicts = list(_with_swaps(config, settings, planned, secret_keys))
+        planned = planned.model_copy(update={"support": verdicts})
+        sections["Needs of the strategy"] = [f"{need.what}\n    else: {need.checked}" for need in needs(settings)]
+        sections["Strategies"] = matrix(verdicts)
+    return sections, planned
+
+
+def _with_swaps(
+    config: Mapping[str, Any], settings: Settings, planned: PlanDocument, secret_keys: frozenset[str]
+) -> Iterator[Verdict]:
+    catalog = read_catalog(ROOT)
+    swaps: dict[str, list[str]] = {}
+    for verdict in support(config, settings, stack=planned.stack, catalog=catalog):
+        if verdict.status in ("works", "warns") and verdict.strategy not in swaps:
+            attempt = tried(config, settings, verdict.strategy)
+            found = parse(attempt, stack=planned.stack, catalog=catalog)
+            recording = record(attempt, stack=planned.stack, secret_keys=secret_keys)
+            after = document(planned.stack, found, make_plan(found), recording, [])
+            swaps[verdict.strategy] = swap(planned, after)[1:]  # the first line says which swap it is
+        yield verdict.model_copy(update={"swap": swaps.get(verdict.strategy, [])})
+
+
+def matrix(verdicts: Iterable[Verdict]) -> list[str]:
+    """A table of strategies and stacks, and below it the reasons and changes of each."""
+    by_strategy: dict[str, dict[str, Verdict]] = {strategy: {} for strategy in STRATEGIES}
+    for verdict in verdicts:
+        by_strategy[verdict.strategy][verdict.stack] = verdict
+    stacks = list(dict.fromkeys(stack for row in by_strategy.values() for stack in row))
+    lines = ["".join(f"{cell:<{_WIDTH}}" for cell in ("", *stacks)).rstrip()]
+    for strategy, row in by_strategy.items():
+        lines.append("".join(f"{cell:<{_WIDTH}}" for cell in (strategy, *(v.status for v in row.values()))).rstrip())
+    for strategy, row in by_strategy.items():
+        told = dict.fromkeys(line for verdict in row.values() for line in _told(verdict))
+        if told:
+            lines += ["", strategy, *(f"  {line}" for line in told)]
+    return lines
+
+
+def _told(verdict: Verdict) -> Iterator[str]:
+    word = "refused" if verdict.status == "refused" else "warning"
+    yield from (f"{word}  {reason}" for reason in verdict.reasons)
+    yield from (f"change   {line}" for line in verdict.change)
+    yield from verdict.swap

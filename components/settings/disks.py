@@ -1,0 +1,42 @@
+"""The disks of machines that Larder makes, as places for weights."""
+
+from collections.abc import Iterator, Mapping
+from math import ceil
+
+from .cache import Cache
+from .kserve_cache import KSERVE_CACHE
+from .node_pools import NodePool
+from .room import POD_COPY, POD_SLACK, Place
+from .stack import Stack
+
+USABLE = 0.85
+"""With less than 15 % of the disk free the kubelet evicts pods: imagefs.available of its hard eviction, by default."""
+TAKEN = 10 * 2**30
+"""What is on the disk beside weights: the system, the images of engine and sidecar. An estimate, not measured."""
+IMAGE_COPIES = 2
+"""An image of weights takes their size twice: its layers as they were pulled, and as containerd unpacked them."""
+
+
+def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stack]) -> Iterator[Place]:
+    """A place for each pool of a cloud whose machines' own disk holds the weights under the strategy in force."""
+    for name, pool in pools.items():
+        here = [stack for stack in stacks.values() if stack.pool == name]
+        if pool.instance is None or not here:
+            continue
+        if place := _disk(f"larder:node-pools.{name}.disk", cache, pool, here):
+            yield place
+
+
+def _disk(setting: str, cache: Cache, pool: NodePool, stacks: list[Stack]) -> Place | None:
+    if cache.keeps_in_images:
+        why = "an image takes its size twice, as pulled and as unpacked, beside the system"
+        return Place(setting=setting, size=pool.disk, usable=USABLE, copies=IMAGE_COPIES, beside=TAKEN, why=why)
+    if cache.copies_into_pods:
+        # One more of each: while a pod takes over from another, both are there.
+        pods = sum(ceil(getattr(stack, "replicas", 1) / pool.most) + 1 for stack in stacks)
+        why = f"{pods} pods of a machine each keep a copy while one follows another, beside the system"
+        beside = TAKEN + pods * POD_SLACK
+        return Place(setting=setting, size=pool.disk, usable=USABLE, copies=pods * POD_COPY, beside=beside, why=why)
+    if cache.strategy == KSERVE_CACHE:
+        return Place(setting=setting, size=pool.disk, usable=USABLE, beside=TAKEN, why="beside the system")
+    return None

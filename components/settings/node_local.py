@@ -1,0 +1,126 @@
+"""larder:cache.node-local: folders on the disks of nodes. Also the disk of whatever else keeps data on one node."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Self
+
+from larder_sidecar.catalog import CatalogEntry
+from pydantic import AfterValidator, ValidationInfo, model_validator
+
+from .base import Block, Known
+from .cluster import CLOUDS
+from .names import choices, did_you_mean
+from .node_pools import Host
+from .quantities import Size
+from .room import roomy_for
+from .strategy import StrategyBlock, refuse_too_small, share
+
+_OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
+_OF_A_DAEMON = ("cni", "containerd", "containers", "crio", "docker", "dpkg", "etcd", "kubelet", "rancher", "systemd")
+"""Folders of /var/lib that the node itself writes."""
+_PATH = re.compile(r"(/+[A-Za-z0-9_.@+-]+){2,}/*")
+_FLEETING = "nodes of kind {} come and go, disks and all. Drop the block; choose another strategy."
+
+
+def folder(path: str) -> str:
+    """An absolute path that is nobody else's, written plainly. Raises ValueError."""
+    parts = PurePosixPath(path).parts
+    if len(path) > 1024 or not _PATH.fullmatch(path) or ".." in parts or len(parts) < 3:
+        msg = (
+            f"{path[:80]!r} is not a folder to keep weights in. "
+            "Write an absolute path of at least two plain parts without '..', as in /var/lib/larder."
+        )
+        raise ValueError(msg)
+    daemons = parts[1:3] == ("var", "lib") and parts[3:4] and parts[3] in _OF_A_DAEMON
+    if daemons or parts[1] in _OF_THE_SYSTEM or (parts[1] == "var" and len(parts) < 4):
+        # Mounting gives the whole folder to the group of our pods.
+        msg = f"{path!r} belongs to the system of the node. Write a folder of its own, as in /var/lib/larder."
+        raise ValueError(msg)
+    return "/" + "/".join(parts[1:])
+
+
+def _some_pool_provides_it(node: str | None, info: ValidationInfo) -> str | None:
+    known = Known.of(info)
+    if node is not None and known and known.hosts is not None and node not in known.hosts:
+        if known.kind in CLOUDS:
+            raise ValueError(_FLEETING.format(known.kind))
+        msg = (
+            f"no node pool provides host {node!r}. {did_you_mean(node, known.hosts)}"
+            f"Known hosts: {choices(known.hosts)}. Add it to larder:node-pools or choose one of them."
+        )
+        raise ValueError(msg)
+    return node
+
+
+def _its_nodes_have_names(pool: str | None, info: ValidationInfo) -> str | None:
+    known = Known.of(info)
+    if pool is None or known is None or known.pools is None:
+        return pool
+    if known.kind in CLOUDS:
+        raise ValueError(_FLEETING.format(known.kind))
+    if pool not in known.pools:
+        msg = (
+            f"no pool {pool!r} in larder:node-pools. {did_you_mean(pool, known.pools)}"
+            f"Known pools: {choices(known.pools)}."
+        )
+        raise ValueError(msg)
+    return pool
+
+
+class Folder(Block):
+    """A folder on a node's disk."""
+
+    path: Annotated[str, AfterValidator(folder)]
+    """The folder on that node."""
+    size: Size
+    """How much of the disk the volume stands for. Kubernetes does not enforce it."""
+    prepare_path: bool = False
+    """Make the folder by a Job when it is not there."""
+
+
+class NodeFolder(Folder):
+    """A folder on the disk of one node, as a volume of its own."""
+
+    node: Annotated[Host, AfterValidator(_some_pool_provides_it)]
+    """The node that holds the disk; a host of some pool in larder:node-pools."""
+
+
+class NodeLocal(Folder, StrategyBlock):
+    """A folder on the disk of one node or of every node of a pool, each as a volume named `<node>-model-storage`."""
+
+    EXAMPLE = "{node | pool, path, size}"
+
+    node: Annotated[Host | None, AfterValidator(_some_pool_provides_it)] = None
+    """The node that holds the disk, a host of some pool in larder:node-pools; or pool."""
+    pool: Annotated[str | None, AfterValidator(_its_nodes_have_names)] = None
+    """The pool each of whose nodes holds a disk with the weights, all in the same folder; or node."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.node is None) == (self.pool is None):
+            msg = (
+                f"holds {'neither node nor' if self.node is None else 'both node and'} pool. "
+                "Write one: the node that has the disk, or the pool whose nodes all have one."
+            )
+            raise ValueError(msg)
+        return self
+
+    @classmethod
+    def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:
+        """A block that is right for these models and nodes."""
+        node = min(hosts, default="a-node")
+        return {"node": node, "path": "/var/lib/larder/models", "size": roomy_for(sum(e.bytes for e in models))}
+
+    def hosts(self, pools: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+        """The nodes that hold the weights; `pools` with the hosts of each."""
+        return (self.node,) if self.node else tuple(pools.get(self.pool or "", ()))
+
+    def check(self, known: Known) -> None:
+        """The weights must fit."""
+        refuse_too_small(self.size, known)
+
+    def place(self, total: int) -> str:
+        """Where the weights are."""
+        where = f"node {self.node}" if self.node else f"every node of pool {self.pool}"
+        return f"on {where}, {share(total, self.size)}"

@@ -1,0 +1,63 @@
+"""docs/strategies/: a page a strategy, whose block is right and whose needs are those that `make plan` tells."""
+
+import re
+
+import pytest
+import yaml
+
+from components import ROOT
+from components.caching import STRATEGIES
+from components.planning.needs import NEEDS
+from components.planning.program import stack_config
+from components.settings import parse
+from components.settings.sources import merged
+from tests.program.previews import CATALOG, IMAGES
+
+SECTIONS = ["The block", "What it needs", "A swap", "Traps", "Measured"]
+WORDS = {"{hub}": "the hub", "{copy}": "1.1 x the weights + 256 MiB"}
+each = pytest.mark.parametrize("strategy", STRATEGIES)
+
+
+def _page(strategy: str) -> str:
+    return (ROOT / "docs" / "strategies" / f"{strategy}.md").read_text()
+
+
+def _blocks(strategy: str) -> list[dict[str, object]]:
+    return [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", _page(strategy), re.DOTALL)]
+
+
+@each
+def test_a_page_says_what_an_operator_asks(strategy: str) -> None:
+    page = _page(strategy)
+    assert "**Choose this when**" in page
+    headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
+    assert [heading for heading in headings if heading in SECTIONS] == SECTIONS
+
+
+@each
+def test_its_blocks_can_be_copied(strategy: str) -> None:
+    blocks = _blocks(strategy)
+    assert blocks
+    for block in blocks:
+        stack = {"larder:images": IMAGES, "larder:cache": {"node-local": None}}
+        other = {"larder:ollama": None} if "larder:kserve" in block else {}
+        config = merged(merged(merged(stack_config("dev"), stack), other), block)
+        assert parse(config, stack="dev", catalog=CATALOG).cache.strategy == strategy
+
+
+@each
+def test_what_it_needs_is_what_make_plan_says(strategy: str) -> None:
+    def said(text: str) -> str:
+        for word, plain in WORDS.items():
+            text = text.replace(word, plain)
+        return text
+
+    rows = [f"| {said(need.what)} | {need.checked} |" for need in NEEDS[strategy]]
+    table = _page(strategy).partition("## What it needs\n")[2].partition("\n## ")[0]
+    assert [line for line in table.splitlines() if line.startswith("| ") and "---" not in line][1:] == rows
+
+
+@each
+def test_readers_find_it(strategy: str) -> None:
+    assert f"strategies/{strategy}.md" in (ROOT / "docs" / "settings.md").read_text()
+    assert f"docs/strategies/{strategy}.md" in (ROOT / "README.md").read_text()

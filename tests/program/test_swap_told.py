@@ -1,0 +1,113 @@
+"""What `make plan` says of a swap is what the resources of the two plans come to."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.planning.__main__ import main
+from components.planning.document import PlanDocument, document
+from components.planning.plan import make_plan
+from components.planning.swap import swap
+from components.settings import parse
+from tests.program.previews import CATALOG, Preview, config_of
+from tests.program.test_kserve import BOTH
+from tests.program.test_kserve_cache import STACK as CACHED
+
+Previews = Callable[..., Preview]
+
+
+def _document(preview: Previews, strategy: str, overlay: dict[str, Any] | None = None) -> PlanDocument:
+    settings = parse(config_of("dev", strategy, overlay), stack="dev", catalog=CATALOG)
+    return document("dev", settings, make_plan(settings), preview(strategy, overlay).recording, [])
+
+
+@pytest.mark.parametrize(
+    ("after", "fetched"),
+    [
+        ("none", "by every pod, at each of its starts"),
+        ("image-volume", "by the runtime of each node, as an image, proved by Job preflight"),
+        ("shared-storage", "by populate-shared-"),
+        ("node-local", "by populate-"),
+    ],
+)
+def test_it_says_who_fetches_that_pods_overlap_and_what_is_kept(preview: Previews, after: str, fetched: str) -> None:
+    before = "node-local" if after == "none" else "none"
+    which, fetches, pods, kept = swap(_document(preview, before), _document(preview, after))
+    assert which == f"swap    {before} -> {after}"
+    assert fetches.startswith(f"fetched {fetched}")
+    assert pods == "pods    Deployment ollama: the next one is ready before the last one drains; no request waits"
+    assert kept == "kept    larder-model-storage, shared-model-storage, with what is in them"
+
+
+def test_where_pods_cannot_overlap_it_says_who_holds_the_requests(preview: Previews) -> None:
+    """vLLM has the one GPU there is: the next pod starts when the last one has given it back."""
+    lines = swap(_document(preview, "node-local", BOTH), _document(preview, "image-volume", BOTH))
+    (line,) = [line for line in lines if "InferenceService" in line]
+    assert line == (
+        "pods    InferenceService active-llm: the last one ends before the next one starts; "
+        "the front holds requests for up to 30 s"
+    )
+
+
+def test_where_kserve_fetches_it_says_so(preview: Previews) -> None:
+    local = {
+        "node-local": {"node": "venus", "path": "/var/lib/larder", "size": "20Gi"},
+        "kserve-cache": {"size": "20Gi"},
+    }
+    both = {**CACHED, "larder:cache": {**CACHED["larder:cache"], **local}}
+    there, back = _document(preview, "kserve-cache", both), _document(preview, "node-local", both)
+    assert swap(back, there)[1] == "fetched by KServe's agent on each node; nothing where it has it already"
+    assert swap(there, back)[1].startswith("fetched by populate-")
+    assert "larder-ai-tiny-random-" in swap(there, back)[-1]
+
+
+def test_a_volume_that_is_dropped_with_the_swap_is_named(preview: Previews) -> None:
+    dropped = {"larder:cache": {"node-local": None}}
+    *_, kept = swap(_document(preview, "node-local"), _document(preview, "none", dropped))
+    assert kept.endswith("no longer declared: larder-model-storage")
+
+
+def test_where_the_strategy_stays_there_is_nothing_to_say(preview: Previews) -> None:
+    same = _document(preview, "none")
+    assert swap(same, same) == []
+
+
+def test_plan_compares_with_what_is_deployed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, overlay = tmp_path / "before.json", tmp_path / "overlay.yaml"
+    overlay.write_text("larder:cache: {strategy: node-local}\n")
+    assert main(["plan", "--json", str(before)]) == 0
+    capsys.readouterr()
+    assert main(["plan", "--overlay", str(overlay), "--before", str(before)]) == 0
+    assert "\nSwap\n  swap    none -> node-local\n  fetched by populate-" in capsys.readouterr().out
+    assert main(["plan", "--before", str(before)]) == 0
+    assert "\nSwap\n  the strategy stays as it is\n" in capsys.readouterr().out
+
+
+def test_a_plan_before_that_is_none_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "before.json").write_text("{}")
+    assert main(["plan", "--before", str(tmp_path / "before.json")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{tmp_path / 'before.json'}: is no plan of this version: ")
+
+
+def test_why_prints_the_matrix_and_writes_it_for_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "plan.json"
+    assert main(["plan", "--stack", "venus", "--why", "--json", str(file)]) == 0
+    printed = capsys.readouterr().out
+    assert "\nNeeds of the strategy\n  the folder on each node" in printed
+    assert "\n  node-local      in force\n" in printed
+    assert "\n  kserve-cache    refused\n" in printed
+    verdicts = {v["strategy"]: v for v in json.loads(file.read_text())["support"]}
+    assert verdicts["none"]["status"] == "refused"
+    assert "choose node-local" in verdicts["none"]["reasons"][0]
+    assert verdicts["image-volume"]["swap"][0].startswith("fetched by the runtime")
+
+
+def test_without_being_asked_it_says_none_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan"]) == 0
+    printed = capsys.readouterr().out
+    assert "\nStrategies\n" not in printed
+    assert "\nSwap\n" not in printed

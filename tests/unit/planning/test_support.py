@@ -1,0 +1,94 @@
+"""The support matrix: what the settings refuse, told before anybody tries it."""
+
+from typing import Any
+
+import pytest
+
+from components.planning.support import STRATEGIES, Verdict, support, tried
+from components.settings import SettingsError, parse
+from components.settings.base import Catalog
+from components.settings.sources import merged
+from tests.unit.stack_config import CATALOG, DIGEST, GOOD
+
+KSERVE = {
+    "larder:node-pools": {
+        "cpu": {"hosts": ["mars"]},
+        "rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"},
+    },
+    "larder:images": {"vllm": f"registry/vllm@{DIGEST}"},
+    "larder:ollama": None,
+    "larder:kserve": {"pool": "rocm", "active": "alpha"},
+}
+LABELLED = merged(KSERVE, {"larder:node-pools": {"rocm": {"labels": {"kserve/localmodel": "worker"}}}})
+OLD = {"larder:cluster": {"kubernetes": "1.32"}}
+
+
+def _matrix(changes: dict[str, Any]) -> dict[str, Verdict]:
+    raw = {key: value for key, value in merged(GOOD, changes).items() if value is not None}
+    found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
+    verdicts = support(raw, found, stack="dev", catalog=Catalog(CATALOG))
+    return {f"{verdict.strategy} {verdict.stack}": verdict for verdict in verdicts}
+
+
+@pytest.mark.parametrize(
+    ("changes", "statuses"),
+    [
+        ({}, {"none": "works", "image-volume": "works", "node-local": "in force", "kserve-cache": "refused"}),
+        (OLD, {"none": "works", "image-volume": "refused", "node-local": "in force", "kserve-cache": "refused"}),
+        (KSERVE, {"none": "refused", "shared-storage": "refused", "kserve-cache": "refused"}),
+        (LABELLED, {"none": "refused", "node-local": "in force", "kserve-cache": "works"}),
+    ],
+    ids=["ollama", "an old cluster", "kserve", "kserve with its agent"],
+)
+def test_each_strategy_is_what_the_settings_say_of_it(changes: dict[str, Any], statuses: dict[str, str]) -> None:
+    stack = "kserve" if "larder:kserve" in changes else "ollama"
+    found = _matrix(changes)
+    assert {strategy: found[f"{strategy} {stack}"].status for strategy in statuses} == statuses
+
+
+@pytest.mark.parametrize("changes", [{}, OLD, KSERVE, LABELLED], ids=["ollama", "old", "kserve", "labelled"])
+def test_what_it_says_is_what_happens(changes: dict[str, Any]) -> None:
+    """No second truth: a strategy that is refused here is refused with these lines, and any other one is taken."""
+    raw = {key: value for key, value in merged(GOOD, changes).items() if value is not None}
+    found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
+    for verdict in _matrix(changes).values():
+        attempt = tried(raw, found, verdict.strategy)
+        if verdict.status == "refused":
+            with pytest.raises(SettingsError) as refused:
+                parse(attempt, stack="dev", catalog=Catalog(CATALOG))
+            assert verdict.reasons == list(refused.value.problems)
+        else:
+            assert parse(attempt, stack="dev", catalog=Catalog(CATALOG)).cache.strategy == verdict.strategy
+
+
+def test_every_strategy_has_a_line() -> None:
+    assert [name.split()[0] for name in _matrix({})] == list(STRATEGIES)
+
+
+def test_a_stack_is_not_blamed_for_what_is_another_s() -> None:
+    both = {
+        "larder:node-pools": {"rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"}},
+        "larder:images": {"vllm": f"registry/vllm@{DIGEST}"},
+        "larder:models": ["alpha", "gamma"],
+        "larder:kserve": {"pool": "rocm", "active": "gamma"},
+    }
+    verdict = _matrix(both)["none kserve"]
+    assert [line.partition(": ")[0] for line in verdict.reasons] == ["larder:kserve.pool"]
+
+
+def test_a_change_is_two_lines_at_most_and_the_block_can_be_written_as_it_is() -> None:
+    found = _matrix({"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "4Gi"}}})
+    assert found["none ollama"].change == ["pulumi config set --path larder:cache.strategy none"]
+    assert found["shared-storage ollama"].change == [
+        "write shared-storage: {storage-class: a-class-for-many-nodes, size: 4Gi} under larder:cache",
+        "pulumi config set --path larder:cache.strategy shared-storage",
+    ]
+    assert found["node-local ollama"].change == []
+
+
+def test_what_is_worth_a_second_look_is_a_warning() -> None:
+    verdict = _matrix({"larder:cluster": {"kubernetes": "1.34"}})["image-volume ollama"]
+    assert (verdict.status, [line.partition(": ")[0] for line in verdict.reasons]) == (
+        "warns",
+        ["larder:cluster.kubernetes"],
+    )

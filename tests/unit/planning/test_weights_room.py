@@ -1,0 +1,105 @@
+"""What a plan says about room for weights, replicas and classes of storage."""
+
+from typing import Any
+
+import pytest
+
+from components.planning.admission import about_weights
+from components.planning.needs import NEEDS, needs
+from components.planning.plan import make_plan
+from components.planning.support import STRATEGIES
+from components.settings.cache import Cache
+from components.settings.disks import disks
+from components.settings.kserve import KServe
+from components.settings.node_pools import NodePool
+from tests.unit.settings.test_room import EKS
+from tests.unit.stack_config import DIGEST, settings
+
+IMAGES = {"strategy": "image-volume", "image-volume": {"images": {"beta": f"registry/beta@{DIGEST}"}}}
+SHARED = {"strategy": "shared-storage", "shared-storage": {"storage-class": "gp2", "size": "4Gi"}}
+DIRECT = {"strategy": "shared-storage", "shared-storage": {"storage-class": "efs", "size": "4Gi", "read": "direct"}}
+
+
+def _said(changes: dict[str, Any]) -> list[str]:
+    found = settings(changes)
+    return list(about_weights(found, make_plan(found)))
+
+
+def _on_eks(disk: str, **changes: Any) -> dict[str, Any]:
+    pools = {**EKS["larder:node-pools"], "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": disk}}
+    return {**EKS, "larder:node-pools": pools, **changes}
+
+
+def _disks(changes: dict[str, Any]) -> list[str]:
+    return [line for line in _said(changes) if line.startswith("larder:node-pools.")]
+
+
+@pytest.mark.parametrize(
+    ("disk", "changes", "smallest"),
+    [
+        ("21Gi", {}, None),
+        ("20Gi", {}, "21Gi"),
+        ("20Gi", {"larder:cache": {**EKS["larder:cache"], **IMAGES}}, None),
+        ("18Gi", {"larder:cache": {**EKS["larder:cache"], **IMAGES}}, "19Gi"),
+        ("20Gi", {"larder:cache": {**EKS["larder:cache"], **SHARED}}, "21Gi"),
+        ("4Gi", {"larder:cache": {**EKS["larder:cache"], **DIRECT}}, None),
+        ("21Gi", {"larder:ollama": {"replicas": 3}}, "29Gi"),
+    ],
+    ids=["two pods", "a bit less", "images", "images, less", "copies of a share", "no copies", "replicas on a machine"],
+)
+def test_a_disk_has_room_for_what_the_strategy_puts_on_it(
+    disk: str, changes: dict[str, Any], smallest: str | None
+) -> None:
+    lines = _disks(_on_eks(disk, **changes))
+    assert [line.split("Set disk: ")[1] for line in lines] == ([f"{smallest}."] if smallest else [])
+
+
+def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
+    cache = Cache.model_validate({"strategy": "kserve-cache", "kserve-cache": {"size": "4Gi"}})
+    pools = {"rocm": NodePool.model_validate({"instance": "Standard_ND96isr_MI300X_v5", "disk": "20Gi"})}
+    (disk,) = disks(cache, pools, {"kserve": KServe.model_validate({"pool": "rocm", "active": "alpha"})})
+    assert disk.setting == "larder:node-pools.rocm.disk"
+    assert disk.room == 7 * 2**30  # 85 % of 20 GiB, less 10
+
+
+def test_a_volume_that_is_declared_is_judged_whatever_the_strategy_is() -> None:
+    (line,) = _said({"larder:models": ["beta"], "larder:cache": {"strategy": "none"}})
+    assert line == (
+        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 GiB. "
+        "Set size: 4Gi."
+    )
+
+
+@pytest.mark.parametrize(
+    ("replicas", "cache", "told"),
+    [
+        (1, {}, []),
+        (2, {}, ["larder:ollama.replicas"]),
+        (2, {"node-local": {"node": None, "pool": "cpu"}}, []),
+        (3, {"node-local": {"node": None, "pool": "cpu"}}, ["larder:ollama.replicas"]),
+        (3, {"strategy": "none"}, []),
+    ],
+    ids=["one", "two on one disk", "one a disk", "more than disks", "everywhere"],
+)
+def test_replicas_that_cannot_spread_are_told(replicas: int, cache: dict[str, Any], told: list[str]) -> None:
+    lines = _said({"larder:ollama": {"replicas": replicas}, "larder:cache": cache})
+    assert [line.partition(": ")[0] for line in lines] == told
+
+
+def test_the_class_of_one_node_s_disks_is_told_with_the_one_for_many() -> None:
+    (line,) = _said(_on_eks("100Gi", **{"larder:cache": {**EKS["larder:cache"], **SHARED}}))
+    assert line.startswith("larder:cache.shared-storage.storage-class: gp2 gives disks that one node mounts at a time")
+    assert "EFS" in line
+    assert "gp3" in line
+
+
+def test_every_strategy_says_what_it_needs() -> None:
+    assert NEEDS.keys() == set(STRATEGIES)
+
+
+def test_what_is_needed_is_said_with_the_numbers_of_the_stack() -> None:
+    told = [need.what for need in needs(settings({"larder:cache": {"strategy": "none"}}))]
+    assert told == [
+        "every pod reaches https://huggingface.co",
+        "257.1 MiB free on the node's disk for each pod",
+    ]
