@@ -9,6 +9,7 @@ from typing import cast
 
 import httptools
 import uvloop
+from larder_sidecar.gateway.heap import keep_freed
 
 CHUNKS = 200
 """Events of one streamed answer."""
@@ -19,6 +20,8 @@ _END = b"%x\r\n%b\r\n0\r\n\r\n" % (len(_LAST), _LAST)
 _WHOLE = b'{"object":"chat.completion","choices":[{"message":{"content":"' + b"y" * 560 + b'"}}]}'
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_WHOLE), _WHOLE)
 _STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_LOOKED_AT = 256
+"""Bytes of a body, which say whether a stream is wanted."""
 _HELD = b'{"models":[{"name":"small:latest","size":1}]}'
 _HOLDS = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(_HELD), _HELD)
 """To whatever is asked with GET: what it holds, as Ollama says it."""
@@ -42,8 +45,9 @@ class Connection(asyncio.Protocol):
         self._body = b""
 
     def on_body(self, data: bytes) -> None:
-        """Only the end of it is looked at."""
-        self._body += data
+        """Only its beginning is looked at."""
+        if len(self._body) < _LOOKED_AT:
+            self._body += data[:_LOOKED_AT]
 
     def on_message_complete(self) -> None:
         """Answer."""
@@ -66,6 +70,7 @@ class Connection(asyncio.Protocol):
 
 async def main() -> None:
     """Listen on a free port, say which, and go on until killed."""
+    keep_freed()  # as the gateway does: else its own page faults are what a large body takes
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()

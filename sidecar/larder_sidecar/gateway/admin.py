@@ -64,10 +64,10 @@ class Admin:
         """Probes are noise, except to somebody who looks for them."""
         self._journal.say("debug", "admin", method=request.method, path=request.path[:200], status=request.status)
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+    def identify(self, request: Request) -> bytes:
         """Nothing: these answers are for machines of the same cluster."""
         del request
-        return []
+        return b""
 
     async def _livez(self) -> Answer:
         return document({"status": "ok"})

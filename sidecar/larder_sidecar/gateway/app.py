@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
 """Ends of a request after which the engine may not hold what it held."""
 SILENT = Words(None, splice.NOTHING)
-_AT_ONCE = [(b"x-larder-cache", b"hit"), (b"x-larder-queue-ms", b"0")]
+_AT_ONCE = b"x-larder-cache: hit\r\nx-larder-queue-ms: 0\r\n"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 _SMALL = 64 * 1024
 """Bytes of a request that are cheaper to join than to send in pieces."""
@@ -133,18 +133,18 @@ class Gateway:
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
         self._journal.request(request, request.id or self._id(request), seconds)
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+    def identify(self, request: Request) -> bytes:
         """`x-request-id`, and `x-larder-model` once it is known."""
-        headers = [(b"x-request-id", request.id or self._id(request))]
+        lines = b"x-request-id: %b\r\n" % (request.id or self._id(request))
         if request.model:
-            headers.append((b"x-larder-model", request.model.encode()))
+            lines += b"x-larder-model: %b\r\n" % request.model.encode()
         if request.rule:
-            headers.append((b"x-larder-rule", request.rule.encode()))
+            lines += b"x-larder-rule: %b\r\n" % request.rule.encode()
         if request.queued == 0:
-            headers += _AT_ONCE
+            lines += _AT_ONCE
         elif request.queued > 0:
-            headers += [(b"x-larder-cache", b"miss"), (b"x-larder-queue-ms", b"%d" % (request.queued * 1000))]
-        return headers
+            lines += b"x-larder-cache: miss\r\nx-larder-queue-ms: %d\r\n" % (request.queued * 1000)
+        return lines
 
     # --- inside
 

@@ -39,11 +39,11 @@ async def _nobody() -> UpstreamConnection:
     raise ConnectionRefusedError
 
 
-def stream_head(extra: list[tuple[bytes, bytes]], *, keep: bool) -> bytes:
+def stream_head(extra: bytes, *, keep: bool) -> bytes:
     """The head of an event stream whose engine has not begun yet."""
     fixed = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
     framing = b"transfer-encoding: chunked\r\n" if keep else b"transfer-encoding: chunked\r\nconnection: close\r\n"
-    return b"".join((status_line(200), render((*fixed, *extra)), framing, b"\r\n"))
+    return b"".join((status_line(200), render(fixed), extra, framing, b"\r\n"))
 
 
 class Exchange:
@@ -76,7 +76,7 @@ class Exchange:
         client: ServerConnection,
         request: Request,
         wire: Sequence[bytes | memoryview],
-        extra: list[tuple[bytes, bytes]],
+        extra: bytes,
         stream: Stream | None,
         *,
         begun: bool = False,
@@ -87,7 +87,7 @@ class Exchange:
         self._request = request
         self._wire = wire
         self._extra = extra
-        """Headers of ours on the response."""
+        """Lines of headers of ours on the response."""
         self._stream = stream
         self._upstream: UpstreamConnection | None = None
         self._pool: Pool | None = None
@@ -240,7 +240,7 @@ class Exchange:
             framing += b"connection: close\r\n"
         elif not request.minor:
             framing += b"connection: keep-alive\r\n"
-        return b"".join((status_line(head.status), *lines, render(self._extra), framing, b"\r\n"))
+        return b"".join((status_line(head.status), *lines, self._extra, framing, b"\r\n"))
 
     def _body(self, pieces: list[bytes], out: list[bytes]) -> None:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)

@@ -148,7 +148,7 @@ class Held:
                 return
             self._begun = True
             self._request.status = 200
-            extra = [*self._client.identify(self._request), (b"x-larder-cache", b"miss")]
+            extra = self._client.identify(self._request) + b"x-larder-cache: miss\r\n"
             self._client.write(stream_head(extra, keep=self._client.keeps(self._request)))
         if not self._client.paused:
             self._client.write(_LOADING)

@@ -6,7 +6,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from email.utils import formatdate
 
 from .wire.answer import Answer, status_line
-from .wire.headers import render
 from .wire.request import Request
 from .wire.server import ServerConnection
 
@@ -24,7 +23,7 @@ def refusal(
 class PullStream:
     """One client that follows a pull."""
 
-    def __init__(self, client: ServerConnection, request: Request, extra: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, client: ServerConnection, request: Request, extra: bytes) -> None:
         self._client, self._request, self._extra = client, request, extra
         self._begun = self._chunked = self._keep = False
         self._task: asyncio.Task[None] | None = None
@@ -70,7 +69,7 @@ class PullStream:
         self._keep, self._chunked = self._client.keeps(self._request), bool(self._request.minor)
         self._keep = self._keep and self._chunked
         lines = [status_line(200), b"content-type: application/x-ndjson\r\ncache-control: no-cache\r\n"]
-        lines += [b"date: %b\r\n" % formatdate(usegmt=True).encode(), b"x-accel-buffering: no\r\n", render(self._extra)]
+        lines += [b"date: %b\r\n" % formatdate(usegmt=True).encode(), b"x-accel-buffering: no\r\n", self._extra]
         lines.append(b"transfer-encoding: chunked\r\n" if self._chunked else b"")
         lines.append(b"\r\n" if self._keep else b"connection: close\r\n\r\n")
         return b"".join(lines)

@@ -122,9 +122,7 @@ class Pulls:
             return refusal(413, f"the body may have {BODY_BYTES} bytes: a repository and a file name")
         return None
 
-    def respond(
-        self, request: Request, client: ServerConnection, extra: list[tuple[bytes, bytes]]
-    ) -> PullStream | None:
+    def respond(self, request: Request, client: ServerConnection, extra: bytes) -> PullStream | None:
         """Answer at once, or follow a pull."""
         if request.path == INFO.path:
             client.answer(request, document(self._info()))
@@ -176,9 +174,7 @@ class Pulls:
             return refusal(409, f"{wanted.name} would be called like {owner!r} of the catalog, which is served here")
         return wanted
 
-    def _follow(
-        self, wanted: Wanted, request: Request, client: ServerConnection, extra: list[tuple[bytes, bytes]]
-    ) -> PullStream | Answer:
+    def _follow(self, wanted: Wanted, request: Request, client: ServerConnection, extra: bytes) -> PullStream | Answer:
         job = self._job
         if job is None:
             job = self._job = Job(wanted)

@@ -21,6 +21,10 @@ _MEMBER = re.compile(
 """A key and its colon; and if the value is short and simple, that too and what follows it."""
 _NEXT = re.compile(_SPACE + b"([,}])")
 _BEGIN = re.compile(_SPACE + rb"\{" + _SPACE + rb"(\})?+")
+_FIRST = re.compile(
+    _SPACE + rb"\{" + _SPACE + b'"model"' + _SPACE + b":" + _SPACE + rb'"([^"\\]{1,999}+)"' + _SPACE + b","
+)
+"""How many clients begin."""
 _BLANK = re.compile(_SPACE)
 _INSIDE = re.compile(rb'(?:[^"{}\[\]]++|' + _SHORT + rb"|\{" + _FLAT + rb"\})*+")
 """Everything up to the next bracket or long string, over small objects such as the messages of a chat."""
@@ -32,6 +36,8 @@ _LONGEST = len("model")
 """No letter of it has another one that Go takes for the same, as k and s have (U+212A, U+017F), of three bytes."""
 _NAME_BYTES = 4096
 _MODEL = ("model",)
+_SMALL = 64 * 1024
+"""Bytes of a body that are quicker to copy than to view."""
 _NEAR = 16 * 1024
 """Bytes after the model in which it is quicker to look for another one than to go on member by member."""
 NOTHING: Mapping[str, bytes] = {}
@@ -51,6 +57,15 @@ class Field(NamedTuple):
 
 def find(body: bytes, names: tuple[str, ...] = ("model",), values: tuple[str, ...] = ()) -> dict[str, Field]:
     """The members called `names` of the JSON object `body`, and `values`, whatever those are. Raises BodyError."""
+    alone = names == _MODEL and not values
+    if alone and (first := _FIRST.match(body)) and _no_model_after(body, first.end()):
+        start, end = first.span(1)
+        return {"model": _field("model", body, start - 1, end + 1)}
+    return _scanned(body, names, values, ends_early=alone)
+
+
+def _scanned(body: bytes, names: tuple[str, ...], values: tuple[str, ...], *, ends_early: bool) -> dict[str, Field]:
+    """Member by member; `ends_early`: as soon as no other one can be wanted."""
     plain = body.replace(b"\\\\", b"__").replace(b'\\"', b"__") if b"\\" in body else body
     found: dict[str, Field] = {}
     begin = _BEGIN.match(plain)
@@ -58,7 +73,6 @@ def find(body: bytes, names: tuple[str, ...] = ("model",), values: tuple[str, ..
         raise _malformed("an object", 0)
     at, after = begin.end(), begin.group(1)
     steps, longest = MAX_STEPS, 3 * max(map(len, values)) if values else _LONGEST
-    ends_early = names == _MODEL and not values
     while (steps := steps - 1) >= 0:
         if after == b"}":
             return _whole(plain, at, found)
@@ -88,7 +102,7 @@ def replace(
 ) -> list[bytes | memoryview]:
     """`body` in pieces: `name` wherever the model stands, or as a new `model`; each of `values` in its place."""
     value = json.encoder.encode_basestring_ascii(name).encode()
-    view = memoryview(body)
+    view = body if len(body) <= _SMALL else memoryview(body)
     if len(fields) == 1 and not values:
         (field,) = fields.values()
         return [view[: field.start], value, view[field.end :]]

@@ -70,10 +70,10 @@ class Manager:
         """Write its line."""
         self._journal.request(request, b"-", request.seconds())
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+    def identify(self, request: Request) -> bytes:
         """Answers are about now."""
         del request
-        return [(b"cache-control", b"no-store")]
+        return b"cache-control: no-store\r\n"
 
     # --- the paths
 
@@ -201,10 +201,10 @@ class Probes:
     def finished(self, request: Request) -> None:
         """Probes are noise."""
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
+    def identify(self, request: Request) -> bytes:
         """Nothing: these answers are for machines of the same cluster."""
         del request
-        return []
+        return b""
 
     async def _live(self) -> Answer:
         return document({"status": "ok"})

@@ -65,8 +65,8 @@ class Echo:
 
     def finished(self, request: Request) -> None: ...
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
-        return []
+    def identify(self, request: Request) -> bytes:
+        return b""
 
 
 class Kept:

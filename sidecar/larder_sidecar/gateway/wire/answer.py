@@ -23,8 +23,8 @@ class Answer:
     content_type: bytes = b"application/json"
     code: str = ""
 
-    def encode(self, extra: list[tuple[bytes, bytes]], *, keep_alive: bool, body: bool = True) -> bytes:
-        """The bytes of the response, `extra` headers last; without the body for HEAD."""
+    def encode(self, extra: bytes, *, keep_alive: bool, body: bool = True) -> bytes:
+        """The bytes of the response, the lines of `extra` headers last; without the body for HEAD."""
         lines = [
             status_line(self.status),
             b"content-type: ",
@@ -32,9 +32,9 @@ class Answer:
             b"\r\ndate: ",
             formatdate(usegmt=True).encode(),
         ]
-        for name, value in (*self.headers, *extra):
+        for name, value in self.headers:
             lines += [b"\r\n", name, b": ", value]
-        lines.append(b"\r\ncontent-length: %d\r\n" % len(self.body))
+        lines += [b"\r\n", extra, b"content-length: %d\r\n" % len(self.body)]
         lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
         if body:
             lines.append(self.body)

@@ -40,5 +40,5 @@ class Application(Protocol):
     def finished(self, request: Request) -> None:
         """The response is written, or the client has gone."""
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """The headers that every response to this request carries."""
+    def identify(self, request: Request) -> bytes:
+        """The headers that every response to this request carries, each with its line end."""

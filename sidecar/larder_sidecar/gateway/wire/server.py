@@ -46,7 +46,7 @@ class ServerConnection(asyncio.Protocol):
         if not self._registry.add(self):
             message = "the gateway has all the connections it may hold"
             answer = error(503, "too_many_connections", message, headers=RETRY_SOON)
-            self._transport.write(answer.encode([], keep_alive=False))
+            self._transport.write(answer.encode(b"", keep_alive=False))
             self.close()
             return
         self.deadline = self.loop.time() + self._limits.idle_seconds
@@ -145,8 +145,8 @@ class ServerConnection(asyncio.Protocol):
         """Whether the connection stays open after the answer to `request`."""
         return request.keep_alive and not request.last and not self._app.closing()
 
-    def identify(self, request: Request) -> list[tuple[bytes, bytes]]:
-        """The headers that every response to this request carries."""
+    def identify(self, request: Request) -> bytes:
+        """The headers that every response to this request carries, each with its line end."""
         return self._app.identify(request)
 
     def answer(self, request: Request, answer: Answer) -> None:
