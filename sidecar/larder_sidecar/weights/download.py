@@ -41,14 +41,14 @@ class Download:
         self,
         source: Source,
         file: WeightsFile,
+        host: Host,
         patience: Patience,
         reporter: Reporter,
         guard: Callable[[], None],
         pause: Callable[[float], object] = time.sleep,
-        host: Host | None = None,
     ) -> None:
         self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
-        self._guard, self._pause, self._host = guard, pause, host or Host()
+        self._guard, self._pause, self._host = guard, pause, host
         self._counting = threading.Lock()
         self.fetched = 0
 
