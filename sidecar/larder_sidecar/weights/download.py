@@ -27,7 +27,8 @@ from .source import FileMetadata, Source
 from .web import shown, whole
 
 T = TypeVar("T")
-CHUNK = 256 << 10
+CHUNK = 1 << 20
+"""Bytes that are received at once where so many have come. Fewer cost more turns of the interpreter than memory."""
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
