@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Self
 
+from . import writeback
 from .durable import sync_folder
 from .follow import Following
 from .journal import Journal
@@ -87,6 +88,7 @@ class Part:
                 self._journal.note(pieces.add(offset, written))
                 front = pieces.front
             self._hash.tell(front)
+            writeback.written(self._file, offset, offset + written)
             view, offset = view[written:], offset + written
 
     def sha256(self) -> str:
