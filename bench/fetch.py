@@ -126,9 +126,8 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
     for _ in range(rounds):
         for name, way in ways.items():
             took[name].append(_timed(way, folder / "place"))
-    return {name: statistics.median(seconds) for name, seconds in (took | {"hub_unsynced": unsynced}).items()}, max(
-        peaks
-    )
+    took["hub_unsynced"] = unsynced
+    return {name: statistics.median(seconds) for name, seconds in took.items()}, max(peaks)
 
 
 def _timed(way: Callable[[Path], None], place: Path) -> float:
