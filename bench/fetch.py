@@ -2,8 +2,9 @@
 
 `ratio_to_curl` is its speed in that of `curl | tee FILE | openssl dgst -sha256`, `ratio_to_hub` in that of
 huggingface_hub (newest, Xet off, a process of its own) and a pass of hashlib over the file. All start without the
-file and end with it verified and synced to the disk: curl's and the hub's by `sync FILE`. Medians of interleaved
-rounds; a process's start counts in all three. `rss_mb` is the peak of the whole process (10^6 bytes).
+file and end with it verified and synced to the disk: curl's and the hub's by `sync FILE`, which neither does by itself;
+`hub_unsynced_s` is the hub's time without. Medians of interleaved rounds; a process's start counts in all three.
+`rss_mb` is the peak of the whole process (10^6 bytes).
 """
 
 import json
@@ -91,6 +92,7 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
     model = ModelWeights(id="model", served_names=["model"], format="gguf", files=[file])
     (folder / "weights.json").write_text(WeightsPlan(models=[model]).to_json())
     peaks: list[float] = []
+    unsynced: list[float] = []
 
     def larder(place: Path) -> None:
         command = [sys.executable, "-m", "larder_sidecar", "fetch", "--config", str(folder / "weights.json")]
@@ -113,7 +115,9 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
     def hub(place: Path) -> None:
         environment = os.environ | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
         asked = [made.repo, made.path, base, str(place), made.sha256]
+        began = time.perf_counter()
         subprocess.run([sys.executable, "-c", _HUB, *asked], check=True, env=environment, capture_output=True)
+        unsynced.append(time.perf_counter() - began)
         blob = next(path for path in place.rglob("blobs/*") if path.is_file())
         subprocess.run(["sync", str(blob)], check=True)
 
@@ -122,6 +126,7 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
     for _ in range(rounds):
         for name, way in ways.items():
             took[name].append(_timed(way, folder / "place"))
+    took["hub_unsynced"] = unsynced
     return {name: statistics.median(seconds) for name, seconds in took.items()}, max(peaks)
 
 

@@ -1,5 +1,6 @@
 """Who may talk to whom: the rules that NetworkPolicies are made of."""
 
+from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -45,22 +46,32 @@ def dns_egress() -> Egress:
     return {"ports": [{"port": one, "protocol": protocol} for one in DNS for protocol in ("UDP", "TCP")]}
 
 
-def hub_egress(endpoint: str) -> list[Egress]:
-    """Name resolution, and the hub: its address where the endpoint is one, else its port and that of HTTPS anywhere.
+def sources_egress(urls: Iterable[str]) -> list[Egress]:
+    """Name resolution, and where these URLs lead; nothing where there are none.
 
-    A hub named by a host redirects downloads to hosts that nobody can list beforehand.
+    A host that is an address is reached at it; rules know no names, so of the others the ports are open, and that of
+    HTTPS: hubs and registries redirect downloads to hosts that nobody can list beforehand.
     """
-    url = urlsplit(endpoint)
-    port = url.port or (HTTPS if url.scheme == "https" else 80)
-    hub: Egress
-    try:
-        address = ip_address(url.hostname or "")
-    except ValueError:
-        hub = {"ports": [{"port": one, "protocol": "TCP"} for one in dict.fromkeys((port, HTTPS))]}
-    else:
-        block = f"{address}/{address.max_prefixlen}"
-        hub = {"ports": [{"port": port, "protocol": "TCP"}], "to": [{"ip_block": {"cidr": block}}]}
-    return [dns_egress(), hub]
+    addresses: dict[str, set[int]] = {}
+    named: set[int] = set()
+    for url in map(urlsplit, urls):
+        port = url.port or (80 if url.scheme in {"http", "oci+http"} else HTTPS)
+        try:
+            address = ip_address(url.hostname or "")
+        except ValueError:
+            named |= {port, HTTPS}
+        else:
+            addresses.setdefault(f"{address}/{address.max_prefixlen}", set()).add(port)
+    anywhere: list[Egress] = [{"ports": _tcp(named)}] if named else []
+    known: list[Egress] = [
+        {"ports": _tcp(ports), "to": [{"ip_block": {"cidr": block}}]} for block, ports in sorted(addresses.items())
+    ]
+    rules = [*anywhere, *known]
+    return [dns_egress(), *rules] if rules else []
+
+
+def _tcp(ports: Iterable[int]) -> list[networking.NetworkPolicyPortArgsDict]:
+    return [{"port": port, "protocol": "TCP"} for port in sorted(ports)]
 
 
 def manager_egress(repo: str) -> list[Egress]:

@@ -59,7 +59,6 @@ class Platform(Component):
                 plan=plan.weights,
                 config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
                 image=settings.images.sidecar,
-                endpoint=settings.hub.endpoint,
                 folders=settings.kserve is not None,
                 budget_seconds=plan.budget_seconds,
                 namespace=namespace,

@@ -25,8 +25,6 @@ class Demand:
     config: WeightsConfig
     image: str
     """The sidecar image, whose `fetch` role fills a store."""
-    endpoint: str
-    """The hub."""
     folders: bool = False
     """Does an engine want the files of one model in a folder of their own, by a URI?"""
     budget_seconds: int
@@ -37,6 +35,11 @@ class Demand:
     """Images of the weights by model, where the settings name them."""
     engine_image: str | None = None
     """Image of the engine with the weights inside, where the settings name it."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The URLs that weights come from."""
+        return tuple(file.url for model in self.plan.models for file in model.files)
 
 
 T = TypeVar("T")
@@ -71,8 +74,8 @@ class Weights:
     """The only nodes that can reach the weights; None for all."""
     overlap: bool = True
     """May the next pod start before the last one is gone?"""
-    fetches: bool = False
-    """Do the engine's own pods download?"""
+    sources: tuple[str, ...] = ()
+    """The URLs that the engine's own pods download from."""
     wait_seconds: int = 0
     """How long a pod may be without weights after its start."""
     ready: tuple[pulumi.Resource, ...] = ()

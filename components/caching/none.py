@@ -24,7 +24,7 @@ class NoCache(CachingStrategy):
             volumes=(roomy(volume, demand.plan), demand.config.volume()),
             mounts=({"name": volume, "mount_path": STORE, "read_only": True},),
             init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}, on_node=True),),
-            fetches=True,
+            sources=demand.sources,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map,),
         )

@@ -9,7 +9,7 @@ from pulumi_kubernetes.networking import v1 as networking
 from ..component import Component
 from ..jobs import run_once
 from ..manifest import Volume, VolumeMount, metadata, scratch, selector
-from ..network import hub_egress
+from ..network import sources_egress
 from ..settings.node_pools import Taint
 from .base import Demand
 from .fetch import fetch_container
@@ -32,7 +32,7 @@ def populate(
         f"{name}-policy",
         metadata=metadata(
             f"larder-{name}",
-            "the populate Job may reach the hub and nothing else",
+            "the populate Job may reach where weights come from and nothing else",
             of=name,
             namespace=demand.namespace,
         ),
@@ -40,7 +40,7 @@ def populate(
             "pod_selector": {"match_labels": selector(name)},
             "policy_types": ["Ingress", "Egress"],
             "ingress": [],
-            "egress": hub_egress(demand.endpoint),
+            "egress": sources_egress(demand.sources),
         },
         opts=owner.child(),
     )

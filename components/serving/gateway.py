@@ -19,7 +19,7 @@ from ..manifest import (
     metadata,
     selector,
 )
-from ..network import ADMIN, CLIENTS, gateway_ingress, hub_egress
+from ..network import ADMIN, CLIENTS, gateway_ingress, sources_egress
 from ..planning.plan import FRONT, TOKENS
 from ..settings import Settings
 
@@ -145,14 +145,14 @@ def stack_service(
 
 
 def gateway_policy(
-    stack: str, *, front: bool, hub: str | None, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+    stack: str, *, front: bool, sources: Iterable[str], namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> networking.NetworkPolicy:
-    """Who may talk to the pods of a stack, and that they talk to nobody but the hub, where they need it."""
+    """Who may talk to the pods of a stack, and that they talk to nobody but where the weights come from they fetch."""
     return networking.NetworkPolicy(
         "policy",
         metadata=metadata(
             f"larder-{stack}",
-            "clients reach the gateway, Prometheus its admin port; the pod reaches the hub where it fetches",
+            "clients reach the gateway, Prometheus its admin port; the pod reaches where it fetches from",
             of=stack,
             namespace=namespace,
         ),
@@ -160,7 +160,7 @@ def gateway_policy(
             "pod_selector": {"match_labels": selector(stack)},
             "policy_types": ["Ingress", "Egress"],
             "ingress": gateway_ingress(of=FRONT if front else None),
-            "egress": [] if hub is None else hub_egress(hub),
+            "egress": sources_egress(sources),
         },
         opts=opts,
     )

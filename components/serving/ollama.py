@@ -35,8 +35,9 @@ class Ollama(Component):
     ) -> None:
         super().__init__(name, opts)
         config_map = gateway_config_map(plan.gateway, of=NAME, namespace=namespace, opts=self.child())
-        hub = settings.hub.endpoint if weights.fetches else None
-        policy = gateway_policy(NAME, front=settings.front, hub=hub, namespace=namespace, opts=self.child())
+        policy = gateway_policy(
+            NAME, front=settings.front, sources=weights.sources, namespace=namespace, opts=self.child()
+        )
         if settings.front:
             stack_service(NAME, replicas=plan.replicas, namespace=namespace, opts=self.child())
         engine = EngineSpec(

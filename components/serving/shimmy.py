@@ -43,8 +43,8 @@ class Shimmy(Component):
         super().__init__(name, opts)
         pulls = plan.stack.pulls
         config_map = gateway_config_map(plan.gateway, of=NAME, namespace=namespace, opts=self.child())
-        hub = settings.hub.endpoint if weights.fetches or pulls else None
-        policy = gateway_policy(NAME, front=settings.front, hub=hub, namespace=namespace, opts=self.child())
+        sources = (*weights.sources, settings.hub.endpoint) if pulls else weights.sources
+        policy = gateway_policy(NAME, front=settings.front, sources=sources, namespace=namespace, opts=self.child())
         if settings.front:
             stack_service(NAME, replicas=plan.replicas, namespace=namespace, opts=self.child())
         engine = EngineSpec(

@@ -22,7 +22,7 @@ IMAGES = {
     name: f"registry.example/{name}@sha256:{str(digit) * 64}"
     for digit, name in enumerate(("sidecar", "ollama", "vllm", "llama-server", "shimmy", "git-sync"), 1)
 }
-_ON_A_SHORT_STACK = ThreadPoolExecutor(1)
+ON_A_SHORT_STACK = ThreadPoolExecutor(1)
 """The SDK looks through the whole stack for each resource, and a test runner's is three times the program's."""
 PREBUILT = {"prebuilt-image": {"image": f"registry.example/prebuilt/ollama@sha256:{'9' * 64}"}}
 SHARED = {"nfs": {"server": "nas.example", "path": "/export/models"}, "size": "20Gi"}
@@ -89,7 +89,7 @@ def preview_of(
     """Preview a stack file with a strategy and an overlay."""
     config = config_of(stack, strategy, overlay)
     return Preview(
-        _ON_A_SHORT_STACK.submit(record, config, stack=stack, unknowns=unknowns, secret_keys=secrets).result()
+        ON_A_SHORT_STACK.submit(record, config, stack=stack, unknowns=unknowns, secret_keys=secrets).result()
     )
 
 

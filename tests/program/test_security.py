@@ -119,7 +119,7 @@ def test_a_hub_with_an_address_is_the_only_one_reached(preview: Previews) -> Non
 def test_a_hub_with_a_name_may_send_downloads_on_to_others_by_https(preview: Previews) -> None:
     seen = preview("none", {"larder:hub": {"endpoint": "http://mirror.ai:8090"}})
     assert seen.one("NetworkPolicy", "larder-ollama").inputs["spec"]["egress"][1] == {
-        "ports": [{"port": 8090, "protocol": "TCP"}, {"port": 443, "protocol": "TCP"}]
+        "ports": [{"port": 443, "protocol": "TCP"}, {"port": 8090, "protocol": "TCP"}]
     }
 
 

@@ -16,10 +16,10 @@ import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
 from ..config.weights import WeightsFile
-from . import anonymous
 from .errors import ContentError, HubError, NotFoundError
+from .login import LARGEST, Login
 from .source import FileMetadata
-from .web import Credentials, Web, refused, shown
+from .web import Web, refused, shown
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _LARGEST = 4 << 20
@@ -53,7 +53,7 @@ class Artifact:
 
     def __init__(self, web: Web) -> None:
         self._web = web
-        self._tokens: dict[str, str] = {}
+        self._login = Login(remedy="Make the artifact public: only what anybody may pull is fetched.")
         self._manifests: dict[str, _Manifest] = {}
         self._lock = threading.Lock()
 
@@ -111,16 +111,19 @@ class Artifact:
     @contextlib.contextmanager
     def _ask(self, url: str, base: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         ask = functools.partial(self._web.ask, "GET", url, headers, follow_to_others=True)
-        known = self._tokens.get(base)
-        with ask(credentials=_bearer(known)) as response:
+        sent = self._login.header(base)
+        with ask(credentials=lambda _: sent) as response:
             # From elsewhere than the registry it is no question for a token of its own.
-            if response.status != 401 or "WWW-Authenticate" not in response.headers:
+            challenge = response.headers.get("WWW-Authenticate", "") if response.status == 401 else ""
+            if not challenge or not self._login.renew(base, url, challenge, self._buy, sent):
                 yield response
                 return
-            challenge = response.headers["WWW-Authenticate"]
-        self._tokens[base] = anonymous.token(challenge, url, self._web)
-        with ask(credentials=_bearer(self._tokens[base])) as response:
+        with ask(credentials=lambda _: self._login.header(base)) as response:
             yield response
+
+    def _buy(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        with self._web.ask("GET", url, headers, follow_to_others=False) as response:
+            return response.status, response.read(LARGEST)
 
 
 def _refused(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
@@ -133,7 +136,3 @@ def _place(url: str) -> tuple[str, str]:
     if parts is None:  # a plan was validated when it was read
         raise HubError(f"{url[:300]} names no artifact", "Write oci://HOST/REPOSITORY@sha256:….")
     return f"{'http' if parts[1] else 'https'}://{parts[2]}/v2/{parts[3]}", parts[4]
-
-
-def _bearer(token: str | None) -> Credentials:
-    return lambda _: {"Authorization": f"Bearer {token}"} if token else {}

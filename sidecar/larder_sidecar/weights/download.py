@@ -27,7 +27,8 @@ from .source import FileMetadata, Source
 from .web import shown, whole
 
 T = TypeVar("T")
-CHUNK = 256 << 10
+CHUNK = 1 << 20
+"""Bytes that are received at once where so many have come. Fewer cost more turns of the interpreter than memory."""
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
@@ -41,14 +42,14 @@ class Download:
         self,
         source: Source,
         file: WeightsFile,
+        host: Host,
         patience: Patience,
         reporter: Reporter,
         guard: Callable[[], None],
         pause: Callable[[float], object] = time.sleep,
-        host: Host | None = None,
     ) -> None:
         self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
-        self._guard, self._pause, self._host = guard, pause, host or Host()
+        self._guard, self._pause, self._host = guard, pause, host
         self._counting = threading.Lock()
         self.fetched = 0
 

@@ -17,6 +17,7 @@ from .download import Download
 from .errors import DiskFullError, GgufError
 from .folders import PARTS, STATE, prepare, sweep
 from .gguf import check_gguf
+from .hosts import Hosts
 from .lease import Holder, Lease
 from .marker import (
     Marker,
@@ -93,6 +94,7 @@ class _Filling:
 
     def __init__(self, fetch: Fetch, lease: Lease, began: float) -> None:
         self._fetch, self._lease, self._began, self._root = fetch, lease, began, fetch.root
+        self._hosts = Hosts()
         self._known: dict[str, Stored] = {} if fetch.distrust else vouched(fetch.root)
         self._recorded = first_pulls(fetch.root)
         self._first_pull: dict[str, str] = {}
@@ -188,7 +190,8 @@ class _Filling:
     def _download(self, file: WeightsFile) -> str:
         fetch = self._fetch
         fetch.reporter.after = max(0, fetch.reporter.after - file.bytes)
-        download = Download(fetch.source, file, fetch.patience, fetch.reporter, self._lease.check)
+        host = self._hosts.of(file.url)
+        download = Download(fetch.source, file, host, fetch.patience, fetch.reporter, self._lease.check)
         metadata = download.metadata()
         expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256
         if expected and (self._root / blob_path(expected)).is_file() and self._read_back(expected, file.bytes):

@@ -56,14 +56,11 @@ class Host:
 
 
 class Hosts:
-    """Each host by its name and port. `connections` to each at one time."""
+    """The hosts of a run, each by its name and port: what one file taught about a host holds for the next."""
 
-    def __init__(self, connections: int = CONNECTIONS) -> None:
-        self.connections = connections
+    def __init__(self) -> None:
         self._hosts: dict[str, Host] = {}
-        self._lock = threading.Lock()
 
     def of(self, url: str) -> Host:
         """The host that a URL names."""
-        with self._lock:
-            return self._hosts.setdefault(urlsplit(url).netloc, Host(self.connections))
+        return self._hosts.setdefault(urlsplit(url).netloc, Host())

@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from . import stop
 from .errors import LeaseError
 from .watch import Watch
 
@@ -92,6 +93,7 @@ class Lease:
                 )
             time.sleep(min(self._poll, max(0.0, deadline - time.monotonic())))
         self.held = True
+        stop.remember(self._give_back)
         self._thread.start()
         return self
 
@@ -101,8 +103,8 @@ class Lease:
         self._over.set()
         self._thread.join()
         self.held = False
-        if _read(self._path) == self._us:
-            self._path.unlink(missing_ok=True)
+        stop.forget(self._give_back)
+        self._give_back()
         os.close(self._handle)
 
     def check(self) -> None:
@@ -118,6 +120,10 @@ class Lease:
         if _read(self._path) != self._us:
             self._lost.set()
         self.check()
+
+    def _give_back(self) -> None:
+        if _read(self._path) == self._us:
+            self._path.unlink(missing_ok=True)
 
     def _take(self) -> bool:
         try:

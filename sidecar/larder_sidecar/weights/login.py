@@ -7,18 +7,19 @@ authentication); Docker Hub does so for whoever reads, too.
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode, urlsplit
-
-import urllib3
 
 from .errors import DeniedError, RedirectError
 from .web import check_redirect, shown
 
-Ask = Callable[[str, dict[str, str]], urllib3.BaseHTTPResponse]
-"""GET of a URL with headers. Raises HubError."""
+LARGEST = 64 << 10
+"""Bytes of an answer with a token."""
+Ask = Callable[[str, dict[str, str]], tuple[int, bytes]]
+"""Status and at most LARGEST bytes of the answer to a GET of a URL with headers. Raises HubError."""
 _PART = re.compile(r'(\w+)="([^"]*)"')
+_TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
 @dataclass
@@ -28,6 +29,8 @@ class Login:
     token: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
     """user:password, as of a robot account."""
+    remedy: str = "Pass --credentials-file."
+    """What to do where a registry gives nobody a token."""
     _bought: dict[str, str] = field(default_factory=dict, repr=False)
 
     def header(self, repository: str) -> dict[str, str]:
@@ -35,21 +38,20 @@ class Login:
         value = f"Bearer {self.token}" if self.token else self._bought.get(repository)
         return {"Authorization": value} if value else {}
 
-    def renew(self, repository: str, registry: str, challenge: str, ask: Ask) -> bool:
-        """Do what a 401 asks for; False where nothing would be new. `registry` is the URL that answered.
+    def renew(self, repository: str, registry: str, challenge: str, ask: Ask, sent: Mapping[str, str]) -> bool:
+        """Do what a 401 asks for; False where nothing would be new to who had `sent` a header already.
 
-        Raises HubError.
+        `registry` is the URL that answered. Raises HubError.
         """
         kind, _, rest = challenge.partition(" ")
         parts = dict(_PART.findall(rest))
-        known = self._bought.get(repository)
         if self.token:
             return False
         if kind.lower() == "basic" and self.password:
             self._bought[repository] = self._basic()
         elif kind.lower() == "bearer" and "realm" in parts:
             self._bought[repository] = f"Bearer {self._buy(registry, parts, ask)}"
-        return self._bought.get(repository) != known
+        return self.header(repository) != sent
 
     def _basic(self) -> str:
         return f"Basic {base64.b64encode((self.password or '').encode()).decode()}"
@@ -61,16 +63,16 @@ class Login:
         check_redirect(registry, realm)
         wanted = [(key, value) for key in ("service", "scope") for value in _values(key, parts)]
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted)}"
-        answer = ask(url, {"Authorization": self._basic()} if self.password else {})
+        status, answer = ask(url, {"Authorization": self._basic()} if self.password else {})
         try:
-            said = json.loads(answer.data) if answer.status == 200 else {}
+            said = json.loads(answer) if status == 200 else {}
             token = said.get("token") or said.get("access_token")
         except (ValueError, AttributeError, RecursionError):
             token = None
-        if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise DeniedError(
-                f"{shown(realm)}: gives no token ({answer.status})",
-                "Check user and password in --credentials-file." if self.password else "Pass --credentials-file.",
+                f"{shown(realm)}: gives no token ({status})",
+                "Check user and password in --credentials-file." if self.password else self.remedy,
             )
         return token
 

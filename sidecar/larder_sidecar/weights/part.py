@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Self
 
+from . import writeback
 from .durable import sync_folder
 from .follow import Following
 from .journal import Journal
@@ -29,7 +30,7 @@ class Part:
             undo.callback(self._journal.close)
             self._believe_the_disk()
             undo.pop_all()
-        self._hash = Following(self._file, self._front)
+        self._hash = Following(self._file, size, self._front)
 
     def __enter__(self) -> Self:
         return self
@@ -75,7 +76,7 @@ class Part:
         # Journal before bytes: an ETag without bytes is harmless, bytes under another ETag are not.
         self._journal.restart(etag)
         os.ftruncate(self._file, 0)
-        self._hash = Following(self._file, self._front)
+        self._hash = Following(self._file, self._journal.pieces.size, self._front)
 
     def write(self, offset: int, chunk: bytes) -> None:
         """Write a chunk where a piece has its first gap; it may go on into the next one. Raises OSError."""
@@ -85,12 +86,14 @@ class Part:
             written = os.pwrite(self._file, view[:room], offset)
             with self._lock:
                 self._journal.note(pieces.add(offset, written))
-            self._hash.tell()
+                front = pieces.front
+            self._hash.tell(front)
+            writeback.written(self._file, offset, offset + written)
             view, offset = view[written:], offset + written
 
     def sha256(self) -> str:
         """Of the whole file, which is complete. Raises OSError."""
-        return self._hash.sha256(self._journal.pieces.size)
+        return self._hash.sha256()
 
     def discard(self) -> None:
         """Remove the part from the disk."""

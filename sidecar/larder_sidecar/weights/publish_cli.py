@@ -3,15 +3,15 @@
 import argparse
 import contextlib
 import re
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..config.weights import WeightsPlan
-from .cli import CONFIG, ROOT, read_plan, read_token, terminate
+from .cli import read_plan, read_token
 from .errors import FetchError, PlanError
 from .fetch import Fetch
+from .fetch_options import CONFIG, ROOT
 from .login import Login
 from .press import Destination, Published
 from .progress import Reporter
@@ -20,10 +20,11 @@ from .publish_engine import Engine, PublishEngine
 from .reference import image_name, place
 from .registry import Registry
 from .sources import Sources
+from .stop import stoppable
 from .upload import CHUNK
 
 if TYPE_CHECKING:
-    from .cli import Subparsers
+    from .fetch_options import Subparsers
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 20, 16 << 30
 
@@ -95,15 +96,13 @@ def _size(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says; 0 if every image is in the registry."""
-    signal.signal(signal.SIGTERM, terminate)
     reporter = Reporter()
     try:
-        _run(options, reporter)
+        with stoppable():
+            _run(options, reporter)
     except FetchError as error:
         print(f"larder-sidecar publish: {error}", file=sys.stderr, flush=True)
         return 1
-    except KeyboardInterrupt:
-        return 130
     return 0
 
 

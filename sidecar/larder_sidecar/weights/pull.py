@@ -23,6 +23,7 @@ from .errors import DiskFullError, FetchError, GgufError, HubError, OccupiedErro
 from .fetch import SPARE
 from .folders import PARTS, STATE, sweep
 from .gguf import GgufInfo, check_gguf
+from .hosts import Host
 from .hub import Hub, HubFile
 from .lease import STALE_SECONDS, Holder, Lease
 from .part import Part
@@ -135,7 +136,7 @@ class Pull:
         with Part(self.folder / PARTS / _part_name(file), file.bytes) as part:
             self._require_space(file.bytes - part.held)
             self.reporter.event("starting", bytes=file.bytes, resumed_at=part.held)
-            download = Download(self.hub, file, self.patience, self.reporter, guard, self.stop.wait)
+            download = Download(self.hub, file, Host(), self.patience, self.reporter, guard, self.stop.wait)
             download.into(part, None if file.sha256 == FIRST_PULL else file.sha256)
             try:
                 _check_kind(check_gguf(part.path))

@@ -1,5 +1,6 @@
 """The requests of one registry: its credentials, proxy and waits, and its refusals in our words."""
 
+import contextlib
 import json
 import re
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ import urllib3
 
 from . import proxy
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
-from .login import Login
+from .login import LARGEST, Login
 from .web import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown, whole
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -56,19 +57,19 @@ class RegistryHttp:
     ) -> urllib3.BaseHTTPResponse:
         """One answer about `repository`, after a login where the registry asks for one. Raises HubError."""
         ours = origin(url) == origin(self.base)
-        answer = self._once(
-            method, url, (headers or {}) | (self._login.header(repository) if ours else {}), body, stream=stream
-        )
+        sent = self._login.header(repository) if ours else {}
+        answer = self._once(method, url, (headers or {}) | sent, body, stream=stream)
         challenge = answer.headers.get("WWW-Authenticate", "")
-        if answer.status != 401 or not ours or not self._login.renew(repository, url, challenge, self._buy):
+        if answer.status != 401 or not ours or not self._login.renew(repository, url, challenge, self._buy, sent):
             return answer
         if isinstance(body, bytes | None):
             answer.drain_conn()
             return self._once(method, url, (headers or {}) | self._login.header(repository), body, stream=stream)
         raise TransientError(f"{self.host}/{repository}: the token ran out")  # and part of the body is gone
 
-    def _buy(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        return self._once("GET", url, headers)
+    def _buy(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        with contextlib.closing(self._once("GET", url, headers, stream=True)) as answer, explained(url):
+            return answer.status, answer.read(LARGEST)
 
     def _once(
         self,

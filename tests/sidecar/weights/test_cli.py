@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from larder_sidecar.cli import main
 from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights import cli
+from larder_sidecar.weights import cli, fetch_options
 from larder_sidecar.weights.errors import PlanError, WaitError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.wait import wait_for
@@ -101,7 +101,7 @@ def test_a_token_comes_from_the_file_before_the_environment(tmp_path: Path, monk
 
 
 def test_the_example_in_the_help_is_a_plan() -> None:
-    example = re.search(r"\{.*\}\]\}", cli.EPILOG.partition('("sha256": "first-pull"')[0], re.DOTALL)
+    example = re.search(r"\{.*\}\]\}", fetch_options.EPILOG.partition('("sha256": "first-pull"')[0], re.DOTALL)
     assert example
     assert WeightsPlan.from_json(example[0]).models[0].id == "tinyllama-1.1b-chat"
 

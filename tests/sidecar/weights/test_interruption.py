@@ -5,14 +5,18 @@ import os
 import random
 import signal
 import subprocess
+import sys
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from larder_sidecar.weights.stop import SIGNALS, stoppable
 
 from testbed.hub.faults import Faults
-from tests.sidecar.weights.kitchen import BIG, Kitchen
+from tests.sidecar.weights.kitchen import BIG, ROOT, Kitchen
 
 KEPT = 500_000
 STALLED = Faults(stall_after=KEPT)
@@ -59,13 +63,50 @@ def test_killed_in_the_middle_the_next_start_fetches_only_the_rest(kitchen: Kitc
     assert kitchen.models() == {"tiny:latest"}
 
 
-def test_stopped_politely_it_gives_the_lease_back(kitchen: Kitchen) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_politely_it_gives_the_lease_back(kitchen: Kitchen, number: signal.Signals) -> None:
     kitchen.publish(size=BIG)
     process = kitchen.process(kitchen.plan(kitchen.hub(STALLED)))
     until(stalled(kitchen))
-    process.terminate()
-    assert process.wait(10) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
     assert not (kitchen.root / ".larder/lease").exists()
+
+
+def test_a_stop_waits_for_nobody(tmp_path: Path) -> None:
+    """The main thread is in a call that does not come back, as after a lock that an exception left taken."""
+    program = """
+import pathlib, sys, threading
+from larder_sidecar.weights.lease import Lease
+from larder_sidecar.weights.stop import stoppable
+
+taken = threading.Lock()
+with stoppable(), Lease(pathlib.Path(sys.argv[1]), wait_seconds=0):
+    taken.acquire()
+    print("in", flush=True)
+    try:
+        taken.acquire()
+    finally:
+        taken.acquire()
+"""
+    lease = tmp_path / "lease"
+    command = [sys.executable, "-c", program, str(lease)]
+    environment = {"PYTHONPATH": str(ROOT / "sidecar")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "in\n"
+        assert lease.exists()
+        process.terminate()
+        assert process.wait(10) == 128 + signal.SIGTERM
+    assert not lease.exists()
+
+
+def test_after_its_work_a_process_heeds_signals_as_before() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with stoppable():
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before | SIGNALS
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+    assert "stop" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_of_two_writers_one_fetches_and_the_other_uses_it(kitchen: Kitchen) -> None:

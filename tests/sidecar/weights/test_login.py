@@ -1,13 +1,13 @@
 """Who a registry takes us for: nobody, a token's holder, or a user whose password buys a token."""
 
 import base64
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 from larder_sidecar.cli import main
 from larder_sidecar.weights.errors import DeniedError, RedirectError
 from larder_sidecar.weights.login import Login
@@ -28,9 +28,9 @@ class Office:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self._status, self._body = status, body
 
-    def __call__(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+    def __call__(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
         self.asked.append((url, headers))
-        return urllib3.HTTPResponse(self._body, status=self._status)
+        return self._status, self._body
 
 
 @pytest.fixture(autouse=True)
@@ -42,30 +42,33 @@ def every_name_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_token_is_bought_where_the_registry_says(password: str | None, sent: dict[str, str]) -> None:
     login, office = Login(password=password), Office()
     assert login.header("team/x") == {}
-    assert login.renew("team/x", REGISTRY, CHALLENGE, office)
+    assert login.renew("team/x", REGISTRY, CHALLENGE, office, {})
     assert office.asked == [
         ("https://auth.example/token?service=registry&scope=repository%3Ateam%2Fx%3Apull%2Cpush", sent)
     ]
     assert login.header("team/x") == {"Authorization": "Bearer abc"}
     assert login.header("team/y") == {}
-    assert not login.renew("team/x", REGISTRY, CHALLENGE, office)  # the same token again: it is not good enough
+    same = login.header("team/x")
+    assert not login.renew("team/x", REGISTRY, CHALLENGE, office, same)  # the same token again: it is not good enough
+    old = {"Authorization": "Bearer old"}
+    assert login.renew("team/x", REGISTRY, CHALLENGE, office, old)  # new to who had sent another
 
 
 def test_several_scopes_are_asked_for_one_by_one() -> None:
     office = Office(body=b'{"access_token": "abc"}')
-    Login().renew("team/x", REGISTRY, 'Bearer realm="https://auth.example/token",scope="a:b:pull c:d:pull"', office)
+    Login().renew("team/x", REGISTRY, 'Bearer realm="https://auth.example/token",scope="a:b:pull c:d:pull"', office, {})
     assert office.asked[0][0] == "https://auth.example/token?scope=a%3Ab%3Apull&scope=c%3Ad%3Apull"
 
 
 def test_a_registry_that_wants_the_password_itself_gets_it() -> None:
     login = Login(password=USER)
-    assert login.renew("team/x", REGISTRY, 'Basic realm="x"', Office())
+    assert login.renew("team/x", REGISTRY, 'Basic realm="x"', Office(), {})
     assert login.header("team/x") == {"Authorization": BASIC}
 
 
 def test_a_token_that_was_given_is_never_exchanged() -> None:
     login, office = Login(token="mine", password=USER), Office()
-    assert not login.renew("team/x", REGISTRY, CHALLENGE, office)
+    assert not login.renew("team/x", REGISTRY, CHALLENGE, office, login.header("team/x"))
     assert (office.asked, login.header("team/x")) == ([], {"Authorization": "Bearer mine"})
 
 
@@ -73,7 +76,7 @@ def test_a_token_that_was_given_is_never_exchanged() -> None:
 def test_a_password_goes_to_no_place_that_weakens_it(realm: str) -> None:
     office = Office()
     with pytest.raises(RedirectError):
-        Login(password=USER).renew("team/x", REGISTRY, f'Bearer realm="{realm}"', office)
+        Login(password=USER).renew("team/x", REGISTRY, f'Bearer realm="{realm}"', office, {})
     assert office.asked == []
 
 
@@ -82,14 +85,14 @@ def test_a_password_goes_to_no_place_that_weakens_it(realm: str) -> None:
 )
 def test_no_token_is_one_line_that_holds_no_secret(status: int, body: bytes) -> None:
     with pytest.raises(DeniedError, match=r"auth\.example/token: gives no token .*--credentials-file") as caught:
-        Login(password=USER).renew("team/x", REGISTRY, CHALLENGE, Office(status, body))
+        Login(password=USER).renew("team/x", REGISTRY, CHALLENGE, Office(status, body), {})
     assert "hunter2" not in str(caught.value)
 
 
 def test_credentials_are_not_in_what_is_printed_of_them() -> None:
     login = Login(token="mine", password=USER)
-    login.renew("team/x", REGISTRY, 'Basic realm="x"', Office())
-    assert repr(login) == "Login()"
+    login.renew("team/x", REGISTRY, 'Basic realm="x"', Office(), {})
+    assert not {"mine", "hunter2"} & set(re.findall(r"\w+", repr(login)))
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from larder_sidecar.weights.crew import Crew
 from larder_sidecar.weights.errors import BusyError, ContentError, FetchError
-from larder_sidecar.weights.hosts import Host
+from larder_sidecar.weights.hosts import CONNECTIONS, Host, Hosts
 from larder_sidecar.weights.journal import Journal
 from larder_sidecar.weights.lease import Lease
 from larder_sidecar.weights.patience import Patience, Tries
@@ -185,6 +186,29 @@ def test_a_host_that_rests_is_asked_by_nobody() -> None:
 
     with host.connection(lambda: None, pause):
         assert sum(waited) == 2.5
+
+
+def test_a_host_that_was_busy_for_one_file_is_spared_for_the_next(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crews = list[int]()
+    grow = Crew.grow
+
+    def counted(crew: Crew, helpers: int) -> None:
+        crews.append(helpers)
+        grow(crew, helpers)
+
+    monkeypatch.setattr(Crew, "grow", counted)
+    kitchen.publish("a", size=LARGE)
+    kitchen.publish("b", seed=1, size=LARGE)
+    kitchen.fetch(kitchen.plan(kitchen.hub(Faults(busy=1))))
+    assert set(crews) == {CONNECTIONS // 2 - 1}
+
+
+def test_hosts_are_told_apart_by_name_and_port() -> None:
+    hosts = Hosts()
+    assert hosts.of("https://a.test/x") is hosts.of("https://a.test/y?z")
+    assert len({id(hosts.of(f"https://{place}/x")) for place in ("a.test", "b.test", "a.test:8443")}) == 3
 
 
 def test_connections_that_fail_together_count_as_one_failure() -> None:

@@ -4,7 +4,10 @@ from base64 import b64encode
 
 import pytest
 from larder_sidecar.weights.errors import DeniedError, HubError, TransientError
+from larder_sidecar.weights.hosts import CONNECTIONS
+from larder_sidecar.weights.pieces import LEAST
 
+from testbed.hub.faults import Faults
 from testbed.hub.server import Hub as LocalHub
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
 from tests.sidecar.weights.proxy import Proxy
@@ -48,6 +51,22 @@ def test_they_open_its_tunnels_and_do_not_go_through(
     assert set(proxy.heads) == {f"CONNECT {tls_hub.url.removeprefix('https://')}"}
 
 
+def test_every_connection_of_a_large_file_goes_through_a_tunnel_of_its_own(
+    kitchen: Kitchen, tls_hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = kitchen.publish(size=5 * LEAST)
+    tls_hub.faults = Faults(bytes_per_second=40_000_000)
+    with Proxy(BASIC) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{QUOTED}@{proxy.address}")
+        assert kitchen.fetch(kitchen.plan(tls_hub.url)).fetched_bytes == it.bytes
+    assert kitchen.models() == {"tiny:latest"}
+    place = tls_hub.url.removeprefix("https://")
+    # A connection each, kept from piece to piece.
+    assert 2 <= len(proxy.heads) <= CONNECTIONS + 1
+    assert set(proxy.heads) == {f"CONNECT {place}"}
+    _tells_nothing(kitchen, None)
+
+
 @pytest.mark.parametrize("secure", [False, True])
 def test_a_proxy_that_wants_others_is_asked_once(
     kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, secure: bool
@@ -87,6 +106,6 @@ def test_what_is_no_proxy_that_we_can_use_is_refused_and_not_quoted(
     _tells_nothing(kitchen, caught.value)
 
 
-def _tells_nothing(kitchen: Kitchen, error: Exception) -> None:
+def _tells_nothing(kitchen: Kitchen, error: Exception | None) -> None:
     for text in (str(error), kitchen.log.getvalue()):
         assert not any(secret in text for secret in (USER, QUOTED, "p@ss", "p%40ss", BASIC.split()[1]))

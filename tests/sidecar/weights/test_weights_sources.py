@@ -222,7 +222,7 @@ def test_a_manifest_that_has_not_its_digest_is_not_read(kitchen: Kitchen, server
 
 def test_a_private_artifact_is_denied_in_words(kitchen: Kitchen, server: Server) -> None:
     server.token, server.closed = "for-nobody", True
-    with pytest.raises(DeniedError, match=r"gives no token to anybody \(403\).*Make the artifact public"):
+    with pytest.raises(DeniedError, match=r"gives no token \(403\).*Make the artifact public"):
         kitchen.fetch(plan(server.artifact()))
 
 
