@@ -43,6 +43,7 @@ class NodeDisks:
                 taints=taints_of(host, settings.node_pools),
                 image=settings.images.sidecar,
                 namespace=namespace,
+                formerly_alone=block.pool is None,
                 opts=opts,
             )
             for host in block.hosts(hosts_of(settings.node_pools))

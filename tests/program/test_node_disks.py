@@ -84,3 +84,16 @@ def test_a_host_of_the_longest_name_has_a_job_whose_label_kubernetes_takes(previ
     for job in seen.all("Job"):
         assert len(job.inputs["metadata"]["name"]) <= 63
         assert len(job.inputs["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]) <= 63
+
+
+def test_a_stack_that_was_deployed_when_there_was_one_volume_keeps_it_as_it_is(preview: Previews) -> None:
+    """Its parts had no node in their names, and they are protected: a new name would end every `up`."""
+    alone = preview("node-local", {})
+    for kind, was in (("StorageClass", "class"), ("PersistentVolume", "volume"), ("PersistentVolumeClaim", "claim")):
+        part = alone.one(kind, "larder-model-storage")
+        assert part.urn.startswith("urn:pulumi:dev::larder::larder:platform:Platform$larder:storage:LocalVolume$")
+        assert part.aliases == {was}
+
+
+def test_in_a_pool_no_two_volumes_claim_one_old_name(seen: Preview) -> None:
+    assert not [part for kind in ("StorageClass", "PersistentVolume") for part in seen.all(kind) if part.aliases]
