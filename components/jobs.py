@@ -7,7 +7,7 @@ from pulumi_kubernetes.batch import v1 as batch
 from pulumi_kubernetes.core import v1 as core
 
 from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod_security
-from .node_pools import tolerations
+from .node_pools import Placement, tolerations
 from .settings.node_pools import Taint
 
 RETRIES = 6
@@ -20,7 +20,8 @@ def run_once(
     *,
     container: Container,
     volumes: list[Volume],
-    host: str | None,
+    host: str | None = None,
+    placement: Placement | None = None,
     taints: Iterable[Taint] = (),
     deadline_seconds: int,
     namespace: pulumi.Input[str],
@@ -28,7 +29,7 @@ def run_once(
     content: str = "",
     retries: int = RETRIES,
 ) -> batch.Job:
-    """A Job `<name>-<hash8>`, on one host or wherever there is room; it tolerates `taints`.
+    """A Job `<name>-<hash8>`, on one host, in a pool or wherever there is room; it tolerates `taints` and the pool's.
 
     `content` is what it reads beside its spec: its change is a new Job too.
     """
@@ -40,7 +41,11 @@ def run_once(
         "containers": [{**container, "security_context": container_security()}],
         "volumes": volumes,
     }
-    if tolerated := tolerations(taints):
+    if placement:
+        pod["affinity"] = placement.affinity()
+        # Its deadline runs from its making: the machines come first.
+        opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*placement.ready]))
+    if tolerated := tolerations([*taints, *(placement.taints if placement else ())]):
         pod["tolerations"] = tolerated
     if host is not None:
         pod["node_selector"] = {"kubernetes.io/hostname": host}

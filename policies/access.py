@@ -77,7 +77,8 @@ _LOOPBACK = re.compile(r"(https?://)?(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)
 
 def _gateway_first(resource: Resource) -> Iterator[str]:
     for pod in pods(resource):
-        engines = [(found, part) for part in main_containers(pod) if (found := _engine(part.spec))]
+        ends = resource.kind == "Job"
+        engines = [(found, part) for part in main_containers(pod) if (found := _engine(part.spec, ends=ends))]
         if engines and not any(map(_is_gateway, items(pod.spec.get("initContainers")))):
             yield (
                 f"{pod.path}.initContainers: no gateway stands before {engines[0][0]}. "
@@ -87,15 +88,18 @@ def _gateway_first(resource: Resource) -> Iterator[str]:
             yield from _off_loopback(engine, part)
 
 
-def _engine(container: Mapping[str, Property]) -> str | None:
-    """The engine that the container runs, by its name, its command or its image."""
-    command = texts(container.get("command"))
+def _engine(container: Mapping[str, Property], *, ends: bool) -> str | None:
+    """The engine that the container runs, by its command, its image or its name.
+
+    `ends`: it comes to an end. A script may then look for something in an engine's image and start nothing; of what
+    stays, a script that seems to start nothing may still do so by words that nobody can read from outside.
+    """
+    command, words = texts(container.get("command")), _words(container)
     image = str(container.get("image", "")).partition("@")[0].rpartition("/")[2].partition(":")[0]
-    runs = [PurePosixPath(command[0]).name, image] if command else [image]
-    if command[1:2] == ["-c"]:  # a script says itself what it runs, whatever image it runs in
-        script = " ".join([*command[2:], *texts(container.get("args"))])
-        runs = [PurePosixPath(word).name for word in re.findall(r"[\w./-]+", script)]
-    return next((name for name in (*runs, str(container.get("name"))) if name in _LISTENS), None)
+    script = " ".join(words[2:]) if command and re.fullmatch("-[a-z]*c", "".join(words[1:2])) else ""
+    runs = [PurePosixPath(word).name for word in (*command[:1], *re.findall(r"[\w./-]+", script))]
+    named = [*runs, *([] if script and ends else [image]), str(container.get("name"))]
+    return next((name for name in named if name in _LISTENS), None)
 
 
 def _is_gateway(container: Mapping[str, Property]) -> bool:

@@ -10,6 +10,7 @@ from larder_sidecar.config.weights import WeightsPlan
 
 from ..component import Component
 from ..manifest import Container, Volume, VolumeMount
+from ..node_pools import Placement
 from ..storage import DataVolumes
 from .weights_config import WeightsConfig
 
@@ -31,6 +32,8 @@ class Demand:
     """The longest that fetching the whole plan may take."""
     namespace: pulumi.Input[str]
     volumes: DataVolumes
+    placement: Placement | None = None
+    """Where the pods of an engine will run; None where KServe has them alone."""
     images: Mapping[str, str] | None = None
     """Images of the weights by model, where the settings name them."""
     engine_image: str | None = None

@@ -40,7 +40,8 @@ class ImageVolume(CachingStrategy):
             "pulls the images of the weights and holds them against the plan before any pod is moved",
             container=linker,
             volumes=[store, *volumes, demand.config.volume(), scratch()],
-            host=None,
+            # Where the engine will be: elsewhere the machine may be of another platform, or have no room for an image.
+            placement=demand.placement,
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
             content=demand.config.text,

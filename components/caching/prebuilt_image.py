@@ -34,7 +34,8 @@ class PrebuiltImage(CachingStrategy):
             "pulls the engine's image and finds the weights of the plan in it before any pod is moved",
             container=proof,
             volumes=[scratch()],
-            host=None,
+            # Where the engine will be: elsewhere the machine may be of another platform, or have no room for an image.
+            placement=demand.placement,
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
             retries=0,  # what an image holds does not change; a pull is tried again by the kubelet

@@ -73,10 +73,7 @@ def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
 
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     """What is allowed and still worth a second look."""
-    yield from shortages(settings)
-    yield from crowding(settings, plan)
-    if settings.cache.strategy == "image-volume":
-        yield from _about_image_volumes(settings.cluster.version)
+    yield from about_weights(settings, plan)
     served = {entry.id for entry in settings.served} | set(settings.kserve.named if settings.kserve else ())
     if unserved := [model for model in settings.models if model not in served]:
         yield f"larder:models: {', '.join(unserved)}: no stack names it; its weights are fetched for nobody."

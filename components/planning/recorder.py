@@ -33,6 +33,8 @@ class Registered:
     timeouts: Mapping[str, str]
     ignored: frozenset[str]
     """Properties whose changes are left alone."""
+    aliases: frozenset[str]
+    """Names that it had under the same parent."""
 
 
 @dataclass
@@ -104,6 +106,7 @@ class RecordingMonitor:
                     delete_before_replace=request.deleteBeforeReplace,
                     timeouts={"create": request.customTimeouts.create, "update": request.customTimeouts.update},
                     ignored=frozenset(request.ignoreChanges),
+                    aliases=frozenset(it.spec.name for it in request.aliases if it.spec.name),
                 )
             )
         # In a preview nothing has an id yet, but a provider gets one so that it can be referred to.

@@ -1,14 +1,13 @@
 """Which strategy could serve which stack of a stack file on its cluster, and why: each one's settings, tried."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 import yaml
 from larder_sidecar.config.base import Model
 from pydantic import Field
 
-from ..settings import Settings, SettingsError, parse
-from ..settings.base import Catalog
+from ..settings import Settings, SettingsError
 from ..settings.cache import STRATEGY_BLOCKS, Strategy
 from ..settings.sources import NAMESPACE
 from .admission import about_weights
@@ -33,13 +32,13 @@ class Verdict(Model):
     """What the change would do to the running stack."""
 
 
-def support(config: Mapping[str, Any], settings: Settings, *, stack: str, catalog: Catalog) -> list[Verdict]:
+Reading = Callable[[Mapping[str, Any]], Settings]
+"""How a config becomes settings. Raises SettingsError."""
+
+
+def support(config: Mapping[str, Any], settings: Settings, read: Reading) -> list[Verdict]:
     """A verdict for each strategy and stack; `settings` are those that `config` was read as."""
-    return [
-        verdict
-        for strategy in STRATEGIES
-        for verdict in _verdicts(strategy, config, settings, stack=stack, catalog=catalog)
-    ]
+    return [verdict for strategy in STRATEGIES for verdict in _verdicts(strategy, config, settings, read)]
 
 
 def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[str, Any]:
@@ -52,12 +51,10 @@ def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[
     return {**config, CACHE: cache}
 
 
-def _verdicts(
-    strategy: str, config: Mapping[str, Any], settings: Settings, *, stack: str, catalog: Catalog
-) -> Iterator[Verdict]:
+def _verdicts(strategy: str, config: Mapping[str, Any], settings: Settings, read: Reading) -> Iterator[Verdict]:
     attempt = tried(config, settings, strategy)
     try:
-        found = parse(attempt, stack=stack, catalog=catalog)
+        found = read(attempt)
     except SettingsError as error:
         for name in settings.blocks:
             reasons = _of(name, error.problems, settings)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from policies.rule import items, mapping
 from policies.volumes import overlaps
 
 from ..settings.kserve_cache import KSERVE_CACHE
@@ -66,6 +67,16 @@ def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:
     still = {resource.urn for resource in after}
     # A volume goes by the name of its claim.
     data = {resource.name: resource.urn in still for resource in before if resource.kind in DATA}
+    # A claim that is mounted and not declared is one of others, whom no swap of ours concerns.
+    data = dict.fromkeys(_mounted(before), True) | data
     kept, lost = (sorted(name for name, there in data.items() if there is wanted) for wanted in (True, False))
     told = f"{', '.join(kept)}, with what is in them" if kept else "no volume holds weights"
     return told + (f"; no longer declared: {', '.join(lost)}" if lost else "")
+
+
+def _mounted(plan: Sequence[Planned]) -> Iterator[str]:
+    for resource in plan:
+        pod = mapping(mapping(mapping(resource.inputs.get("spec")).get("template")).get("spec"))
+        for volume in items(pod.get("volumes")):
+            if name := mapping(volume.get("persistentVolumeClaim")).get("claimName"):
+                yield str(name)

@@ -1,11 +1,12 @@
 """What `make plan` tells beside the plan where it is asked: every strategy and why not, and what a swap would do."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from .. import ROOT
-from ..settings import Settings, parse
+from ..settings import Settings, SettingsError, parse
 from ..settings.read import read_catalog
 from .document import PlanDocument, document
 from .needs import needs
@@ -30,8 +31,7 @@ def more(
     """The sections by their titles, and the plan with what tools are told of them. Raises SettingsError."""
     sections: dict[str, list[str]] = {}
     if before:
-        told = swap(PlanDocument.read(before), planned)
-        sections["Swap"] = told or ["the strategy stays as it is"]
+        sections["Swap"] = swap(_deployed(before, planned.stack), planned) or ["the strategy stays as it is"]
     if why:
         verdicts = list(_with_swaps(config, settings, planned, secret_keys))
         planned = planned.model_copy(update={"support": verdicts})
@@ -40,15 +40,25 @@ def more(
     return sections, planned
 
 
+def _deployed(file: Path, stack: str) -> PlanDocument:
+    """The plan in `file`, of this stack. Raises SettingsError."""
+    plan = PlanDocument.read(file)
+    if plan.stack != stack:
+        raise SettingsError([f"{file}: is of stack {plan.stack}, and this plan of {stack}. Name one of the same."])
+    if plan.problems:
+        raise SettingsError([f"{file}: is of settings that were refused, so nobody deployed them. Name one of before."])
+    return plan
+
+
 def _with_swaps(
     config: Mapping[str, Any], settings: Settings, planned: PlanDocument, secret_keys: frozenset[str]
 ) -> Iterator[Verdict]:
-    catalog = read_catalog(ROOT)
+    read = partial(parse, stack=planned.stack, catalog=read_catalog(ROOT), encrypted=secret_keys)
     swaps: dict[str, list[str]] = {}
-    for verdict in support(config, settings, stack=planned.stack, catalog=catalog):
+    for verdict in support(config, settings, read):
         if verdict.status in ("works", "warns") and verdict.strategy not in swaps:
             attempt = tried(config, settings, verdict.strategy)
-            found = parse(attempt, stack=planned.stack, catalog=catalog)
+            found = read(attempt)
             recording = record(attempt, stack=planned.stack, secret_keys=secret_keys)
             after = document(planned.stack, found, make_plan(found), recording, [])
             swaps[verdict.strategy] = swap(planned, after)[1:]  # the first line says which swap it is

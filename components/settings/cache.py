@@ -66,13 +66,12 @@ class Cache(Block):
     @classmethod
     def _fits_the_strategy(cls, block: StrategyBlock | None, info: ValidationInfo) -> StrategyBlock | None:
         name = info.field_name or ""
-        if info.data.get("strategy") != kebab(name):
-            return block
-        if block is None:
+        in_force = info.data.get("strategy") == kebab(name)
+        if block is None and in_force:
             example = _EXAMPLES[name]
             msg = f"is missing, and strategy {kebab(name)!r} needs it. Write {example}, or choose strategy none."
             raise ValueError(msg)
-        if known := Known.of(info):
+        if block is not None and (in_force or block.ALWAYS) and (known := Known.of(info)):
             block.check(known)
         return block
 

@@ -1,5 +1,6 @@
 """larder:cache.kserve-cache: weights that KServe itself keeps on the disks of nodes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -20,17 +21,37 @@ AGENT_LABEL = ("kserve/localmodel", "worker")
 AGENT_FOLDER = "/models"
 """Where that agent's manifest keeps models on its node."""
 
-SourceUri = Annotated[str, Field(pattern=r"^(oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$")]
+
+def _an_address_alone(uri: str) -> str:
+    if re.search(r"[?#]", uri):
+        msg = (
+            "has a query or a fragment, where secrets stand, and the object that it goes into lies open. "
+            "Write the address alone, as in hf://org/repo:revision."
+        )
+        raise ValueError(msg)
+    return uri
+
+
+SourceUri = Annotated[
+    str,
+    Field(pattern=r"^(oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$"),
+    AfterValidator(_an_address_alone),
+]
+
+
+def _agent_folder(path: str) -> str:
+    return path if path == AGENT_FOLDER else folder(path)
 
 
 class KServeCache(StrategyBlock):
     """LocalModelNodeGroup `larder` and a LocalModelCache for each model, filled by KServe's agent."""
 
     EXAMPLE = "{size}"
+    ALWAYS = True  # KServe fetches from the moment that it is told of a model
 
     size: Size
     """How much of each node's disk KServe may fill; at least the weights of larder:models."""
-    path: Annotated[str, AfterValidator(folder)] = AGENT_FOLDER
+    path: Annotated[str, AfterValidator(_agent_folder)] = AGENT_FOLDER
     """The folder on the nodes: the hostPath of KServe's agent."""
     sources: Mapping[ModelId, SourceUri] = Field(default_factory=dict)
     """Catalog id -> where KServe finds the model, as in hf://org/repo:revision. Default: its one file on larder:hub."""

@@ -151,6 +151,9 @@ class NodePool(Block):
         if kind and kind not in CLOUDS and hosts is None and "instance" in info.data:
             msg = "is missing. Name the nodes (label kubernetes.io/hostname) that make up the pool."
             raise ValueError(msg)
+        if twice := sorted({host for host in hosts or () if hosts and hosts.count(host) > 1}):
+            msg = f"node {twice[0]!r} is there twice. Name each node once."
+            raise ValueError(msg)
         return hosts
 
     @field_validator(*OF_A_CLOUD)

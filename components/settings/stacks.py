@@ -84,7 +84,7 @@ def _reached(known: Known, cache: Cache, pools: Mapping[str, NodePool], stacks: 
         if disk.cannot_hold(sum(models.values())):
             yield f"{disk.setting}: {disk.finding(models)}"
     kserve = stacks.get("kserve")
-    if kserve is None or cache.strategy != KSERVE_CACHE or kserve.pool not in pools:
+    if kserve is None or cache.kserve_cache is None or kserve.pool not in pools:
         return
     label, value = AGENT_LABEL
     if pools[kserve.pool].labels.get(label) != value:

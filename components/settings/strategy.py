@@ -16,6 +16,8 @@ class StrategyBlock(Block, ABC):
 
     EXAMPLE: ClassVar[str]
     """What to write where the block is missing."""
+    ALWAYS: ClassVar[bool] = False
+    """Is it at work while it is there, whichever strategy is in force?"""
 
     @classmethod
     @abstractmethod

@@ -30,9 +30,13 @@ class LocalVolume(Component):
         image: str,
         namespace: pulumi.Input[str],
         claim_name: str = "",
+        formerly_alone: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Without a `claim_name` it is the volume of the node's weights."""
+        """Without a `claim_name` it is the volume of the node's weights.
+
+        `formerly_alone`: a stack deployed when it could have one such volume alone has it by names without the node.
+        """
         super().__init__(name, opts)
         self.node = node
         self.taints = taints
@@ -48,7 +52,7 @@ class LocalVolume(Component):
             provisioner="kubernetes.io/no-provisioner",
             volume_binding_mode="WaitForFirstConsumer",
             reclaim_policy="Retain",
-            opts=self.child(),
+            opts=self.child(_known_as("class", formerly_alone)),
         )
         # Weights are gigabytes that took hours to get: neither `destroy` nor a dropped block may delete them.
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=[storage_class])
@@ -81,7 +85,7 @@ class LocalVolume(Component):
                     }
                 },
             },
-            opts=self.child(kept),
+            opts=self.child(pulumi.ResourceOptions.merge(kept, _known_as("volume", formerly_alone))),
         )
         self.claim = core.PersistentVolumeClaim(
             f"{self._prefix}claim",
@@ -100,7 +104,7 @@ class LocalVolume(Component):
             },
             opts=self.child(
                 pulumi.ResourceOptions.merge(
-                    kept,
+                    pulumi.ResourceOptions.merge(kept, _known_as("claim", formerly_alone)),
                     # What a bound claim asked for cannot change, and no disk is cut by it: the volume's size is told.
                     pulumi.ResourceOptions(depends_on=[self.volume], ignore_changes=["spec.resources"]),
                 )
@@ -130,3 +134,7 @@ class LocalVolume(Component):
             namespace=namespace,
             opts=self.child(),
         )
+
+
+def _known_as(name: str, formerly: bool) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions(aliases=[pulumi.Alias(name=name)] if formerly else [])

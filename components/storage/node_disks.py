@@ -43,6 +43,7 @@ class NodeDisks:
                 taints=taints_of(host, settings.node_pools),
                 image=settings.images.sidecar,
                 namespace=namespace,
+                formerly_alone=block.pool is None,
                 opts=opts,
             )
             for host in block.hosts(hosts_of(settings.node_pools))
@@ -68,7 +69,8 @@ class PoolView(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(f"{pool}-disks", opts)
-        self.claim_name = f"{pool}-pool-model-storage"
+        # Not `…-model-storage`, as the claims of nodes are: a node may have any name.
+        self.claim_name = f"{pool}-pool-weights"
         # Volumes are the cluster's: two stacks on one pool need one each.
         volume_name = f"{stack_namespace}-{self.claim_name}"
         kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)

@@ -33,6 +33,8 @@ from tests.policies.manifests import (
 )
 
 STARTS_OLLAMA = ["/bin/sh", "-c", "cd / && exec /bin/ollama serve"]
+IN_ARGUMENTS: Any = {"command": ["/bin/sh"], "args": ["-c", "exec /bin/ollama serve"]}
+HIDDEN = container("x", image=f"a/ollama@{DIGEST}", command=["/bin/sh", "-c", "exec /bin/oll''ama serve"])
 FRONT = {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "larder-front"}}}
 GONE: Any = {"maxSurge": 0, "maxUnavailable": 1}
 GPU = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"memory": "1Gi", "amd.com/gpu": "1"}}
@@ -102,6 +104,14 @@ BROKEN: dict[str, list[tuple[str, list[Resource]]]] = {
         ("ports: ollama offers a port", [engine(ports=[{"containerPort": 11434}])]),
         ("--host says nothing", [deployment({"containers": [container("x", command=["llama-server"])]})]),
         ("OLLAMA_HOST says nothing", [deployment({"containers": [container("x", command=STARTS_OLLAMA)]})]),
+        (
+            "OLLAMA_HOST says nothing",
+            [deployment({"containers": [container("x", command=["sh", "-ec", "ollama serve"])]})],
+        ),
+        ("OLLAMA_HOST says nothing", [deployment({"containers": [container("x", **IN_ARGUMENTS)]})]),
+        # A script that does not say what it starts, in an image that does.
+        ("OLLAMA_HOST says nothing", [deployment({"containers": [HIDDEN]})]),
+        ("no gateway stands before ollama", [job(env=OLLAMA["env"], command=STARTS_OLLAMA)]),
         ("--bind says 'auto'", [engine(image=f"a/shimmy@{DIGEST}", args=["serve", "--bind", "auto"])]),
     ],
     "front-first": [

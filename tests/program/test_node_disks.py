@@ -33,13 +33,13 @@ def test_every_node_has_a_claim_and_a_job_of_its_own(seen: Preview) -> None:
 
 def test_engines_read_the_disk_of_the_node_they_run_on(seen: Preview) -> None:
     claims = [v["persistentVolumeClaim"]["claimName"] for v in seen.pod()["volumes"] if "persistentVolumeClaim" in v]
-    assert claims == ["cpu-pool-model-storage"]
+    assert claims == ["cpu-pool-weights"]
     claim = seen.one("PersistentVolumeClaim", "cpu-pool-").inputs["spec"]
     volume = seen.one("PersistentVolume", "ai-cpu-pool-").inputs["spec"]
     assert claim["accessModes"] == volume["accessModes"] == ["ReadOnlyMany"]
-    assert claim["volumeName"] == "ai-cpu-pool-model-storage"
+    assert claim["volumeName"] == "ai-cpu-pool-weights"
     assert volume["hostPath"] == {"path": "/var/lib/larder/models", "type": "Directory"}
-    assert volume["claimRef"]["name"] == "cpu-pool-model-storage"
+    assert volume["claimRef"]["name"] == "cpu-pool-weights"
 
 
 def test_engines_run_on_nodes_with_a_disk_and_wait_for_all_of_them(seen: Preview) -> None:
@@ -84,3 +84,27 @@ def test_a_host_of_the_longest_name_has_a_job_whose_label_kubernetes_takes(previ
     for job in seen.all("Job"):
         assert len(job.inputs["metadata"]["name"]) <= 63
         assert len(job.inputs["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]) <= 63
+
+
+def test_a_stack_that_was_deployed_when_there_was_one_volume_keeps_it_as_it_is(preview: Previews) -> None:
+    """Its parts had no node in their names, and they are protected: a new name would end every `up`."""
+    alone = preview("node-local", {})
+    for kind, was in (("StorageClass", "class"), ("PersistentVolume", "volume"), ("PersistentVolumeClaim", "claim")):
+        part = alone.one(kind, "larder-model-storage")
+        assert part.urn.startswith("urn:pulumi:dev::larder::larder:platform:Platform$larder:storage:LocalVolume$")
+        assert part.aliases == {was}
+
+
+def test_in_a_pool_no_two_volumes_claim_one_old_name(seen: Preview) -> None:
+    assert not [part for kind in ("StorageClass", "PersistentVolume") for part in seen.all(kind) if part.aliases]
+
+
+def test_a_node_may_have_the_name_of_a_pool_and_more(preview: Previews) -> None:
+    like_a_pool = {
+        "larder:node-pools": {"cpu": {"hosts": ["larder", "cpu-pool"]}},
+        "larder:cache": {"node-local": {"node": None, "pool": "cpu"}},
+    }
+    claims = [
+        claim.inputs["metadata"]["name"] for claim in preview("node-local", like_a_pool).all("PersistentVolumeClaim")
+    ]
+    assert len(claims) == len(set(claims)) == 4

@@ -111,3 +111,37 @@ def test_without_being_asked_it_says_none_of_it(capsys: pytest.CaptureFixture[st
     printed = capsys.readouterr().out
     assert "\nStrategies\n" not in printed
     assert "\nSwap\n" not in printed
+
+
+def test_a_secret_of_the_stack_is_no_reason_against_any_strategy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("larder:api-token: {secure: v1:abc:def}\n")
+    assert main(["plan", "--why", "--overlay", str(overlay)]) == 0
+    printed = capsys.readouterr().out
+    assert "\n  none            in force\n" in printed
+    assert "api-token: lies open" not in printed
+
+
+@pytest.mark.parametrize(
+    ("before", "why"),
+    [
+        ({"schema": 1, "stack": "dev", "problems": ["larder:models: is missing."]}, "is of settings that were refused"),
+        ({"schema": 1, "stack": "venus", "users": {"strategy": "none"}}, "is of stack venus"),
+    ],
+    ids=["refused", "another stack's"],
+)
+def test_a_plan_that_says_nothing_of_what_is_deployed_is_a_line(
+    before: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "before.json").write_text(json.dumps(before))
+    assert main(["plan", "--before", str(tmp_path / "before.json")]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{tmp_path / 'before.json'}: {why}")
+
+
+def test_a_claim_of_others_is_among_what_is_kept(preview: Previews) -> None:
+    theirs = {"larder:cache": {"shared-storage": {"nfs": None, "claim": "team-models", "size": "20Gi"}}}
+    told = swap(_document(preview, "shared-storage", theirs), _document(preview, "none", theirs))
+    assert told[-1] == "kept    larder-model-storage, team-models, with what is in them"

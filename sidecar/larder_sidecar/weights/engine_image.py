@@ -5,6 +5,7 @@ bytes. Nothing is unpacked, so a base of any size costs its transfer, and none w
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ _LAYERS: Mapping[str, str] = {
     f"{_DOCKER}.image.rootfs.diff.tar.gzip": f"{LAYER}+gzip",
     f"{_DOCKER}.image.rootfs.diff.tar.zstd": f"{LAYER}+zstd",
 }
+STORE_OF = "store of plan "
+"""By these words of its history an image of ours is known: weights upon weights would serve both."""
 _EPOCH = "1970-01-01T00:00:00Z"
 _ANOTHER = "Choose an image that docker, buildah or BuildKit of these years built."
 
@@ -58,7 +61,8 @@ def listed(index: bytes, where: str) -> list[Listed] | None:
         return None
     if said.get("mediaType", IMAGE_INDEX) not in INDEXES or not isinstance(said.get("manifests"), list):
         raise _unknown(where, said.get("mediaType", "a manifest without a media type"))
-    found = [Listed(it.get("platform") or {}, it["digest"]) for it in said["manifests"] if _named(it)]
+    named = [it for it in said["manifests"] if _named(it)]
+    found = [Listed(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
     # Attestations of BuildKit stand there as manifests for unknown/unknown.
     return [it for it in found if it.platform.get("os") == "linux"]
 
@@ -93,6 +97,9 @@ def base_of(it: Listed | None, manifest: bytes, config: bytes, where: str) -> Ba
     for layer in layers:
         if layer.get("mediaType") not in _LAYERS:
             raise _unknown(where, f"a layer of type {layer.get('mediaType')}")
+    steps = about["history"] if isinstance(about.get("history"), list) else []
+    if any(isinstance(step, dict) and str(step.get("created_by")).startswith(STORE_OF) for step in steps):
+        raise ImageError(f"{where} holds weights already", "Name the engine's image as it is without any.")
     root = about.get("rootfs")
     if not isinstance(root, dict) or not isinstance(root.get("diff_ids"), list) or len(root["diff_ids"]) != len(layers):
         raise ImageError(f"{where}: its config does not name as many layers as its manifest", _ANOTHER)
@@ -148,8 +155,9 @@ def _named(value: object) -> bool:
     if not isinstance(value, dict):
         return False
     digest, size = value.get("digest"), value.get("size")
-    named = isinstance(digest, str) and digest.startswith("sha256:") and len(digest) == 71
-    return named and isinstance(size, int) and size >= 0
+    # A digest becomes part of a URL: whatever else is in it would lead elsewhere.
+    named = isinstance(digest, str) and re.fullmatch("sha256:[0-9a-f]{64}", digest)
+    return bool(named) and type(size) is int and size >= 0 and isinstance(value.get("mediaType", ""), str)
 
 
 def _mapping(content: bytes, where: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ removed last. In between go manifests before links before blobs, so that no engi
 """
 
 import os
+import re
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ OTHERS = "others"
 _FORGOTTEN = ".forgotten"
 _ORDER = ("manifests/", f"{GGUF}/", f"{MODEL_FOLDERS}/", "blobs/")
 _SHOWN = 12
+_DIGEST = re.compile(r"[0-9a-f]{4,64}")
 
 
 @dataclass
@@ -66,7 +69,17 @@ class Prune:
     def _plans(self) -> tuple[list[Marker], dict[Path, Marker]]:
         """The plans that stay, and by their files those that are forgotten, also by a run that was killed."""
         ours, folder = self.plan.digest(), self.root / STATE
-        markers = {path: marker for path in sorted(folder.glob("*.json")) if (marker := load(path))}
+        markers: dict[Path, Marker] = {}
+        for path in sorted(folder.glob("*.json")):
+            if (marker := load(path)) is None:
+                # Of another version of us, perhaps: what its plan wants nobody can tell then.
+                raise PlanError(f"{path}: cannot be read", "Remove it where nobody wants its plan any more.")
+            markers[path] = marker
+        for word in self.forget:
+            if word != OTHERS and not _DIGEST.fullmatch(word):
+                raise PlanError(
+                    f"--forget {word!r}: is no digest", "Write four or more of its hex digits, or `others`."
+                )
         named = {path for path, marker in markers.items() if self._forgets(marker.plan, ours)}
         for word in self.forget:
             found = [marker.plan for marker in markers.values() if marker.plan.startswith(word)]
@@ -107,6 +120,7 @@ def goes(root: Path, named: set[str], forgotten: Iterable[Marker]) -> dict[str, 
     whole = {path for path in candidates - needed if path.startswith(_ORDER) and _inside(root, path)}
     whole |= set(_other_names(root, whole))
     found = {path: (root / path).lstat() for path in whole if os.path.lexists(root / path)}
+    found = {path: facts for path, facts in found.items() if not stat.S_ISDIR(facts.st_mode)}
     order = sorted(found, key=lambda path: (next(n for n, it in enumerate(_ORDER) if path.startswith(it)), path))
     return {path: 0 if path.startswith(f"{MODEL_FOLDERS}/") else found[path].st_size for path in order}
 

@@ -10,12 +10,10 @@ from .errors import PlanError
 from .image import MODELS, Held, assembled, index_layer
 from .marker import first_pulls
 from .press import Destination, Press, Published
+from .reference import COMPONENT
 from .remembered import Layers
 from .sessions import Sessions
 from .store_layers import sha256_of
-
-COMPONENT = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*")
-"""Of a repository's name, by the distribution specification."""
 
 
 @dataclass
@@ -29,7 +27,7 @@ class Publish:
     def run(self) -> list[Published]:
         """Push what the registry lacks; the same plan gives the same references. Raises FetchError."""
         for model in self.plan.models:
-            if not COMPONENT.fullmatch(model.id):
+            if not re.fullmatch(COMPONENT, model.id):
                 raise PlanError(
                     f"model {model.id}: no registry takes this as the name of a repository", "Rename the entry."
                 )

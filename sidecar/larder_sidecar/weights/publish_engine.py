@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..config.weights import WeightsPlan
 from .disk import explained
-from .engine_image import INDEXES, MANIFESTS, Base, Listed, base_of, chosen, config_of, listed, on_bases
+from .engine_image import INDEXES, MANIFESTS, STORE_OF, Base, Listed, base_of, chosen, config_of, listed, on_bases
 from .layer import LAYER, Descriptor, described
 from .marker import first_pulls
 from .ollama_store import blob_path
@@ -65,7 +65,7 @@ class PublishEngine:
             for sha256, size in sorted(sizes.items())
         ]
         store = store_tree(self.plan, self.root, recorded)
-        return [*layers, (press.small(described(LAYER, store), store), f"store of plan {self.plan.digest()}")]
+        return [*layers, (press.small(described(LAYER, store), store), f"{STORE_OF}{self.plan.digest()}")]
 
     def _siblings(self) -> list[str]:
         here = self.engine.registry.host == self.to.registry.host

@@ -291,3 +291,12 @@ def test_the_command_prints_the_reference_for_the_stack_file(
 def test_an_engine_that_is_not_named_by_digest_is_refused(engine: str, words: str, capsys: Any) -> None:
     assert main(["publish", "--to", "localhost:1/x", "--engine", engine]) == 1
     assert words in capsys.readouterr().err
+
+
+def test_an_image_that_holds_weights_already_is_no_base(kitchen: Kitchen, small: SmallRegistry, tmp_path: Path) -> None:
+    """It would serve the models that it was made with too, which may be those that somebody dropped."""
+    kitchen.publish()
+    made = publish(kitchen, small.host, Base().push(small.host, tmp_path / "base"), prefix="engines")
+    assert f"/{REPOSITORY}@" in made.reference
+    with pytest.raises(ImageError, match="holds weights already"):
+        publish(kitchen, small.host, made.reference.partition("@")[2])

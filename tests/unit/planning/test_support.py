@@ -1,5 +1,6 @@
 """The support matrix: what the settings refuse, told before anybody tries it."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ OLD = {"larder:cluster": {"kubernetes": "1.32"}}
 def _matrix(changes: dict[str, Any]) -> dict[str, Verdict]:
     raw = {key: value for key, value in merged(GOOD, changes).items() if value is not None}
     found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
-    verdicts = support(raw, found, stack="dev", catalog=Catalog(CATALOG))
+    verdicts = support(raw, found, partial(parse, stack="dev", catalog=Catalog(CATALOG)))
     return {f"{verdict.strategy} {verdict.stack}": verdict for verdict in verdicts}
 
 

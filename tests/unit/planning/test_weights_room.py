@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.planning.admission import about_weights
+from components.planning.admission import about_weights, warnings
 from components.planning.needs import NEEDS, needs
 from components.planning.plan import make_plan
 from components.planning.support import STRATEGIES
@@ -103,3 +103,11 @@ def test_what_is_needed_is_said_with_the_numbers_of_the_stack() -> None:
         "every pod reaches https://huggingface.co",
         "257.1 MiB free on the node's disk for each pod",
     ]
+
+
+def test_all_that_is_said_of_weights_is_said_by_every_plan() -> None:
+    """The matrix and the plan have one source: a class for one node is a warning of both."""
+    found = settings(_on_eks("100Gi", **{"larder:cache": {**EKS["larder:cache"], **SHARED}}))
+    plan = make_plan(found)
+    assert any("gp2" in line for line in warnings(found, plan))
+    assert set(about_weights(found, plan)) <= set(warnings(found, plan))

@@ -52,6 +52,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         f"larder:modles: unknown key. Did you mean 'larder:models'? Known keys: {BLOCKS}.",
     ),
     (
+        {"larder:node-pools": {"spare": {"hosts": ["pluto", "mars", "pluto"]}}},
+        "larder:node-pools.spare.hosts: node 'pluto' is there twice. Name each node once.",
+    ),
+    (
         {"larder:cache": {"node-local": None}},
         "larder:cache.node-local: is missing, and strategy 'node-local' needs it. "
         "Write {node | pool, path, size}, or choose strategy none.",
