@@ -34,6 +34,7 @@ def test_a_system_that_cannot_does_without(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.mark.skipif(writeback._call is None, reason="Linux alone has sync_file_range")
 def test_the_kernel_takes_the_call(tmp_path: Path) -> None:
+    assert writeback._call
     with (tmp_path / "file").open("wb") as file:
         file.write(bytes(STEP))
         file.flush()
