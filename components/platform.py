@@ -63,7 +63,7 @@ class Platform(Component):
                 budget_seconds=plan.budget_seconds,
                 namespace=namespace,
                 volumes=DataVolumes.declare(settings, plan.weights, namespace=namespace, opts=self.child()),
-                placement=next((pools[block.pool] for name, block in settings.blocks.items() if name != "kserve"), None),
+                placement=next((pools[settings.blocks[name].pool] for name in plan.engines), None),
                 images=settings.cache.image_volume.images if settings.cache.image_volume else None,
                 engine_image=settings.cache.prebuilt_image.image if settings.cache.prebuilt_image else None,
             ),

@@ -294,21 +294,3 @@ def test_a_pod_with_its_own_copy_goes_where_the_disk_has_room(
 ) -> None:
     requests = preview(strategy).init("fetch")["resources"]["requests"]
     assert requests.get("ephemeral-storage") == asked
-
-
-@pytest.mark.parametrize("strategy", ["image-volume", "prebuilt-image"])
-def test_an_image_is_proved_where_the_engine_will_be(preview: Previews, strategy: str) -> None:
-    """Elsewhere the machine may be of another platform, or too small; and a pool may tolerate nobody else."""
-    tainted = {"larder:node-pools": {"cpu": {"hosts": ["larder"], "taints": ["weights:NoSchedule"]}}}
-    seen = preview(strategy, tainted)
-    proof, engine = seen.pod("Job", "preflight-"), seen.pod()
-    assert proof["affinity"]["nodeAffinity"] == engine["affinity"]["nodeAffinity"]
-    assert proof["tolerations"] == engine["tolerations"]
-
-
-def test_an_image_is_proved_when_the_machines_of_the_pool_are_there(preview: Previews) -> None:
-    """The deadline of the Job runs from its making, and machines take minutes."""
-    seen = preview("prebuilt-image", stack="prod-aws")
-    machines = {resource.urn for resource in seen.recording.resources if resource.type.endswith(":NodeGroup")}
-    assert machines
-    assert machines & seen.one("Job", "preflight-").dependencies

@@ -1,0 +1,27 @@
+"""The Job that proves an image before any pod is moved: where and when it runs."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.program.previews import Preview
+
+Previews = Callable[..., Preview]
+
+
+@pytest.mark.parametrize("strategy", ["image-volume", "prebuilt-image"])
+def test_an_image_is_proved_where_the_engine_will_be(preview: Previews, strategy: str) -> None:
+    """Elsewhere the machine may be of another platform, or too small; and a pool may tolerate nobody else."""
+    tainted = {"larder:node-pools": {"cpu": {"hosts": ["larder"], "taints": ["weights:NoSchedule"]}}}
+    seen = preview(strategy, tainted)
+    proof, engine = seen.pod("Job", "preflight-"), seen.pod()
+    assert proof["affinity"]["nodeAffinity"] == engine["affinity"]["nodeAffinity"]
+    assert proof["tolerations"] == engine["tolerations"]
+
+
+def test_an_image_is_proved_when_the_machines_of_the_pool_are_there(preview: Previews) -> None:
+    """The deadline of the Job runs from its making, and machines take minutes."""
+    seen = preview("prebuilt-image", stack="prod-aws")
+    machines = {resource.urn for resource in seen.recording.resources if resource.type.endswith(":NodeGroup")}
+    assert machines
+    assert machines & seen.one("Job", "preflight-").dependencies
