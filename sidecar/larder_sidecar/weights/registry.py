@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
+from urllib.parse import quote
 
 import urllib3
 
@@ -45,7 +46,7 @@ class Registry:
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
         """Take over a blob from another repository of this registry, if it lets us. Raises HubError."""
-        query = f"?mount={digest}&from={source}"
+        query = f"?mount={digest}&from={quote(source)}"
         answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/{query}", repository)
         if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)
@@ -137,6 +138,8 @@ class Registry:
             for chunk in answer.stream(_READ):
                 piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
                 have += len(piece)
+                if have > blob.size:
+                    break  # whoever reads keeps some blobs in memory
                 digest.update(piece)
                 yield piece
         if have != blob.size or (start == 0 and f"sha256:{digest.hexdigest()}" != blob.digest):

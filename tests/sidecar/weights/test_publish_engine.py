@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 from larder_sidecar.cli import main
+from larder_sidecar.weights import registry
 from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, NotFoundError, TransientError
 from larder_sidecar.weights.image import IMAGE_INDEX, MANIFEST
-from larder_sidecar.weights.layer import LAYER
+from larder_sidecar.weights.layer import LAYER, Descriptor
 from larder_sidecar.weights.marker import faults, read_marker
 from larder_sidecar.weights.ollama_store import manifest_path, plain_path
 from larder_sidecar.weights.press import Destination, Published
@@ -228,6 +229,19 @@ def test_a_layer_that_is_not_its_digest_ends_the_run(
             publish(kitchen, other.host, digest, base_host=small.host)
         assert f"/v2/prebuilt/llm/blobs/{layer}" not in other.stored
         assert not any("/manifests/" in path for path in other.stored)
+
+
+def test_a_registry_that_sends_more_than_it_named_is_heard_no_further(
+    small: SmallRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A config is kept in memory."""
+    monkeypatch.setattr(registry, "_READ", 1 << 10)
+    digest = f"sha256:{'5' * 64}"
+    small.stored[f"/v2/{REPOSITORY}/blobs/{digest}"] = bytes(1 << 20)
+    taken: list[bytes] = []
+    with Registry(small.host, plain_http=True) as asked, pytest.raises(ContentError, match="bytes of 10"):
+        taken.extend(asked.blob(REPOSITORY, Descriptor("application/json", digest, 10)))
+    assert taken == []
 
 
 def test_a_manifest_that_is_not_its_digest_ends_the_run(kitchen: Kitchen, small: SmallRegistry, tmp_path: Path) -> None:
