@@ -22,6 +22,8 @@ from .toolchain import tools
 LOG = STATE / "log" / "pulumi.log"
 DOWNLOAD_WITHIN = 4.0
 """Seconds given to the first answer of a download before the pinned sources are built instead."""
+UNCHANGED = ("same", "read")
+"""Operations of a preview that change nothing: what a program reads belongs to somebody else."""
 RELEASES = "https://github.com/pulumi/pulumi/releases/download"
 
 
@@ -185,7 +187,7 @@ class Stack:
         self._select()
         self._unlock()
         found = json.loads(self.pulumi.run("preview", "--json", *self._where()))
-        changes = [_step(step) for step in found["steps"] if step["op"] != "same"]
+        changes = [_step(step) for step in found["steps"] if step["op"] not in UNCHANGED]
         return [change for change in changes if change]
 
     def destroy(self) -> None:
