@@ -22,8 +22,6 @@ from .toolchain import tools
 LOG = STATE / "log" / "pulumi.log"
 DOWNLOAD_WITHIN = 4.0
 """Seconds given to the first answer of a download before the pinned sources are built instead."""
-UNCHANGED = ("same", "read")
-"""Operations of a preview that change nothing: what a program reads belongs to somebody else."""
 RELEASES = "https://github.com/pulumi/pulumi/releases/download"
 
 
@@ -134,9 +132,9 @@ def _answers(url: str) -> bool:
 
 
 def _step(step: dict[str, Any]) -> dict[str, object]:
-    """Nothing for what is no object of the cluster: components, the provider."""
+    """Nothing for what is no object of ours in the cluster: components, the provider, what is only read."""
     state = step.get("newState") or step["oldState"]
-    if not state["type"].startswith("kubernetes:"):
+    if not state["type"].startswith("kubernetes:") or "inputs" not in state:
         return {}
     name, kind = state["inputs"]["metadata"]["name"], state["type"].rpartition(":")[2]
     return {"op": step["op"], "kind": kind, "name": name, "differs": sorted(step.get("detailedDiff") or {})}
@@ -187,7 +185,7 @@ class Stack:
         self._select()
         self._unlock()
         found = json.loads(self.pulumi.run("preview", "--json", *self._where()))
-        changes = [_step(step) for step in found["steps"] if step["op"] not in UNCHANGED]
+        changes = [_step(step) for step in found["steps"] if step["op"] != "same"]
         return [change for change in changes if change]
 
     def destroy(self) -> None:
