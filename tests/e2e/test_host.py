@@ -79,7 +79,7 @@ def test_an_up_that_was_killed_is_finished_by_the_next_one(platform: Platform) -
 
 def test_what_was_being_made_when_the_terminal_closed_is_not_made_twice(platform: Platform) -> None:
     platform.make("down")
-    cut_off(platform, b"Job prepare-path creating", signal.SIGHUP)
+    cut_off(platform, b"Job prepare-path-larder creating", signal.SIGHUP)
     assert "Larder is up." in platform.make("up")
 
 
