@@ -1,18 +1,17 @@
 """Each caching strategy on the embedded cluster, cold and warm, with synthetic weights of 1 and of 4 GiB.
 
 The manifests are those of `make render`. Cold: the first deployment of these weights ever, nothing in the page cache;
-a Job that fills a volume or proves an image is part of it. Warm: the engine is scaled to none and back to one, the
-median of three. `ready_s` is from the request for the pod until its weights are readable under their final names, by
-the log of the container that brings them; `load_s` what the engine takes to load them; `first_token_s` from there to
-the first word. Hub and registry share the node's disk, so cold figures are those of a very fast network; the shared
-volume is a folder of the node, which mounts no NFS. Random weights in F32, two cores, no GPU. The estimates are those
-this project began with, for 0.6 GB. `swap.failed_requests` is from the walk on record in swap.md.
+a Job that fills a volume or proves an image is part of it. Warm: the engine is scaled to none and back to one. Each is
+one start. `ready_s` is from the request for the pod until its weights are readable under their final names, by the log
+of the container that brings them; `load_s` what the engine takes to load them; `first_token_s` from there to the first
+word. Hub and registry share the node's disk, so cold figures are those of a very fast network; the shared volume is a
+folder of the node, which mounts no NFS. Random weights in F32, two cores, no GPU. The estimates are those this project
+began with, for 0.6 GB. `swap.failed_requests` is from the walk on record in swap.md.
 """
 
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -25,8 +24,6 @@ SIZES = (1, 4)
 STRATEGIES = ("none", "shared-storage", "node-local", "image-volume", "prebuilt-image")
 ESTIMATES = {"none": "5 min", "prebuilt-image": "30 s", "shared-storage": "2 to 3 min"}
 FIGURES = {"ready": "readable", "load": "load", "first_token": "first token"}
-WARM_STARTS = 3
-"""Their median counts; a cold start there is but once."""
 WIDTH = 48
 """Characters of the longest bar."""
 WALK = ROOT / "docs/swap.json"
@@ -100,10 +97,8 @@ def main(gib: int, results: Path) -> None:
     figures: dict[str, float] = {}
     for strategy in STRATEGIES:
         deployment = Deployment(cluster, model.manifests(strategy, images), model.entry.id)
-        starts = {"cold": [deployment.cold()], "warm": [deployment.warm() for _ in range(WARM_STARTS)]}
-        for state, found in starts.items():
-            for figure in FIGURES:
-                seconds = statistics.median(getattr(start, figure) for start in found)
+        for state, start in (("cold", deployment.cold), ("warm", deployment.warm)):
+            for figure, seconds in vars(start()).items():
                 figures[f"strategy.{strategy}.{state}_{figure}_s_{gib}gib"] = seconds
                 print(f"  {strategy} {state} {gib} GiB {figure} {seconds:.2f} s", flush=True)
         deployment.remove()
