@@ -39,8 +39,6 @@ DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "
 SILENT = Words(None, splice.NOTHING)
 _AT_ONCE = b"x-larder-cache: hit\r\nx-larder-queue-ms: 0\r\n"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
-_SMALL = 64 * 1024
-"""Bytes of a request that are cheaper to join than to send in pieces."""
 
 
 class Gateway:
@@ -250,7 +248,7 @@ class Gateway:
         if route.method == "POST":
             head.append(b"content-length: %d\r\n" % size)
         head.append(b"\r\n")
-        if size <= _SMALL:
+        if size <= splice.SMALL:
             return [b"".join((*head, *body))]
         return [b"".join(head), *body]
 

@@ -59,7 +59,6 @@ class Exchange:
         "_line",
         "_lost_at",
         "_over",
-        "_pool",
         "_request",
         "_reused",
         "_seen_body",
@@ -90,7 +89,6 @@ class Exchange:
         """Lines of headers of ours on the response."""
         self._stream = stream
         self._upstream: UpstreamConnection | None = None
-        self._pool: Pool | None = None
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._reused = False
@@ -106,7 +104,7 @@ class Exchange:
     def start(self) -> None:
         """Send the request: on a kept connection at once, on a new one as soon as it stands."""
         self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
-        pool = self._pool = self._line.pick(self._request.model)
+        pool = self._line.pick(self._request.model)
         connection = pool.take() if pool else None
         if connection is not None:
             self._reused = True
@@ -114,14 +112,21 @@ class Exchange:
         else:
             self._task = self._client.loop.create_task(self._connect())
 
-    async def _connect(self, pause: float = 0.0) -> None:
-        await asyncio.sleep(pause)
+    def _again(self, after: float) -> None:
+        """Send the request once more, on a new connection."""
+        self._line.metrics.retried()
+        self._reused = False
+        self._task = self._client.loop.create_task(self._connect(after))
+
+    async def _connect(self, after: float = 0.0) -> None:
+        if after:
+            await asyncio.sleep(after)
         held_until = self._client.loop.time() + self._line.limits.hold_seconds
         for pause in itertools.chain(CONNECT_PAUSES, itertools.repeat(HOLD_PAUSE)):
             try:
                 # Asked anew each time: one that has just refused is passed over where there are others.
-                self._pool = self._line.pick(self._request.model)
-                connection = await (self._pool.connect() if self._pool else _nobody())
+                pool = self._line.pick(self._request.model)
+                connection = await (pool.connect() if pool else _nobody())
             except OSError as reason:
                 self._line.metrics.connect_failed()
                 if pause == HOLD_PAUSE and self._client.loop.time() >= held_until:
@@ -177,9 +182,7 @@ class Exchange:
         if self._head_sent:
             self._truncated("closed", reason)
         elif connection is not None and not connection.answered and self._may_go_again():
-            self._line.metrics.retried()
-            self._task = self._client.loop.create_task(self._connect(CONNECT_PAUSES[0] if not self._reused else 0))
-            self._reused = False
+            self._again(after=0 if self._reused else CONNECT_PAUSES[0])
         else:
             self._line.metrics.truncated("closed")
             self._fail(502, "engine_failed", f"{reason} before it answered")
@@ -202,13 +205,10 @@ class Exchange:
         """Whether the request goes elsewhere: a gateway that is about to go did not let it in."""
         if TURNED_AWAY not in head.headers or self._request.seconds() >= self._line.limits.hold_seconds:
             return False
-        if self._pool is not None:
-            self._pool.failed()
         if self._upstream is not None:
-            self._upstream.abandon()
+            self._upstream.turned_away()
             self._upstream = None
-        self._line.metrics.retried()
-        self._task = self._client.loop.create_task(self._connect(CONNECT_PAUSES[0]))
+        self._again(after=CONNECT_PAUSES[0])
         return True
 
     def _head(self, head: ResponseHead) -> bytes:

@@ -68,7 +68,7 @@ class Metrics(Collector):
         self._truncated[reason] += 1
 
     def retried(self) -> None:
-        """A kept-alive connection had been closed by the engine."""
+        """A request was lost, or turned away, before a byte of its answer, and goes on a new connection."""
         self._retries += 1
 
     def connect_failed(self) -> None:

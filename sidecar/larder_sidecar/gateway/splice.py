@@ -36,8 +36,8 @@ _LONGEST = len("model")
 """No letter of it has another one that Go takes for the same, as k and s have (U+212A, U+017F), of three bytes."""
 _NAME_BYTES = 4096
 _MODEL = ("model",)
-_SMALL = 64 * 1024
-"""Bytes of a body that are quicker to copy than to view."""
+SMALL = 64 * 1024
+"""Bytes that are quicker to copy and to join than to view and to send in pieces."""
 _NEAR = 16 * 1024
 """Bytes after the model in which it is quicker to look for another one than to go on member by member."""
 NOTHING: Mapping[str, bytes] = {}
@@ -102,7 +102,7 @@ def replace(
 ) -> list[bytes | memoryview]:
     """`body` in pieces: `name` wherever the model stands, or as a new `model`; each of `values` in its place."""
     value = json.encoder.encode_basestring_ascii(name).encode()
-    view = body if len(body) <= _SMALL else memoryview(body)
+    view = body if len(body) <= SMALL else memoryview(body)
     if len(fields) == 1 and not values:
         (field,) = fields.values()
         return [view[: field.start], value, view[field.end :]]

@@ -13,6 +13,7 @@ import pytest
 
 from testbed.hub.server import Hub as LocalHub
 from tests.sidecar.weights.kitchen import Kitchen
+from tests.sidecar.weights.registries import SmallRegistry, binary, real_registry
 
 
 @pytest.fixture
@@ -55,3 +56,22 @@ def tls_hub(kitchen: Kitchen, certificate: Path, monkeypatch: pytest.MonkeyPatch
     context.load_cert_chain(certificate, f"{certificate}.key")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     return kitchen.hub(tls=context)
+
+
+@pytest.fixture
+def small() -> Iterator[SmallRegistry]:
+    with SmallRegistry().running() as registry:
+        yield registry
+
+
+@pytest.fixture(params=["small", "docker-registry"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "small":
+        yield request.getfixturevalue("small").host
+    elif program := binary():
+        with real_registry(program, tmp_path) as address:
+            yield address
+    elif os.environ.get("CI"):
+        pytest.fail("no docker-registry: `make e2e` unpacks it")
+    else:
+        pytest.skip("no docker-registry: `make up` unpacks it")

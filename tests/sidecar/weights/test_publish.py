@@ -4,7 +4,6 @@ import json
 import os
 import tarfile
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +19,7 @@ from larder_sidecar.weights.publish import Publish
 from larder_sidecar.weights.registry import Registry
 
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
-from tests.sidecar.weights.registries import SmallRegistry, binary, real_registry
-
-
-@pytest.fixture
-def small() -> Iterator[SmallRegistry]:
-    with SmallRegistry().running() as registry:
-        yield registry
-
-
-@pytest.fixture(params=["small", "docker-registry"])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    if request.param == "small":
-        yield request.getfixturevalue("small").host
-    elif program := binary():
-        with real_registry(program, tmp_path) as address:
-            yield address
-    elif os.environ.get("CI"):
-        pytest.fail("no docker-registry: `make e2e` unpacks it")
-    else:
-        pytest.skip("no docker-registry: `make up` unpacks it")
+from tests.sidecar.weights.registries import SmallRegistry
 
 
 def publish(kitchen: Kitchen, host: str, *names: str) -> list[Published]:

@@ -29,12 +29,6 @@ DESCRIPTOR = Descriptor(LAYER, f"sha256:{hashlib.sha256(BLOB).hexdigest()}", len
 THERE = f"/v2/team/x/blobs/{DESCRIPTOR.digest}"
 
 
-@pytest.fixture
-def small() -> Iterator[SmallRegistry]:
-    with SmallRegistry().running() as registry:
-        yield registry
-
-
 def source(content: bytes = BLOB, *, dies_at: int = sys.maxsize) -> Content:
     """A blob whose reader dies as a process does, where it is told to."""
 

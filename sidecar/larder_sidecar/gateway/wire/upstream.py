@@ -45,6 +45,9 @@ class Keeper(Protocol):
     def forget(self, connection: "UpstreamConnection") -> None:
         """It is closed."""
 
+    def failed(self) -> None:
+        """A connection is refused now, or a request on one."""
+
 
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the engine; it carries one request at a time."""
@@ -91,6 +94,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._abandoned = True
         if self._connected:
             self._transport.abort()
+
+    def turned_away(self) -> None:
+        """Its request was not let in, nor will others be for a while."""
+        self._keeper.failed()
+        self.abandon()
 
     def close(self) -> None:
         """Close an idle connection."""
