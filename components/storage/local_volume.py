@@ -10,6 +10,7 @@ from ..jobs import run_once
 from ..manifest import label_name, metadata
 from ..settings.node_local import Folder
 from ..settings.node_pools import Taint
+from .kept import NOBODY_WAITS, bound_to, kept, kept_for
 
 PREPARE_SECONDS = 120
 """To pull the image and start one container that has nothing to do."""
@@ -54,8 +55,7 @@ class LocalVolume(Component):
             reclaim_policy="Retain",
             opts=self.child(_known_as("class", formerly_alone)),
         )
-        # Weights are gigabytes that took hours to get: neither `destroy` nor a dropped block may delete them.
-        kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=[storage_class])
+        stays = kept(depends_on=[storage_class])
         self.volume = core.PersistentVolume(
             f"{self._prefix}volume",
             metadata=metadata(self.claim_name, f"the folder {settings.path} of node {node}"),
@@ -66,13 +66,7 @@ class LocalVolume(Component):
                 "storage_class_name": self.claim_name,
                 "volume_mode": "Filesystem",
                 "local": {"path": settings.path},
-                # Without it any claim of this class, in any namespace, could take the volume.
-                "claim_ref": {
-                    "api_version": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "namespace": namespace,
-                    "name": self.claim_name,
-                },
+                "claim_ref": kept_for(self.claim_name, namespace),
                 "node_affinity": {
                     "required": {
                         "node_selector_terms": [
@@ -85,7 +79,7 @@ class LocalVolume(Component):
                     }
                 },
             },
-            opts=self.child(pulumi.ResourceOptions.merge(kept, _known_as("volume", formerly_alone))),
+            opts=self.child(pulumi.ResourceOptions.merge(stays, _known_as("volume", formerly_alone))),
         )
         self.claim = core.PersistentVolumeClaim(
             f"{self._prefix}claim",
@@ -93,8 +87,7 @@ class LocalVolume(Component):
                 self.claim_name,
                 "what pods mount to reach the volume",
                 namespace=namespace,
-                # Pods wait for what they mount; under a strategy that mounts nothing nobody has to.
-                annotations={"pulumi.com/skipAwait": "true"},
+                annotations=NOBODY_WAITS,
             ),
             spec={
                 "access_modes": ["ReadWriteOnce"],
@@ -104,9 +97,8 @@ class LocalVolume(Component):
             },
             opts=self.child(
                 pulumi.ResourceOptions.merge(
-                    pulumi.ResourceOptions.merge(kept, _known_as("claim", formerly_alone)),
-                    # What a bound claim asked for cannot change, and no disk is cut by it: the volume's size is told.
-                    pulumi.ResourceOptions(depends_on=[self.volume], ignore_changes=["spec.resources"]),
+                    pulumi.ResourceOptions.merge(stays, _known_as("claim", formerly_alone)),
+                    bound_to(self.volume),
                 )
             ),
         )

@@ -11,6 +11,7 @@ from ..manifest import metadata
 from ..settings import Settings
 from ..settings.node_local import NodeLocal
 from ..settings.node_pools import hosts_of, taints_of
+from .kept import NOBODY_WAITS, bound_to, kept, kept_for
 from .local_volume import LocalVolume
 
 MODES = ["ReadOnlyMany"]
@@ -73,7 +74,6 @@ class PoolView(Component):
         self.claim_name = f"{pool}-pool-weights"
         # Volumes are the cluster's: two stacks on one pool need one each.
         volume_name = f"{stack_namespace}-{self.claim_name}"
-        kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)
         volume = core.PersistentVolume(
             f"{pool}-view-volume",
             metadata=metadata(volume_name, f"the folder {settings.path} of whichever node of pool {pool} mounts it"),
@@ -86,15 +86,9 @@ class PoolView(Component):
                 # Not `local`, whose nodes nobody can change: a pool may grow. Pods are kept to its nodes by affinity,
                 # and elsewhere the folder is missing, which the kubelet says.
                 "host_path": {"path": settings.path, "type": "Directory"},
-                # Without it any claim of the empty class, in any namespace, could take the volume.
-                "claim_ref": {
-                    "api_version": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "namespace": namespace,
-                    "name": self.claim_name,
-                },
+                "claim_ref": kept_for(self.claim_name, namespace),
             },
-            opts=self.child(kept),
+            opts=self.child(kept()),
         )
         self.claim = core.PersistentVolumeClaim(
             f"{pool}-view-claim",
@@ -102,8 +96,7 @@ class PoolView(Component):
                 self.claim_name,
                 "what engines mount to read the weights of their own node",
                 namespace=namespace,
-                # Pods wait for what they mount; under a strategy that mounts nothing nobody has to.
-                annotations={"pulumi.com/skipAwait": "true"},
+                annotations=NOBODY_WAITS,
             ),
             spec={
                 "access_modes": MODES,
@@ -112,12 +105,6 @@ class PoolView(Component):
                 "volume_name": volume_name,
                 "resources": {"requests": {"storage": settings.size}},
             },
-            opts=self.child(
-                pulumi.ResourceOptions.merge(
-                    kept,
-                    # What a bound claim asked for cannot change, and no disk is cut by it: the volume's size is told.
-                    pulumi.ResourceOptions(depends_on=[volume], ignore_changes=["spec.resources"]),
-                )
-            ),
+            opts=self.child(pulumi.ResourceOptions.merge(kept(), bound_to(volume))),
         )
         self.register_outputs({"claim": self.claim_name})

@@ -7,6 +7,7 @@ from pulumi_kubernetes.storage import v1 as storage
 from ..component import Component
 from ..manifest import metadata
 from ..settings.shared_storage import Nfs, SharedStorage
+from .kept import NOBODY_WAITS, kept, kept_for
 
 CLAIM = "shared-model-storage"
 MODES = ["ReadWriteMany"]
@@ -52,8 +53,7 @@ class SharedVolume(Component):
     ) -> core.PersistentVolumeClaim:
         # Volumes are the cluster's: two stacks that share an export need one each.
         volume_name = f"{stack_namespace}-{CLAIM}"
-        kept = pulumi.ResourceOptions(protect=True, retain_on_delete=True)
-        volumes = [self._volume(volume_name, settings.nfs, settings.size, namespace, kept)] if settings.nfs else []
+        volumes = [self._volume(volume_name, settings.nfs, settings.size, namespace)] if settings.nfs else []
         spec: core.PersistentVolumeClaimSpecArgsDict = {
             "access_modes": MODES,
             # The empty class is that of volumes nobody provisions.
@@ -69,13 +69,12 @@ class SharedVolume(Component):
                 CLAIM,
                 "what pods mount to reach the shared weights",
                 namespace=namespace,
-                # Pods wait for what they mount; under a strategy that mounts nothing nobody has to.
-                annotations={"pulumi.com/skipAwait": "true"},
+                annotations=NOBODY_WAITS,
             ),
             spec=spec,
             opts=self.child(
                 pulumi.ResourceOptions.merge(
-                    kept,
+                    kept(),
                     # A bound claim grows where its class says so, and never on a volume that nobody provisioned.
                     pulumi.ResourceOptions(
                         depends_on=volumes, ignore_changes=["spec.resources"] if settings.nfs else []
@@ -84,9 +83,7 @@ class SharedVolume(Component):
             ),
         )
 
-    def _volume(
-        self, name: str, nfs: Nfs, size: str, namespace: pulumi.Input[str], kept: pulumi.ResourceOptions
-    ) -> core.PersistentVolume:
+    def _volume(self, name: str, nfs: Nfs, size: str, namespace: pulumi.Input[str]) -> core.PersistentVolume:
         return core.PersistentVolume(
             "volume",
             metadata=metadata(name, f"the folder {nfs.path} of NFS server {nfs.server}"),
@@ -99,13 +96,7 @@ class SharedVolume(Component):
                 # Without 4 a lock needs daemons of its own on the node; no time of a read is worth a write.
                 "mount_options": ["nfsvers=4.1", "noatime"],
                 "nfs": {"server": nfs.server, "path": nfs.path},
-                # Without it any claim of the empty class, in any namespace, could take the volume.
-                "claim_ref": {
-                    "api_version": "v1",
-                    "kind": "PersistentVolumeClaim",
-                    "namespace": namespace,
-                    "name": CLAIM,
-                },
+                "claim_ref": kept_for(CLAIM, namespace),
             },
-            opts=self.child(kept),
+            opts=self.child(kept()),
         )
