@@ -26,7 +26,9 @@ SMALL, LARGE, HUGE = 540, 100_000, 4_000_000
 """Bytes of a usual request, of one with a long document in it, and of one with pictures."""
 RULES = 100
 STREAMS = 50
-LOAD_SECONDS = 5.0
+ROUNDS = 5
+"""Of load on each target, in turns: a median, for the machine is not the same from one moment to the next."""
+ROUND_SECONDS = 2.0
 MANY = 1_000_000
 """Requests, after which the gateway's memory is looked at again."""
 
@@ -51,9 +53,8 @@ def measure() -> dict[str, float]:
         for other in others:
             figures[f"peer.{other.name}.rss_idle_mb"] = resident_mb(other.pid)
         figures |= _latencies([direct, ours, *others])
-        for target in (ours, *others):
-            figures |= _under_load(target)
-        rest = MANY / figures["gateway.rps_per_core"] - LOAD_SECONDS
+        figures |= _under_load([ours, *others])
+        rest = MANY / figures["gateway.rps_per_core"] - ROUNDS * ROUND_SECONDS
         asyncio.run(load.crowd(ours.port, load.request(load.chat(SMALL)), connections=32, seconds=rest))
         figures["gateway.rss_after_mb"] = resident_mb(pid)
         print(f"  beside {', '.join(peer.told_version(program) for peer, program in found) or 'no peer'}")
@@ -64,14 +65,22 @@ def _name(target: Target, figure: str) -> str:
     return f"gateway.{figure}" if target.name == "gateway" else f"peer.{target.name}.{figure}"
 
 
-def _under_load(target: Target) -> dict[str, float]:
+def _under_load(targets: Sequence[Target]) -> dict[str, float]:
+    taken: dict[str, list[float]] = {}
+    for _ in range(ROUNDS):
+        for target in targets:
+            for figure, value in (("rps_per_core", _throughput(target)), ("cpu_us_per_chunk", _cpu_of_streams(target))):
+                taken.setdefault(_name(target, figure), []).append(value)
+    figures = {name: statistics.median(values) for name, values in taken.items()}
+    # Of a peer, after what it did in these rounds.
+    return figures | {_name(target, "rss_after_mb"): resident_mb(target.pid) for target in targets}
+
+
+def _throughput(target: Target) -> float:
+    """Answers a second to 32 connections that ask again and again."""
     wire = load.request(load.chat(SMALL, model=target.model), target.path)
-    answers, seconds = asyncio.run(load.crowd(target.port, wire, connections=32, seconds=LOAD_SECONDS))
-    return {
-        _name(target, "rps_per_core"): answers / seconds,
-        _name(target, "cpu_us_per_chunk"): _cpu_of_streams(target),
-        _name(target, "rss_after_mb"): resident_mb(target.pid),  # of a peer, after what it did in these seconds
-    }
+    answers, seconds = asyncio.run(load.crowd(target.port, wire, connections=32, seconds=ROUND_SECONDS))
+    return answers / seconds
 
 
 def _config(folder: Path, port: int) -> Path:
@@ -161,5 +170,5 @@ def _cpu_of_streams(target: Target) -> float:
     """Microseconds of its core for one event of a stream, `STREAMS` of them at a time."""
     wire = load.request(load.chat(SMALL, stream=True, model=target.model), target.path)
     before = cpu_seconds(target.pid)
-    answers, _ = asyncio.run(load.crowd(target.port, wire, connections=STREAMS, seconds=LOAD_SECONDS))
+    answers, _ = asyncio.run(load.crowd(target.port, wire, connections=STREAMS, seconds=ROUND_SECONDS))
     return (cpu_seconds(target.pid) - before) * 1e6 / (answers * CHUNKS)

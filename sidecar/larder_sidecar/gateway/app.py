@@ -13,7 +13,7 @@ from ..residency.words import Words, WordsError
 from . import splice
 from .chooser import Chooser, Chosen
 from .control import NAME_IT, Control
-from .drain import Lifecycle, Phase
+from .drain import Lifecycle
 from .exchange import Exchange
 from .held import through
 from .journal import Journal
@@ -76,7 +76,7 @@ class Gateway:
 
     def admit(self, request: Request) -> Answer | None:
         """Refuse by path and method, before a body is read."""
-        if self._lifecycle.phase is Phase.REFUSING:
+        if self._lifecycle.refusing:
             return going_away()
         route = PULLS.get(request.path) if self._pulls else None
         route = route or find_route(request.path)

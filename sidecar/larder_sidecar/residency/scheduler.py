@@ -11,6 +11,7 @@ from typing import Any
 
 from ..config.residency import Residency
 from ..engines import EngineError, Resident
+from .failure import RETRY_SECONDS, why
 from .figures import Figures
 from .place import Place, RefusedError, Waiting
 from .policy import NEVER, Phase, Reason, Rules, decide
@@ -22,10 +23,6 @@ DOUBT_SECONDS = 0.2
 """Between a doubt and the look that settles it: an engine that refuses everything is not asked without pause."""
 UNLOAD_SECONDS = 60.0
 """Ollama waits five for the memory of a discrete GPU to come back: server/sched.go."""
-RETRY_SECONDS = 2.0
-"""Before a load that nobody waits for is tried again at an engine that does not answer, …"""
-RETRY_REFUSED_SECONDS = 30.0
-"""… or that answered with a refusal."""
 HOLD_PAUSE = 0.5
 """Before a load that somebody waits for is tried again at an engine that takes no connections."""
 
@@ -325,28 +322,20 @@ class Scheduler:
         return found.size if found else place.size
 
     def _failed(self, place: Place, reason: Exception) -> None:
-        hold, again = 0.0, RETRY_REFUSED_SECONDS
-        if isinstance(reason, TimeoutError):
-            told = f"the engine did not load it within {self.config.load_seconds:g} s"
-            refusal = RefusedError(503, "model_load_timeout", f"model {place.name!r}: {told}", 10)
-        elif isinstance(reason, OSError):
-            told, hold, again = "the engine is not reachable", self._hold_seconds, RETRY_SECONDS
-            refusal = RefusedError(503, "engine_unavailable", f"{told}; try again in a moment", 2)
-        else:
-            told = str(reason) or type(reason).__name__
-            refusal = RefusedError(502, "model_load_failed", f"the engine did not load model {place.name!r}: {told}")
-        self._say("warning", "model not loaded", model=place.name, reason=told)
-        if refusal.code != "engine_unavailable":  # which was not asked at all
+        failure = why(reason, place.name, self.config)
+        self._say("warning", "model not loaded", model=place.name, reason=failure.told)
+        if not failure.unreachable:
             self.figures.failures[place.name] += 1
             place.first = False
+        hold = self._hold_seconds if failure.unreachable else 0.0
         wanted, now = place.pinned or place.first, self._loop.time()
         self._forget(place)
-        place.wanted = now + again if wanted else NEVER
+        place.wanted = now + failure.again_seconds if wanted else NEVER
         place.not_before = now + HOLD_PAUSE if hold else 0.0
-        self._refuse(place, refusal, hold=hold)
+        self._refuse(place, failure.refusal, hold=hold)
         self._doubt.set()
 
-    async def _unload(self, place: Place, why: Reason) -> None:
+    async def _unload(self, place: Place, cause: Reason) -> None:
         try:
             await self._engine.unload(place.named, UNLOAD_SECONDS)
         except Exception as reason:  # noqa: BLE001 (whatever it is: the place must not stay as it is for ever)
@@ -361,8 +350,8 @@ class Scheduler:
                 place.used += RETRY_SECONDS
             self._doubt.set()
         else:
-            self.figures.evictions[why] += 1
-            self._say("info", "model unloaded", model=place.name, why=why)
+            self.figures.evictions[cause] += 1
+            self._say("info", "model unloaded", model=place.name, why=cause)
             self._forget(place)
         self.soon()
 

@@ -1,6 +1,5 @@
 """A file that changes under a gateway that runs: names and rules follow it, and a wrong one changes nothing."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,23 @@ from larder_sidecar.gateway import reload
 from larder_sidecar.gateway.serve import Running
 
 from tests.sidecar.gateway.conftest import CHAT, MODELS, Lines, Start
-from tests.sidecar.gateway.scripted import Engine, admin, ask, connect, request
+from tests.sidecar.gateway.scripted import Engine, admin, ask, connect, request, until
+
+LOOKS = [0]
+"""How often the gateway has looked at its file."""
 
 
 @pytest.fixture
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As a ConfigMap is mounted: the file leads through a link to a folder that is exchanged."""
     monkeypatch.setattr(reload, "PERIOD", 0.01)
+    look = reload.Reload.look
+
+    async def counted(self: reload.Reload) -> None:
+        await look(self)
+        LOOKS[0] += 1
+
+    monkeypatch.setattr(reload.Reload, "look", counted)
     (tmp_path / "0").mkdir()
     (tmp_path / "..data").symlink_to("0")
     (tmp_path / "gateway.json").symlink_to("..data/gateway.json")
@@ -24,9 +33,15 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def put(file: Path, content: str) -> None:
-    """Exchange the folder, and give the gateway time to look."""
+    """Exchange the folder, and wait until the gateway has seen it."""
     exchange(file, content)
-    await asyncio.sleep(0.1)
+    await looked()
+
+
+async def looked() -> None:
+    """Once the gateway has looked at its file from now on: the first look may have begun before."""
+    enough = LOOKS[0] + 2
+    await until(lambda: LOOKS[0] >= enough, "the gateway to look at its file")
 
 
 def exchange(file: Path, content: str) -> None:
@@ -99,8 +114,8 @@ async def test_a_file_that_is_gone_for_a_moment_is_no_change(start: Start, engin
     async with start(file=mounted) as gateway:
         await put(mounted, changed(mounted, routing=HI))
         away = (mounted.parent / "..data").rename(mounted.parent / "..away")
-        await asyncio.sleep(0.1)
+        await looked()
         assert await rule(gateway) == "hi"
         away.rename(mounted.parent / "..data")
-        await asyncio.sleep(0.1)
+        await looked()
         assert await rule(gateway) == "hi"
