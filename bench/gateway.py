@@ -2,8 +2,9 @@
 
 What is measured has core 0 for itself; engine and load share core 1. Latencies come from blocks that take turns, so
 that a disturbance of the machine meets all; "added" is the difference of two quantiles, with somebody between and with
-nobody. Every feature of the gateway is on: a hundred rules, residency, a line of log for each request. nginx passes
-everything on without looking into it, and is the floor. Peers are measured in the same run, where they are installed.
+nobody. Throughput and CPU are medians of rounds in turns. Every feature of the gateway is on: a hundred rules,
+residency, a line of log for each request; it runs by the interpreter that its image has. nginx passes everything on
+without looking into it, and is the floor. Peers are measured in the same run, where they are installed.
 """
 
 import asyncio

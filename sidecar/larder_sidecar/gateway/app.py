@@ -15,7 +15,7 @@ from .chooser import Chooser, Chosen
 from .control import NAME_IT, Control
 from .drain import Lifecycle
 from .exchange import Exchange
-from .held import through
+from .held import Held, admitted
 from .journal import Journal
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
@@ -190,10 +190,11 @@ class Gateway:
         elif said:
             fields = {name: field for name, field in fields.items() if name not in said}
         body = splice.replace(request.body, fields, model.engine_name, words.members)
+        residency, keep_alive = upstream.residency, words.keep_alive
+        if residency is None or not route.loads or admitted(residency, request, keep_alive):
+            return self._carry(request, client, route, upstream, body)
         carry = functools.partial(self._carry, request, client, route, upstream, body)
-        if upstream.residency is None or not route.loads:
-            return carry()
-        return through(upstream.residency, client, request, model.engine_name, route.stream, carry, words.keep_alive)
+        return Held(residency, client, request, route.stream, carry, keep_alive).wait(model.engine_name)
 
     def _meant(self, request: Request, named: str) -> Chosen | Answer:
         """By the front's choice, else by the name in the body, else by the rules."""

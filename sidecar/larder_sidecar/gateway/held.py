@@ -25,26 +25,18 @@ class Carry(Protocol):
         """`begun`: the client has its 200 already."""
 
 
-def through(
-    residency: Scheduler,
-    client: ServerConnection,
-    request: Request,
-    named: str,
-    stream: Stream | None,
-    carry: Carry,
-    keep_alive: float | None,
-) -> Responder | None:
-    """Carry the request at once where its model is loaded, else when it is; `named` is the model by its engine.
+def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -> bool:
+    """Whether the model of the request is loaded, so that it need not wait; it is counted there then.
 
     `keep_alive` is what its client was granted, in seconds.
     """
     place = residency.enter(request.model)
     if place is None:
-        return Held(residency, client, request, stream, carry, keep_alive).wait(named)
+        return False
     request.place, request.queued = place, 0.0
     if keep_alive is not None:
         residency.keep(place, keep_alive)
-    return carry()
+    return True
 
 
 class Held:
