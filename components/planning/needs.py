@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from ..settings import Settings
 from ..settings.quantities import readable
 from ..settings.room import pod_copy
+from .plan import weights_plan
 
 _START = "the pod's termination message"
 
@@ -21,7 +23,7 @@ class Need:
 
 NEEDS: Mapping[str, tuple[Need, ...]] = {
     "none": (
-        Need("every pod reaches {hub}", _START),
+        Need("every pod reaches {sources}", _START),
         Need(
             "{copy} free on the node's disk for each pod",
             "the scheduler, which knows the request; the kubelet, which evicts a pod beyond it",
@@ -42,13 +44,13 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
             "a volume that many nodes mount at once (ReadWriteMany)", "Job populate-shared-…, before any pod is moved"
         ),
         Need("uid 1000 may write to it", "Job populate-shared-…: its termination message"),
-        Need("the Job reaches {hub}", "Job populate-shared-…: its termination message"),
+        Need("the Job reaches {sources}", "Job populate-shared-…: its termination message"),
         Need("NFS: the mount helper on every node (nfs-common, nfs-utils)", "events of the Job's pod: FailedMount"),
     ),
     "node-local": (
         Need("the folder on each node, or prepare-path: true", "events of Job populate-…'s pod: FailedMount"),
         Need("nodes whose names are those of the stack file", "preview for pools; events of the Job's pod: Pending"),
-        Need("the Job reaches {hub}", "Job populate-…: its termination message"),
+        Need("the Job reaches {sources}", "Job populate-…: its termination message"),
     ),
     "kserve-cache": (
         Need("KServe 0.20, LocalModelCache among its definitions", "preview, which reads the definition"),
@@ -57,16 +59,28 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
             "up: LocalModelCache stays without copies until its deadline",
         ),
         Need("nodes with label kserve/localmodel: worker", "preview: labels of the pool"),
-        Need("KServe's agent reaches {hub}, or the sources named", "status of the LocalModelCache: NodeDownloadError"),
+        Need(
+            "KServe's agent reaches {sources}, or the sources named", "status of the LocalModelCache: NodeDownloadError"
+        ),
     ),
 }
-"""By the strategy's word; {hub} and {copy} stand for what the settings come to."""
+"""By the strategy's word; {sources} and {copy} stand for what the settings come to."""
 
 
 def needs(settings: Settings) -> list[Need]:
     """Those of the strategy in force."""
-    hub, copy = settings.hub.endpoint, readable(pod_copy(sum(entry.bytes for entry in settings.entries)))
-    return [
-        Need(need.what.replace("{hub}", hub).replace("{copy}", copy), need.checked)
-        for need in NEEDS[settings.cache.strategy]
-    ]
+    plan = weights_plan(settings.entries, settings.hub.endpoint)
+    origins = sorted({_origin(file.url) for model in plan.models for file in model.files})
+    words = {"{sources}": " and ".join(origins), "{copy}": readable(pod_copy(plan.total_bytes()))}
+    return [Need(_filled(need.what, words), need.checked) for need in NEEDS[settings.cache.strategy]]
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return text

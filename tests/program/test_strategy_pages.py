@@ -14,7 +14,7 @@ from components.settings.sources import merged
 from tests.program.previews import CATALOG, IMAGES
 
 SECTIONS = ["The block", "What it needs", "A swap", "Traps", "Measured"]
-WORDS = {"{hub}": "the hub", "{copy}": "1.1 x the weights + 256 MiB"}
+WORDS = {"{sources}": "the models' sources", "{copy}": "1.1 x the weights + 256 MiB"}
 each = pytest.mark.parametrize("strategy", STRATEGIES)
 
 

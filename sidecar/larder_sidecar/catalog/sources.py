@@ -6,7 +6,7 @@ from urllib.parse import quote
 from pydantic import ConfigDict, Field
 
 from ..config.base import Model
-from ..config.weights import RelativePath, Sha256, Url, WeightsFile
+from ..config.weights import REPOSITORY, RelativePath, Sha256, Url, WeightsFile
 
 
 class Described(Model):
@@ -63,7 +63,7 @@ class HttpsSource(Described):
 class ArtifactSource(Described):
     """An OCI artifact that anybody may pull, as `oras push` or `modctl push` makes them."""
 
-    artifact: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]+(:[0-9]{1,5})?/[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$")]
+    artifact: Annotated[str, Field(pattern=rf"^[A-Za-z0-9.-]+(:[0-9]{{1,5}})?/{REPOSITORY}@sha256:[0-9a-f]{{64}}$")]
     """HOST/REPOSITORY@sha256:…, the digest of its manifest."""
     files: list[CatalogFile] = Field(min_length=1)
     """Each by its sha256, or by its name in the artifact (org.opencontainers.image.title)."""

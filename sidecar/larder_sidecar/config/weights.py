@@ -45,6 +45,9 @@ def _plain_url(url: str) -> str:
     return url
 
 
+COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+REPOSITORY = rf"{COMPONENT}(?:/{COMPONENT})*"
+"""The name of a repository in a registry, by the distribution specification."""
 RelativePath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_contained)]
 ModelId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,79}$"), AfterValidator(_not_cloud)]
 """A catalog id. The grammar fits inside Ollama's model names and Kubernetes label values."""
@@ -58,7 +61,7 @@ Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64}|first-pull)$")]
 Url = Annotated[
     str,
     Field(
-        pattern=r"^(https?://[^\s/]+/\S+|oci(\+http)?://[^\s/]+/[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64})$",
+        pattern=rf"^(https?://[^\s/]+/\S+|oci(\+http)?://[^\s/]+/{REPOSITORY}@sha256:[0-9a-f]{{64}})$",
         max_length=2048,
     ),
     AfterValidator(_plain_url),

@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.weights import ModelWeights, WeightsPlan
+from ..config.weights import COMPONENT, ModelWeights, WeightsPlan
 from .disk import explained
 from .errors import PlanError
 from .image import MODELS, Held, assembled, index_layer
 from .marker import first_pulls
 from .press import Destination, Press, Published
-from .reference import COMPONENT
 from .remembered import Layers
 from .sessions import Sessions
 from .store_layers import sha256_of

@@ -3,14 +3,12 @@
 import re
 from dataclasses import dataclass
 
+from ..config.weights import REPOSITORY
 from .errors import PlanError
 
 _HOST = r"([A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?)"
-COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-"""Of a repository's name, by the distribution specification."""
-_NAME = rf"({COMPONENT}(?:/{COMPONENT})*)"
-_DESTINATION = re.compile(f"{_HOST}/{_NAME}")
-_IMAGE = re.compile(rf"{_HOST}/{_NAME}@(sha256:[0-9a-f]{{64}})")
+_DESTINATION = re.compile(f"{_HOST}/({REPOSITORY})")
+_IMAGE = re.compile(rf"{_HOST}/({REPOSITORY})@(sha256:[0-9a-f]{{64}})")
 _DOCKER_HUB = {"docker.io": "registry-1.docker.io"}
 """Where a name that people write is not the host that answers."""
 

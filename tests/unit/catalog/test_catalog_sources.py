@@ -46,6 +46,7 @@ WRONG = {
     "two": (HUB + OCI, "one of `hub`, `https` and `oci`"),
     "no TLS": (HTTPS.replace("https://", "http://"), "url"),
     "no hash": (HTTPS[: HTTPS.index("sha256")] + "sha256: first-pull\n      url: https://a.example/b\n", "sha256"),
+    "a repository that leads elsewhere": (OCI.replace("models/tiny", "models/../tiny"), "artifact"),
     "a tag": (OCI.replace(f"@{DIGEST}", ":latest"), "artifact"),
 }
 

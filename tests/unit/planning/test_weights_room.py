@@ -3,17 +3,21 @@
 from typing import Any
 
 import pytest
+from larder_sidecar.catalog import CatalogEntry
 
 from components.planning.admission import about_weights, warnings
 from components.planning.needs import NEEDS, needs
 from components.planning.plan import make_plan
 from components.planning.support import STRATEGIES
+from components.settings import parse
+from components.settings.base import Catalog
 from components.settings.cache import Cache
 from components.settings.disks import disks
 from components.settings.kserve import KServe
 from components.settings.node_pools import NodePool
+from components.settings.sources import merged
 from tests.unit.settings.test_room import EKS
-from tests.unit.stack_config import DIGEST, settings
+from tests.unit.stack_config import CATALOG, DIGEST, GOOD, entry, settings
 
 IMAGES = {"strategy": "image-volume", "image-volume": {"images": {"beta": f"registry/beta@{DIGEST}"}}}
 SHARED = {"strategy": "shared-storage", "shared-storage": {"storage-class": "gp2", "size": "4Gi"}}
@@ -103,6 +107,16 @@ def test_what_is_needed_is_said_with_the_numbers_of_the_stack() -> None:
         "every pod reaches https://huggingface.co",
         "257.1 MiB free on the node's disk for each pod",
     ]
+
+
+def test_the_sources_of_models_are_needed_whatever_they_are() -> None:
+    file = {"path": "far.gguf", "bytes": 2**20, "sha256": "b" * 64}
+    https = {"files": [{"url": "https://files.example/far.gguf", **file}]}
+    far = entry("far").model_dump(exclude={"hub"}, exclude_none=True) | {"https": https}
+    catalog = Catalog(CATALOG | {"far": CatalogEntry.model_validate(far)})
+    raw = merged(GOOD, {"larder:models": ["alpha", "far"]})
+    told = [need.what for need in needs(parse(raw, stack="dev", catalog=catalog))]
+    assert "the Job reaches https://files.example and https://huggingface.co" in told
 
 
 def test_all_that_is_said_of_weights_is_said_by_every_plan() -> None:
