@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pulumi
 
+from components.images import pinned
 from components.planning.plan import make_plan
 from components.platform import Platform, connect
 from components.settings import read
 
-settings = read(Path(__file__).parent)
+settings = pinned(read(Path(__file__).parent))
 plan = make_plan(settings)
 platform = Platform("larder", settings, plan, pulumi.ResourceOptions(providers=connect(settings)))
 for name, value in platform.outputs.items():

@@ -28,17 +28,20 @@ def run_once(
     opts: pulumi.ResourceOptions,
     content: str = "",
     retries: int = RETRIES,
+    image: pulumi.Input[str] | None = None,
 ) -> batch.Job:
     """A Job `<name>-<hash8>`, on one host, in a pool or wherever there is room; it tolerates `taints` and the pool's.
 
-    `content` is what it reads beside its spec: its change is a new Job too.
+    `content` is what it reads beside its spec: its change is a new Job too. `image` is what the container runs, where
+    its own names by content what has no digest before it is made.
     """
+    runs: Container = {**container, "security_context": container_security()}
     pod: core.PodSpecArgsDict = {
         "restart_policy": "Never",  # each try keeps its pod, and with it the reason
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": pod_security(),
-        "containers": [{**container, "security_context": container_security()}],
+        "containers": [runs],
         "volumes": volumes,
     }
     if placement:
@@ -54,11 +57,14 @@ def run_once(
         "active_deadline_seconds": deadline_seconds,
         "template": {"metadata": {"labels": labels(name)}, "spec": pod},
     }
+    called = content_name(name, [spec, content])
+    if image is not None:
+        runs["image"] = image
     patience = f"{deadline_seconds + 60}s"  # longer than the Job's own deadline, so that its reason is the one told
     return batch.Job(
         name,
         metadata=metadata(
-            content_name(name, [spec, content]),
+            called,
             description,
             of=name,
             namespace=namespace,

@@ -6,7 +6,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.provider import Provider
 
 from . import node_pools
-from .caching import Demand, WeightsConfig, deliver
+from .caching import Demand, EngineBuild, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
 from .model_manager import ModelManager
@@ -19,6 +19,7 @@ from .serving.shimmy import Shimmy
 from .settings import Settings
 from .settings.manager import API_TOKEN, TOKEN_SECRET
 from .settings.node_pools import taints_of
+from .settings.prebuilt_image import Build
 from .settings.quantities import bandwidth_bytes
 from .storage import DataVolumes
 
@@ -42,6 +43,12 @@ def connect(settings: Settings) -> list[pulumi.ProviderResource]:
     return [kubernetes, *node_pools.pool_class(settings.cluster.kind).connect(settings.cluster)]
 
 
+def _engine_build(settings: Settings, build: Build) -> EngineBuild | None:
+    """Upon the one engine that a prebuilt image is of; None where no stack has one."""
+    engines = (settings.images.of(stack.runs) for name, stack in settings.blocks.items() if name != "kserve")
+    return next((EngineBuild(engine=engine, build=build) for engine in engines), None)
+
+
 class Platform(Component):
     """Local models, served: the node pools, the namespace, the data volumes, the weights, the engines, their entry."""
 
@@ -53,6 +60,7 @@ class Platform(Component):
         if settings.makes_token:
             self._token(namespace)
         pools = node_pools.declare(settings, self.child())
+        prebuilt = settings.cache.prebuilt_image
         weights = deliver(
             settings.cache.strategy,
             Demand(
@@ -65,7 +73,8 @@ class Platform(Component):
                 volumes=DataVolumes.declare(settings, plan.weights, namespace=namespace, opts=self.child()),
                 placement=next((pools[settings.blocks[name].pool] for name in plan.engines), None),
                 images=settings.cache.image_volume.images if settings.cache.image_volume else None,
-                engine_image=settings.cache.prebuilt_image.image if settings.cache.prebuilt_image else None,
+                engine_image=prebuilt.image if prebuilt else None,
+                engine_build=_engine_build(settings, prebuilt.build) if prebuilt and prebuilt.build else None,
             ),
             self.child(),
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from .base import CachingStrategy, Demand, Weights
+from .base import CachingStrategy, Demand, EngineBuild, Weights
 from .image_volume import ImageVolume
 from .kserve_cache import KServeCache
 from .node_local import NodeLocal
@@ -29,4 +29,4 @@ def deliver(strategy: str, demand: Demand, opts: pulumi.ResourceOptions) -> Weig
     return STRATEGIES[strategy](strategy, demand, opts).weights
 
 
-__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "Weights", "WeightsConfig", "deliver"]
+__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "EngineBuild", "Weights", "WeightsConfig", "deliver"]

@@ -11,11 +11,21 @@ from larder_sidecar.config.weights import WeightsPlan
 from ..component import Component
 from ..manifest import Container, Volume, VolumeMount
 from ..node_pools import Placement
+from ..settings.prebuilt_image import Build
 from ..storage import DataVolumes
 from .weights_config import WeightsConfig
 
 STORE = "/weights/ollama"
 """Where an engine finds its weights under every strategy: OLLAMA_MODELS, holding blobs/, manifests/ and .larder/."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineBuild:
+    """An image of an engine, and what is made of it."""
+
+    engine: str
+    """The image without weights."""
+    build: Build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +48,8 @@ class Demand:
     """Images of the weights by model, where the settings name them."""
     engine_image: str | None = None
     """Image of the engine with the weights inside, where the settings name it."""
+    engine_build: EngineBuild | None = None
+    """How that image is built, where the settings say so."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -67,7 +79,7 @@ class Weights:
     mounts: tuple[VolumeMount, ...]
     init_containers: tuple[Container, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    image: str | None = None
+    image: pulumi.Input[str] | None = None
     """In place of the engine's own image, where the weights are inside."""
     uri: str | None = None
     """Where KServe finds the folder of one model, {id} standing for its id, where folders were asked for."""

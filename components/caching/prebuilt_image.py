@@ -1,8 +1,11 @@
 """Strategy `prebuilt-image`: the weights lie in the engine's own image, where the engine looks for them."""
 
+import pulumi
+
 from ..jobs import run_once
 from ..manifest import TMP, Container, scratch
-from .base import STORE, CachingStrategy, Demand, Weights, needed
+from ..settings import SettingsError
+from .base import STORE, CachingStrategy, Demand, EngineBuild, Weights, needed
 
 NAME = "prebuilt-image"
 # The image is all that every Kubernetes lets us see inside of itself: image volumes need 1.33. Engines' images have a
@@ -20,10 +23,11 @@ class PrebuiltImage(CachingStrategy):
 
     def deliver(self, demand: Demand) -> Weights:
         """The image in place of the engine's own, and a Job in it that finds the plan before any pod is moved."""
-        image, plan = needed(demand.engine_image, NAME), demand.plan.digest()
+        plan = demand.plan.digest()
+        image, called = self._built(demand, demand.engine_build) if demand.engine_build else self._named(demand)
         proof: Container = {
             "name": "proof",
-            "image": image,
+            "image": called,
             "command": ["/bin/sh", "-c", PROOF, f"{STORE}/.larder/{plan}.json", plan],
             "volume_mounts": [{"name": TMP, "mount_path": "/tmp"}],  # noqa: S108 (an emptyDir of this pod)
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
@@ -39,6 +43,7 @@ class PrebuiltImage(CachingStrategy):
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
             retries=0,  # what an image holds does not change; a pull is tried again by the kubelet
+            image=image,
             opts=self.child(),
         )
         return Weights(
@@ -49,3 +54,17 @@ class PrebuiltImage(CachingStrategy):
             wait_seconds=demand.budget_seconds,
             ready=(preflight,),
         )
+
+    def _named(self, demand: Demand) -> tuple[pulumi.Input[str], str]:
+        image = needed(demand.engine_image, NAME)
+        return image, image
+
+    def _built(self, demand: Demand, engine: EngineBuild) -> tuple[pulumi.Input[str], str]:
+        """The image by its digest, and by the name that it has before it is made."""
+        try:
+            from .built_image import built_image
+        except ModuleNotFoundError as error:
+            msg = f"larder:cache.{NAME}.build: needs the Python package {error.name}. Run make clouds."
+            raise SettingsError([msg]) from error
+        built = built_image(demand, engine.engine, engine.build, self.child())
+        return built.reference, built.tag

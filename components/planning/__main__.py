@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .. import ROOT
 from ..settings import SettingsError
 from ..settings.sources import NAMESPACE
-from .placeholders import stand_in
+from .placeholders import later, stand_in
 
 if TYPE_CHECKING:
     from ..settings import Settings
@@ -161,6 +161,9 @@ def _render(options: argparse.Namespace) -> int:
     from .program import record
 
     config = _config(options)
+    if unknown := list(later(_read(options, config))):
+        # What applies files does not ask anybody for a digest.
+        raise SettingsError([f"{image}. Files are written before: name the image by its digest." for image in unknown])
     files, left_out = render(record(config, stack=options.stack, secret_keys=_encrypted(config)))
     try:
         changed = write(files, options.out)

@@ -32,6 +32,10 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
     "prebuilt-image": (
         Need("nodes that may pull from the image's registry", "Job preflight-…, before any pod is moved"),
         Need("an image that holds these models", "Job preflight-…, before any pod is moved"),
+        Need(
+            "for build: a BuildKit that reaches {hub} and the registry, and who may push there",
+            "up: the build fails with its reason, before any pod is moved",
+        ),
     ),
     "image-volume": (
         Need("Kubernetes 1.35; 1.33 and 1.34 with feature gate ImageVolume", "preview, where the version is stated"),

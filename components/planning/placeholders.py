@@ -1,7 +1,10 @@
-"""What stands in, in a preview, for images that nobody has named yet."""
+"""What stands in, in a preview, for images that nobody has named or made yet."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..settings import Settings
 
 IMAGES, CACHE = "larder:images", "larder:cache"
 UNKNOWN = f"sha256:{'0' * 64}"
@@ -22,6 +25,15 @@ def stand_in(config: dict[str, object]) -> list[str]:
         block = f"larder:cache.{cache['strategy']}"
         notes.append(f"{block}: absent, so placeholders stand in; `make up` publishes the weights.")
     return notes
+
+
+def later(settings: "Settings") -> Iterator[str]:
+    """Images whose digests nobody knows before `up`: the setting, and why."""
+    for name, image in settings.images.tagged.items():
+        yield f"{IMAGES}.{name}: {image} is a tag; `up` asks the registry for its digest"
+    prebuilt = settings.cache.prebuilt_image
+    if settings.cache.strategy == "prebuilt-image" and prebuilt and prebuilt.build:
+        yield f"{CACHE}.prebuilt-image.build: `up` builds the image, and its digest is known then"
 
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from . import findings as policies
 from .admission import admission, warnings
 from .document import Finding
 from .manifests import is_manifest
-from .placeholders import UNKNOWN
+from .placeholders import UNKNOWN, later
 from .plan import Plan
 from .recorder import Recording
 from .tree import tree
@@ -29,7 +29,9 @@ def report(
     `more` are the sections that were asked for, by their titles.
     """
     objects = sum(map(is_manifest, recording.resources))
-    said = [*notes, *warnings(settings, plan), *(text for _, text in recording.messages)]
+    # Of what the program was told in place of a digest, a note says that it is none.
+    told = [text for _, text in recording.messages if UNKNOWN not in text]
+    said = [*notes, *(f"{image}." for image in later(settings)), *warnings(settings, plan), *told]
     parts = [
         f"larder, stack {stack}: {', '.join(settings.models)}, cache strategy {settings.cache.strategy}",
         _section("Settings in force", _settings(settings)),

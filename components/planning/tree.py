@@ -14,6 +14,8 @@ ELSEWHERE = {
     "NodeGroup": "the machines, as an EKS managed node group",
     "NodePool": "the machines, as a GKE node pool",
     "AgentPool": "the machines, as an AKS agent pool",
+    "Image": "the engine's image with the weights inside, built and pushed by `up`",
+    "docker": "what asks registries for the digests of tags",
 }
 """What is no object of the cluster, by its kind."""
 PLACE = {"kubernetes": "context", "aws": "region", "gcp": "project", "azure-native": "subscriptionId"}
@@ -63,11 +65,11 @@ def purpose(resource: Registered) -> str:
     """What it is for: its own description, or the first line of its component's docstring."""
     if is_manifest(resource):
         return str(resource.inputs["metadata"]["annotations"][DESCRIPTION])
+    if resource.custom and (told := ELSEWHERE.get(kind(resource))):
+        return told
     if resource.type.startswith("pulumi:providers:"):
         place = PLACE[kind(resource)]
         return f"what leads to {place} {resource.inputs.get(place)}"
-    if resource.custom:
-        return ELSEWHERE[kind(resource)]
     return _docstrings()[resource.type]
 
 

@@ -139,7 +139,7 @@ def _container(engine: EngineSpec, weights: Weights) -> Container:
     mounts: list[VolumeMount] = [*weights.mounts, *engine.mounts]
     container: Container = {
         "name": engine.name,
-        "image": weights.image or engine.image,
+        "image": engine.image if weights.image is None else weights.image,
         "args": list(engine.args),
         "env": environment({"HOME": HOME, **engine.env, **weights.env}),
         "startup_probe": probe("/enginez", period=STARTUP_PERIOD, failures=-(-engine.start_seconds // STARTUP_PERIOD)),

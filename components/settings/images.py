@@ -1,45 +1,71 @@
-"""larder:images: what runs, by digest."""
+"""larder:images: what runs, by digest or by the tag of a version."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
+from larder_sidecar.config.base import kebab
 from pydantic import BeforeValidator, WithJsonSchema
 
 from .base import Block
 
 _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
+_TAGGED = re.compile(r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
+_DIGEST = "name@sha256:<64 hex digits>; `make up` passes those of its own images."
 
 
 def _by_digest(reference: object) -> str:
     if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
         tagged = isinstance(reference, str) and "@" not in reference
         what = "names a tag or nothing, and tags move" if tagged else "is no digest reference"
-        msg = f"{reference!r} {what}. Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
+        msg = f"{reference!r} {what}. Write {_DIGEST}"
         raise ValueError(msg)
     return reference
+
+
+def _by_version(reference: object) -> str:
+    if isinstance(reference, str) and _TAGGED.fullmatch(reference) and not reference.endswith(":latest"):
+        return reference
+    if isinstance(reference, str) and "@" not in reference:
+        # `latest` would put another engine under the models with some `up` that was about something else.
+        msg = f"{reference!r} names no version. Write registry/name:version, whose digest `up` asks for, or {_DIGEST}"
+        raise ValueError(msg)
+    return _by_digest(reference)
 
 
 ImageReference = Annotated[
     str, BeforeValidator(_by_digest), WithJsonSchema({"type": "string", "pattern": _REFERENCE.pattern})
 ]
+VersionedImage = Annotated[
+    str,
+    BeforeValidator(_by_version),
+    WithJsonSchema({"type": "string", "pattern": f"{_REFERENCE.pattern}|{_TAGGED.pattern}"}),
+]
 
 
 class Images(Block):
-    """Digest references of the images."""
+    """Digest references of the images, or versions whose digests the registry says."""
 
-    sidecar: ImageReference
-    """The sidecar image, name@sha256:…; `make up` passes its own."""
-    ollama: ImageReference = ""
-    """The Ollama image, name@sha256:…; `make up` passes its own."""
-    vllm: ImageReference = ""
-    """vLLM's ROCm image, name@sha256:…; on the embedded cluster `make up` passes a stand-in without GPU."""
-    git_sync: ImageReference | None = None
-    """The git-sync image (registry.k8s.io/git-sync/git-sync, version 4), name@sha256:…; larder:manager needs it."""
-    llama_server: ImageReference = ""
-    """An image that runs llama-server, name@sha256:…; `make up` passes its own."""
-    shimmy: ImageReference = ""
-    """An image with Shimmy on its PATH, name@sha256:…; `make up` passes its own."""
+    sidecar: VersionedImage
+    """The sidecar image, name@sha256:… or name:version; `make up` passes its own."""
+    ollama: VersionedImage = ""
+    """The Ollama image, name@sha256:… or name:version; `make up` passes its own."""
+    vllm: VersionedImage = ""
+    """vLLM's ROCm image, name@sha256:… or name:version; on the embedded cluster `make up` passes a stand-in."""
+    git_sync: VersionedImage | None = None
+    """The git-sync image (registry.k8s.io/git-sync/git-sync, version 4), name@sha256:… or name:version; larder:manager
+    needs it."""
+    llama_server: VersionedImage = ""
+    """An image that runs llama-server, name@sha256:… or name:version; `make up` passes its own."""
+    shimmy: VersionedImage = ""
+    """An image with Shimmy on its PATH, name@sha256:… or name:version; `make up` passes its own."""
 
     def of(self, engine: str) -> str:
         """The image of an engine; empty where none is given."""
         return str(getattr(self, engine.replace("-", "_")))
+
+    @property
+    def tagged(self) -> Mapping[str, str]:
+        """Images that are named by a tag, by their words in a stack file."""
+        named = {name: getattr(self, name) for name in type(self).model_fields}
+        return {kebab(name): image for name, image in named.items() if image and "@" not in image}

@@ -1,22 +1,54 @@
 """larder:cache.prebuilt-image: the engine's image with the weights inside."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
 from larder_sidecar.catalog import CatalogEntry
+from pydantic import Field, model_validator
 
-from .base import Known
+from .base import Block, Known
 from .images import ImageReference
 from .strategy import StrategyBlock
 
 
+class Build(Block):
+    """An image that `up` builds upon the engine of larder:images, and pushes."""
+
+    # A name without a host would be Docker Hub's to one reader and nobody's to another.
+    to: Annotated[
+        str,
+        Field(
+            max_length=200,
+            pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5})(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$",
+        ),
+    ]
+    """Where the image goes, as in registry.example/prebuilt/ollama, without a tag; whoever runs `up` may push there."""
+    platforms: list[Literal["linux/amd64", "linux/arm64"]] = Field(["linux/amd64"], min_length=1)
+    """The platforms of the nodes, as in [linux/amd64, linux/arm64]; the engine's image must have them."""
+    builder: Annotated[str, Field(max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None = None
+    """A builder that `docker buildx ls` lists, of driver docker-container, kubernetes or remote."""
+
+
 class PrebuiltImage(StrategyBlock):
-    """An engine's image that holds the weights of all models, as `larder-sidecar publish --engine` makes it."""
+    """An engine's image that holds the weights of all models: made before, or built when `up` runs."""
 
     EXAMPLE = "{image: <name@sha256:…>} with the reference that `larder-sidecar publish --engine` prints"
 
-    image: ImageReference
-    """The image, name@sha256:…, as `larder-sidecar publish --engine` prints it."""
+    image: ImageReference | None = None
+    """The image, name@sha256:…, as `larder-sidecar publish --engine` prints it; or build."""
+    build: Build | None = None
+    """The program builds it with BuildKit: {to: registry.example/prebuilt/ollama}; or image."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.image is None) == (self.build is None):
+            held = "both image and build" if self.image else "neither image nor build"
+            msg = (
+                f"holds {held}. Write one: image: <name@sha256:…>, which `larder-sidecar publish --engine` prints, "
+                "or build: {to: registry/name}."
+            )
+            raise ValueError(msg)
+        return self
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003

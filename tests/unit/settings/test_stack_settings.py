@@ -206,8 +206,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:images": {"ollama": "ollama/ollama:latest"}},
-        "larder:images.ollama: 'ollama/ollama:latest' names a tag or nothing, and tags move. "
-        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+        "larder:images.ollama: 'ollama/ollama:latest' names no version. Write registry/name:version, whose digest `up` "
+        "asks for, or name@sha256:<64 hex digits>; `make up` passes those of its own images.",
     ),
     (
         {"larder:images": {"ollama": "ollama@sha256:12"}},

@@ -1,0 +1,101 @@
+"""larder:images by digest or version, and larder:cache.prebuilt-image by name or by how it is built."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.stack_config import DIGEST, problems, settings
+
+NO_VERSION = "names no version. Write registry/name:version, whose digest `up` asks for, or name@sha256:<64 hex"
+ONE = (
+    "Write one: image: <name@sha256:…>, which `larder-sidecar publish --engine` prints, or build: {to: registry/name}."
+)
+IMAGE = f"registry/ollama@{DIGEST}"
+TO = "registry.example/prebuilt/ollama"
+
+
+def _block(block: dict[str, Any]) -> dict[str, Any]:
+    return {"larder:cache": {"strategy": "prebuilt-image", "prebuilt-image": block}}
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["docker.io/ollama/ollama:0.32.15", "localhost:5000/larder/ollama:a1b2", "ollama/ollama:0.32.15"],
+)
+def test_an_image_may_be_named_by_its_version(image: str) -> None:
+    read = settings({"larder:images": {"ollama": image, "git-sync": f"registry/git-sync@{DIGEST}"}})
+    assert read.images.tagged == {"ollama": image}
+
+
+def test_a_digest_decides_whatever_tag_stands_before_it() -> None:
+    assert settings({"larder:images": {"ollama": f"ollama/ollama:0.32.15@{DIGEST}"}}).images.tagged == {}
+
+
+@pytest.mark.parametrize(
+    ("image", "problem"),
+    [
+        ("ollama/ollama:latest", NO_VERSION),
+        ("ollama/ollama", NO_VERSION),
+        ("localhost:5000/ollama", NO_VERSION),
+        ("", NO_VERSION),
+        ("registry/ollama:1 --privileged", NO_VERSION),
+        ("ollama/ollama:0.32.15@sha256:12", "is no digest reference. Write name@sha256:<64 hex digits>"),
+        (7, "is no digest reference."),
+    ],
+)
+def test_what_names_no_version_is_refused_with_what_to_write(image: Any, problem: str) -> None:
+    (line,) = problems({"larder:images": {"ollama": image}})
+    assert line.startswith(f"larder:images.ollama: {image!r} {problem}")
+
+
+@pytest.mark.parametrize(
+    ("cache", "path"),
+    [
+        (_block({"image": "registry/ollama:1"}), "larder:cache.prebuilt-image.image"),
+        (
+            {"larder:cache": {"strategy": "image-volume", "image-volume": {"images": {"alpha": "registry/alpha:1"}}}},
+            "larder:cache.image-volume.images.alpha",
+        ),
+    ],
+)
+def test_images_of_weights_are_named_by_digest_alone(cache: dict[str, Any], path: str) -> None:
+    """Whoever made them was told the digest, and the plan is proved against what is behind it."""
+    (line,) = problems(cache)
+    assert line.startswith(f"{path}: 'registry/")
+    assert "names a tag or nothing, and tags move" in line
+
+
+def test_a_build_has_defaults_for_all_but_its_place() -> None:
+    block = settings(_block({"build": {"to": TO}})).cache.prebuilt_image
+    assert block
+    assert block.build
+    assert (block.image, block.build.platforms, block.build.builder) == (None, ["linux/amd64"], None)
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        ({}, f"holds neither image nor build. {ONE}"),
+        ({"image": IMAGE, "build": {"to": TO}}, f"holds both image and build. {ONE}"),
+    ],
+)
+def test_an_image_is_named_or_built(block: dict[str, Any], problem: str) -> None:
+    assert problems(_block(block)) == [f"larder:cache.prebuilt-image: {problem}"]
+
+
+@pytest.mark.parametrize(
+    ("build", "problem"),
+    [
+        ({}, "to: is missing. Where the image goes, as in registry.example/prebuilt/ollama"),
+        ({"to": "prebuilt/ollama"}, "to: 'prebuilt/ollama' is not allowed here. Where the image goes"),
+        ({"to": f"{TO}:1"}, f"to: '{TO}:1' is not allowed here. "),
+        ({"to": f"https://{TO}"}, f"to: 'https://{TO}' is not allowed here. "),
+        ({"to": TO, "platforms": []}, "platforms: must not be empty. The platforms of the nodes"),
+        ({"to": TO, "platforms": ["windows/amd64"]}, "platforms[0]: 'windows/amd64' is none of the choices."),
+        ({"to": TO, "builder": "a b"}, "builder: 'a b' is not allowed here. A builder that `docker buildx ls` lists"),
+        ({"to": TO, "push": True}, "push: unknown key. "),
+    ],
+)
+def test_a_build_that_cannot_work_is_refused_with_the_remedy(build: dict[str, Any], problem: str) -> None:
+    (line,) = problems(_block({"build": build}))
+    assert line.startswith(f"larder:cache.prebuilt-image.build.{problem}")
