@@ -38,7 +38,9 @@ def _fetched(found: Sequence[Change], *, by: str) -> str:
     if filling:
         return f"by {', '.join(filling)} before any pod is moved; nothing where the volume has it already"
     if any(title.startswith("Job preflight") for title in jobs):
-        return "by the runtime of each node, as an image, proved by Job preflight before any pod is moved"
+        built = any(change.what != "deleted" and change.title.startswith("Image ") for change in found)
+        first = "by the builder, which pushes an image of them; then " if built else ""
+        return f"{first}by the runtime of each node, as an image, proved by Job preflight before any pod is moved"
     if by == KSERVE_CACHE:
         return "by KServe's agent on each node; nothing where it has it already"
     return "by every pod, at each of its starts"

@@ -42,6 +42,14 @@ def test_it_says_who_fetches_that_pods_overlap_and_what_is_kept(preview: Preview
     assert kept == "kept    larder-model-storage, shared-model-storage, with what is in them"
 
 
+def test_where_the_image_is_built_it_says_so(preview: Previews) -> None:
+    block = {"larder:cache": {"prebuilt-image": {"image": None, "build": {"to": "registry.example/prebuilt/ollama"}}}}
+    there = _document(preview, "prebuilt-image", block)
+    fetched = swap(_document(preview, "none"), there)[1]
+    assert fetched.startswith("fetched by the builder, which pushes an image of them; then by the runtime of each node")
+    assert swap(there, _document(preview, "none"))[1] == "fetched by every pod, at each of its starts"
+
+
 def test_where_pods_cannot_overlap_it_says_who_holds_the_requests(preview: Previews) -> None:
     """vLLM has the one GPU there is: the next pod starts when the last one has given it back."""
     lines = swap(_document(preview, "node-local", BOTH), _document(preview, "image-volume", BOTH))
