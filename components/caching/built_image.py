@@ -22,7 +22,6 @@ EXPORT = "type=registry,oci-mediatypes=true,compression=uncompressed,rewrite-tim
 class BuiltImage:
     """What was declared."""
 
-    image: Image
     reference: pulumi.Output[str]
     """name@sha256:…; known when it is built."""
     tag: str
@@ -58,4 +57,4 @@ def built_image(demand: Demand, engine: str, build: Build, opts: pulumi.Resource
             ),
         ),
     )
-    return BuiltImage(image=image, reference=pulumi.Output.concat(build.to, "@", image.digest), tag=tag)
+    return BuiltImage(reference=pulumi.Output.concat(build.to, "@", image.digest), tag=tag)
