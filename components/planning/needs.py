@@ -33,7 +33,7 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
         Need("nodes that may pull from the image's registry", "Job preflight-…, before any pod is moved"),
         Need("an image that holds these models", "Job preflight-…, before any pod is moved"),
         Need(
-            "for build: a BuildKit that reaches {hub} and the registry, and who may push there",
+            "for build: a BuildKit that reaches {sources} and the registry, and who may push there",
             "up: the build fails with its reason, before any pod is moved",
         ),
     ),
