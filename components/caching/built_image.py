@@ -23,7 +23,7 @@ class BuiltImage:
     """What was declared."""
 
     reference: pulumi.Output[str]
-    """name@sha256:…; known when it is built."""
+    """The tag with its digest, which is known when it is built."""
     tag: str
     """name:<hash of all that decides what is in it>; known before, and never moved."""
 
@@ -57,4 +57,4 @@ def built_image(demand: Demand, engine: str, build: Build, opts: pulumi.Resource
             ),
         ),
     )
-    return BuiltImage(reference=pulumi.Output.concat(build.to, "@", image.digest), tag=tag)
+    return BuiltImage(reference=pulumi.Output.concat(tag, "@", image.digest), tag=tag)

@@ -15,6 +15,8 @@ from .placeholders import UNKNOWN
 STACK = "pulumi:pulumi:Stack"
 REGISTRY_IMAGE = "docker:index/getRegistryImage:getRegistryImage"
 """Asks a registry for the digest of a tag, which stands in here: a plan asks nobody."""
+BUILT_IMAGE = "docker-build:index:Image"
+"""Has a digest when it is built. One stands in here too: what runs it is known by the tag, and so are changes of it."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,8 @@ class RecordingMonitor:
                     aliases=frozenset(it.spec.name for it in request.aliases if it.spec.name),
                 )
             )
+        if request.type == BUILT_IMAGE:
+            request.object.update({"digest": UNKNOWN})
         # In a preview nothing has an id yet, but a provider gets one so that it can be referred to.
         return resource_pb2.RegisterResourceResponse(
             urn=urn, id=wire.UNKNOWN_ID if request.custom else "", object=None if self._unknowns else request.object

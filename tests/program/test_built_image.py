@@ -11,6 +11,7 @@ from components import ROOT
 from components.caching.dockerfile import dockerfile
 from components.planning import wire
 from components.planning.__main__ import main
+from components.planning.placeholders import UNKNOWN
 from components.planning.plan import weights_plan
 from components.planning.recorder import Registered
 from components.settings import SettingsError
@@ -108,10 +109,10 @@ def test_another_image_has_another_name_and_another_proof(preview: Previews, oth
 
 def test_pods_run_what_was_built_by_its_digest_and_wait_for_it(preview: Previews) -> None:
     seen = preview("prebuilt-image", _overlay())
-    built = _image(seen).urn
-    assert seen.engine()["image"] is wire.UNKNOWN
+    built, (tag,) = _image(seen).urn, _image(seen).inputs["tags"]
     (proof,) = seen.pod("Job", "preflight-")["containers"]
-    assert proof["image"] is wire.UNKNOWN
+    assert seen.engine()["image"] == proof["image"] == f"{tag}@{UNKNOWN}"
+    assert preview("prebuilt-image", _overlay(), unknowns=True).engine()["image"] is wire.UNKNOWN
     assert built in seen.one("Job", "preflight-").dependencies
     assert {built, seen.one("Job", "preflight-").urn} <= seen.one("Deployment", "ollama").dependencies
 

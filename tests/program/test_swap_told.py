@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from components.planning.__main__ import main
+from components.planning.changes import changes
 from components.planning.document import PlanDocument, document
 from components.planning.plan import make_plan
 from components.planning.swap import swap
@@ -48,6 +49,14 @@ def test_where_the_image_is_built_it_says_so(preview: Previews) -> None:
     fetched = swap(_document(preview, "none"), there)[1]
     assert fetched.startswith("fetched by the builder, which pushes an image of them; then by the runtime of each node")
     assert swap(there, _document(preview, "none"))[1] == "fetched by every pod, at each of its starts"
+
+
+def test_another_engine_below_a_built_image_replaces_its_pods(preview: Previews) -> None:
+    """No digest is known before it is built, and still the plan says that pods give way."""
+    block = {"larder:cache": {"prebuilt-image": {"image": None, "build": {"to": "registry.example/prebuilt/ollama"}}}}
+    newer = {**block, "larder:images": {"ollama": f"registry.example/ollama@sha256:{'b' * 64}"}}
+    before, after = (_document(preview, "prebuilt-image", overlay).resources for overlay in (block, newer))
+    assert [change.title for change in changes(before, after) if change.rolls] == ["Deployment ollama"]
 
 
 def test_where_pods_cannot_overlap_it_says_who_holds_the_requests(preview: Previews) -> None:
