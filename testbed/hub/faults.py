@@ -9,6 +9,8 @@ class Faults:
 
     refuse: tuple[int, str | None] | None = None
     """Answer every resolve request with this status and X-Error-Code."""
+    gather: int = 0
+    """Answer no GET before that many files are asked for at once."""
     busy: int = 0
     """Answer the first that many GETs with 503."""
     cut_after: int | None = None

@@ -51,6 +51,7 @@ class Hub(ThreadingHTTPServer):
     ) -> None:
         self.repositories, self.faults, self.token = Repositories(root), faults or Faults(), token
         self.stats, self.lock, self.closing = Stats(), threading.Lock(), threading.Event()
+        self._asked, self._asking = set[str](), threading.Condition()
         super().__init__(address, _Handler)
         self._scheme = "https" if tls else "http"
         if tls:
@@ -79,6 +80,14 @@ class Hub(ThreadingHTTPServer):
         """Add bytes that reached the socket."""
         with self.lock:
             self.stats.bytes[path] = self.stats.bytes.get(path, 0) + sent
+
+    def gather(self, path: str) -> None:
+        """Wait until as many files are asked for as the faults say."""
+        with self._asking:
+            self._asked.add(path)
+            self._asking.notify_all()
+            while len(self._asked) < self.faults.gather and not self.closing.is_set():
+                self._asking.wait(0.05)
 
     def take(self, fault: str) -> bool:
         """Whether a fault that strikes a limited number of times still strikes now."""
@@ -151,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD" and faults.metadata_redirect is not None:
             self._redirect(faults.metadata_redirect + self.path, {})
             return
+        if self.command == "GET" and faults.gather:
+            self.server.gather(f"{repo}/{path}")
         if self.command == "GET" and self.server.take("busy"):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, None, "Try again")
             return

@@ -1,4 +1,4 @@
-"""Threads that help with a download: started when it is known that they can, ended with it, their errors told."""
+"""Threads that work beside whoever leads: on pieces of a file, or on files. Ended by it, their errors told to it."""
 
 import contextlib
 import threading
@@ -8,13 +8,11 @@ from typing import Self
 
 import urllib3
 
-from .errors import FetchError
-
 _LOOK_SECONDS = 0.5
 
 
 class OverError(Exception):
-    """The download is over, or goes on without helpers."""
+    """It is over, or goes on without helpers."""
 
 
 class Crew:
@@ -25,7 +23,8 @@ class Crew:
         self._threads: list[threading.Thread] = []
         self._bodies: set[urllib3.BaseHTTPResponse] = set()
         self._change, self._over = threading.Condition(), False
-        self._error: FetchError | OSError | None = None
+        self._at_work = 0
+        self._error: Exception | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -38,6 +37,7 @@ class Crew:
         if self._threads or self._over:
             return
         self._threads = [threading.Thread(target=self._run, name="fetch", daemon=True) for _ in range(helpers)]
+        self._at_work = helpers
         for thread in self._threads:
             thread.start()
 
@@ -59,7 +59,7 @@ class Crew:
     def wait(self) -> None:
         """A while, or until a helper has left."""
         with self._change:
-            if any(thread.is_alive() for thread in self._threads):
+            if self._at_work:
                 self._change.wait(_LOOK_SECONDS)
 
     @contextmanager
@@ -87,10 +87,11 @@ class Crew:
         try:
             with contextlib.suppress(OverError):
                 self._work()
-        except (FetchError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 (the leader gets it)
             self._error = self._error or error
         finally:
             with self._change:
+                self._at_work -= 1
                 self._change.notify_all()
 
 

@@ -28,14 +28,15 @@ from .web import shown, whole
 
 T = TypeVar("T")
 CHUNK = 1 << 20
-"""Bytes that are received at once where so many have come. Fewer cost more turns of the interpreter than memory."""
+"""Bytes of a file that comes alone. Fewer cost more turns of the interpreter than memory."""
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
 class Download:
     """One file at its source. `guard` raises when we may no longer write; `fetched` counts bytes off the wire.
 
-    `pause` is how it waits before another attempt, in seconds. Downloads that share `host` share its limits.
+    `pause` is how it waits before another attempt, in seconds. Downloads that share `host` share its limits. `chunk` is
+    how many bytes are received at once where so many have come: memory for each connection.
     """
 
     def __init__(
@@ -47,9 +48,10 @@ class Download:
         reporter: Reporter,
         guard: Callable[[], None],
         pause: Callable[[float], object] = time.sleep,
+        chunk: int = CHUNK,
     ) -> None:
         self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
-        self._guard, self._pause, self._host = guard, pause, host
+        self._guard, self._pause, self._host, self._chunk = guard, pause, host, chunk
         self._counting = threading.Lock()
         self.fetched = 0
 
@@ -88,7 +90,6 @@ class Download:
 
     def _fill(self, part: Part, expected: str | None) -> None:
         tries = Tries(self._patience)
-        transfer = self._reporter.transfer(self._file.path, total=self._file.bytes, start=part.held)
 
         def help_out() -> None:
             def guard() -> None:
@@ -98,7 +99,8 @@ class Download:
             while self._patiently(lambda: self._help(part, crew, guard, transfer), tries, guard, lambda: part.held):
                 pass
 
-        with Crew(help_out) as crew:
+        transfer = self._reporter.transfer(self._file.path, total=self._file.bytes, start=part.held)
+        with transfer, Crew(help_out) as crew:
 
             def guard() -> None:
                 crew.complain()
@@ -182,7 +184,7 @@ class Download:
         where, patience = shown(self._file.url), self._patience
         at, since, mark = start, time.monotonic(), start
         while at < stop:
-            chunk = _read(response, min(CHUNK, stop - at), 2 * patience.stall_seconds)
+            chunk = _read(response, min(self._chunk, stop - at), 2 * patience.stall_seconds)
             if not chunk:
                 raise TransientError(f"{where}: the connection closed after {at} of {self._file.bytes} bytes")
             guard()
@@ -205,6 +207,7 @@ class Download:
                 try:
                     return attempt()
                 except TransientError as error:
+                    guard()  # it may be we who cut the connection
                     wait = tries.failed(error, began=began, progress=progress())
                     if wait is not None:
                         self._host.rest(wait, busy=isinstance(error, BusyError))

@@ -6,18 +6,17 @@ Killed at any moment, the store is either without a model or complete, and the n
 import hashlib
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from .disk import explained
-from .download import Download
-from .errors import DiskFullError, GgufError
-from .folders import PARTS, STATE, prepare, sweep
+from .errors import DiskFullError
+from .files import Files, part_path
+from .folders import STATE, prepare, sweep
 from .gguf import check_gguf
-from .hosts import Hosts
 from .lease import Holder, Lease
 from .marker import (
     Marker,
@@ -31,7 +30,6 @@ from .marker import (
 )
 from .offer import offer
 from .ollama_store import StoredFile, blob_path, manifests, plain_path, referenced
-from .part import Part
 from .patience import Patience
 from .progress import Reporter
 from .source import Source
@@ -94,25 +92,26 @@ class _Filling:
 
     def __init__(self, fetch: Fetch, lease: Lease, began: float) -> None:
         self._fetch, self._lease, self._began, self._root = fetch, lease, began, fetch.root
-        self._hosts = Hosts()
-        self._known: dict[str, Stored] = {} if fetch.distrust else vouched(fetch.root)
+        self._known: set[str] = set() if fetch.distrust else set(vouched(fetch.root))
         self._recorded = first_pulls(fetch.root)
         self._first_pull: dict[str, str] = {}
-        self._files: dict[str, Stored] = {}
-        self._fetched = self._reused = 0
+        self._kept: dict[str, Stored] = {}
 
     def run(self) -> Summary:
         sweep(self._root)
         self._withdraw_incomplete()
         models = self._fetch.plan.models
         present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
-        missing = [f for m in models for f in m.files if present[m.id, f.path] is None]
+        lacking = [f for m in models for f in m.files if present[m.id, f.path] is None]
+        # A content that two models have comes once.
+        missing = {part_path(self._root, file): file for file in lacking}
         self._require_space(missing)
-        self._fetch.reporter.after = sum(file.bytes for file in missing)
-        for model in models:
-            files = [self._ensure(file, present[model.id, file.path]) for file in model.files]
-            self._publish(model, files)
-        summary = Summary(self._fetched, self._reused, time.monotonic() - self._began)
+        with self._coming(missing.values()) as coming:
+            for model in models:
+                found = [(file, present[model.id, file.path] or coming.wait(file)) for file in model.files]
+                self._publish(model, [self._keep(file, sha256) for file, sha256 in found])
+        reused = sum(f.bytes for m in models for f in m.files) - sum(f.bytes for f in missing.values()) + coming.reused
+        summary = Summary(coming.fetched, reused, time.monotonic() - self._began)
         self._lease.confirm()
         write_marker(
             self._root,
@@ -121,7 +120,7 @@ class _Filling:
                 completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
                 seconds=round(summary.seconds, 3),
                 fetched_bytes=summary.fetched_bytes,
-                files=self._files,
+                files=self._kept,
                 first_pull=self._first_pull,
             ),
         )
@@ -138,17 +137,20 @@ class _Filling:
     def _present(self, file: WeightsFile) -> str | None:
         """The sha256 under which a file is in the store and good; None if it is to be fetched."""
         sha256 = self._recorded.get(file.url) if file.sha256 == FIRST_PULL else file.sha256
-        if sha256 is None or not (self._root / blob_path(sha256)).is_file():
-            return None
-        if blob_path(sha256) in self._known or self._read_back(sha256, file.bytes):
-            return sha256
-        return None
+        return sha256 if sha256 and self._is_good(sha256, file.bytes) else None
+
+    def _is_good(self, sha256: str, size: int) -> bool:
+        """Whether a blob is there and good."""
+        if not (self._root / blob_path(sha256)).is_file():
+            return False
+        return blob_path(sha256) in self._known or self._read_back(sha256, size)
 
     def _read_back(self, sha256: str, size: int) -> bool:
         """Whether a blob that nobody vouches for is what its name says; a bad one is removed with all that names it."""
         blob = self._root / blob_path(sha256)
         self._fetch.reporter.event("verifying", file=blob_path(sha256), bytes=blob.stat().st_size)
         if blob.stat().st_size == size and self._hash(blob) == sha256:
+            self._known.add(blob_path(sha256))
             return True
         for path in manifests(self._root):
             if blob_path(sha256) in (referenced(path.read_bytes()) or ()):
@@ -165,62 +167,38 @@ class _Filling:
                 self._lease.check()
         return digest.hexdigest()
 
-    def _require_space(self, missing: list[WeightsFile]) -> None:
-        by_part = {self._part_path(file): file.bytes for file in missing}
-        here = sum(min(part.stat().st_blocks * 512, size) for part, size in by_part.items() if part.exists())
-        needed, free = sum(by_part.values()) - here + SPARE, self._fetch.free(self._root)
+    def _require_space(self, missing: Mapping[Path, WeightsFile]) -> None:
+        here = sum(min(part.stat().st_blocks * 512, file.bytes) for part, file in missing.items() if part.exists())
+        needed = sum(file.bytes for file in missing.values()) - here + SPARE
+        free = self._fetch.free(self._root)
         if missing and needed > free:
             raise DiskFullError(
                 f"{self._root}: {needed} bytes are needed, {free} are free: {needed - free} are missing",
                 "Make the volume larger, or remove models from larder:models.",
             )
 
-    def _ensure(self, file: WeightsFile, sha256: str | None) -> StoredFile:
-        if sha256 is None:
-            sha256 = self._download(file)
-        else:
-            self._reused += file.bytes
+    def _coming(self, missing: Iterable[WeightsFile]) -> Files:
+        fetch = self._fetch
+        return Files(
+            missing,
+            self._root,
+            fetch.source,
+            patience=fetch.patience,
+            reporter=fetch.reporter,
+            lease=self._lease,
+            look=self._is_good,
+        )
+
+    def _keep(self, file: WeightsFile, sha256: str) -> StoredFile:
+        """Note a file that is in the store."""
         path = self._root / blob_path(sha256)
         info = check_gguf(path)
-        self._files[blob_path(sha256)] = stored(path, sha256)
+        self._kept[blob_path(sha256)] = stored(path, sha256)
         if file.sha256 == FIRST_PULL:
             self._first_pull[file.url] = sha256
         return StoredFile(sha256, file.bytes, info)
 
-    def _download(self, file: WeightsFile) -> str:
-        fetch = self._fetch
-        fetch.reporter.after = max(0, fetch.reporter.after - file.bytes)
-        host = self._hosts.of(file.url)
-        download = Download(fetch.source, file, host, fetch.patience, fetch.reporter, self._lease.check)
-        metadata = download.metadata()
-        expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256
-        if expected and (self._root / blob_path(expected)).is_file() and self._read_back(expected, file.bytes):
-            self._reused += file.bytes
-            return expected
-        with Part(self._part_path(file), file.bytes) as part:
-            fetch.reporter.event("fetching", file=file.path, bytes=file.bytes, resumed_at=part.held)
-            try:
-                download.into(part, expected)
-            finally:
-                self._fetched += download.fetched
-            sha256 = part.sha256()
-            try:
-                check_gguf(part.path)
-            except GgufError:
-                part.discard()
-                raise
-            self._lease.confirm()
-            part.place(self._root / blob_path(sha256))
-        fetch.reporter.event("verified", file=file.path, sha256=sha256, recorded=file.sha256 == FIRST_PULL)
-        return sha256
-
-    def _part_path(self, file: WeightsFile) -> Path:
-        name = file.sha256
-        if name == FIRST_PULL:
-            name = f"first-{hashlib.sha256(f'{file.revision} {file.url}'.encode()).hexdigest()[:32]}"
-        return self._root / PARTS / name
-
     def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
         self._lease.confirm()
-        self._files |= offer(model, files, self._root)
+        self._kept |= offer(model, files, self._root)
         self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from larder_sidecar.weights import files
 from larder_sidecar.weights.crew import Crew
 from larder_sidecar.weights.errors import BusyError, ContentError, FetchError
 from larder_sidecar.weights.hosts import CONNECTIONS, Host, Hosts
@@ -199,6 +200,7 @@ def test_a_host_that_was_busy_for_one_file_is_spared_for_the_next(
         grow(crew, helpers)
 
     monkeypatch.setattr(Crew, "grow", counted)
+    monkeypatch.setattr(files, "AT_ONCE", 1)
     kitchen.publish("a", size=LARGE)
     kitchen.publish("b", seed=1, size=LARGE)
     kitchen.fetch(kitchen.plan(kitchen.hub(Faults(busy=1))))

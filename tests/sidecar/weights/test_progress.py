@@ -91,6 +91,17 @@ def test_progress_tells_of_all_files_where_more_are_to_come() -> None:
     log, now = io.StringIO(), iter([0.0, 2.0])
     reporter = Reporter(log, clock=lambda: next(now))
     reporter.after = 600
-    reporter.transfer("f", total=1000, start=0).at(200)
+    with reporter.transfer("f", total=1000, start=0) as transfer:
+        transfer.at(200)
     told = json.loads(log.getvalue())
     assert (told["all_left_bytes"], told["all_eta_seconds"]) == (1400, 14)
+
+
+def test_progress_tells_of_all_files_that_come_side_by_side() -> None:
+    log, now = io.StringIO(), iter([0.0, 0.0, 2.0, 2.0])
+    reporter = Reporter(log, clock=lambda: next(now))
+    with reporter.transfer("a", total=1000, start=0) as a, reporter.transfer("b", total=2000, start=1000) as b:
+        a.at(200)
+        b.at(1800)
+    told = json.loads(log.getvalue().splitlines()[-1])
+    assert (told["bytes_per_second"], told["all_left_bytes"], told["all_eta_seconds"]) == (400, 1000, 2)
