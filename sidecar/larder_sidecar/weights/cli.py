@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     reporter = Reporter()
     try:
         with stoppable():
-            summary = _run(options, reporter)
+            summary, pruned = _run(options, reporter)
     except FetchError as error:
         leave_message(str(error), options.termination_log)
         _complain(str(error))
@@ -50,21 +50,34 @@ def run(options: argparse.Namespace) -> int:
         reused_bytes=summary.reused_bytes,
         seconds=round(summary.seconds, 3),
     )
-    if not options.dry_run:
-        done = f"{summary.fetched_bytes} bytes fetched, {summary.reused_bytes} reused, {summary.seconds:.0f} s"
-        leave_message(f"the store holds the plan: {done}", options.termination_log)
+    done = f"{summary.fetched_bytes} bytes fetched, {summary.reused_bytes} reused, {summary.seconds:.0f} s"
+    told = [] if options.dry_run else [f"the store holds the plan: {done}"]
+    leave_message("; ".join([*told, *pruned]), options.termination_log)
     if reporter.lost:
         _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0
 
 
-def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
+def _run(options: argparse.Namespace, reporter: Reporter) -> tuple[Summary, list[str]]:
+    """What was done, and what was pruned in words."""
     plan = read_plan(options.config)
     _check_pruning(options)
-    prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds)
+    prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds, options.if_there)
     if options.dry_run:
-        reporter.event("would-free", bytes=prune.preview())
-        return Summary(0, 0, 0.0)
+        reporter.event("would-free", bytes=(freed := prune.preview()))
+        return Summary(0, 0, 0.0), [f"nothing was removed; {_plans(prune)} would be forgotten and free {freed} bytes"]
+    summary = _fill(plan, options, reporter)
+    if not options.prune:
+        return summary, []
+    reporter.event("freed", bytes=(freed := prune.run()))
+    return summary, [f"{_plans(prune)} forgotten, {freed} bytes freed"]
+
+
+def _plans(prune: Prune) -> str:
+    return f"plan {', '.join(prune.forgotten)}" if prune.forgotten else "no plan"
+
+
+def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter) -> Summary:
     if options.link:
         if options.copy_from or options.wait is not None:
             raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
@@ -85,15 +98,13 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> Summary:
         ).run()
     if options.model_folders:
         make_model_folders(plan, options.root)
-    if options.prune:
-        reporter.event("freed", bytes=prune.run())
     return summary
 
 
 def _check_pruning(options: argparse.Namespace) -> None:
     """Raises PlanError where options do not go together."""
-    if (options.forget or options.dry_run) and not options.prune:
-        raise PlanError("--forget and --dry-run say how to --prune", "Add --prune, or leave them out.")
+    if (options.forget or options.dry_run or options.if_there) and not options.prune:
+        raise PlanError("--forget, --if-there and --dry-run say how to --prune", "Add --prune, or leave them out.")
     if options.prune and (options.link or options.copy_from or options.wait is not None):
         raise PlanError("--prune goes with none of --link, --copy-from and --wait", "Prune the store that fetch fills.")
 

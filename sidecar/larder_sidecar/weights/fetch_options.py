@@ -108,6 +108,9 @@ def add_options(subparsers: "Subparsers") -> argparse.ArgumentParser:
     parser.add_argument(
         "--dry-run", action="store_true", help="with --prune: fetch and remove nothing, tell what would go"
     )
+    parser.add_argument(
+        "--if-there", action="store_true", help="with --forget: a plan that is not there was forgotten before, no error"
+    )
     parser.add_argument("--verify", action="store_true", help="hash every file again, whatever the marker says")
     parser.add_argument(
         "--termination-log", type=Path, metavar="FILE", help=f"default {TERMINATION_LOG}, where that exists"

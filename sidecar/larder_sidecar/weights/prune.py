@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
@@ -42,6 +42,10 @@ class Prune:
     forget: Sequence[str]
     reporter: Reporter
     lease_seconds: float = 600.0
+    if_there: bool = False
+    """A plan that is named and not there was forgotten before: whoever runs twice is through the second time."""
+    forgotten: list[str] = field(default_factory=list, init=False)
+    """The plans that a run forgot, or a preview would."""
 
     def preview(self) -> int:
         """Tell what would go; its bytes. Nothing is written. Raises FetchError."""
@@ -81,18 +85,25 @@ class Prune:
                     f"--forget {word!r}: is no digest", "Write four or more of its hex digits, or `others`."
                 )
         named = {path for path, marker in markers.items() if self._forgets(marker.plan, ours)}
+        begun = {path: marker for path in folder.glob(f"*{_FORGOTTEN}") if (marker := load(path))}
+        plans = {marker.plan for marker in (*markers.values(), *begun.values())}
         for word in self.forget:
-            found = [marker.plan for marker in markers.values() if marker.plan.startswith(word)]
-            if word != OTHERS and (len(found) != 1 or found[0] == ours):
+            found = [plan for plan in plans if plan.startswith(word)]
+            if word == OTHERS or (len(found) == 1 and found[0] != ours):
+                continue
+            if self.if_there and not found:
+                self.reporter.event("plan", plan=word, state="not there")
+            else:
                 what = "is the plan at hand" if found == [ours] else f"names {len(found)} plans"
                 known = ", ".join(marker.plan[:_SHOWN] for marker in markers.values() if marker.plan != ours)
                 raise PlanError(f"--forget {word}: {what} of {self.root}", f"Others there: {known or 'none'}.")
         for path, marker in markers.items():
             state = "forgotten" if path in named else "kept"
             self.reporter.event("plan", plan=marker.plan[:_SHOWN], state=state, completed_at=marker.completed_at)
-        begun = {path: marker for path in folder.glob(f"*{_FORGOTTEN}") if (marker := load(path))}
         kept = [marker for path, marker in markers.items() if path not in named]
-        return kept, begun | {path: markers[path] for path in named}
+        leaving = begun | {path: markers[path] for path in named}
+        self.forgotten = sorted({marker.plan[:_SHOWN] for marker in leaving.values()})
+        return kept, leaving
 
     def _forgets(self, plan: str, ours: str) -> bool:
         return plan != ours and any(word == OTHERS or plan.startswith(word) for word in self.forget)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,28 @@ def test_a_name_that_is_no_other_plans_removes_nothing(shared: Shared, forget: s
     assert listing(shared.kitchen.root) == before
 
 
+def test_who_prunes_twice_is_through_the_second_time(shared: Shared) -> None:
+    old = shared.old.digest()[:12]
+    assert shared.prune(old).run() > 0
+    again = Prune(shared.ours, shared.kitchen.root, [old], Reporter(shared.kitchen.log), if_there=True)
+    assert again.run() == 0
+    assert again.forgotten == []
+
+
+def test_killed_in_between_the_same_words_go_on(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(Prune, "_tell", killed)
+        shared.prune(shared.old.digest()).run()
+    assert list((shared.kitchen.root / ".larder").glob("*.forgotten"))
+    again = shared.prune(shared.old.digest())
+    again.run()
+    assert again.forgotten == [shared.old.digest()[:12]]
+    assert not list((shared.kitchen.root / ".larder").glob("*.forgotten"))
+
+
 def test_a_model_that_no_plan_made_is_left_alone(shared: Shared) -> None:
     manifest = shared.kitchen.root / "manifests/registry.ollama.ai/library"
     (manifest / "by-hand").mkdir()
@@ -191,7 +214,22 @@ def test_the_command_prunes_after_it_has_fetched(shared: Shared) -> None:
     assert shared.kitchen.models() == {"ours:latest"}
 
 
-@pytest.mark.parametrize("options", [["--dry-run"], ["--forget", OTHERS], ["--prune", "--wait", "1"]])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--dry-run"], r"nothing was removed; plan \w{12} would be forgotten and free [1-9]\d+ bytes"),
+        ([], r"the store holds the plan: 0 bytes fetched.*; plan \w{12} forgotten, [1-9]\d+ bytes freed"),
+        (["--forget", "ffff0000ffff", "--if-there"], r"; plan \w{12} forgotten, [1-9]\d+ bytes freed"),
+    ],
+)
+def test_the_termination_message_says_what_went(shared: Shared, options: list[str], says: str) -> None:
+    log = shared.kitchen.folder / "termination"
+    words = ["--prune", "--forget", shared.old.digest()[:12], "--termination-log", str(log), *options]
+    done(shared.kitchen.process(shared.ours, *words))
+    assert re.fullmatch(rf".*{says}", log.read_text())
+
+
+@pytest.mark.parametrize("options", [["--if-there"], ["--dry-run"], ["--forget", OTHERS], ["--prune", "--wait", "1"]])
 def test_options_that_make_no_sense_are_refused(kitchen: Kitchen, options: list[str]) -> None:
     kitchen.publish()
     process = kitchen.process(kitchen.plan("http://127.0.0.1:1"), *options)
