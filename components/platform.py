@@ -6,7 +6,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.provider import Provider
 
 from . import node_pools
-from .caching import Demand, EngineBuild, WeightsConfig, deliver
+from .caching import Demand, EngineBuild, Prune, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
 from .model_manager import ModelManager
@@ -61,45 +61,47 @@ class Platform(Component):
             self._token(namespace)
         pools = node_pools.declare(settings, self.child())
         prebuilt = settings.cache.prebuilt_image
-        weights = deliver(
-            settings.cache.strategy,
-            Demand(
-                plan=plan.weights,
-                config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
-                image=settings.images.sidecar,
-                folders=settings.kserve is not None,
-                budget_seconds=plan.budget_seconds,
-                namespace=namespace,
-                volumes=DataVolumes.declare(settings, plan.weights, namespace=namespace, opts=self.child()),
-                placement=next((pools[settings.blocks[name].pool] for name in plan.engines), None),
-                images=settings.cache.image_volume.images if settings.cache.image_volume else None,
-                engine_image=prebuilt.image if prebuilt else None,
-                engine_build=_engine_build(settings, prebuilt.build) if prebuilt and prebuilt.build else None,
-            ),
-            self.child(),
+        demand = Demand(
+            plan=plan.weights,
+            config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
+            image=settings.images.sidecar,
+            folders=settings.kserve is not None,
+            budget_seconds=plan.budget_seconds,
+            namespace=namespace,
+            volumes=DataVolumes.declare(settings, plan.weights, namespace=namespace, opts=self.child()),
+            placement=next((pools[settings.blocks[name].pool] for name in plan.engines), None),
+            images=settings.cache.image_volume.images if settings.cache.image_volume else None,
+            engine_image=prebuilt.image if prebuilt else None,
+            engine_build=_engine_build(settings, prebuilt.build) if prebuilt and prebuilt.build else None,
         )
+        weights = deliver(settings.cache.strategy, demand, self.child())
+        readers: list[pulumi.Resource] = [*weights.ready]
         budget, child = plan.budget_seconds, self.child()
         if ollama := plan.ollama:
-            Ollama(
-                "ollama",
-                settings,
-                ollama,
-                weights,
-                pools[ollama.stack.pool],
-                budget_seconds=budget,
-                namespace=namespace,
-                opts=child,
+            readers.append(
+                Ollama(
+                    "ollama",
+                    settings,
+                    ollama,
+                    weights,
+                    pools[ollama.stack.pool],
+                    budget_seconds=budget,
+                    namespace=namespace,
+                    opts=child,
+                )
             )
         if shimmy := plan.shimmy:
-            Shimmy(
-                "shimmy",
-                settings,
-                shimmy,
-                weights,
-                pools[shimmy.stack.pool],
-                budget_seconds=budget,
-                namespace=namespace,
-                opts=child,
+            readers.append(
+                Shimmy(
+                    "shimmy",
+                    settings,
+                    shimmy,
+                    weights,
+                    pools[shimmy.stack.pool],
+                    budget_seconds=budget,
+                    namespace=namespace,
+                    opts=child,
+                )
             )
         inference = plan.inference  # of the manager's own block, or of the stack whose model it chooses
         prepared: tuple[pulumi.Resource, ...] = ()
@@ -115,6 +117,7 @@ class Platform(Component):
                 opts=child,
             )
             inference, prepared = served.inference, served.ready
+            readers.append(served)
         if inference:
             # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
             APIService.get(*KSERVE, opts=child)
@@ -131,6 +134,8 @@ class Platform(Component):
                 namespace=namespace,
                 opts=child,
             )
+        if block := settings.cache.prune:
+            Prune("prune", block, demand, weights.stores, after=readers, opts=child)
         front = Front("front", settings, plan.front, namespace=namespace, opts=child) if plan.front else None
         entry = Entry(
             "entry",

@@ -10,6 +10,7 @@ from .kserve_cache import KServeCache
 from .node_local import NodeLocal
 from .none import NoCache
 from .prebuilt_image import PrebuiltImage
+from .prune import Prune
 from .shared_storage import SharedStorage
 from .weights_config import WeightsConfig
 
@@ -29,4 +30,4 @@ def deliver(strategy: str, demand: Demand, opts: pulumi.ResourceOptions) -> Weig
     return STRATEGIES[strategy](strategy, demand, opts).weights
 
 
-__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "EngineBuild", "Weights", "WeightsConfig", "deliver"]
+__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "EngineBuild", "Prune", "Weights", "WeightsConfig", "deliver"]

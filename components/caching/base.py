@@ -9,8 +9,9 @@ import pulumi
 from larder_sidecar.config.weights import WeightsPlan
 
 from ..component import Component
-from ..manifest import Container, Volume, VolumeMount
+from ..manifest import Container, Volume, VolumeMount, label_name
 from ..node_pools import Placement
+from ..settings.node_pools import Taint
 from ..settings.prebuilt_image import Build
 from ..storage import DataVolumes
 from .weights_config import WeightsConfig
@@ -70,6 +71,25 @@ def needed(part: T | None, strategy: str) -> T:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Store:
+    """A store on a volume of ours, as the Jobs that change it mount it."""
+
+    word: str
+    """What tells it from others of the stack, in the names of its Jobs; empty where it is the only one."""
+    place: str
+    """Where it is, in a description."""
+    volume: Volume
+    mount: VolumeMount
+    host: str | None = None
+    """The only node that reaches it."""
+    taints: tuple[Taint, ...] = ()
+
+    def job(self, verb: str) -> str:
+        """The name of a Job on it."""
+        return label_name(verb, self.word) if self.word else verb
+
+
+@dataclass(frozen=True, kw_only=True)
 class Weights:
     """How the weights of the plan get to `STORE` in an engine's pod."""
 
@@ -95,6 +115,8 @@ class Weights:
     """How long a pod may be without weights after its start."""
     ready: tuple[pulumi.Resource, ...] = ()
     """What has to be there before the engine."""
+    stores: tuple[Store, ...] = ()
+    """Where the weights stay when nobody wants them any more."""
 
 
 class CachingStrategy(Component, ABC):

@@ -3,8 +3,8 @@
 from larder_sidecar.config.manager import ID
 from larder_sidecar.config.weights import MODEL_FOLDERS
 
-from ..manifest import Volume, VolumeMount, label_name
-from .base import STORE, CachingStrategy, Demand, Weights, needed
+from ..manifest import Volume, VolumeMount
+from .base import STORE, CachingStrategy, Demand, Store, Weights, needed
 from .fetch import fetch_container, waiting
 from .populate import populate
 
@@ -21,19 +21,19 @@ class NodeLocal(CachingStrategy):
     def deliver(self, demand: Demand) -> Weights:
         """A populate Job on each volume's node; engines wait for what it leaves and never write."""
         disks = needed(demand.volumes.node_local, NAME)
-        jobs = [
-            populate(
-                self,
-                demand,
-                name="populate" if len(disks.volumes) == 1 else label_name("populate", disk.node),
+        stores = tuple(
+            Store(
+                word="" if len(disks.volumes) == 1 else disk.node,
+                place=f"the volume of node {disk.node}",
                 volume=_claim(disk.claim_name),
                 mount=_mount(read_only=False),
-                place=f"the volume of node {disk.node}",
                 host=disk.node,
                 taints=disk.taints,
-                after=disk.ready,
             )
             for disk in disks.volumes
+        )
+        jobs = [
+            populate(self, demand, store, after=disk.ready) for store, disk in zip(stores, disks.volumes, strict=True)
         ]
         return Weights(
             strategy=NAME,
@@ -47,6 +47,7 @@ class NodeLocal(CachingStrategy):
             overlap=True,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, *disks.ready, *jobs),
+            stores=stores,
         )
 
 

@@ -1,6 +1,6 @@
 """The Job that fills a volume once, for all who mount it after."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import pulumi
 from pulumi_kubernetes.batch import v1 as batch
@@ -8,26 +8,15 @@ from pulumi_kubernetes.networking import v1 as networking
 
 from ..component import Component
 from ..jobs import run_once
-from ..manifest import Volume, VolumeMount, metadata, scratch, selector
+from ..manifest import metadata, scratch, selector
 from ..network import sources_egress
-from ..settings.node_pools import Taint
-from .base import Demand
+from .base import Demand, Store
 from .fetch import fetch_container
 
 
-def populate(
-    owner: Component,
-    demand: Demand,
-    *,
-    name: str,
-    volume: Volume,
-    mount: VolumeMount,
-    place: str,
-    host: str | None = None,
-    taints: Iterable[Taint] = (),
-    after: Sequence[pulumi.Resource],
-) -> batch.Job:
-    """Fetch the plan into `mount` of `volume`. `name` differs between strategies: a swap runs one beside the other."""
+def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
+    """Fetch the plan into `store`, whose Jobs differ in name between strategies: a swap runs one beside the other."""
+    name = store.job("populate")
     policy = networking.NetworkPolicy(
         f"{name}-policy",
         metadata=metadata(
@@ -46,11 +35,11 @@ def populate(
     )
     return run_once(
         name,
-        f"fills {place} with the weights, once",
-        container=fetch_container(demand, mount, way=("--model-folders",) if demand.folders else ()),
-        volumes=[volume, demand.config.volume(), scratch()],
-        host=host,
-        taints=taints,
+        f"fills {store.place} with the weights, once",
+        container=fetch_container(demand, store.mount, way=("--model-folders",) if demand.folders else ()),
+        volumes=[store.volume, demand.config.volume(), scratch()],
+        host=store.host,
+        taints=store.taints,
         deadline_seconds=demand.budget_seconds,
         namespace=demand.namespace,
         content=demand.config.text,

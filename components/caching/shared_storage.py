@@ -1,7 +1,7 @@
 """Strategy `shared-storage`: a volume that every node mounts, filled by one Job, read by every pod."""
 
 from ..manifest import Volume, VolumeMount
-from .base import STORE, CachingStrategy, Demand, Weights, needed
+from .base import STORE, CachingStrategy, Demand, Store, Weights, needed
 from .fetch import fetch_container, waiting
 from .none import roomy
 from .populate import populate
@@ -27,15 +27,8 @@ class SharedStorage(CachingStrategy):
         shared = needed(demand.volumes.shared_storage, NAME)
         shared.look_for_what_others_made()
         share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": shared.claim_name}}
-        job = populate(
-            self,
-            demand,
-            name="populate-shared",
-            volume=share,
-            mount=_mount(ROOT, read_only=False),
-            place="the shared volume",
-            after=shared.ready,
-        )
+        store = Store(word="shared", place="the shared volume", volume=share, mount=_mount(ROOT, read_only=False))
+        job = populate(self, demand, store, after=shared.ready)
         if shared.read == "direct":
             mount = _mount(ROOT, read_only=True)
             volumes, fetch = [share], fetch_container(demand, mount, way=waiting(demand))
@@ -52,6 +45,7 @@ class SharedStorage(CachingStrategy):
             env=NO_MMAP if shared.read == "direct" else {},
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, job),
+            stores=(store,),
         )
 
 

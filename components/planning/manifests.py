@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from ..caching import Prune
 from . import wire
 from .recorder import Recording, Registered
 
@@ -54,7 +55,10 @@ def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
     files: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for resource in recording.resources:
-        if is_manifest(resource):
+        if is_manifest(resource) and Prune.TYPE in resource.urn:
+            name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
+            left_out[name] = "is for when every engine has moved, which files cannot say. Run fetch --prune by hand"
+        elif is_manifest(resource):
             name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
             if wire.secrets_in(resource.inputs) or kind(resource) == "Secret":
                 left_out[name] = "holds a secret. Make it in the cluster yourself"

@@ -1,6 +1,6 @@
 """What the settings come down to: the files the sidecar reads, the engine's size, the time it may all take."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +8,7 @@ from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Limits, Pulls
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
-from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsPlan
+from larder_sidecar.config.weights import WeightsPlan
 from pydantic import JsonValue
 
 from ..network import CLIENTS
@@ -18,6 +18,7 @@ from ..settings.manager import Inference
 from ..settings.ollama import Ollama
 from ..settings.residency import LONGEST_WAIT
 from ..settings.shimmy import Shimmy
+from ..settings.weights_plan import weights_plan
 from .resources import EngineResources, engine_resources, predictor_resources
 
 FRONT = "front"
@@ -233,22 +234,6 @@ def _patience(settings: Settings) -> float:
     """Of the front: longer than any gateway behind it lets a request wait for its model."""
     longest = settings.budget_seconds(weights_plan(settings.entries, settings.hub.endpoint).total_bytes())
     return min(max(Limits().response_seconds, longest + HOLD_SECONDS), LONGEST_WAIT)
-
-
-def weights_plan(entries: Iterable[CatalogEntry], endpoint: str) -> WeightsPlan:
-    """weights.json for these models; files on a hub from the one at `endpoint`."""
-    return WeightsPlan(models=[_weights(entry, endpoint) for entry in entries])
-
-
-def _weights(entry: CatalogEntry, endpoint: str) -> ModelWeights:
-    return ModelWeights(
-        id=entry.id,
-        served_names=[entry.id],
-        format=entry.format,
-        files=entry.source.weights(endpoint),
-        # The entry's memory is counted at its context: Ollama must not choose another one.
-        ollama=OllamaRecipe(template=entry.ollama.template, params={"num_ctx": entry.context, **entry.ollama.params}),
-    )
 
 
 def _inference(settings: Settings, block: Inference) -> InferenceService:

@@ -11,6 +11,7 @@ from .image_volume import ImageVolume
 from .kserve_cache import KServeCache
 from .node_local import NodeLocal
 from .prebuilt_image import PrebuiltImage
+from .prune import Prune
 from .quantities import Bandwidth
 from .shared_storage import SharedStorage
 from .strategy import StrategyBlock
@@ -46,6 +47,11 @@ class Cache(Block):
         """The volumes that are declared, whatever the strategy is, by its word."""
         names = ("node-local", "shared-storage", "kserve-cache")
         return {name: block for name in names if (block := getattr(self, BLOCKS[name]))}
+
+    @property
+    def prune(self) -> Prune | None:
+        """What the volume in force may lose."""
+        return self.block.prune if isinstance(self.block, NodeLocal | SharedStorage) else None
 
     @property
     def copies_into_pods(self) -> bool:

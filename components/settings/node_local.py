@@ -12,6 +12,7 @@ from .base import Block, Known
 from .cluster import CLOUDS
 from .names import choices, did_you_mean
 from .node_pools import Host
+from .prune import Prune, refuse_own
 from .quantities import Size
 from .room import roomy_for
 from .strategy import StrategyBlock, refuse_too_small, share
@@ -95,6 +96,8 @@ class NodeLocal(Folder, StrategyBlock):
     """The node that holds the disk, a host of some pool in larder:node-pools; or pool."""
     pool: Annotated[str | None, AfterValidator(_its_nodes_have_names)] = None
     """The pool each of whose nodes holds a disk with the weights, all in the same folder; or node."""
+    prune: Prune | None = None
+    """What the disks may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -117,8 +120,9 @@ class NodeLocal(Folder, StrategyBlock):
         return (self.node,) if self.node else tuple(pools.get(self.pool or "", ()))
 
     def check(self, known: Known) -> None:
-        """The weights must fit."""
+        """The weights must fit, and nobody may forget them."""
         refuse_too_small(self.size, known)
+        refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
         """Where the weights are."""

@@ -8,6 +8,7 @@ from larder_sidecar.catalog import CatalogEntry
 from pydantic import AfterValidator, Field, model_validator
 
 from .base import Block, Known, ObjectName
+from .prune import Prune, refuse_own
 from .quantities import Size
 from .room import roomy_for
 from .strategy import StrategyBlock, refuse_too_small, share
@@ -44,6 +45,8 @@ class SharedStorage(StrategyBlock):
     """How large the volume is."""
     read: Literal["copy", "direct"] = "copy"
     """copy: each pod copies the weights to its node's disk first; direct: engines read the share, without mmap."""
+    prune: Prune | None = None
+    """What the share may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -57,14 +60,25 @@ class SharedStorage(StrategyBlock):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _others_are_ours(self) -> Self:
+        if self.prune and self.prune.forgets_others and not self.storage_class:
+            msg = (
+                "prune.forget: others may be plans of other stacks, which this share is open to. "
+                "Name each plan that nobody wants any more: the Job lists those that are there."
+            )
+            raise ValueError(msg)
+        return self
+
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
         """A block that is right for these models and nodes."""
         return {"storage-class": "a-class-for-many-nodes", "size": roomy_for(sum(entry.bytes for entry in models))}
 
     def check(self, known: Known) -> None:
-        """The weights must fit."""
+        """The weights must fit, and nobody may forget them."""
         refuse_too_small(self.size, known)
+        refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
         """Where the weights are."""

@@ -12,10 +12,10 @@ from larder_sidecar.config.document import load_document
 
 from components import ROOT
 from components.planning.placeholders import UNKNOWN
-from components.planning.plan import weights_plan
 from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
+from components.settings.weights_plan import weights_plan
 
 PUBLISHED = ("image-volume", "prebuilt-image")
 

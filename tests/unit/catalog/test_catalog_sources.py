@@ -6,7 +6,7 @@ import pytest
 from larder_sidecar.catalog import load_catalog
 from larder_sidecar.catalog.models import CatalogError
 
-from components.planning.plan import weights_plan
+from components.settings.weights_plan import weights_plan
 
 FOLDER = Path(__file__).parents[3] / "catalog" / "models"
 GOOD = (FOLDER / "tiny-random.yaml").read_text()
