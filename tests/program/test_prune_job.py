@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from components.planning.findings import findings
 from components.planning.manifests import render
 from components.planning.tree import tree
 from tests.program.previews import Preview
@@ -59,6 +60,11 @@ def test_it_reaches_nobody(preview: Previews, strategy: str) -> None:
     template = seen.one("Job", "prune-").inputs["spec"]["template"]
     assert (policy["ingress"], policy["egress"], policy["policyTypes"]) == ([], [], ["Ingress", "Egress"])
     assert policy["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+
+
+def test_it_keeps_every_policy(preview: Previews, strategy: str) -> None:
+    seen = preview(strategy, pruning(strategy, OLD))
+    assert [found for found in findings(seen.recording, "dev") if "prune" in found.where] == []
 
 
 def test_a_dry_run_cannot_write(preview: Previews, strategy: str) -> None:
