@@ -29,7 +29,10 @@ class Prune(Component):
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`after` is all that still reads what an earlier plan wanted, and what fills the stores."""
+        """`after` is all that still reads what an earlier plan wanted, and what fills the stores.
+
+        A pod that only drains by then keeps what it has open or in memory, and loads nothing more.
+        """
         super().__init__(name, opts)
         self.jobs = [self._job(block, demand, store, after) for store in stores]
         self.register_outputs({"forget": block.forget})
