@@ -211,3 +211,10 @@ def event_troubles(events: list[Manifest], names: set[str]) -> list[str]:
     ]
     lines = (f"{e['involvedObject']['name']}: [{e.get('reason')}] {(e.get('message') or '').strip()}" for e in about)
     return list(dict.fromkeys(lines))
+
+
+def newest_trouble(events: list[Manifest], names: set[str]) -> str:
+    """The last thing recorded about these objects if it is a warning; empty where they went on since."""
+    about = [event for event in events if (event.get("involvedObject") or {}).get("name") in names]
+    newest = max(about, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default={})
+    return next(iter(event_troubles([newest], names)), "")

@@ -12,6 +12,7 @@ from testbed.plugin.readiness import State, Surroundings, Verdict
 from testbed.plugin.values import Manifest
 
 POLL: Final = 0.5  # seconds; one GET of a loopback API server costs a few milliseconds
+LOOK: Final = 2.0  # seconds between two looks at the pods of what is waited for
 REASONS: Final = 12  # more lines than that hide the first one
 
 
@@ -31,17 +32,21 @@ class Waiting:
 
     def ready(self, inputs: Manifest, live: Manifest, seconds: float, progress: Callable[[str], None]) -> Manifest:
         """The object once it is ready. Raises NotReadyError when it failed, vanished or ran out of time."""
-        start = time.monotonic()
+        start, next_look, trouble = time.monotonic(), LOOK, ""
+        # A Job whose time is over takes the pods with it that still ran, or could not: what they said is kept here.
+        pods: dict[str, Manifest] = {}
         while True:
             waited = time.monotonic() - start
             current = readiness.verdict(inputs, live, self._surroundings(live, waited))
             if current.state is State.READY:
                 return live
             if current.state is State.FAILED:
-                raise self._not_ready(live, f"{_title(live)} failed: {current.reason}")
+                raise self._not_ready(live, f"{_title(live)} failed: {current.reason}", pods)
             if waited >= seconds:
-                raise self._not_ready(live, f"{_title(live)} timed out after {seconds:.0f} s: {current.reason}")
-            progress(current.reason)
+                raise self._not_ready(live, f"{_title(live)} timed out after {seconds:.0f} s: {current.reason}", pods)
+            if waited >= next_look:
+                trouble, next_look = self._trouble(live, pods), waited + LOOK
+            progress("; ".join(filter(None, (current.reason, trouble))))
             if self._cancelled.wait(POLL):
                 raise NotReadyError(live, f"{_title(live)}: the wait was cancelled ({current.reason})", [])
             live = self._look(live)
@@ -50,7 +55,7 @@ class Waiting:
         """Raise NotReadyError unless the object is ready at this moment: what a refresh records."""
         current = readiness.verdict(inputs, live, self._surroundings(live, readiness.SETTLE))
         if current.state is not State.READY:
-            raise self._not_ready(live, f"{_title(live)} is not ready: {current.reason}")
+            raise self._not_ready(live, f"{_title(live)} is not ready: {current.reason}", {})
 
     def gone(self, live: Manifest, seconds: float, progress: Callable[[str], None]) -> None:
         """Return once the object is deleted or another took its name. Raises NotReadyError after the deadline."""
@@ -68,9 +73,8 @@ class Waiting:
                 return
             held = ", ".join(current["metadata"].get("finalizers") or []) or "no finalizer"
             if time.monotonic() - start >= seconds:
-                raise self._not_ready(
-                    current, f"{_title(live)} is still there {seconds:.0f} s after its deletion; held by {held}"
-                )
+                message = f"{_title(live)} is still there {seconds:.0f} s after its deletion; held by {held}"
+                raise self._not_ready(current, message, {})
             progress(f"waiting for deletion (held by {held})")
             if self._cancelled.wait(POLL):
                 raise NotReadyError(current, f"{_title(live)}: the wait for its deletion was cancelled", [])
@@ -102,15 +106,33 @@ class Waiting:
             case _:
                 return Surroundings(waited=waited)
 
-    def _not_ready(self, live: Manifest, message: str) -> NotReadyError:
-        namespace, name = live["metadata"].get("namespace"), live["metadata"]["name"]
-        if namespace is None:
+    def _not_ready(self, live: Manifest, message: str, pods: dict[str, Manifest]) -> NotReadyError:
+        """`pods` as they were seen before, by name."""
+        if live["metadata"].get("namespace") is None:
             return NotReadyError(live, message, [])
-        pods = self._pods(live, namespace)
-        reasons = [line for pod in pods for line in readiness.pod_troubles(pod)]
-        events = self._optional(f"/api/v1/namespaces/{namespace}/events", limit="500").get("items", [])
-        reasons += readiness.event_troubles(events, {name, *(pod["metadata"]["name"] for pod in pods)})
+        self._see(live, pods)
+        reasons = [line for pod in pods.values() for line in readiness.pod_troubles(pod)]
+        reasons += readiness.event_troubles(self._events(live), {live["metadata"]["name"], *pods})
         return NotReadyError(live, message, list(dict.fromkeys(reasons))[:REASONS])
+
+    def _trouble(self, live: Manifest, pods: dict[str, Manifest]) -> str:
+        """What keeps a pod from running at this moment, empty where nothing is known to."""
+        if live["metadata"].get("namespace") is None:
+            return ""
+        self._see(live, pods)
+        for pod in pods.values():
+            for line in readiness.pod_troubles(pod):
+                return line
+        return readiness.newest_trouble(self._events(live), set(pods)) if pods else ""
+
+    def _see(self, live: Manifest, pods: dict[str, Manifest]) -> None:
+        found = self._pods(live, live["metadata"]["namespace"])
+        pods |= {pod["metadata"]["name"]: pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
+
+    def _events(self, live: Manifest) -> list[Manifest]:
+        path = f"/api/v1/namespaces/{live['metadata']['namespace']}/events"
+        found: list[Manifest] = self._optional(path, limit="500").get("items", [])
+        return found
 
     def _pods(self, live: Manifest, namespace: str) -> list[Manifest]:
         if live["kind"] == "Pod":

@@ -126,6 +126,18 @@ def test_a_failed_job_fails_up_at_once_and_replace_unready_starts_it_again(stack
     stack.done("preview", "--expect-no-changes")
 
 
+@STAND_IN_ONLY
+def test_a_job_whose_time_is_over_says_why_its_pod_did_not_run(stack: Stack, api: Client):
+    """Kubernetes deletes that pod before it calls the Job failed."""
+    stack.declare(declared("populate", job(activeDeadlineSeconds=6), timeout="60s"))
+    why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
+    with becoming(api, stack.namespace, {"phase": "Pending", "conditions": [why]}):
+        message = stack.refused("up", "--yes", "--skip-preview")
+    assert "[DeadlineExceeded]" in message
+    assert "[Unschedulable] 0/1 nodes are available" in message
+    assert api.get(f"/api/v1/namespaces/{stack.namespace}/pods")["items"] == []
+
+
 def test_protected_storage_is_not_replaced(stack: Stack, api: Client):
     with becoming(api, stack.namespace, SUCCEEDED):
         store(stack, **KEPT)

@@ -8,6 +8,7 @@ from testbed.plugin.readiness import (
     Surroundings,
     default_timeout,
     event_troubles,
+    newest_trouble,
     pod_troubles,
     verdict,
 )
@@ -200,3 +201,20 @@ def test_events_are_warnings_about_these_objects_said_once():
 
     events = [event("n"), event("n"), event("n", "Normal"), event("other")]
     assert event_troubles(events, {"n"}) == ["n: [FailedMount] no such path"]
+
+
+def test_a_warning_counts_until_the_object_goes_on():
+    def event(kind: str, second: int, name: str = "n") -> dict:
+        when = f"2026-01-01T00:00:{second:02}Z"
+        return {
+            "type": kind,
+            "reason": kind,
+            "message": "words",
+            "involvedObject": {"name": name},
+            "lastTimestamp": when,
+        }
+
+    stuck = [event("Warning", 2), event("Normal", 1), event("Normal", 9, "other")]
+    assert newest_trouble(stuck, {"n"}) == "n: [Warning] words"
+    assert newest_trouble([*stuck, event("Normal", 3)], {"n"}) == ""
+    assert newest_trouble([], {"n"}) == ""
