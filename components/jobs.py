@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import pulumi
+from larder_sidecar.config.weights import LASTING
 from pulumi_kubernetes.batch import v1 as batch
 from pulumi_kubernetes.core import v1 as core
 
@@ -11,7 +12,8 @@ from .node_pools import Placement, tolerations
 from .settings.node_pools import Taint
 
 RETRIES = 6
-"""Failures of a pod before the Job gives up. Each try resumes where the last one stopped; the deadline is the bound."""
+"""Failures of a pod before the Job gives up, where trying again may help. Each try resumes where the last one stopped;
+the deadline is the bound."""
 
 
 def run_once(
@@ -54,6 +56,10 @@ def run_once(
         pod["node_selector"] = {"kubernetes.io/hostname": host}
     spec: batch.JobSpecArgsDict = {
         "backoff_limit": retries,
+        # A full disk or a wrong name is told at once, not after the pauses between six tries.
+        "pod_failure_policy": {
+            "rules": [{"action": "FailJob", "on_exit_codes": {"operator": "In", "values": [LASTING]}}]
+        },
         "active_deadline_seconds": deadline_seconds,
         "template": {"metadata": {"labels": labels(name)}, "spec": pod},
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from larder_sidecar.config.weights import LASTING
 
 from tests.program.previews import OF_DEV, Preview
 
@@ -24,6 +25,13 @@ def test_the_job_has_as_long_as_the_weights_take(preview: Previews) -> None:
     assert job.inputs["spec"]["activeDeadlineSeconds"] == BUDGET
     assert "ttlSecondsAfterFinished" not in job.inputs["spec"]
     assert _seconds(job.timeouts["create"]) > BUDGET
+
+
+def test_the_job_takes_no_time_for_what_another_try_would_only_meet_again(preview: Previews) -> None:
+    spec = preview("node-local").one("Job", "populate-").inputs["spec"]
+    (rule,) = spec["podFailurePolicy"]["rules"]
+    assert rule == {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [LASTING]}}
+    assert spec["template"]["spec"]["restartPolicy"] == "Never"  # Kubernetes takes no such rule otherwise
 
 
 @pytest.mark.parametrize("strategy", OF_DEV)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from ..config.weights import WeightsPlan
+from ..config.weights import LASTING, WeightsPlan
 from .assemble import copy, link
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
@@ -35,7 +35,7 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the command line says; 0 if the store holds the plan."""
+    """Do what the command line says; 0 if the store holds the plan, LASTING where no other try helps, else 1."""
     reporter = Reporter()
     try:
         with stoppable():
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     except FetchError as error:
         leave_message(str(error), options.termination_log)
         _complain(str(error))
-        return 1
+        return LASTING if error.lasting else 1
     reporter.event(
         "done",
         fetched_bytes=summary.fetched_bytes,

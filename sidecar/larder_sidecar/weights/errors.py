@@ -24,9 +24,14 @@
 Each carries `reason` (what, where) and `remedy` (what to do); together they are the termination message.
 """
 
+from typing import ClassVar
+
 
 class FetchError(Exception):
     """Base of all; `str()` is one line."""
+
+    lasting: ClassVar[bool] = False
+    """Would another try, with nothing changed by anybody, only meet it again?"""
 
     def __init__(self, reason: str, remedy: str) -> None:
         self.reason, self.remedy = _line(reason), _line(remedy)
@@ -40,6 +45,8 @@ def _line(text: str) -> str:
 
 class HubError(FetchError):
     """The hub said no, or something that cannot be trusted."""
+
+    lasting = True
 
 
 class NotFoundError(HubError):
@@ -72,6 +79,8 @@ class ChunkError(HubError):
 class TransientError(HubError):
     """May go away by itself. `wait` is what the hub asked for, in seconds."""
 
+    lasting = False
+
     def __init__(
         self, reason: str, remedy: str = "Start again; what is here is kept and resumed.", wait: float = 0
     ) -> None:
@@ -90,6 +99,8 @@ class StallError(TransientError):
 class GgufError(FetchError):
     """Not a GGUF file that an engine can load."""
 
+    lasting = True
+
     def __init__(self, reason: str, remedy: str = "Choose another file of the repository, or report it there.") -> None:
         super().__init__(reason, remedy)
 
@@ -101,17 +112,25 @@ class StoreError(FetchError):
 class DiskFullError(StoreError):
     """Not enough space."""
 
+    lasting = True
+
 
 class OccupiedError(StoreError):
     """Another file has the name already."""
+
+    lasting = True
 
 
 class ReadOnlyError(StoreError):
     """The store cannot be written."""
 
+    lasting = True
+
 
 class ImageError(FetchError):
     """An image of weights is not that of the plan."""
+
+    lasting = True
 
 
 class LeaseError(FetchError):
@@ -120,6 +139,8 @@ class LeaseError(FetchError):
 
 class PlanError(FetchError):
     """weights.json asks for what cannot be."""
+
+    lasting = True
 
 
 class WaitError(FetchError):

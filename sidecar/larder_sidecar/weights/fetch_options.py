@@ -39,7 +39,8 @@ Try it:
   larder-sidecar fetch --config weights.json --root ./store --prune --forget others --dry-run     see what would go
 
 Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
-"seconds": …}. Exit status 1: one line with the reason on stderr and in the termination log. Interrupted runs resume.
+"seconds": …}. Exit status 1, or 3 where trying again would not help: one line with the reason on stderr and in the
+termination log. Interrupted runs resume.
 HTTPS_PROXY (with user:password@ where it asks for them), NO_PROXY and SSL_CERT_FILE are respected.
 """
 

@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.cli import main
-from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights import cli, fetch_options
-from larder_sidecar.weights.errors import PlanError, WaitError
+from larder_sidecar.config.weights import LASTING, WeightsPlan
+from larder_sidecar.weights import cli, errors, fetch_options
+from larder_sidecar.weights.errors import (
+    BusyError,
+    FetchError,
+    LeaseError,
+    PlanError,
+    StallError,
+    StoreError,
+    TransientError,
+    WaitError,
+)
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.wait import wait_for
 from pydantic import ValidationError
@@ -36,12 +45,21 @@ def test_the_reason_of_a_failure_is_one_line_in_the_termination_log(kitchen: Kit
     log = kitchen.folder / "termination-log"
     plan = kitchen.plan(kitchen.hub(Faults(refuse=(404, "EntryNotFound"))))
     process = kitchen.process(plan, "--termination-log", str(log))
-    out, errors = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "Traceback" not in errors
+    out, told = process.communicate(timeout=20)
+    assert process.returncode == LASTING
+    assert "Traceback" not in told
     assert log.read_text().count("\n") == 0
     assert "has no file tiny.gguf (404)" in log.read_text()
     assert '"done"' not in out
+
+
+WORTH_ANOTHER_TRY = {TransientError, BusyError, StallError, LeaseError, WaitError, StoreError}
+"""Networks come back, other writers end, and an error of a disk may be a server's that starts again."""
+
+
+@pytest.mark.parametrize("error", [kind for kind in vars(errors).values() if isinstance(kind, type)])
+def test_what_no_other_try_would_mend_has_a_status_of_its_own(error: type[FetchError]) -> None:
+    assert error.lasting is (error not in WORTH_ANOTHER_TRY | {FetchError})
 
 
 def test_the_termination_log_of_a_success_says_what_was_done(kitchen: Kitchen) -> None:
