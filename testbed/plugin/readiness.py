@@ -1,6 +1,6 @@
 """Whether an object has become what it promises: verdicts as functions of what the API server shows, no I/O here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -202,7 +202,7 @@ def _container_troubles(container: dict[str, Any]) -> Iterator[str]:
             )
 
 
-def event_troubles(events: list[Manifest], names: set[str]) -> list[str]:
+def event_troubles(events: Iterable[Manifest], names: set[str]) -> list[str]:
     """Warnings that Kubernetes recorded about these objects, each said once."""
     about = [
         event

@@ -112,7 +112,9 @@ class Waiting:
             return NotReadyError(live, message, [])
         self._see(live, pods)
         reasons = [line for pod in pods.values() for line in readiness.pod_troubles(pod)]
-        reasons += readiness.event_troubles(self._events(live), {live["metadata"]["name"], *pods})
+        said = "\n".join([message, *reasons])
+        events = (event for event in self._events(live) if (event.get("message") or "").strip() not in said)
+        reasons += readiness.event_troubles(events, {live["metadata"]["name"], *pods})
         return NotReadyError(live, message, list(dict.fromkeys(reasons))[:REASONS])
 
     def _trouble(self, live: Manifest, pods: dict[str, Manifest]) -> str:
