@@ -17,6 +17,7 @@ import pytest
 from testbed.cluster import cluster
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.layout import DISK, DISK_INSIDE, HOST
+from tests.plugin.conftest import cli  # noqa: F401 (a fixture of these tests too)
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = "e2e-shared"
@@ -166,6 +167,12 @@ class Platform:
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
         found = [r for r in json.loads(told)["deployment"]["resources"] if r["type"].startswith("kubernetes:")]
         return {f"{r['type'].rpartition(':')[2]} {r['outputs']['metadata']['name']}" for r in found}
+
+    def strays(self) -> set[str]:
+        """Objects that are Pulumi's by their label and not in its state, or the other way round."""
+        labelled, held = self.objects(), self.state()
+        kinds = {one.split()[0] for one in labelled}
+        return labelled ^ {one for one in held if one.split()[0] in kinds}
 
     @staticmethod
     def weights() -> dict[str, str]:

@@ -9,11 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 SIGNS = {"create": "+", "delete": "-", "update": "~", "replace": "±", "create-replacement": "±", "delete-replaced": ""}
 """Operations of a preview; the two halves of a replacement are one line."""
+SHOWPIECE = (("none", "image-volume"), ("image-volume", "node-local"), ("node-local", "none"))
+"""Of a walk through all pairs, the steps whose previews the page shows; swap.json has the others."""
 COLUMNS = ("step", "preview", "answered", "failed", "fetched from the hub", "weights readable", "whole `make up`")
 
 
@@ -32,6 +35,10 @@ class Step:
     readable_seconds: int
     """From the making of the engine's pod until its weights were there; Kubernetes tells whole seconds."""
     up_seconds: float
+    hurt: list[str] = field(default_factory=list)
+    """Blobs that lay on a volume before, and after it were gone or had another sha256 than their name says."""
+    left: list[str] = field(default_factory=list)
+    """Objects that either the cluster or Pulumi's state has, and not both."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,39 +102,66 @@ def summary(changes: Iterable[Mapping[str, Any]]) -> str:
 
 
 def rendered(walk: Walk) -> str:
-    """The page for people."""
-    rows = [
-        (
-            f"{step.before} → {step.after}",
-            summary(step.preview),
-            f"{step.answered}",
-            f"{len(step.failed)}",
-            _size(step.fetched_bytes),
-            f"{step.readable_seconds} s",
-            f"{step.up_seconds:.0f} s",
-        )
-        for step in walk.steps
-    ]
+    """The page for people: of a walk through all pairs first the pairs, and of its previews those of the showpiece."""
+    steps = {(step.before, step.after): step for step in walk.steps}
+    places = list(dict.fromkeys(step.before for step in walk.steps))
+    every = steps.keys() == set(permutations(places, 2))
+    failed, hurt, left = (sum(len(getattr(step, what)) for step in walk.steps) for what in ("failed", "hurt", "left"))
     lines = [
         "# A swap, walked",
         "",
-        f"Recorded by `RECORD=1 make e2e ONLY=swap` on {walk.date}: {walk.machine}, Kubernetes {walk.kubernetes}, "
-        f"model `{walk.model}` ({_size(walk.weights_bytes)}), {walk.clients} clients that stream without pause.",
+        f"Recorded by `{'FULL=1 ' if every else ''}RECORD=1 make e2e ONLY=swap` on {walk.date}: {walk.machine}, "
+        f"Kubernetes {walk.kubernetes}, model `{walk.model}` ({_size(walk.weights_bytes)}), "
+        f"{walk.clients} clients that stream without pause.",
         "",
-        *_table(COLUMNS, rows),
-        "",
-        "- **preview**: objects that `pulumi preview` said would change (~ in place, ± replaced, + new, - gone).",
-        "- **answered**, **failed**: streamed chats that came whole during the step, and those that did not.",
-        "- **fetched from the hub**: by whomever; on the way to `image-volume` by whoever publishes the image.",
-        "- **weights readable**: from the making of the engine's pod until its weights were there, to the second. "
-        "What a Job does before (fill a volume, pull an image) is part of the last column only.",
-        "- **whole `make up`**: without publishing, which was done for the preview.",
+        f"{len(walk.steps)} swaps, {sum(step.answered for step in walk.steps):,} streamed chats answered whole, "
+        f"{failed} failed. Blobs on volumes that a swap lost or changed: {hurt}. Objects that after a swap the cluster "
+        f"had and Pulumi's state had not, or the other way round: {left}.",
+        *(["", *_matrix(places, steps)] if every else []),
     ]
-    for step in walk.steps:
+    for step in (steps[pair] for pair in SHOWPIECE) if every else walk.steps:
         lines += ["", f"## {step.before} → {step.after}", "", "```diff"]
         lines += [f"{SIGNS[c['op']]} {c['kind']} {c['name']}{_paths(c)}" for c in step.preview if SIGNS.get(c["op"])]
         lines += ["```"]
+    lines += ["", "## Each step, as walked", "", *_table(COLUMNS, map(_row, walk.steps)), "", *LEGEND]
     return "\n".join(lines) + "\n"
+
+
+LEGEND = (
+    "- **preview**: objects that `pulumi preview` said would change (~ in place, ± replaced, + new, - gone).",
+    "- **answered**, **failed**: streamed chats that came whole during the step, and those that did not.",
+    "- **fetched from the hub**: by whomever; on the way to `image-volume` and `prebuilt-image` by whoever publishes.",
+    "- **weights readable**: from the making of the engine's pod until its weights were there, to the second. "
+    "What a Job does before (fill a volume, pull an image) is part of the last column only.",
+    "- **whole `make up`**: without publishing, which was done for the preview.",
+)
+
+
+def _matrix(places: Sequence[str], steps: Mapping[tuple[str, str], Step]) -> list[str]:
+    """A row for each strategy that is left, a column for each that is reached."""
+
+    def cell(before: str, after: str) -> str:
+        if (step := steps.get((before, after))) is None:
+            return ""
+        failed = f", **{len(step.failed)} failed**" if step.failed else ""
+        return f"{step.up_seconds:.0f} s, {_size(step.fetched_bytes)}{failed}"
+
+    head = ("from, to", *places)
+    rows = [(f"**{before}**", *(cell(before, after) for after in places)) for before in places]
+    lead = "Seconds of the whole `make up`, and what was fetched from the hub:"
+    return [lead, "", *_table(head, rows)]
+
+
+def _row(step: Step) -> tuple[str, ...]:
+    return (
+        f"{step.before} → {step.after}",
+        summary(step.preview),
+        f"{step.answered}",
+        f"{len(step.failed)}",
+        _size(step.fetched_bytes),
+        f"{step.readable_seconds} s",
+        f"{step.up_seconds:.0f} s",
+    )
 
 
 def _paths(change: Mapping[str, Any]) -> str:
@@ -141,7 +175,7 @@ def _paths(change: Mapping[str, Any]) -> str:
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
-    return [lines[0], "|---|---|--:|--:|--:|--:|--:|", *lines[1:]]
+    return [lines[0], f"|---|{'--:|' * (lines[0].count('|') - 2)}", *lines[1:]]
 
 
 def _size(count: int) -> str:

@@ -1,6 +1,7 @@
 """The page of a walk says what was recorded, and nothing else."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,23 @@ def test_a_step_is_a_row_with_its_failures(tmp_path: Path) -> None:
     assert "+ Job preflight-1\n± Job populate-2\n- NetworkPolicy larder-populate\n" in page
     assert json.loads((tmp_path / "swap.json").read_text())["steps"][0]["failed"] == ["12:00 reset"]
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".half"]
+
+
+def test_a_walk_through_all_pairs_shows_the_pairs_and_the_previews_of_its_showpiece(tmp_path: Path) -> None:
+    (step,) = walk(failed=[], hurt=["blobs/sha256-1"], left=["Job lost"]).steps
+    places = ("none", "image-volume", "node-local")
+    steps = [replace(step, before=before, after=after) for before, after in pairwise(tour(places))]
+    steps[0] = replace(steps[0], failed=["12:00 reset"])
+    replace(walk(), steps=steps).record(tmp_path)
+    page = (tmp_path / "swap.md").read_text()
+    assert "Recorded by `FULL=1 RECORD=1 make e2e ONLY=swap`" in page
+    assert "6 swaps, 246 streamed chats answered whole, 1 failed." in page
+    assert "lost or changed: 6." in page
+    assert "the other way round: 6." in page
+    assert "| from, to | none | node-local | image-volume |\n|---|--:|--:|--:|\n" in page
+    assert "| **none** |  | 30 s, 3.0 MiB, **1 failed** | 30 s, 3.0 MiB |" in page
+    assert page.count("```diff") == 3
+    assert page.count(" | ~1 ±1 +1 -1 | 41 | ") == 6
 
 
 def test_a_preview_without_a_change_says_so() -> None:
