@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from testbed.cluster import shared
 from testbed.cluster.cluster import Cluster
-from testbed.cluster.layout import DISK, DISK_INSIDE, HOST
+from testbed.cluster.layout import DISK, HOST
 
 from .synthetic import FOLDER, NAMESPACE, SHARED
 
@@ -120,17 +121,9 @@ class Deployment:
             time.sleep(POLL)
 
     def _shared_volume(self) -> None:
-        """What a storage class would provide: a folder of the node, for it mounts no NFS (docs/testing.md)."""
-        folder = DISK / SHARED
-        folder.mkdir(exist_ok=True)
-        shutil.chown(folder, 1000, 1000)
-        spec = {
-            "capacity": {"storage": "64Gi"},
-            "accessModes": ["ReadWriteMany"],
-            "storageClassName": SHARED,
-            "hostPath": {"path": str(DISK_INSIDE / SHARED)},
-        }
-        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": SHARED}, "spec": spec}
+        """What a storage class would provide."""
+        shared.make_folder(SHARED)
+        volume = shared.volume(SHARED, SHARED, size="64Gi", storage_class=SHARED)
         (HOST / "shared.json").write_text(json.dumps(volume))
         self._cluster.kubectl("apply", "-f", str(HOST / "shared.json"))
 

@@ -17,7 +17,7 @@ from .pulumi import Stack
 
 SUITES = {"ollama": "e2e/test_ollama.py", "ui": "e2e/test_ui.py", "front": "e2e/test_front.py",
           "plugin": "plugin", "swap": "e2e/test_swap.py", "prune": "e2e/test_prune.py",
-          "prebuilt": "e2e/test_prebuilt.py", "manager": "e2e/manager",
+          "prebuilt": "e2e/test_prebuilt.py", "bad-input": "e2e/test_bad_input.py", "manager": "e2e/manager",
           "kserve": "e2e/test_kserve.py", "shimmy": "e2e/test_shimmy.py", "host": "e2e/test_host.py",
           "existing": "e2e/test_existing.py"}  # fmt: skip
 """By the word after ONLY=, in the order they run: the plugin's tests find the cluster that the first suite started."""

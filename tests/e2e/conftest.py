@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from testbed.cluster import cluster
+from testbed.cluster import cluster, shared
 from testbed.cluster.cluster import Cluster
-from testbed.cluster.layout import DISK, DISK_INSIDE, HOST
+from testbed.cluster.layout import DISK, HOST
 from tests.plugin.conftest import cli  # noqa: F401 (a fixture of these tests too)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +44,22 @@ class Platform:
         done = _make(target, timeout)
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
+
+    def refuses(self, strategy: str, **block: object) -> str:
+        """What a person sees of `make up` with a strategy and its block, which fails before any pod is moved.
+
+        Afterwards the stack file is as it was.
+        """
+        before, text = self.engine_pod()["metadata"]["uid"], self.stack_file.read_text()
+        rest = re.sub(rf"(?m)^    (strategy|{strategy}): .*\n", "", text)
+        lines = f"    strategy: {strategy}\n    {strategy}: {json.dumps(block)}\n"
+        self.stack_file.write_text(rest.replace("  larder:cache:\n", f"  larder:cache:\n{lines}"))
+        try:
+            said = self.refused("up")
+        finally:
+            self.stack_file.write_text(text)
+        assert self.engine_pod()["metadata"]["uid"] == before
+        return said
 
     def swap(self, strategy: str) -> str:
         """Change the one line and deploy."""
@@ -121,16 +137,8 @@ class Platform:
 
     def shared_disk(self) -> None:
         """A volume that every node could mount if there were more: this node mounts no NFS (docs/testing.md)."""
-        folder = DISK / "shared"
-        folder.mkdir(exist_ok=True)
-        os.chown(folder, 1000, 1000)
-        spec = {
-            "capacity": {"storage": "1Gi"},
-            "accessModes": ["ReadWriteMany"],
-            "storageClassName": SHARED,
-            "hostPath": {"path": str(DISK_INSIDE / "shared")},
-        }
-        volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": SHARED}, "spec": spec}
+        shared.make_folder("shared")
+        volume = shared.volume(SHARED, "shared", size="1Gi", storage_class=SHARED)
         # The strategy's preview reads the class.
         provisioned = {"provisioner": "kubernetes.io/no-provisioner", "metadata": {"name": SHARED}}
         self.apply(volume, {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", **provisioned})
