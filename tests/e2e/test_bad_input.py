@@ -7,7 +7,6 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tests.program.previews import Preview, preview_of
 from tests.sidecar.weights.bases import REPOSITORY, Base
 
 from .conftest import Platform
+from .wrong import Case, cases
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,57 +31,6 @@ DEADLINE = 45
 FOLDER = "bad-input"
 """Of the node's data disk: places to mount what is wrong."""
 GZIP = b"\x1f\x8b"
-NOT_HERE = f"{REGISTRY_NAME}/{REPOSITORY}@sha256:{'0' * 64}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """A Job of the program that cannot succeed. `says`: what the error has to hold."""
-
-    strategy: str
-    cache: Mapping[str, Any] = field(default_factory=dict)
-    overlay: Mapping[str, Any] = field(default_factory=dict)
-    job: str = "preflight-"
-    says: tuple[str, ...]
-
-
-def on_a_share(claim: str, *says: str) -> Case:
-    """The share of the strategy is a claim of others, and `claim` says what is wrong with it."""
-    cache = {"shared-storage": {"nfs": None, "claim": claim}}
-    return Case(strategy="shared-storage", cache=cache, job="populate-shared-", says=says)
-
-
-def weights_image(reference: str, *says: str) -> Case:
-    """The image of the model's weights."""
-    return Case(strategy="image-volume", cache={"image-volume": {"images": {"tiny-random": reference}}}, says=says)
-
-
-def cases(arm64: str, cut: str) -> dict[str, Case]:
-    """By what is wrong; the references are those of images for another platform, and with a truncated layer."""
-    return {
-        "full": on_a_share("full", "[PodFailurePolicy]", "bytes are needed", "are missing. Make the volume larger"),
-        "read-only": on_a_share("read-only", "[PodFailurePolicy]", "Read-only file system", "Mount it writable"),
-        "not ours": on_a_share("not-ours", "[PodFailurePolicy]", "Permission denied", "Mount it writable for uid 1000"),
-        "no folder": on_a_share("no-folder", "[DeadlineExceeded]", "[FailedMount]", "is not a directory"),
-        "not provisioned": on_a_share(
-            "not-provisioned", "[DeadlineExceeded]", "unbound immediate PersistentVolumeClaims"
-        ),
-        "no node": Case(
-            strategy="none",
-            cache={"node-local": {"node": "venus"}},
-            overlay={"larder:node-pools": {"cpu": {"hosts": ["larder", "venus"]}}},
-            job="prepare-path-",
-            says=("[DeadlineExceeded]", "[Unschedulable] 0/1 nodes are available", "node affinity/selector"),
-        ),
-        "no image": weights_image(NOT_HERE, "[DeadlineExceeded]", "not found"),
-        "cut image": weights_image(cut, "[DeadlineExceeded]"),
-        "image of another platform": weights_image(arm64, "[DeadlineExceeded]", "no match for platform"),
-        "engine of another platform": Case(
-            strategy="prebuilt-image",
-            cache={"prebuilt-image": {"image": arm64}},
-            says=("[DeadlineExceeded]", "no match for platform"),
-        ),
-    }
 
 
 NAMES = sorted(cases("", ""))
@@ -173,6 +122,6 @@ def test_an_up_that_cannot_succeed_ends_with_the_reason(told: Mapping[str, str],
 @pytest.mark.parametrize(("named", "what"), [("storage-class", "nowhere"), ("claim", "ai/nowhere")])
 def test_storage_that_is_not_there_ends_the_preview(platform: Platform, named: str, what: str) -> None:
     platform.swap("none")
-    message = platform.refuses("shared-storage", **{named: "nowhere"})
+    message = platform.refuses("shared-storage", size="1Gi", **{named: "nowhere"})
     assert f"shared-storage.{named}" in message
     assert f"'{what}' does not exist" in message
