@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from ..settings import Settings
 from ..settings.quantities import readable
 from ..settings.room import pod_copy
-from .plan import weights_plan
+from ..settings.weights_plan import weights_plan
 
 _START = "the pod's termination message"
 

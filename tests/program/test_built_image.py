@@ -12,9 +12,9 @@ from components.caching.dockerfile import dockerfile
 from components.planning import wire
 from components.planning.__main__ import main
 from components.planning.placeholders import UNKNOWN
-from components.planning.plan import weights_plan
 from components.planning.recorder import Registered
 from components.settings import SettingsError
+from components.settings.weights_plan import weights_plan
 from tests.program.previews import CATALOG, IMAGES, Preview, preview_of
 
 Previews = Callable[..., Preview]
