@@ -31,7 +31,7 @@ class Prune(Component):
     ) -> None:
         """`after` is all that still reads what an earlier plan wanted, and what fills the stores.
 
-        A pod that only drains by then keeps what it has open or in memory, and loads nothing more.
+        A pod that only drains by then keeps what it has open or in memory; what it has not loaded is gone for it.
         """
         super().__init__(name, opts)
         self.jobs = [self._job(block, demand, store, after) for store in stores]
@@ -54,10 +54,10 @@ class Prune(Component):
         mount: VolumeMount = {**store.mount, "read_only": True} if block.dry_run else store.mount
         words = [option for word in block.forget for option in ("--forget", word)]
         way = ("--prune", *words, "--if-there", *(("--dry-run",) if block.dry_run else ()))
-        does = "tells what would leave" if block.dry_run else "takes out of"
+        does = f"finds on {store.place}, and leaves there," if block.dry_run else f"takes out of {store.place}"
         return run_once(
             name,
-            f"{does} {store.place} {'where' if block.dry_run else 'what'} only forgotten plans wanted: {forgotten}",
+            f"{does} what only forgotten plans wanted: {forgotten}",
             container=fetch_container(demand, mount, way=way),
             volumes=[store.volume, demand.config.volume(), scratch()],
             host=store.host,

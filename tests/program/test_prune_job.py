@@ -103,7 +103,7 @@ def test_under_another_strategy_the_volume_is_left_alone(preview: Previews, stra
     assert not [name for name in preview("none", pruning(strategy, OLD)).named() if "prune" in name]
 
 
-@pytest.mark.parametrize(("dry", "says"), [(False, "takes out of"), (True, "tells what would leave")])
+@pytest.mark.parametrize(("dry", "says"), [(False, "takes out of"), (True, "and leaves there")])
 def test_the_plan_says_what_it_will_do(preview: Previews, strategy: str, dry: bool, says: str) -> None:
     printed = tree(preview(strategy, pruning(strategy, OLD, **{"dry-run": dry})).recording)
     (line,) = [line for line in printed if "Job prune" in line]
