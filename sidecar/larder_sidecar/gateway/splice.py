@@ -10,24 +10,26 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-# On bytes whose escapes are masked, so that a quote always begins or ends a string. Possessive: no backtracking.
+# On bytes whose escapes are masked, so that a quote always begins or ends a string. A class that repeats is possessive;
+# a group that does is greedy and bounded instead, and nothing follows it that could send it back far. Possessive groups
+# keep what a failed turn has consumed before Python 3.11.5 (gh-106052), and Debian 12 has 3.11.2.
 _SPACE = rb"[ \t\n\r]*+"
 _SHORT = rb'"[^"]{0,999}+"'
-_SCALAR = rb"-?[0-9]++(?:\.[0-9]++)?+(?:[eE][+-]?[0-9]++)?+|true|false|null"
-_FLAT = rb'(?:[^"{}\[\]]++|' + _SHORT + rb")*+"
+_SCALAR = rb"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?|true|false|null"
+_FLAT = rb'(?:[^"{}\[\]]++|' + _SHORT + rb"){0,64}"
 _MEMBER = re.compile(
-    _SPACE + rb'"([^"]*+)"' + _SPACE + b":" + _SPACE + b"(?:(" + _SHORT + b"|" + _SCALAR + b")" + _SPACE + b"([,}]))?+"
+    _SPACE + rb'"([^"]*+)"' + _SPACE + b":" + _SPACE + b"(?:(" + _SHORT + b"|" + _SCALAR + b")" + _SPACE + b"([,}]))?"
 )
 """A key and its colon; and if the value is short and simple, that too and what follows it."""
 _NEXT = re.compile(_SPACE + b"([,}])")
-_BEGIN = re.compile(_SPACE + rb"\{" + _SPACE + rb"(\})?+")
+_BEGIN = re.compile(_SPACE + rb"\{" + _SPACE + rb"(\})?")
 _FIRST = re.compile(
     _SPACE + rb"\{" + _SPACE + b'"model"' + _SPACE + b":" + _SPACE + rb'"([^"\\]{1,999}+)"' + _SPACE + b","
 )
 """How many clients begin."""
 _BLANK = re.compile(_SPACE)
-_INSIDE = re.compile(rb'(?:[^"{}\[\]]++|' + _SHORT + rb"|\{" + _FLAT + rb"\})*+")
-"""Everything up to the next bracket or long string, over small objects such as the messages of a chat."""
+_INSIDE = re.compile(rb'(?:[^"{}\[\]]++|' + _SHORT + rb"|\{" + _FLAT + rb"\}){0,1000}")
+"""Up to the next bracket or long string, over small objects such as the messages of a chat; or as far as it goes."""
 
 MAX_STEPS = 200_000
 """Members, and long strings, objects and arrays at any depth: some 100 ms of scanning. A megabyte of chat has a few
@@ -176,12 +178,14 @@ def _container(plain: bytes, at: int, steps: int) -> tuple[int, int]:
             at = _string(plain, at)
         elif byte in (b"{", b"["):
             depth += 1
-        elif byte:
+        elif byte in (b"}", b"]"):
             depth -= 1
             if not depth:
                 return at, steps
-        else:
+        elif not byte:
             raise _malformed("the end of an object or array", at - 1)
+        else:  # it has gone as far as it goes
+            at -= 1
     raise _excessive()
 
 

@@ -2,6 +2,9 @@
 
 import contextlib
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,9 @@ from larder_sidecar.gateway.splice import BodyError, find, replace
 
 from tests.sidecar.gateway.scripted import PROPERTY
 
-NASTY = st.sampled_from(['"', "\\", '\\"', '{"model":"x"}', "model", "[{", "}]", "\n", "\u2028", "é", "😀", "\ud800"])
+NASTY = st.sampled_from(
+    ['"', "\\", '\\"', '{"model":"x"}', "model", "[{", "}]", "\n", "\u2028", "é", "😀", "\ud800", "w" * 1000]
+)
 TEXT = st.lists(st.text(max_size=5) | NASTY, max_size=6).map("".join) | st.text(
     alphabet='\\"{}[]', min_size=1, max_size=12
 ).map(lambda text: (text * 100)[:100])
@@ -122,3 +127,39 @@ def test_scanning_is_bounded_over_all_members(value: bytes, few_steps: int) -> N
 
 def test_nesting_needs_no_recursion() -> None:
     assert find(b'{"a":' + b"[" * 50_000 + b"]" * 50_000 + b',"model":"m"}')["model"].text == "m"
+
+
+LONG = [
+    json.dumps({"model": "a", "x": [{"content": "w" * size}, 1.5, {"b": [None]}], "last": "w" * size}).encode()
+    for size in (1, 998, 999, 1000, 1001, 20_000, 200_000)
+]
+MANY = [
+    json.dumps({"x": [{"role": "user", "n": -1e9}] * count, "model": "a"}).encode() for count in (63, 64, 65, 999, 3000)
+]
+
+
+@pytest.mark.parametrize("body", [*LONG, *MANY], ids=len)
+def test_long_documents_and_long_conversations_are_read(body: bytes) -> None:
+    found = find(body)["model"]
+    assert (found.text, body[found.start : found.end]) == ("a", b'"a"')
+
+
+def test_the_interpreter_of_the_image_reads_the_same() -> None:
+    """Debian 12 has Python 3.11.2, whose possessive groups are broken: ours need not be as old."""
+    python = Path("/usr/bin/python3")
+    if not python.exists() and not os.environ.get("CI"):
+        pytest.skip(f"no {python} here")
+    script = (
+        "import sys, json; from larder_sidecar.gateway.splice import find\n"
+        "for line in sys.stdin.buffer: print(json.dumps(find(line)))"
+    )
+    said = subprocess.run(
+        [python, "-c", script],
+        input=b"\n".join([*LONG, *MANY]),
+        env={"PYTHONPATH": str(Path(splice.__file__).parents[2])},
+        capture_output=True,
+        check=True,
+    )
+    assert [json.loads(line) for line in said.stdout.splitlines()] == [
+        {name: list(field) for name, field in find(body).items()} for body in [*LONG, *MANY]
+    ]
