@@ -31,6 +31,14 @@ def test_a_stream_arrives_in_pieces_and_ends_with_done(platform: Platform) -> No
     assert lines[-1] == "data: [DONE]"
 
 
+def test_a_long_document_goes_through_the_gateway_of_the_image(platform: Platform) -> None:
+    """Its interpreter is older than that of the tests. Ollama passes over what it does not know, such as a `note`."""
+    long = "some words of a longer document " * 4000
+    for note in (long, [{"text": long}, "and more"]):
+        with urllib.request.urlopen(platform.chat(model="auto", note=note), timeout=60) as answer:
+            assert json.load(answer)["choices"]
+
+
 def test_models_are_listed_under_their_catalog_ids(platform: Platform) -> None:
     with urllib.request.urlopen(f"{platform.url}/v1/models", timeout=10) as answer:
         assert [m["id"] for m in json.load(answer)["data"]] == ["tiny-random"]
