@@ -1,5 +1,6 @@
 """docs/strategies/: a page a strategy, whose block is right and whose needs are those that `make plan` tells."""
 
+import json
 import re
 
 import pytest
@@ -55,6 +56,23 @@ def test_what_it_needs_is_what_make_plan_says(strategy: str) -> None:
     rows = [f"| {said(need.what)} | {need.checked} |" for need in NEEDS[strategy]]
     table = _page(strategy).partition("## What it needs\n")[2].partition("\n## ")[0]
     assert [line for line in table.splitlines() if line.startswith("| ") and "---" not in line][1:] == rows
+
+
+@each
+def test_its_figures_are_those_of_the_benchmarks(strategy: str) -> None:
+    figures = json.loads((ROOT / "docs" / "benchmarks.json").read_text())
+    wanted = [
+        [f"strategy.{strategy}.{start}_{what}_s_{size}gib" for what in ("ready", "load") for size in (1, 4)]
+        for start in ("cold", "warm")
+    ]
+    if strategy == "kserve-cache":  # nothing here runs KServe's agent
+        assert not set(wanted[0]) & figures.keys()
+        return
+    measured = _page(strategy).partition("## Measured\n")[2]
+    rows = [row.split(" | ")[1:] for row in measured.splitlines() if row.startswith(("| cold", "| warm"))]
+    assert rows == [
+        [*(f"{figures[name]:.2f} s" for name in names[:-1]), f"{figures[names[-1]]:.2f} s |"] for names in wanted
+    ]
 
 
 @each
