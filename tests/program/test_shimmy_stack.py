@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 
+from components.planning.recorder import Registered
 from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
@@ -141,6 +142,28 @@ def test_beside_another_stack_nothing_is_called_the_same(preview: Previews) -> N
     assert ids == {"larder-gateway": ["tinyllama-1.1b-chat"], "larder-gateway-shimmy": ["tiny-random"]}
     # What a stack's own objects are called does not depend on the stacks beside it.
     assert {n for n in alone.named() if "gateway" in n} <= both.named().keys()
+
+
+@pytest.mark.parametrize("read", ["copy", "direct"])
+def test_two_stacks_read_one_share_that_one_job_has_filled(preview: Previews, read: str) -> None:
+    seen = preview("shared-storage", {**BESIDE, "larder:cache": {"shared-storage": {"read": read}}})
+    populate = seen.one("Job", "populate-shared-")
+    for stack in ("ollama", "shimmy"):
+        deployment, pod = seen.one("Deployment", stack), seen.pod("Deployment", stack)
+        (share,) = [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+        assert share["persistentVolumeClaim"]["claimName"] == _claim(populate)
+        containers = [*pod["initContainers"], *pod["containers"]]
+        mounts = [mount for one in containers for mount in one["volumeMounts"] if mount["name"] == share["name"]]
+        assert mounts
+        assert all(mount["readOnly"] for mount in mounts)
+        assert deployment.inputs["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+        assert populate.urn in deployment.dependencies
+
+
+def _claim(job: Registered) -> str:
+    volumes = job.inputs["spec"]["template"]["spec"]["volumes"]
+    (claim,) = [volume["persistentVolumeClaim"] for volume in volumes if "persistentVolumeClaim" in volume]
+    return str(claim["claimName"])
 
 
 GATEWAYS = ("larder-gateway", "larder-gateway-shimmy")
