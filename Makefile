@@ -1,11 +1,11 @@
 # The commands of Larder. `make help` lists them; each can be run again at any time.
 STACK ?= dev
 PYTHON := .larder/venv/bin/python
-export CONTEXT REGISTRY STACK ONLY FULL
+export CONTEXT REGISTRY STACK ONLY FULL PART TOUCHED
 # Where a machine forbids compiled Python, each of a hundred started processes would compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help up down url clean clean-cache venv clouds test pytest lint e2e bench plan render
+.PHONY: help up down url clean clean-cache venv clouds test lint e2e bench plan render
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,19 +32,15 @@ venv:
 clouds: venv
 	@python3 -m testbed clouds
 
-lint: clouds
+lint: clouds ## ruff and mypy
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy __main__.py components policies bench testbed sidecar/larder_sidecar tests
 
-# Side by side: the type checker uses what the tests leave of two cores while they wait.
-test: clouds ## lint, types, and every test that needs no cluster
-	@$(MAKE) --no-print-directory --jobs 2 lint pytest
+test: clouds ## every test that needs neither a cluster nor an engine
+	@$(PYTHON) -m pytest -n 3 --dist loadgroup $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e --ignore=tests/engines)
 
-pytest: clouds
-	@$(PYTHON) -m pytest -n 3 --dist loadgroup $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e)
-
-e2e: ## the stack on the embedded cluster with the real engine
+e2e: ## the stacks on the embedded cluster with the real engines (PART=core, 2 or 3; ONLY=a suite)
 	@python3 -m testbed e2e
 
 bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}

@@ -4,23 +4,14 @@ import argparse
 import json
 import os
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
-from . import python, up
+from . import e2e, python, up
 from .cluster import cluster
 from .locks import alone
-from .paths import CACHE, HOME, ROOT, STATE, VENV
+from .paths import CACHE, HOME, STATE
 from .progress import TestbedError, say, step
 from .pulumi import Stack
-
-SUITES = {"ollama": "e2e/test_ollama.py", "ui": "e2e/test_ui.py", "front": "e2e/test_front.py",
-          "plugin": "plugin", "swap": "e2e/test_swap.py", "prune": "e2e/test_prune.py",
-          "prebuilt": "e2e/test_prebuilt.py", "bad-input": "e2e/test_bad_input.py", "manager": "e2e/manager",
-          "kserve": "e2e/test_kserve.py", "shimmy": "e2e/test_shimmy.py", "host": "e2e/test_host.py",
-          "existing": "e2e/test_existing.py"}  # fmt: skip
-"""By the word after ONLY=, in the order they run: the plugin's tests find the cluster that the first suite started."""
 
 
 def main() -> int:
@@ -86,27 +77,6 @@ def _url() -> None:
     say(kept.read_text())
 
 
-def _e2e() -> None:
-    """Run the end-to-end suites in a state folder of their own; leave nothing of it behind unless KEEP is set."""
-    only = os.environ.get("ONLY")  # make exports it empty when nobody set it
-    if only and only not in SUITES:
-        msg = f"ONLY={only} names no suite; there are {', '.join(SUITES)}"
-        raise TestbedError(msg)
-    python.ensure()
-    tests = [f"tests/{path}" for suite, path in SUITES.items() if not only or suite == only]
-    pytest: list[str | Path] = [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=12", *tests]
-    env = os.environ | {"LARDER_STATE": str(HOME / "e2e"), "LARDER_E2E": "1"}
-    with alone(HOME / "e2e.lock", "another make e2e runs in this checkout"):
-        try:
-            code = subprocess.run(pytest, cwd=ROOT, env=env, check=False).returncode
-        finally:
-            if not os.environ.get("KEEP"):
-                subprocess.run([sys.executable, "-m", "testbed", "drop"], cwd=ROOT, env=env, check=True)
-    if code:
-        msg = "the end-to-end tests failed; KEEP=1 keeps their cluster for a look"
-        raise TestbedError(msg)
-
-
 def _drop() -> None:
     """End the cluster and forget everything of this state folder."""
     cluster.drop(keep_disk=False)
@@ -130,7 +100,7 @@ COMMANDS = {
     "url": _url,
     "venv": python.ensure,
     "clouds": python.clouds,
-    "e2e": _e2e,
+    "e2e": e2e.main,
     "drop": _drop,
     "clean": _clean,
     "clean-cache": _clean_cache,
