@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from . import packages, preflight, proof, python
 from .locks import alone
@@ -80,7 +81,15 @@ def _run(names: Sequence[str]) -> dict[str, proof.Outcome]:
     report = HOME / "e2e-report.xml"
     report.unlink(missing_ok=True)
     files = [file for name in names for file in SUITES[name].files]
-    pytest = [VENV / "bin" / "python", "-m", "pytest", "-v", "--durations=12", f"--junitxml={report}", *files]
+    pytest: list[str | Path] = [
+        VENV / "bin" / "python",
+        "-m",
+        "pytest",
+        "-v",
+        "--durations=12",
+        f"--junitxml={report}",
+        *files,
+    ]
     env = os.environ | {"LARDER_STATE": str(HOME / "e2e"), "LARDER_E2E": "1"}
     with alone(HOME / "e2e.lock", "another make e2e runs in this checkout"):
         try:

@@ -118,7 +118,7 @@ def test_a_suite_has_passed_if_every_test_of_it_ran_and_passed(
     file.parent.mkdir(parents=True)
     file.write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    words = ["-q", "-p", "no:cacheprovider", "-k", picked, f"--junitxml={tmp_path}/report.xml", "--rootdir", tmp_path]
+    words = ["-q", "-p", "no:cacheprovider", "-k", picked, f"--junitxml={tmp_path}/report.xml", f"--rootdir={tmp_path}"]
     subprocess.run([sys.executable, "-m", "pytest", *words, file], cwd=tmp_path, capture_output=True, check=False)
     found = proof.outcomes(tmp_path / "report.xml", ["prune", "swap"])
     assert (found["prune"].counts, found["prune"].passed) == (counts, passed)
