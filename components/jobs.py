@@ -3,17 +3,12 @@
 from collections.abc import Iterable
 
 import pulumi
-from larder_sidecar.config.weights import LASTING
 from pulumi_kubernetes.batch import v1 as batch
 from pulumi_kubernetes.core import v1 as core
 
 from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod_security
 from .node_pools import Placement, tolerations
 from .settings.node_pools import Taint
-
-RETRIES = 6
-"""Failures of a pod before the Job gives up, where trying again may help. Each try resumes where the last one stopped;
-the deadline is the bound."""
 
 
 def run_once(
@@ -29,7 +24,6 @@ def run_once(
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     content: str = "",
-    retries: int = RETRIES,
     image: pulumi.Input[str] | None = None,
 ) -> batch.Job:
     """A Job `<name>-<hash8>`, on one host, in a pool or wherever there is room; it tolerates `taints` and the pool's.
@@ -37,9 +31,14 @@ def run_once(
     `content` is what it reads beside its spec: its change is a new Job too. `image` is what the container runs, where
     its own names by content what has no digest before it is made.
     """
-    runs: Container = {**container, "security_context": container_security()}
+    runs: Container = {
+        **container,
+        "security_context": container_security(),
+        # The plugin shows a failed pod's termination message, and what was killed has left none.
+        "termination_message_policy": "FallbackToLogsOnError",
+    }
     pod: core.PodSpecArgsDict = {
-        "restart_policy": "Never",  # each try keeps its pod, and with it the reason
+        "restart_policy": "Never",  # the failed pod stays, and with it the reason
         "automount_service_account_token": False,
         "enable_service_links": False,
         "security_context": pod_security(),
@@ -55,10 +54,13 @@ def run_once(
     if host is not None:
         pod["node_selector"] = {"kubernetes.io/hostname": host}
     spec: batch.JobSpecArgsDict = {
-        "backoff_limit": retries,
-        # A full disk or a wrong name is told at once, not after the pauses between six tries.
+        # One pod: what may go away by itself is tried again inside it (fetch --patience). `up` has to end at once where
+        # no other try helps, and Pulumi's plugin knows a failed Job by the reasons BackoffLimitExceeded and
+        # DeadlineExceeded alone (pulumi-kubernetes 4.32, checker/job/check.go): after FailJob it would go on waiting.
+        "backoff_limit": 0,
+        # A pod that gives way to a drain, an eviction, a preemption or a node's end did not fail: another one goes on.
         "pod_failure_policy": {
-            "rules": [{"action": "FailJob", "on_exit_codes": {"operator": "In", "values": [LASTING]}}]
+            "rules": [{"action": "Ignore", "on_pod_conditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         },
         "active_deadline_seconds": deadline_seconds,
         "template": {"metadata": {"labels": labels(name)}, "spec": pod},

@@ -5,6 +5,9 @@ from ..settings.quantities import in_mebibytes
 from ..settings.room import pod_copy
 from .base import STORE, Demand
 
+START_SECONDS = 30
+"""Part of a Job's time that its pod may take to start."""
+
 
 def fetch_container(
     demand: Demand, *mounts: VolumeMount, way: tuple[str, ...] = (), on_node: bool = False
@@ -32,3 +35,8 @@ def fetch_container(
 def waiting(demand: Demand) -> tuple[str, ...]:
     """Only read, until somebody else has filled the store."""
     return ("--wait", str(demand.budget_seconds))
+
+
+def patient(demand: Demand) -> tuple[str, ...]:
+    """Begin again while the Job has time, and end before its deadline, so that the reason of `fetch` is told."""
+    return ("--patience", str(demand.budget_seconds - START_SECONDS))

@@ -45,7 +45,6 @@ class ImageVolume(CachingStrategy):
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
             content=demand.config.text,
-            retries=0,  # what an image holds does not change; a pull is tried again by the kubelet
             opts=self.child(pulumi.ResourceOptions(depends_on=[demand.config.config_map])),
         )
         return Weights(

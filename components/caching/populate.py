@@ -11,7 +11,7 @@ from ..jobs import run_once
 from ..manifest import metadata, scratch, selector
 from ..network import sources_egress
 from .base import Demand, Store
-from .fetch import fetch_container
+from .fetch import fetch_container, patient
 
 
 def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
@@ -36,7 +36,9 @@ def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[
     return run_once(
         name,
         f"fills {store.place} with the weights, once",
-        container=fetch_container(demand, store.mount, way=("--model-folders",) if demand.folders else ()),
+        container=fetch_container(
+            demand, store.mount, way=(*patient(demand), *(("--model-folders",) if demand.folders else ()))
+        ),
         volumes=[store.volume, demand.config.volume(), scratch()],
         host=store.host,
         taints=store.taints,

@@ -31,7 +31,6 @@ class PrebuiltImage(CachingStrategy):
             "command": ["/bin/sh", "-c", PROOF, f"{STORE}/.larder/{plan}.json", plan],
             "volume_mounts": [{"name": TMP, "mount_path": "/tmp"}],  # noqa: S108 (an emptyDir of this pod)
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
-            "termination_message_policy": "FallbackToLogsOnError",
         }
         preflight = run_once(
             "preflight",
@@ -42,7 +41,6 @@ class PrebuiltImage(CachingStrategy):
             placement=demand.placement,
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
-            retries=0,  # what an image holds does not change; a pull is tried again by the kubelet
             image=image,
             opts=self.child(),
         )

@@ -11,7 +11,7 @@ from ..jobs import run_once
 from ..manifest import VolumeMount, metadata, scratch, selector
 from ..settings import prune as settings
 from .base import Demand, Store
-from .fetch import fetch_container
+from .fetch import fetch_container, patient
 
 
 class Prune(Component):
@@ -53,7 +53,7 @@ class Prune(Component):
         # The API server keeps no false (see node_local.py).
         mount: VolumeMount = {**store.mount, "read_only": True} if block.dry_run else store.mount
         words = [option for word in block.forget for option in ("--forget", word)]
-        way = ("--prune", *words, "--if-there", *(("--dry-run",) if block.dry_run else ()))
+        way = (*patient(demand), "--prune", *words, "--if-there", *(("--dry-run",) if block.dry_run else ()))
         does = f"finds on {store.place}, and leaves there," if block.dry_run else f"takes out of {store.place}"
         return run_once(
             name,

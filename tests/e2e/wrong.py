@@ -34,9 +34,11 @@ def weights_image(reference: str, *says: str) -> Case:
 def cases(arm64: str, cut: str) -> dict[str, Case]:
     """By what is wrong; the references are those of images for another platform, and with a truncated layer."""
     return {
-        "full": on_a_share("full", "[PodFailurePolicy]", "bytes are needed", "are missing. Make the volume larger"),
-        "read-only": on_a_share("read-only", "[PodFailurePolicy]", "Read-only file system", "Mount it writable"),
-        "not ours": on_a_share("not-ours", "[PodFailurePolicy]", "Permission denied", "Mount it writable for uid 1000"),
+        "full": on_a_share("full", "[BackoffLimitExceeded]", "bytes are needed", "are missing. Make the volume larger"),
+        "read-only": on_a_share("read-only", "[BackoffLimitExceeded]", "Read-only file system", "Mount it writable"),
+        "not ours": on_a_share(
+            "not-ours", "[BackoffLimitExceeded]", "Permission denied", "Mount it writable for uid 1000"
+        ),
         "no folder": on_a_share("no-folder", "[DeadlineExceeded]", "[FailedMount]", "is not a directory"),
         "not provisioned": on_a_share(
             "not-provisioned", "[DeadlineExceeded]", "unbound immediate PersistentVolumeClaims"

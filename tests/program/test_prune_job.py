@@ -31,7 +31,7 @@ def test_the_job_forgets_what_is_named_and_keeps_the_plan_in_force(preview: Prev
     seen = preview(strategy, pruning(strategy, OLD, "a" * 64))
     (container,) = seen.pod("Job", "prune-")["containers"]
     assert container["args"][:3] == ["fetch", "--config", "/etc/larder/weights/weights.json"]
-    assert container["args"][5:] == ["--prune", "--forget", OLD, "--forget", "a" * 64, "--if-there"]
+    assert container["args"][7:] == ["--prune", "--forget", OLD, "--forget", "a" * 64, "--if-there"]
 
 
 def test_it_writes_where_the_populate_job_does(preview: Previews, strategy: str) -> None:

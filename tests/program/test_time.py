@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from larder_sidecar.config.weights import LASTING
 
+from components.settings.sources import merged
 from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
@@ -27,11 +27,70 @@ def test_the_job_has_as_long_as_the_weights_take(preview: Previews) -> None:
     assert _seconds(job.timeouts["create"]) > BUDGET
 
 
-def test_the_job_takes_no_time_for_what_another_try_would_only_meet_again(preview: Previews) -> None:
-    spec = preview("node-local").one("Job", "populate-").inputs["spec"]
-    (rule,) = spec["podFailurePolicy"]["rules"]
-    assert rule == {"action": "FailJob", "onExitCodes": {"operator": "In", "values": [LASTING]}}
-    assert spec["template"]["spec"]["restartPolicy"] == "Never"  # Kubernetes takes no such rule otherwise
+PRUNE = {"larder:cache": {"node-local": {"prune": {"forget": ["1f0c9a77b2d4"]}}}}
+FETCHING = {
+    "fills a node's disk": ("node-local", "populate-", {}),
+    "fills a share": ("shared-storage", "populate-", {}),
+    "prunes": ("node-local", "prune-", PRUNE),
+}
+JOBS = {
+    **FETCHING,
+    "makes a folder": ("node-local", "prepare-path-", {}),
+    "proves images of weights": ("image-volume", "preflight-", {}),
+    "proves an engine's image": ("prebuilt-image", "preflight-", {}),
+}
+
+
+def _job(preview: Previews, which: tuple[str, str, dict[str, Any]], **more: Any) -> dict[str, Any]:
+    strategy, name, overlay = which
+    return dict(preview(strategy, merged(more, overlay)).one("Job", name).inputs["spec"])
+
+
+def _patience(job: dict[str, Any]) -> int:
+    (container,) = job["template"]["spec"]["containers"]
+    return int(container["args"][container["args"].index("--patience") + 1])
+
+
+@pytest.mark.parametrize("which", JOBS.values(), ids=JOBS.keys())
+def test_a_failed_job_ends_up_at_once_by_a_reason_that_the_official_plugin_knows(
+    preview: Previews, which: tuple[str, str, dict[str, Any]]
+) -> None:
+    """BackoffLimitExceeded and DeadlineExceeded; with FailJob the reason is PodFailurePolicy, for which it waits on."""
+    job = _job(preview, which)
+    assert job["backoffLimit"] == 0
+    assert job["activeDeadlineSeconds"] > 0
+    assert {rule["action"] for rule in job["podFailurePolicy"]["rules"]} == {"Ignore"}
+    assert job["template"]["spec"]["restartPolicy"] == "Never"  # Kubernetes takes no such rule otherwise
+
+
+@pytest.mark.parametrize("which", JOBS.values(), ids=JOBS.keys())
+def test_a_pod_that_gives_way_to_a_drain_or_an_eviction_does_not_fail_its_job(
+    preview: Previews, which: tuple[str, str, dict[str, Any]]
+) -> None:
+    (rule,) = _job(preview, which)["podFailurePolicy"]["rules"]
+    assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+
+
+@pytest.mark.parametrize("which", JOBS.values(), ids=JOBS.keys())
+def test_the_last_lines_of_a_failed_pods_log_are_its_words_where_it_left_no_message(
+    preview: Previews, which: tuple[str, str, dict[str, Any]]
+) -> None:
+    """As after an OOM kill; the plugin shows the termination message."""
+    (container,) = _job(preview, which)["template"]["spec"]["containers"]
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+@pytest.mark.parametrize("which", FETCHING.values(), ids=FETCHING.keys())
+def test_fetch_tries_again_inside_the_one_pod_until_shortly_before_the_jobs_deadline(
+    preview: Previews, which: tuple[str, str, dict[str, Any]]
+) -> None:
+    job = _job(preview, which, **SLOW)
+    assert 0.9 * BUDGET < _patience(job) < job["activeDeadlineSeconds"] == BUDGET
+
+
+def test_even_the_shortest_budget_leaves_time_to_try_again(preview: Previews) -> None:
+    short = {"larder:models": ["tiny-random"], "larder:cache": {"min-bandwidth": "1GiB/s"}}
+    assert _patience(_job(preview, FETCHING["fills a node's disk"], **short)) >= 60
 
 
 @pytest.mark.parametrize("strategy", OF_DEV)

@@ -17,7 +17,7 @@ FIRST_PULL = "first-pull"
 """In place of a sha256 nobody has seen yet; recorded at the first pull, allowed in dev only."""
 
 LASTING = 3
-"""Exit status of `fetch` where another try would only meet the same again; a Job ends with it at once."""
+"""Exit status of `fetch` after an error that another try would only meet again."""
 
 MODEL_FOLDERS = "models"
 """Folder of a store in which each model has its files under their own names, where somebody wants them so."""

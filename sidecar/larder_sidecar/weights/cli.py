@@ -4,12 +4,14 @@ import argparse
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from ..config.weights import LASTING, WeightsPlan
+from .again import again
 from .assemble import copy, link
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
@@ -39,7 +41,9 @@ def run(options: argparse.Namespace) -> int:
     reporter = Reporter()
     try:
         with stoppable():
-            summary, pruned = _run(options, reporter)
+            summary, pruned = again(
+                lambda: _run(options, reporter), seconds=options.patience, failed=partial(_tell, reporter)
+            )
     except FetchError as error:
         leave_message(str(error), options.termination_log)
         _complain(str(error))
@@ -56,6 +60,10 @@ def run(options: argparse.Namespace) -> int:
     if reporter.lost:
         _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0
+
+
+def _tell(reporter: Reporter, error: FetchError, pause: float) -> None:
+    reporter.event("again", reason=str(error), seconds=round(pause, 1))
 
 
 def _run(options: argparse.Namespace, reporter: Reporter) -> tuple[Summary, list[str]]:

@@ -40,7 +40,8 @@ Try it:
 
 Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
 "seconds": …}. Exit status 1, or 3 where trying again would not help: one line with the reason on stderr and in the
-termination log. Interrupted runs resume.
+termination log. Interrupted runs resume. With --patience each failure that may go away by itself is an event:
+{"event": "again", "reason": …, "seconds": …} (seconds until the next try).
 HTTPS_PROXY (with user:password@ where it asks for them), NO_PROXY and SSL_CERT_FILE are respected.
 """
 
@@ -89,6 +90,13 @@ def add_options(subparsers: "Subparsers") -> argparse.ArgumentParser:
         default=600.0,
         metavar="SECONDS",
         help="wait for another writer (default 600)",
+    )
+    parser.add_argument(
+        "--patience",
+        type=_seconds(0),
+        default=0.0,
+        metavar="SECONDS",
+        help="after a failure that may go away by itself, begin again for so long (default 0: one try)",
     )
     parser.add_argument(
         "--model-folders",

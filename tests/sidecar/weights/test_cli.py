@@ -87,7 +87,7 @@ def test_a_parameter_that_no_json_can_hold_is_refused(kitchen: Kitchen, number: 
         WeightsPlan.from_json(text)
 
 
-@pytest.mark.parametrize("option", ["--wait", "--stall-seconds", "--lease-seconds"])
+@pytest.mark.parametrize("option", ["--wait", "--stall-seconds", "--lease-seconds", "--patience"])
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "soon"])
 def test_a_wait_without_an_end_is_refused(capsys: pytest.CaptureFixture[str], option: str, seconds: str) -> None:
     with pytest.raises(SystemExit):

@@ -1,0 +1,117 @@
+"""A Job has one pod, so `fetch` itself tries again: for as long as it is told, and only where that may help."""
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+from larder_sidecar.config.weights import LASTING
+from larder_sidecar.weights.again import again
+from larder_sidecar.weights.errors import (
+    BusyError,
+    DeniedError,
+    DiskFullError,
+    FetchError,
+    LeaseError,
+    StoreError,
+    TransientError,
+)
+from larder_sidecar.weights.folders import prepare
+from larder_sidecar.weights.lease import Lease
+from larder_sidecar.weights.patience import Patience
+
+from testbed.hub.faults import Faults
+from tests.sidecar.weights.kitchen import Kitchen
+
+QUICK = Patience(first_wait=0.01, longest_wait=0.02)
+
+
+def failing(*errors: FetchError) -> tuple[Callable[[], str], list[float]]:
+    """Work that fails with each of these, and then is done; and when it was begun."""
+    left, began = list(errors), list[float]()
+
+    def work() -> str:
+        began.append(time.monotonic())
+        if left:
+            raise left.pop(0)
+        return "done"
+
+    return work, began
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TransientError("the hub answers 502"), BusyError("429"), LeaseError("held", "Wait."), StoreError("EIO", "Look.")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_may_go_away_is_tried_again_and_told(error: FetchError) -> None:
+    told: list[tuple[FetchError, float]] = []
+    work, began = failing(*[error] * 5)
+    assert again(work, seconds=5, failed=lambda *it: told.append(it), pauses=QUICK) == "done"
+    assert [one for one, _ in told] == [error] * 5
+    assert all(after - before >= pause for before, after, (_, pause) in zip(began, began[1:], told, strict=False))
+
+
+@pytest.mark.parametrize("error", [DeniedError("401", "Pass a token."), DiskFullError("full", "Make room.")])
+def test_what_another_try_would_only_meet_again_ends_the_work_at_once(error: FetchError) -> None:
+    work, began = failing(TransientError("502"), error)
+    with pytest.raises(type(error)):
+        again(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
+    assert len(began) == 2
+
+
+def test_nothing_is_tried_again_when_the_time_is_over_and_the_last_reason_is_the_one_told() -> None:
+    work, began = failing(*(TransientError(f"failure {number}") for number in range(1000)))
+    with pytest.raises(TransientError) as caught:
+        again(work, seconds=0.2, failed=lambda *_: None, pauses=QUICK)
+    assert caught.value.reason == f"failure {len(began) - 1}"
+    assert 2 < len(began) < 40
+    assert began[-1] - began[0] <= 0.2
+
+
+def test_a_source_that_asks_for_more_time_than_there_is_ends_the_work_at_once() -> None:
+    work, began = failing(BusyError("the hub answers 429", wait=3600))
+    with pytest.raises(BusyError):
+        again(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
+    assert len(began) == 1
+
+
+def test_without_patience_there_is_one_try() -> None:
+    work, began = failing(TransientError("502"))
+    with pytest.raises(TransientError):
+        again(work, seconds=0, failed=lambda *_: None)
+    assert len(began) == 1
+
+
+def test_pauses_have_a_bound_however_many_tries_there_were() -> None:
+    work, began = failing(*[TransientError("502")] * 3000)
+    assert (
+        again(work, seconds=60, failed=lambda *_: None, pauses=Patience(first_wait=1e-9, longest_wait=1e-9)) == "done"
+    )
+    assert len(began) == 3001
+
+
+def test_the_process_waits_for_another_writer_to_end_and_then_fills_the_store(kitchen: Kitchen) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    prepare(kitchen.root)
+    with Lease(kitchen.root / ".larder/lease", wait_seconds=5):
+        process = kitchen.process(plan, "--lease-seconds", "0", "--patience", "60")
+        assert process.stdout
+        waiting, told = (json.loads(process.stdout.readline()) for _ in range(2))
+    assert (waiting["event"], told["event"]) == ("waiting", "again")
+    assert "is being filled by" in told["reason"]
+    assert told["seconds"] > 0
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert json.loads(out.splitlines()[-1])["fetched_bytes"] == it.bytes
+
+
+def test_the_process_is_not_patient_with_what_lasts(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    began = time.monotonic()
+    process = kitchen.process(kitchen.plan(kitchen.hub(Faults(refuse=(404, "EntryNotFound")))), "--patience", "600")
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == LASTING
+    assert '"again"' not in out
+    assert time.monotonic() - began < 15
