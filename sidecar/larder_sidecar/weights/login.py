@@ -7,10 +7,11 @@ authentication); Docker Hub does so for whoever reads, too.
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode, urljoin
 
+from .challenge import Challenge, challenges
 from .errors import DeniedError, RedirectError
 from .web import check_redirect, shown
 
@@ -18,7 +19,6 @@ LARGEST = 64 << 10
 """Bytes of an answer with a token."""
 Ask = Callable[[str, dict[str, str]], tuple[int, bytes]]
 """Status and at most LARGEST bytes of the answer to a GET of a URL with headers. Raises HubError."""
-_PART = re.compile(r'(\w+)="([^"]*)"')
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
@@ -38,31 +38,45 @@ class Login:
         value = f"Bearer {self.token}" if self.token else self._bought.get(repository)
         return {"Authorization": value} if value else {}
 
-    def renew(self, repository: str, registry: str, challenge: str, ask: Ask, sent: Mapping[str, str]) -> bool:
-        """Do what a 401 asks for; False where nothing would be new to who had `sent` a header already.
+    def renew(
+        self,
+        repository: str,
+        registry: str,
+        lines: Iterable[str],
+        ask: Ask,
+        sent: Mapping[str, str],
+        scope: str,
+    ) -> bool:
+        """Log in by one of the challenges that an answer's WWW-Authenticate `lines` hold.
 
-        `registry` is the URL that answered. Raises HubError.
+        Returns False where that gives nothing new to a client that `sent` a header already. `registry` is the URL
+        that answered, `scope` is what a token must allow where the challenge does not say it. Raises HubError.
         """
-        kind, _, rest = challenge.partition(" ")
-        parts = dict(_PART.findall(rest))
         if self.token:
             return False
-        if kind.lower() == "basic" and self.password:
+        found = challenges(lines)
+        bearers = [it for it in found if it.scheme == "bearer"]
+        if place := next((place for it in bearers if (place := _place(registry, it))), None):
+            self._bought[repository] = f"Bearer {self._buy(registry, *place, scope, ask)}"
+        elif self.password and any(it.scheme == "basic" for it in found):
             self._bought[repository] = self._basic()
-        elif kind.lower() == "bearer" and "realm" in parts:
-            self._bought[repository] = f"Bearer {self._buy(registry, parts, ask)}"
+        elif bearers:
+            raise RedirectError(
+                f"{shown(registry)} asks for a token and names no place that gives tokens: realm "
+                f"{bearers[0].parameters.get('realm', '')[:100]!r}",
+                "Check the registry's name; a realm is the URL of a token service.",
+            )
         return self.header(repository) != sent
 
     def _basic(self) -> str:
         return f"Basic {base64.b64encode((self.password or '').encode()).decode()}"
 
-    def _buy(self, registry: str, parts: dict[str, str], ask: Ask) -> str:
-        realm = parts["realm"]
-        if not urlsplit(realm).hostname:
-            raise RedirectError(f"{shown(registry)} names no place that gives tokens", "Check the registry's name.")
+    def _buy(self, registry: str, realm: str, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
         check_redirect(registry, realm)
-        wanted = [(key, value) for key in ("service", "scope") for value in _values(key, parts)]
-        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted)}"
+        # Several scopes come as one value, separated by blanks, and are asked for one by one.
+        scopes = parts.get("scope", "").split() or [scope]
+        wanted = [("service", parts["service"])] if parts.get("service") else []
+        url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted + [('scope', it) for it in scopes])}"
         status, answer = ask(url, {"Authorization": self._basic()} if self.password else {})
         try:
             said = json.loads(answer) if status == 200 else {}
@@ -77,7 +91,12 @@ class Login:
         return token
 
 
-def _values(key: str, parts: dict[str, str]) -> list[str]:
-    # Several scopes come as one value, separated by blanks, and are asked for one by one.
-    text = parts.get(key, "")
-    return text.split() if key == "scope" else [text] if text else []
+def _place(registry: str, challenge: Challenge) -> tuple[str, Mapping[str, str]] | None:
+    """The URL that gives tokens, which may be relative to the registry's, and the challenge's parameters."""
+    realm = challenge.parameters.get("realm", "")
+    if not re.match(r"(https?:)?//[^/]|/(?!/)", realm, re.IGNORECASE):
+        return None
+    try:
+        return urljoin(registry, realm), challenge.parameters
+    except ValueError:
+        return None

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urljoin
 
 import urllib3
@@ -14,6 +14,8 @@ from .login import LARGEST, Login
 from .web import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown, whole
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_LOCKED = {401, 403}
+"""403 too: there are registries that answer it to whoever has not logged in."""
 Body = Iterable[bytes] | bytes | None
 
 
@@ -29,6 +31,8 @@ class RegistryHttp:
         self._login = Login() if plain_http else login
         self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
         self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._challenges: list[str] | None = None
+        """The challenges of /v2/: some registries name the way in there alone."""
 
     def close(self) -> None:
         """Give the connections back."""
@@ -59,13 +63,27 @@ class RegistryHttp:
         ours = origin(url) == origin(self.base)
         sent = self._login.header(repository) if ours else {}
         answer = self._once(method, url, (headers or {}) | sent, body, stream=stream)
-        challenge = answer.headers.get("WWW-Authenticate", "")
-        if answer.status != 401 or not ours or not self._login.renew(repository, url, challenge, self._buy, sent):
+        if answer.status not in _LOCKED or not ours or not self._renew(method, url, repository, answer, sent):
             return answer
         if isinstance(body, bytes | None):
             answer.drain_conn()
             return self._once(method, url, (headers or {}) | self._login.header(repository), body, stream=stream)
         raise TransientError(f"{self.host}/{repository}: the token ran out")  # and part of the body is gone
+
+    def _renew(
+        self, method: str, url: str, repository: str, answer: urllib3.BaseHTTPResponse, sent: Mapping[str, str]
+    ) -> bool:
+        """Log in as the answer asks, or as the registry's front door does where the answer does not say how."""
+        lines = answer.headers.getlist("WWW-Authenticate")
+        if not lines and (answer.status == 401 or not sent):
+            lines = self._door()
+        scope = f"repository:{repository}:{'pull' if method in {'GET', 'HEAD'} else 'pull,push'}"
+        return self._login.renew(repository, url, lines, self._buy, sent, scope)
+
+    def _door(self) -> list[str]:
+        if self._challenges is None:
+            self._challenges = self._once("GET", self.base, {}).headers.getlist("WWW-Authenticate") or ["Basic"]
+        return self._challenges
 
     def _buy(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
         with contextlib.closing(self._once("GET", url, headers, stream=True)) as answer, explained(url):

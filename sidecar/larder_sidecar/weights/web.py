@@ -53,7 +53,9 @@ class Web:
         follow_to_others: bool,
         credentials: Credentials | None = None,
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer to a question. `credentials` are the headers for a URL on the host of the first one alone.
+        """The answer to a question; its `url` is the one that answered, after redirects.
+
+        `credentials` are the headers for a URL on the host of the first one alone.
 
         Raises HubError.
         """
@@ -69,6 +71,7 @@ class Web:
                     raise StallError(
                         f"{shown(current)}: no answer was complete after {self._head_seconds:g} s"
                     ) from None
+            response.url = current  # urllib3 keeps the path alone
             try:
                 location = response.headers.get("Location")
                 target = resolved(current, location or "")

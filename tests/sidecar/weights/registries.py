@@ -39,7 +39,11 @@ class SmallRegistry(ThreadingHTTPServer):
         """Does it keep to itself how much it has?"""
         self.wants = ""
         """The Authorization without which everything is 401."""
+        self.locked = 401
+        """Status for whoever comes without it."""
         self.challenge = ""
+        self.shy = False
+        """Is the challenge at /v2/ alone?"""
         self.tokens: dict[str, str] = {}
         """Token by the Authorization of who asks /token for one."""
 
@@ -147,7 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.fail:
             status, body = self.server.fail.pop(0), b'{"errors": [{"code": "DENIED", "message": "secret text"}]}'
         elif self.server.wants and self.headers.get("Authorization") != self.server.wants and not free:
-            status, body, headers = 401, b"", {"WWW-Authenticate": self.server.challenge}
+            told = "" if self.server.shy and self.path != "/v2/" else self.server.challenge
+            status, body = self.server.locked, b""
+            headers = {"WWW-Authenticate": told} if told else {}
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

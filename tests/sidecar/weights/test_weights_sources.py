@@ -32,7 +32,8 @@ class Server(ThreadingHTTPServer):
         self.moved: dict[str, str] = {}
         self.no_head = self.closed = False
         self.length: int | None = None
-        self.token = ""
+        self.token, self.locked, self.shy = "", 401, False
+        self.challenges = 'Bearer realm="http://HOST/token",service="s",scope="repository:a/b:pull"'
         self.seen: list[str] = []
 
     @property
@@ -73,8 +74,9 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/token?"):
             self._send(403 if server.closed else 200, json.dumps({"token": server.token}).encode())
         elif server.token and path.startswith("/v2/") and token != f"Bearer {server.token}":
-            realm = f'Bearer realm="http://{server.host}/token",service="s",scope="repository:a/b:pull"'
-            self._send(401, b"{}", {"WWW-Authenticate": realm})
+            told = server.challenges.replace("HOST", server.host)
+            shy = server.shy and path != "/v2/"
+            self._send(server.locked, b"{}", {} if shy else {"WWW-Authenticate": told})
         elif self.command == "HEAD" and server.no_head:
             self._send(405, b"")
         elif path in server.moved:
@@ -186,6 +188,35 @@ def test_a_registry_gives_anybody_a_token_and_it_goes_nowhere_else(kitchen: Kitc
     assert sum(path.startswith("/token") for path in asked) == 1
     assert kitchen.models() == {"tiny:latest"}
     assert "given-to-all" not in kitchen.log.getvalue()
+
+
+@pytest.mark.parametrize("shy", [False, True], ids=["everywhere", "at /v2/ alone"])
+@pytest.mark.parametrize("locked", [401, 403])
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        'Negotiate, Basic realm="r", Bearer realm="http://HOST/token",service="s",scope="repository:a/b:pull"',
+        "bearer Realm = /token , SERVICE=s",
+    ],
+)
+def test_a_registry_says_in_its_own_way_that_it_gives_tokens(
+    kitchen: Kitchen, server: Server, locked: int, shy: bool, challenges: str
+) -> None:
+    server.token, server.locked, server.shy, server.challenges = "given-to-all", locked, shy, challenges
+    kitchen.fetch(plan(server.artifact()))
+    assert kitchen.models() == {"tiny:latest"}
+    asked = next(line.split()[1] for line in server.seen if "/token?" in line)
+    assert asked == "/token?service=s&scope=repository%3Aa%2Fb%3Apull"
+
+
+def test_a_challenge_of_whoever_keeps_the_blobs_is_not_the_registrys(kitchen: Kitchen, server: Server) -> None:
+    with running() as store:
+        store.token = "of-the-store"
+        blob = f"/v2/a/b/blobs/sha256:{SHA256}"
+        server.moved[blob] = f"http://{store.host}{blob}"
+        with pytest.raises(HubError, match="401"):
+            kitchen.fetch(plan(server.artifact()))
+        assert not any("/token" in line for line in [*server.seen, *store.seen])
 
 
 REFUSED: dict[str, tuple[dict[str, Any], type[FetchError], str]] = {
