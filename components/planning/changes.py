@@ -1,22 +1,15 @@
-"""What differs between the resources of two plans, and what it means for each."""
+"""Differences between the resources of two plans, as Pulumi would carry them out."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .document import Planned
+from .fixed import NAMES, REPLACED, among, refused
+from .ignoring import with_ignored
 from .wire import Property
 
-_NEVER_IN_PLACE: Mapping[str, tuple[str, ...]] = {
-    "Job": ("spec",),
-    "Deployment": ("spec.selector",),
-    "PersistentVolume": ("spec.local", "spec.nfs", "spec.csi", "spec.nodeAffinity", "spec.volumeMode"),
-    "PersistentVolumeClaim": ("spec.accessModes", "spec.storageClassName", "spec.volumeMode", "spec.volumeName"),
-    "StorageClass": ("provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"),
-}
-"""Fields that Kubernetes lets nobody change: the object is made anew. Names are so for every kind."""
-_NAMES = ("metadata.name", "metadata.namespace")
 _POD = {"Deployment": "spec.template", "InferenceService": "spec.predictor"}
-"""What a change of means other pods."""
+"""Fields whose change rolls the pods."""
 _SHOWN = 3
 """Paths that a reason names."""
 
@@ -26,7 +19,7 @@ class Change:
     """One resource that is not as it was."""
 
     what: str
-    """created, changed, replaced or deleted."""
+    """created, changed, replaced, deleted, or refused: `up` fails there and changes nothing of it."""
     title: str
     reason: str
     rolls: bool = False
@@ -51,27 +44,44 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
         title = f"{one.kind} {one.name}"
         if after is not None:
             return Change(what="created", title=title, reason=one.purpose, inputs=one.inputs)
-        kept = "protected: pulumi refuses until somebody unprotects it" if one.protect else ""
-        return Change(what="deleted", title=title, reason=kept)
-    paths = list(_differing("", before.inputs, after.inputs))
+        return Change(what="deleted", title=title, reason=_stays(one))
+    inputs = with_ignored(before.inputs, after.inputs, after.ignored)
+    paths = list(_differing("", before.inputs, inputs))
     if not paths:
         return None
-    fixed = (*_NAMES, *_NEVER_IN_PLACE.get(after.kind, ()))
-    anew = [
-        path
-        for path in paths
-        if any(path == prefix or path.startswith((f"{prefix}.", f"{prefix}[")) for prefix in fixed)
-    ]
-    shown = [path.removeprefix("spec.template.spec.") for path in (anew or paths)]
+    what, why, told = _outcome(before, after, inputs, paths)
+    shown = [path.removeprefix("spec.template.spec.") for path in told]
     more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
     renamed = f"was {before.name}; " if before.name != after.name else ""
     return Change(
-        what="replaced" if anew else "changed",
+        what=what,
         title=f"{after.kind} {after.name}",
-        reason=renamed + ", ".join(shown[:_SHOWN]) + more,
+        reason=renamed + ", ".join(shown[:_SHOWN]) + more + why,
         rolls=any(path.startswith(_POD.get(after.kind, "no such path")) for path in paths),
-        inputs=after.inputs,
+        inputs=inputs,
     )
+
+
+def _stays(resource: Planned) -> str:
+    """Say why a resource that is no longer declared stays, if it does."""
+    if resource.protect:
+        return "protected: pulumi refuses until somebody unprotects it"
+    return "stays in the cluster, and pulumi no longer manages it" if resource.retain_on_delete else ""
+
+
+def _outcome(
+    before: Planned, after: Planned, inputs: Mapping[str, Property], paths: list[str]
+) -> tuple[str, str, list[str]]:
+    """Decide what becomes of a change, why, and by which of its paths."""
+    anew = among(paths, (*NAMES, *REPLACED.get(after.kind, ())), before.inputs, inputs)
+    # The engine looks at both sides: what either of them leaves unprotected may be replaced (step_generator.go).
+    if anew and before.protect and after.protect:
+        return "refused", ": protected, so pulumi does not replace it until `pulumi state unprotect`", anew
+    if anew:
+        return "replaced", "; the old one goes first" if after.delete_before_replace else "", anew
+    if fixed := refused(after.kind, paths, before.inputs, inputs):
+        return "refused", ": cannot be changed: the API server refuses it. Keep the value", fixed
+    return "changed", "", paths
 
 
 def _differing(path: str, before: Property, after: Property) -> Iterator[str]:

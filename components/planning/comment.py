@@ -19,7 +19,7 @@ MOST_BYTES = 65_536
 """What GitHub takes is counted in characters; in bytes it can only be less."""
 _WIDTH = 240
 """Of a line: what is longer is cut."""
-_SIGNS = {"created": "+", "deleted": "-", "replaced": "!", "changed": "!"}
+_SIGNS = {"created": "+", "deleted": "-", "replaced": "!", "changed": "!", "refused": "!"}
 """What a block of `diff` shows green, red and orange."""
 
 Pair = tuple[PlanDocument | None, PlanDocument | None]

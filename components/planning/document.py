@@ -28,6 +28,10 @@ class Planned(Model):
     phase: int
     """Where it stands in the order of making."""
     protect: bool = False
+    retain_on_delete: bool = False
+    delete_before_replace: bool = False
+    ignored: list[str] = Field(default=[])
+    """Property paths whose changes Pulumi leaves alone (ignore_changes)."""
     inputs: dict[str, Any]
     """Secrets and what is not known yet are replaced by a word for them."""
 
@@ -89,6 +93,9 @@ def document(
                 purpose=purpose(resource),
                 phase=phase(resource),
                 protect=resource.protect,
+                retain_on_delete=resource.retain_on_delete,
+                delete_before_replace=resource.delete_before_replace,
+                ignored=sorted(resource.ignored),
                 inputs=wire.covered(dict(resource.inputs)),
             )
             for resource in recording.resources

@@ -14,7 +14,7 @@ DATA = ("PersistentVolumeClaim", "LocalModelCache")
 
 
 def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
-    """A few lines for an operator: what is fetched, what gives way to what, who waits, what is kept.
+    """A few lines for an operator: what is fetched, what gives way to what, who waits, what is kept, what is refused.
 
     Nothing where the strategy stays: the changes are told by themselves then.
     """
@@ -27,6 +27,7 @@ def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
         f"fetched {_fetched(found, by=other)}",
         *(f"pods    {line}" for line in _pods(found, fronted=_fronted(after.resources))),
         f"kept    {_kept(before.resources, after.resources)}",
+        *(f"refused {change.title}: {change.reason}" for change in found if change.what == "refused"),
     ]
 
 

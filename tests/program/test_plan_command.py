@@ -1,6 +1,7 @@
 """`make plan` and `make render` as commands."""
 
 import io
+import json
 import re
 from pathlib import Path
 
@@ -69,6 +70,39 @@ def test_a_plan_for_tools_is_compared_as_a_comment(tmp_path: Path, capsys: pytes
     printed = capsys.readouterr().out
     assert re.search(r"- strategy +none\n\+ strategy +node-local\n", printed)
     assert "+ created   Job populate-" in printed
+
+
+DISK = "larder:cache: {strategy: node-local, node-local: {node: larder, path: /var/lib/larder/models, size: 20Gi}}\n"
+ON_DISK = {
+    "a larger disk": (("20Gi", "40Gi"), ["! changed   PersistentVolume larder-model-storage +spec.capacity.storage$"]),
+    "a smaller disk": (("20Gi", "10Gi"), ["! changed   PersistentVolume larder-model-storage +spec.capacity.storage$"]),
+    "another folder": (
+        ("larder/models", "other"),
+        [r"! refused   PersistentVolume larder-model-storage +spec\.local\.path: protected, so pulumi does not"],
+    ),
+}
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["", "before a file of an older version"])
+@pytest.mark.parametrize(("change", "told"), ON_DISK.values(), ids=ON_DISK.keys())
+def test_a_comment_says_what_pulumi_will_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], told: list[str], old: bool
+) -> None:
+    files = [tmp_path / "before.json", tmp_path / "after.json"]
+    for file, text in zip(files, (DISK, DISK.replace(*change)), strict=True):
+        (tmp_path / "overlay.yaml").write_text(text)
+        assert main(["plan", "--overlay", str(tmp_path / "overlay.yaml"), "--json", str(file)]) == 0
+    if old:
+        plan = json.loads(files[0].read_text())
+        for resource in plan["resources"]:
+            for key in ("ignored", "retain-on-delete", "delete-before-replace"):
+                del resource[key]
+        files[0].write_text(json.dumps(plan))
+    capsys.readouterr()
+    assert main(["comment", "--before", str(files[0]), "--after", str(files[1])]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"[-+!] \w+ +PersistentVolume", line)]
+    assert len(lines) == len(told), lines
+    assert all(re.match(pattern, line) for pattern, line in zip(told, lines, strict=True)), lines
 
 
 def test_a_refused_plan_for_tools_holds_its_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,12 +6,20 @@ import pytest
 
 from components.planning.changes import Change, changes
 from components.planning.document import Planned
+from components.planning.fixed import REFUSED, REPLACED
+from testbed.plugin import diff
 
 PHASES = {"ConfigMap": 40, "Job": 70, "Deployment": 80}
 
 
 def planned(
-    kind: str, name: str, inputs: dict[str, Any] | None = None, *, urn: str = "", protect: bool = False
+    kind: str,
+    name: str,
+    inputs: dict[str, Any] | None = None,
+    *,
+    urn: str = "",
+    protect: bool = False,
+    **options: Any,
 ) -> Planned:
     return Planned(
         urn=urn or f"{kind}::{name}",
@@ -21,6 +29,7 @@ def planned(
         phase=PHASES.get(kind, 90),
         protect=protect,
         inputs={"metadata": {"name": name}, **(inputs or {})},
+        **options,
     )
 
 
@@ -51,6 +60,129 @@ def test_changes_stand_in_the_order_of_making() -> None:
 def test_a_protected_one_that_would_go_is_said_to_be_refused() -> None:
     (change,) = changes([planned("PersistentVolume", "a", protect=True)], [])
     assert change.reason.startswith("protected: pulumi refuses")
+
+
+def test_a_retained_one_that_is_no_longer_declared_is_said_to_stay() -> None:
+    (change,) = changes([planned("Image", "a", retain_on_delete=True)], [])
+    assert (change.what, change.reason) == ("deleted", "stays in the cluster, and pulumi no longer manages it")
+
+
+def _claim(size: str, **spec: Any) -> dict[str, Any]:
+    return {"spec": {"resources": {"requests": {"storage": size}}, **spec}}
+
+
+SMALL, LARGE = _claim("20Gi"), _claim("40Gi")
+POOL = {"scalingConfig": {"minSize": 1, "desiredSize": 1}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "ignored", "before", "after"),
+    [
+        ("PersistentVolumeClaim", ["spec.resources"], SMALL, LARGE),
+        ("PersistentVolumeClaim", ["spec.resources"], LARGE, SMALL),
+        ("PersistentVolumeClaim", ["spec.resources"], {"spec": {}}, SMALL),
+        ("NodeGroup", ["scalingConfig.desiredSize"], POOL, {"scalingConfig": {"minSize": 1, "desiredSize": 3}}),
+        ("AgentPool", ["count"], {"count": 1}, {"count": 3}),
+        ("StorageClass", ["reclaimPolicy"], {"reclaimPolicy": "Delete"}, {"reclaimPolicy": "Retain"}),
+        ("Deployment", ["spec.template.spec.containers[*].image"], *(_pod(containers=[{"image": i}]) for i in "ab")),
+    ],
+)
+def test_what_pulumi_ignores_is_no_change(kind: str, ignored: list[str], before: Any, after: Any) -> None:
+    assert changes([planned(kind, "a", before)], [planned(kind, "a", after, ignored=ignored)]) == []
+
+
+def test_beside_what_is_ignored_the_rest_is_told_and_the_new_program_says_what_is() -> None:
+    before, after = planned("PersistentVolumeClaim", "a", SMALL), _claim("40Gi", volumeName="v")
+    ignoring = planned("PersistentVolumeClaim", "a", after, ignored=["spec.resources"])
+    assert _one(before, ignoring).reason == "spec.volumeName"
+    no_longer = planned("PersistentVolumeClaim", "a", LARGE)
+    ignored_before = planned("PersistentVolumeClaim", "a", SMALL, ignored=["spec.resources"])
+    assert _one(ignored_before, no_longer).reason == "spec.resources.requests.storage"
+
+
+MOVED = [{"spec": {"local": {"path": path}}} for path in ("/a", "/b")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "what"),
+    [(True, True, "refused"), (False, True, "replaced"), (True, False, "replaced"), (False, False, "replaced")],
+)
+def test_a_replacement_is_refused_where_both_sides_are_protected(before: bool, after: bool, what: str) -> None:
+    """To unprotect and to replace may be one update: pulumi's engine takes it (step_generator.go)."""
+    sides = (planned("PersistentVolume", "a", spec, protect=p) for spec, p in zip(MOVED, (before, after), strict=True))
+    change = _one(*sides)
+    assert change.what == what
+    assert change.reason.startswith("spec.local.path")
+    assert ("pulumi state unprotect" in change.reason) is (what == "refused")
+
+
+def test_another_name_of_a_protected_one_is_refused() -> None:
+    assert _one(*(planned("PersistentVolume", name, urn="u", protect=True) for name in "ab")).what == "refused"
+
+
+def test_a_protected_one_may_change_in_place() -> None:
+    assert (
+        _one(*(planned("PersistentVolume", "a", {"spec": {"capacity": c}}, protect=True) for c in "12")).what
+        == "changed"
+    )
+
+
+@pytest.mark.parametrize("protect", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "before", "after", "reason"),
+    [
+        ("PersistentVolume", *({"spec": {"nodeAffinity": {"required": host}}} for host in "ab"), "spec.nodeAffinity"),
+        ("PersistentVolume", *({"spec": {"volumeMode": mode}} for mode in ("Block", "Filesystem")), "spec.volumeMode"),
+        ("PersistentVolumeClaim", *(_claim("1Gi", volumeMode=m) for m in ("Block", "Filesystem")), "spec.volumeMode"),
+        ("PersistentVolumeClaim", LARGE, SMALL, "spec.resources.requests.storage"),
+        ("StorageClass", {"reclaimPolicy": "Delete"}, {"reclaimPolicy": "Retain"}, "reclaimPolicy"),
+        ("StorageClass", {"volumeBindingMode": "Immediate"}, {}, "volumeBindingMode"),
+        ("LocalModelCache", *({"spec": {"sourceModelUri": uri}} for uri in "ab"), "spec.sourceModelUri"),
+    ],
+)
+def test_a_field_that_the_api_server_lets_nobody_change_is_refused_and_no_replacement_is_promised(
+    kind: str, before: Any, after: Any, reason: str, protect: bool
+) -> None:
+    change = _one(planned(kind, "a", before, protect=protect), planned(kind, "a", after, protect=protect))
+    assert change.what == "refused"
+    assert change.reason.startswith(reason)
+    assert "cannot be changed: the API server refuses it" in change.reason
+
+
+def test_a_replacement_takes_the_fields_with_it_that_nobody_can_change() -> None:
+    before = {"spec": {"local": {"path": "/a"}, "nodeAffinity": {"required": "a"}}}
+    after = {"spec": {"nfs": {}, "nodeAffinity": {"required": "b"}}}
+    assert _one(planned("PersistentVolume", "a", before), planned("PersistentVolume", "a", after)).what == "replaced"
+
+
+@pytest.mark.parametrize(("before", "after"), [(SMALL, LARGE), (SMALL, _claim("20480Mi")), (SMALL, _claim("?"))])
+def test_a_claim_may_grow(before: Any, after: Any) -> None:
+    assert _one(planned("PersistentVolumeClaim", "a", before), planned("PersistentVolumeClaim", "a", after)).what == (
+        "changed"
+    )
+
+
+def test_who_is_deleted_first_is_said_to_be() -> None:
+    sides = (planned("Job", name, urn="u", delete_before_replace=True) for name in "ab")
+    assert _one(*sides).reason == "was a; metadata.name; the old one goes first"
+
+
+@pytest.mark.parametrize("kind", sorted(set(REPLACED) - {"Job"}))
+def test_what_is_replaced_here_is_replaced_by_the_plugin(kind: str) -> None:
+    """The stand-in has the official plugin's table. Jobs have their spec in their name."""
+    version = {"Deployment": "apps/v1", "StorageClass": "storage.k8s.io/v1"}.get(kind, "v1")
+    version = "rbac.authorization.k8s.io/v1" if kind == "RoleBinding" else version
+    for field in REPLACED[kind]:
+        old, new = (_nested(field, value, {"apiVersion": version, "kind": kind}) for value in ("a", "b"))
+        assert [change.replaces for change in diff.changes(old, new, diff.Mutable())] == [True], field
+    for field in REFUSED.get(kind, ()):
+        old, new = (_nested(field, value, {"apiVersion": version, "kind": kind}) for value in ("a", "b"))
+        assert [change.replaces for change in diff.changes(old, new, diff.Mutable())] == [False], field
+
+
+def _nested(path: str, value: str, around: dict[str, Any]) -> dict[str, Any]:
+    first, _, rest = path.partition(".")
+    return {**around, first: _nested(rest, value, {}) if rest else value}
 
 
 @pytest.mark.parametrize(
