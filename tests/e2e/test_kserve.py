@@ -121,7 +121,7 @@ def test_a_path_of_ollama_is_refused_for_a_model_of_vllm(kserve: KServe) -> None
     request = urllib.request.Request(f"{kserve.platform.url}/api/chat", body, {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request, timeout=10)
-    assert json.load(refused.value)["error"]["code"] == "api_not_served"
+    assert "does not answer /api/chat" in json.load(refused.value)["error"]
 
 
 def test_a_predictor_that_is_gone_costs_its_own_models_and_no_others(kserve: KServe) -> None:

@@ -17,9 +17,11 @@ Endpoint = Literal[
     "/v1/embeddings",
     "/v1/responses",
     "/v1/messages",
+    "/v1/messages/count_tokens",
     "/api/chat",
     "/api/generate",
     "/api/embed",
+    "/api/embeddings",
 ]
 """A path whose requests have a prompt."""
 MAX_RULES = 200

@@ -27,6 +27,13 @@ class EngineError(Exception):
     """The engine refused, or said something else than what it documents; the message is its own."""
 
 
+COMMON = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/messages"))
+"""Paths that every engine answers."""
+EMBEDDING = frozenset(("/v1/embeddings", "/v1/responses"))
+COUNTING = frozenset(("/v1/messages/count_tokens", "/tokenize", "/detokenize"))
+RERANKING = frozenset(("/v1/rerank", "/rerank"))
+
+
 class Adapter:
     """One engine, reached through `ask`. A subclass says what is its engine's own."""
 
@@ -35,17 +42,15 @@ class Adapter:
     """Answers 200 as soon as the engine can take requests."""
     names_path: ClassVar[str] = "/v1/models"
     """Lists models as OpenAI does."""
-    api: ClassVar[str] = "/"
-    """How the paths begin that it knows …"""
-    lacks: ClassVar[frozenset[str]] = frozenset()
-    """… but for these."""
+    paths: ClassVar[frozenset[str]]
+    """The paths of the gateway's that it answers itself."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     def speaks(self, path: str) -> bool:
-        """Whether it knows a path at all."""
-        return path.startswith(self.api) and path not in self.lacks
+        """Whether it answers a path at all."""
+        return path in self.paths
 
     async def health(self) -> Health:
         """Ask `health_path`."""

@@ -10,6 +10,12 @@ class Gateway(Adapter):
 
     kind = "gateway"
     health_path = "/v1/models"
+    paths = frozenset()
+
+    def speaks(self, path: str) -> bool:
+        """Take every path: the gateway knows what its own engine answers, and says so."""
+        del path
+        return True
 
     async def stats(self) -> dict[str, Any] | None:
         """What it says of its models; None where it has nothing to say, or does not answer."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from .adapter import EngineError
+from .adapter import COMMON, COUNTING, EMBEDDING, RERANKING, EngineError
 from .resident import Loaded, Resident, looks
 
 _HERE = ("loaded", "sleeping")
@@ -16,7 +16,8 @@ class LlamaServer(Resident):
     health_path = "/health"
     # Without `reload` the router lists what it saw at its start: tools/server/server-models.cpp, get_router_models.
     names_path = "/models?reload=1"
-    api = "/v1/"
+    # tools/server/server.cpp: all of them choose the model by the body's `model`, and change nothing.
+    paths = COMMON | EMBEDDING | COUNTING | RERANKING | {"/v1/reranking", "/reranking", "/apply-template", "/infill"}
 
     async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
         """It has no keep-alive of its own; it answers at once, and its list says how it went."""

@@ -1,8 +1,12 @@
 """Ollama's own API, as far as the gateway needs it."""
 
 from ..config.weights import canonical
-from .adapter import EngineError, said
+from .adapter import COMMON, EMBEDDING, EngineError, said
 from .resident import Loaded, Resident
+
+_NATIVE = frozenset(
+    f"/api/{name}" for name in ("chat", "generate", "embed", "embeddings", "show", "tags", "ps", "version")
+)
 
 
 class Ollama(Resident):
@@ -10,6 +14,7 @@ class Ollama(Resident):
 
     kind = "ollama"
     health_path = "/"
+    paths = COMMON | EMBEDDING | _NATIVE
 
     async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
         """By a request without a prompt, on the native path: /v1 knows no keep_alive (openai/openai.go)."""

@@ -1,6 +1,6 @@
 """Shimmy 2: one model a process, read when it is first asked for; no file is noticed after the start."""
 
-from .adapter import Adapter
+from .adapter import COMMON, Adapter
 
 
 class Shimmy(Adapter):
@@ -8,5 +8,4 @@ class Shimmy(Adapter):
 
     kind = "shimmy"
     health_path = "/health"
-    api = "/v1/"
-    lacks = frozenset(("/v1/embeddings", "/v1/responses"))
+    paths = COMMON

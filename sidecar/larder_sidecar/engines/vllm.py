@@ -1,6 +1,6 @@
 """vLLM's own API, as far as the gateway needs it."""
 
-from .adapter import Adapter
+from .adapter import COMMON, COUNTING, EMBEDDING, RERANKING, Adapter
 
 
 class Vllm(Adapter):
@@ -8,4 +8,4 @@ class Vllm(Adapter):
 
     kind = "vllm"
     health_path = "/health"
-    api = "/v1/"
+    paths = COMMON | EMBEDDING | COUNTING | RERANKING | {"/v2/rerank", "/score", "/v1/score", "/classify", "/pooling"}

@@ -19,7 +19,7 @@ from .held import Held, admitted
 from .journal import Journal
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
-from .pages import page
+from .pages import greeting, page
 from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
 from .stats import stats
@@ -116,6 +116,9 @@ class Gateway:
         if route.kind == "page":
             client.answer(request, page(request.path))
             return None
+        if route.kind == "greeting":
+            client.answer(request, greeting(native=self._upstreams.speaking("/api/tags") is not None))
+            return None
         if route.kind == "stats":
             return Answering(stats(self._upstreams, self._metrics.rules_hit), request, client)
         if route.kind == "control":
@@ -177,7 +180,7 @@ class Gateway:
             self._metrics.routed(model.rule)
         upstream = self._upstreams.of(model.id)
         if not upstream.speaks(route.path):
-            client.answer(request, _not_spoken(request, upstream.adapter.api))
+            client.answer(request, _not_spoken(request, upstream.adapter.kind))
             return None
         said = _said(request.body, fields, route.values) if route.values else splice.NOTHING
         words = SILENT
@@ -275,8 +278,8 @@ def _named(fields: dict[str, splice.Field], route: Route) -> str:
     return ""
 
 
-def _not_spoken(request: Request, api: str) -> Answer:
-    message = f"the engine of model {request.model!r} answers paths under {api}, and not {request.path[:100]}"
+def _not_spoken(request: Request, kind: str) -> Answer:
+    message = f"model {request.model!r} is on engine {kind}, which does not answer {request.path[:100]}"
     return error(400, "api_not_served", message, param="model")
 
 

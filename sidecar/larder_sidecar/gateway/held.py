@@ -13,9 +13,9 @@ from .wire.application import Responder
 from .wire.request import Request
 from .wire.server import ServerConnection
 
-_COMMENT = b": loading\n\n"
+_COMMENT = b": loading\n"
+"""A comment ends with its line. With a blank line after it, openai-go takes it for an event without data."""
 _LOADING = b"%x\r\n%b\r\n" % (len(_COMMENT), _COMMENT)
-"""What clients of server-sent events skip, as a chunk."""
 
 
 class Carry(Protocol):

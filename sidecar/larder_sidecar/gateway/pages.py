@@ -1,4 +1,7 @@
-"""`GET /ui`: the page for operators, and its two files. No token to look at; what it changes asks for one."""
+"""The greeting at `/`, and `GET /ui`: the page for operators with its two files.
+
+Nobody needs a token to look at the page; what it changes asks for one.
+"""
 
 from importlib import resources
 
@@ -19,6 +22,11 @@ FILES = {
     "/ui/page.js": ("page.js", b"text/javascript; charset=utf-8"),
     "/ui/page.css": ("page.css", b"text/css; charset=utf-8"),
 }
+
+
+def greeting(*, native: bool) -> Answer:
+    """The words at `/`, before all that Ollama's clients ask for; `native`: where Ollama's own paths are answered."""
+    return Answer(200, b"Ollama is running" if native else b"Larder is running", (), b"text/plain; charset=utf-8")
 
 
 def page(path: str) -> Answer:

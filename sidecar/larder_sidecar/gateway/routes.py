@@ -1,5 +1,8 @@
 """The paths that exist: an allow-list, because an engine has paths that no client should reach.
 
+A path of inference is on it if its body is JSON that names the model, and if it changes nothing in the engine: so
+neither uploads (/v1/audio/…) nor /props, /slots, /lora-adapters and their like. engines/ says who answers which.
+
 What is passed on may reach the engine twice (exchange.py): nothing that changes its state may be passed on, unless
 saying it twice is saying it once, as with the words about loaded models that a front hands on.
 """
@@ -17,7 +20,7 @@ class Route:
 
     path: str
     method: str
-    kind: Literal["infer", "proxy", "models", "explain", "pulls", "stats", "control", "page"]
+    kind: Literal["infer", "proxy", "models", "explain", "pulls", "stats", "control", "page", "greeting"]
     operation: str
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
@@ -29,6 +32,7 @@ class Route:
 
 
 _NATIVE = ("keep_alive", "options")
+_RERANK = ("/v1/rerank", "/v2/rerank", "/rerank", "/v1/reranking", "/reranking")
 ROUTES = {
     route.path: route
     for route in (
@@ -37,9 +41,15 @@ ROUTES = {
         Route("/v1/embeddings", "POST", "infer", "embeddings"),
         Route("/v1/responses", "POST", "infer", "chat", stream=RESPONSES),
         Route("/v1/messages", "POST", "infer", "chat", stream=ANTHROPIC),
+        Route("/v1/messages/count_tokens", "POST", "infer", "count_tokens"),
+        *(Route(path, "POST", "infer", "rerank") for path in _RERANK),
+        *(Route(path, "POST", "infer", "score") for path in ("/score", "/v1/score", "/classify", "/pooling")),
+        *(Route(path, "POST", "infer", "tokenize") for path in ("/tokenize", "/detokenize", "/apply-template")),
+        Route("/infill", "POST", "infer", "infill"),
         Route("/api/chat", "POST", "infer", "chat", values=_NATIVE, stream=NDJSON),
         Route("/api/generate", "POST", "infer", "text_completion", values=_NATIVE, stream=NDJSON),
         Route("/api/embed", "POST", "infer", "embeddings", values=_NATIVE),
+        Route("/api/embeddings", "POST", "infer", "embeddings", values=_NATIVE),
         Route("/api/show", "POST", "infer", "show", fields=("model", "name"), loads=False),
         Route("/api/tags", "GET", "proxy", "tags"),
         Route("/api/ps", "GET", "proxy", "ps"),
@@ -51,6 +61,7 @@ ROUTES = {
         Route("/api/llm/unload", "POST", "control", "unload"),
         Route("/api/llm/pin", "POST", "control", "pin"),
         *(Route(path, "GET", "page", "ui") for path in FILES),
+        Route("/", "GET", "greeting", "greeting"),
     )
 }
 _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")

@@ -27,6 +27,10 @@ class Stream:
         if self is ANTHROPIC:
             fault = {"type": "error", "error": {"type": "api_error", "message": message}}
             name = b"event: error\n"
+        elif self is RESPONSES:  # `error` beside it is what OpenAI's clients raise their exceptions from
+            told = {"code": "upstream_failed", "message": message, "param": None, "sequence_number": 0}
+            fault = {"type": "error", **told, **fault}
+            name = b"event: error\n"
         begun = b"" if last.endswith(b"\n\n") else b"\n" if last.endswith(b"\n") else b"\n\n"
         return begun + name + b"data: " + json.dumps(fault).encode() + b"\n\n"
 

@@ -9,12 +9,14 @@ from ..config.routing import Endpoint
 FIELDS: Mapping[Endpoint, str] = {
     "/v1/chat/completions": "messages",
     "/v1/messages": "messages",
+    "/v1/messages/count_tokens": "messages",
     "/api/chat": "messages",
     "/v1/responses": "input",
     "/v1/embeddings": "input",
     "/api/embed": "input",
     "/v1/completions": "prompt",
     "/api/generate": "prompt",
+    "/api/embeddings": "prompt",
 }
 """Where the prompt is in the requests to a path."""
 READ_BYTES = 8 * 2**20

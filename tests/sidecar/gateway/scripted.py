@@ -164,9 +164,9 @@ class Response:
 
     @property
     def code(self) -> object:
+        """Of an error in OpenAI's shape; the others have none."""
         fault = self.json()["error"]
-        assert isinstance(fault, dict)
-        return fault["code"]
+        return fault["code"] if isinstance(fault, dict) else None
 
 
 class Client:

@@ -21,7 +21,7 @@ async def test_a_client_that_waits_for_a_stream_hears_that_it_is_not_forgotten(r
         assert (status, dict(headers)["content-type"]) == (200, "text/event-stream")
         assert dict(headers)["x-larder-cache"] == "miss"
         assert dict(headers)["x-request-id"]
-        assert [await client.chunk() for _ in range(2)] == [b": loading\n\n"] * 2
+        assert [await client.chunk() for _ in range(2)] == [b": loading\n"] * 2
         ollama.free.set()
         chunks = []
         while chunk := await client.chunk():

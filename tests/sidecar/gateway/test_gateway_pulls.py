@@ -332,7 +332,7 @@ async def test_an_old_client_gets_its_lines_until_the_connection_closes(pantry: 
         assert [line["status"] for line in lines(response.body)] == ["starting", "complete"]
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/health", PULL])
+@pytest.mark.parametrize("path", ["/v1/health", PULL])
 async def test_without_the_block_there_is_no_download_service(start: Start, path: str) -> None:
     async with start() as running:
         assert (await ask(running.port, path, method="GET")).status == 404

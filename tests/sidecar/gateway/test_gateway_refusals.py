@@ -1,4 +1,4 @@
-"""What does not go through: refused with the reason, in OpenAI's shape, before the engine hears of it."""
+"""What does not go through: refused with the reason before the engine hears of it."""
 
 import asyncio
 import json
@@ -15,7 +15,6 @@ HEAD = f"POST {CHAT} HTTP/1.1\r\nHost: a\r\n"
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
-        ("GET", "/", 404, "path_not_found"),
         ("GET", "/debug/pprof/", 404, "path_not_found"),
         ("POST", "/api/me", 404, "path_not_found"),
         ("POST", "/api/signout", 404, "path_not_found"),
@@ -43,7 +42,7 @@ async def test_only_the_listed_paths_exist(
     response = await ask(gateway.port, path, b"{}" if method == "POST" else b"", method=method)
     assert response.status == status
     if method != "HEAD":
-        assert response.code == code
+        assert response.code == (None if path.startswith("/api/") else code)
     if status == 405:
         assert response["allow"] == ("POST" if path == CHAT else "GET, HEAD")
     assert not engine.requests

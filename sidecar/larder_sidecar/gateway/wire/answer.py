@@ -1,4 +1,4 @@
-"""Responses that the gateway writes itself, and the OpenAI shape of an error."""
+"""Responses that the gateway writes itself; errors in OpenAI's shape, which `shapes` turns into that of their path."""
 
 import json
 from dataclasses import dataclass
@@ -15,13 +15,17 @@ def status_line(status: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole response. `code` is what the log and the metrics call the error, '' for none."""
+    """A whole response. `code` is what the log and the metrics call the error, '' for none.
+
+    `message` is what an error says, '' where its body has a shape that stays.
+    """
 
     status: int
     body: bytes
     headers: tuple[tuple[bytes, bytes], ...] = ()
     content_type: bytes = b"application/json"
     code: str = ""
+    message: str = ""
 
     def encode(self, extra: bytes, *, keep_alive: bool, body: bool = True) -> bytes:
         """The bytes of the response, the lines of `extra` headers last; without the body for HEAD."""
@@ -45,7 +49,8 @@ def error(
     status: int, code: str, message: str, *, param: str | None = None, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> Answer:
     """An error in OpenAI's shape."""
-    return Answer(status, json.dumps(error_object(status, code, message, param)).encode(), headers, code=code)
+    body = json.dumps(error_object(status, code, message, param)).encode()
+    return Answer(status, body, headers, code=code, message=message)
 
 
 def error_object(status: int, code: str, message: str, param: str | None = None) -> dict[str, dict[str, str | None]]:

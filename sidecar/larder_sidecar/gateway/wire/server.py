@@ -13,6 +13,7 @@ from .application import Application, Responder
 from .reader import RequestReader
 from .registry import Registry
 from .request import Request
+from .shapes import shaped
 
 PIPELINED = 64
 """Requests taken from a connection while an earlier one is being answered."""
@@ -153,6 +154,7 @@ class ServerConnection(asyncio.Protocol):
         """Write a whole response, and finish; nothing if the client has gone meanwhile."""
         if self._active is not request:
             return
+        answer = shaped(answer, request)
         request.status = answer.status
         request.code = request.code or answer.code
         keep = self.keeps(request)
