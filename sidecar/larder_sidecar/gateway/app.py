@@ -23,6 +23,7 @@ from .pages import greeting, page
 from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
 from .stats import stats
+from .stop import is_stop, stopped
 from .upstreams import Upstream, Upstreams
 from .wire.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
 from .wire.answering import Answering
@@ -187,8 +188,12 @@ class Gateway:
         if upstream.residency and said:
             try:
                 words = upstream.residency.hear(model.id, model.engine_name, said)
+                stops = "keep_alive" in said and is_stop(route.path, request.body, said["keep_alive"])
             except WordsError as reason:
                 client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
+                return None
+            if stops:
+                client.answer(request, stopped(upstream.residency, route.path, model.id, model.engine_name, words))
                 return None
         elif said:
             fields = {name: field for name, field in fields.items() if name not in said}

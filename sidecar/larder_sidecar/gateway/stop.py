@@ -1,0 +1,40 @@
+"""`ollama stop` and its like: a request on Ollama's own paths that asks for no answer, only for its model to go."""
+
+from datetime import UTC, datetime
+
+from ..residency.policy import Phase
+from ..residency.scheduler import Scheduler
+from ..residency.words import Words, seconds_of
+from . import splice
+from .wire.answer import Answer, document
+
+_EMPTY = {"/api/generate": ("prompt", (b'""', b"null")), "/api/chat": ("messages", (b"[]", b"null"))}
+_LONGEST = 8
+"""The member that is empty or absent in such a request: server/routes.go, GenerateHandler and ChatHandler."""
+
+
+def is_stop(path: str, body: bytes, keep_alive: bytes) -> bool:
+    """Whether Ollama would unload the model and do nothing else. Raises WordsError."""
+    if path not in _EMPTY or seconds_of(keep_alive) != 0:
+        return False
+    member, empty = _EMPTY[path]
+    try:
+        found = splice.find(body, (), (member,)).get(member)
+    except splice.BodyError:  # twice: the engine judges it
+        return False
+    return found is None or body[found.start : min(found.end, found.start + _LONGEST)] in empty
+
+
+def stopped(residency: Scheduler, path: str, model: str, engine_name: str, words: Words) -> Answer:
+    """Let the model go if the client's keep-alive counts, and answer as Ollama does; no engine is asked."""
+    place = residency.place(model, engine_name)
+    gone = place.phase in (Phase.COLD, Phase.UNLOADING)
+    if not gone and words.keep_alive is not None:
+        residency.keep(place, words.keep_alive)
+        gone = True
+    empty = {"message": {"role": "assistant", "content": ""}} if path == "/api/chat" else {"response": ""}
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    # `load` is what Ollama says where the request leaves the model in memory.
+    return document(
+        {"model": model, "created_at": at, **empty, "done": True, "done_reason": "unload" if gone else "load"}
+    )
