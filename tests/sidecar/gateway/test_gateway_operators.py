@@ -89,7 +89,7 @@ async def test_a_pin_wins_over_a_model_that_was_to_go(resident: With, ollama: Ho
 async def test_no_client_takes_a_pin_away(resident: With, ollama: Holding) -> None:
     async with resident(**{"max-models": 2, "pin": ["a"], "client-keep-alive": "obey"}) as running:
         await until(lambda: "a:latest" in ollama.held, "the pin")
-        await asked(running, "a", "/api/chat", keep_alive=0)
+        await asked(running, "a", "/api/chat", messages=[{"role": "user", "content": "hi"}], keep_alive=0)
         assert ollama.told[0]["keep_alive"] == -1
         assert ollama.keeps == [-1]
 
