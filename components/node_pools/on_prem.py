@@ -29,13 +29,16 @@ class HostPool(Pool):
         return Placement(pool=name, hosts=tuple(pool.hosts or ()), taints=pool.tolerated(), ready=patches)
 
     def _patch(self, name: str, pool: NodePool, host: str) -> core.NodePatch:
+        # Server-side apply makes what is not there: a host whose name is wrong would become a Node without a machine.
+        # Read first, it ends the preview with its name.
+        there = core.Node.get(f"node-pools.{name}.hosts.{host}", host, opts=self.child())
         return core.NodePatch(
             host,
             metadata={"name": host, "labels": node_labels(name, pool)},
             spec={"taints": [_written(taint) for taint in pool.tolerated()]} if pool.taints else None,
             # Not below this pool: a node that moves to another one, or a pool that gets another name, would be a second
             # patch of the node, and in conflict with the first.
-            opts=pulumi.ResourceOptions(parent=self.around),
+            opts=pulumi.ResourceOptions(parent=self.around, depends_on=[there]),
         )
 
 

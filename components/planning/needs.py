@@ -53,7 +53,10 @@ NEEDS: Mapping[str, tuple[Need, ...]] = {
     ),
     "node-local": (
         Need("the folder on each node, or prepare-path: true", "events of Job populate-…'s pod: FailedMount"),
-        Need("nodes whose names are those of the stack file", "preview for pools; events of the Job's pod: Pending"),
+        Need(
+            "nodes whose names are those of the stack file",
+            "preview, which reads the nodes of pools with labels or taints; else events of the Job's pod: Pending",
+        ),
         Need("the Job reaches {sources}", "Job populate-…: its termination message"),
     ),
     "kserve-cache": (

@@ -48,7 +48,8 @@ def report(
 
 
 def _needs(recording: Recording) -> list[str]:
-    return [f"{name}   (has {identity})" for name, identity in sorted(recording.needs.items())]
+    needed = [f"{name}   (has {identity})" for name, identity in sorted(recording.needs.items())]
+    return [*needed, "Not looked for here: `pulumi preview` reads each, and ends with the name of one that is missing."]
 
 
 def _settings(settings: Settings) -> list[str]:

@@ -100,9 +100,11 @@ class Objects:
             raise ApiError(error.code, error.reason, f"{error}\nAnother manager owns it: {advice}.", {}) from error
 
     def patch(self, manifest: Manifest, manager: str, *, dry_run: bool) -> Manifest:
-        """Apply to an object that is there already, as a manager of its own: who stops stating a field gives it up."""
+        """Apply as a manager of its own: who stops stating a field gives it up.
+
+        An object that is not there is made, as by the official plugin: whoever patches reads it first.
+        """
         path = self._discovery.object(manifest)
-        self._client.get(path)  # an apply would make what is not there
         force = self._patch_force or annotations.asks(manifest, "patchForce")
         return self._client.apply(path, manifest, force=force, dry_run=dry_run, manager=manager)
 

@@ -140,7 +140,7 @@ class Stack:
 
 def declared(name: str, manifest: dict[str, Any], *, secret: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
     """One resource: resource options by their Python names, `timeout` in seconds, `after` names of earlier ones,
-    `type` where it is not the manifest's kind."""
+    `type` where it is not the manifest's kind. With `id` it is read, and never made."""
     return {"name": name, "manifest": manifest, "options": options, "secret": secret}
 
 

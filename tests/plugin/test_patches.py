@@ -63,10 +63,43 @@ def test_what_somebody_else_wrote_is_not_overruled_and_not_taken_away(stack: Sta
     assert _seen(api, node) == ({}, [GPU])
 
 
-def test_a_patch_of_what_is_gone_is_undone_already_and_makes_nothing(stack: Stack, api: Client, node: str):
+def test_a_patch_of_what_is_gone_is_undone_already(stack: Stack, api: Client, node: str):
     stack.declare(_patch(node, pool="rocm"))
     stack.up()
     api.delete(f"/api/v1/nodes/{node}", "Background")
     stack.done("destroy", "--yes", "--skip-preview")
-    assert "not found" in stack.refused("up", "--yes", "--skip-preview")
     api.create("/api/v1/nodes", {"metadata": {"name": node}}, dry_run=False)  # for the fixture to take away
+
+
+def test_a_patch_alone_makes_what_is_not_there(stack: Stack, api: Client, node: str):
+    """As the official plugin does: server-side apply. Whoever patches reads first."""
+    api.delete(f"/api/v1/nodes/{node}", "Background")
+    stack.declare(_patch(node, pool="rocm"))
+    stack.up()
+    assert _seen(api, node) == ({"pool": "rocm"}, [GPU])
+
+
+@pytest.mark.parametrize("command", [("preview",), ("up", "--yes", "--skip-preview")], ids=["preview", "up"])
+def test_a_node_that_is_read_first_ends_the_command_with_its_name_and_none_is_made(
+    stack: Stack, api: Client, node: str, command: tuple[str, ...]
+):
+    absent = f"{node}-not-there"
+    read = declared("hosts", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": absent}}, id=absent)
+    patch = _patch(absent, pool="rocm")
+    patch["options"]["after"] = ["hosts"]
+    stack.declare(read, patch)
+    assert f"'{absent}' does not exist" in stack.refused(*command)
+    assert absent not in [item["metadata"]["name"] for item in api.get("/api/v1/nodes")["items"]]
+
+
+def test_a_node_that_is_there_is_read_and_patched(stack: Stack, api: Client, node: str):
+    read = declared("hosts", {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}}, id=node)
+    patch = _patch(node, pool="rocm")
+    patch["options"]["after"] = ["hosts"]
+    stack.declare(read, patch)
+    stack.done("preview")
+    stack.up()
+    assert _seen(api, node) == ({"pool": "rocm"}, [GPU])
+    stack.done("preview", "--expect-no-changes")
+    stack.done("destroy", "--yes", "--skip-preview")
+    assert _seen(api, node) == ({}, [])

@@ -206,6 +206,23 @@ def test_nodes_by_name_get_labels_and_taints(preview: Previews) -> None:
     assert patch.urn in seen.one("Deployment", "larder-manager").dependencies
 
 
+def test_a_node_is_read_before_it_is_patched_so_that_a_wrong_name_ends_the_preview(preview: Previews) -> None:
+    """Server-side apply would make a Node of that name."""
+    two = _with("venus", hosts=["venus", "pluto"])
+    seen = preview(None, two, stack="venus")
+    read = {"node-pools.rocm.hosts.venus": "venus", "node-pools.rocm.hosts.pluto": "pluto"}
+    assert {name: host for name, host in seen.recording.needs.items() if name.startswith("node-pools")} == read
+    patches = {r.name: r.dependencies for r in seen.recording.resources if kind(r) == "NodePatch"}
+    assert patches.keys() == {"venus", "pluto"}
+    for host, dependencies in patches.items():
+        assert [urn for urn in dependencies if urn.endswith(f":Node::node-pools.rocm.hosts.{host}")] != []
+
+
+def test_nodes_that_stay_as_they_are_are_known_by_a_label_and_not_read(preview: Previews) -> None:
+    """A node's name need not be its label `kubernetes.io/hostname`."""
+    assert preview("none").recording.needs == {}
+
+
 def test_a_node_that_moves_to_another_pool_is_changed_in_place(preview: Previews) -> None:
     """Two patches of one node, one of them going, would be in conflict over its label."""
     gpu = {"hosts": ["venus"], "accelerator": "amd.com/gpu", "labels": {"tier": "a"}}

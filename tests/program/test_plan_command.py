@@ -60,6 +60,13 @@ def test_an_image_that_make_up_does_not_make_may_stand_in_the_file_alone(tmp_pat
     assert main(["plan", "--stack", "staging", "--overlay", str(overlay)]) == 1
 
 
+def test_a_plan_lists_the_nodes_that_a_preview_will_look_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--stack", "venus"]) == 0
+    needs = capsys.readouterr().out.partition("\nNeeds of the cluster\n")[2].partition("\n\n")[0]
+    assert "  node-pools.rocm.hosts.venus   (has venus)\n" in needs
+    assert "`pulumi preview` reads each" in needs
+
+
 def test_a_plan_for_tools_is_compared_as_a_comment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, after, overlay = tmp_path / "before.json", tmp_path / "after.json", tmp_path / "overlay.yaml"
     overlay.write_text("larder:cache: {strategy: node-local}\n")
