@@ -1,62 +1,201 @@
-"""A YAML file as plain values. What two readers could take differently is refused or read as text."""
+"""A YAML file as plain values. What two readers could take differently is refused or read as text.
 
+A file may come from anybody. Its bytes, its depth and what its aliases stand for are bounded, and nothing in it makes
+anything but mappings, lists, texts, numbers, booleans and null.
+"""
+
+import os
+import re
+import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-_MERGE = "tag:yaml.org,2002:merge"
-_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+MOST_BYTES = 2**20
+"""The largest file, and the most that its aliases and merges may stand for."""
+_DEPTH = 64
+_VALUE_BYTES = 64
+"""Each value counts for so many bytes besides its text: `[a,a,a,…]` takes far more memory and time than disk."""
+_NUMBER_CHARACTERS = 64
+_SHOWN = 160
+_PREFIX = "tag:yaml.org,2002:"
+_MERGE = _PREFIX + "merge"
+_SCALARS = frozenset(_PREFIX + name for name in ("null", "bool", "int", "float", "str"))
+_NUMBERS = {
+    # Without base 60 (1:59:59), which YAML 1.2 and Pulumi read as text.
+    "int": (r"[-+]?(?:0b[01_]+|0[0-7_]+|(?:0|[1-9][0-9_]*)|0x[0-9a-fA-F_]+)", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+}
+_NOT_AS_YAML_1_1 = ("timestamp", *_NUMBERS)
 
 
 class DocumentError(ValueError):
-    """A file that is no document; one line, without what stands in it."""
+    """A file that is no document; one short line, which holds no value of the file."""
 
 
-def load_document(path: Path) -> object:
-    """What the file holds: mappings, lists and scalars; dates stay text. Raises DocumentError."""
+def load_document(path: Path, *, most: int = MOST_BYTES, aliases: bool = True) -> object:
+    """Read mappings, lists and scalars from the file; dates stay text. Raises DocumentError and nothing else.
+
+    `aliases=False` also refuses anchors, aliases and merges: for files that are short, and written by others.
+    """
     try:
-        # The loader is a SafeLoader: it makes plain values only.
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+        return _parsed(_Loader(_text(path, most), most, aliases=aliases))
     except OSError as error:
-        raise DocumentError(error.strerror or str(error)) from error
+        raise DocumentError(error.strerror or "cannot be read") from error
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        msg = f"not YAML: {error.problem}{line}"
+        problem = _shown(error.problem or error.context or "it cannot be parsed")
+        if isinstance(error, _RefusedError):
+            msg = f"{problem}{line}. Fix: {error.remedy}"
+        else:
+            msg = f"not YAML: {problem}{line}"
         raise DocumentError(msg) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         msg = "not YAML: it holds bytes or characters that no text has"
         raise DocumentError(msg) from error
-    except RecursionError as error:
-        msg = "not a document: it is nested too deeply"
+    except DocumentError:
+        raise
+    except Exception as error:  # a reader of files that others write must end for each of them in the same way
+        msg = f"not YAML: it cannot be read ({type(error).__name__})"
         raise DocumentError(msg) from error
-    except ValueError as error:
-        # From a scalar that looks like a number and is none that fits.
-        msg = f"not YAML: {error}"
-        raise DocumentError(msg) from error
+
+
+def _text(path: Path, most: int) -> str:
+    # Without O_NONBLOCK the open of a FIFO waits for somebody who writes.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 (a descriptor)
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            msg = "is not a regular file"
+            raise DocumentError(msg)
+        content = file.read(most + 1)
+    if len(content) > most:
+        size = f"{most // 1024} KiB" if most >= 1024 else f"{most} bytes"
+        msg = f"is larger than {size}"
+        raise DocumentError(msg)
+    return content.decode("utf-8")
+
+
+def _parsed(loader: Any) -> object:  # noqa: ANN401 (typeshed leaves half of a loader's methods without types)
+    try:
+        loader.get_event()  # of the stream's start
+        if loader.check_event(yaml.StreamEndEvent):
+            return None
+        root = loader.compose_document()
+        if root is not None and not loader.check_event(yaml.StreamEndEvent):
+            mark = loader.peek_event().start_mark
+            raise _RefusedError("a second document begins here", "keep one document in a file", mark)
+        return None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _shown(text: str) -> str:
+    line = "".join(c if c.isprintable() else " " for c in text)
+    return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
+
+
+class _RefusedError(yaml.MarkedYAMLError):
+    """YAML by its grammar, and more than is taken here."""
+
+    def __init__(self, problem: str, remedy: str, mark: Any) -> None:  # noqa: ANN401 (either of PyYAML's two marks)
+        super().__init__(problem=problem, problem_mark=mark)
+        self.remedy = remedy
 
 
 class _Loader(yaml.SafeLoader):
-    """No dates, nothing inside itself, and no key twice: YAML forbids it, and readers differ in which one they take."""
+    """The safe loader without dates, base 60, foreign tags and repeated keys, for which YAML's readers differ."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as the base declares it)
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        first: [
+            (tag, pattern) for tag, pattern in resolvers if tag.removeprefix(_PREFIX) not in ("timestamp", *_NUMBERS)
+        ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
+    def __init__(self, text: str, most: int, *, aliases: bool) -> None:
+        super().__init__(text)
+        self._aliases = aliases
+        self._left = most
+        self._depth = 0
+        self._weights: dict[int, int] = {}
+        """What a node and all in it come to, by id; 0 while the node is not finished."""
         # Built from the inside out, where the base class refuses what it meets again before it is finished.
         self.deep_construct = True
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 (as the base has it)
+        event = self._next()
+        if not self._aliases and getattr(event, "anchor", None) is not None:
+            raise _RefusedError("an anchor or alias stands here", "write the value itself", event.start_mark)
+        if self._depth == _DEPTH:
+            raise _RefusedError(f"nested deeper than {_DEPTH} levels", "nest less", event.start_mark)
+        self._depth += 1
+        before = self._left
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self._depth -= 1
+        if isinstance(event, yaml.AliasEvent):
+            if not (weight := self._weights.get(id(node), 0)):
+                raise _RefusedError("an alias stands within what it names", "write the value itself", event.start_mark)
+            self._spend(weight, event.start_mark)
+        else:
+            text = node.value if isinstance(node, yaml.ScalarNode) else ""
+            self._spend(_VALUE_BYTES + len(text), event.start_mark)
+            self._weights[id(node)] = before - self._left
+        return node
+
+    def _next(self) -> yaml.Event:
+        parser: Any = self
+        event: yaml.Event = parser.peek_event()
+        return event
+
+    def _spend(self, weight: int, mark: Any) -> None:  # noqa: ANN401 (as above)
+        self._left -= weight
+        if self._left < 0:
+            raise _RefusedError("more values than a file may hold", "say less in one file", mark)
+
+    def compose_scalar_node(self, anchor: dict[Any, yaml.Node]) -> yaml.ScalarNode:
+        event = self._next()
+        node = super().compose_scalar_node(anchor)
+        kind = node.tag.removeprefix(_PREFIX)
+        if node.tag != _MERGE and node.tag not in _SCALARS:
+            raise _RefusedError(f"tag {node.tag!r}", "write a plain value", event.start_mark)
+        if isinstance(event, yaml.ScalarEvent) and event.tag not in (None, "!", _PREFIX + "str"):
+            resolver: Any = self
+            plain = resolver.resolve(yaml.ScalarNode, node.value, (True, False))
+            if plain != node.tag and (kind, plain) != ("float", _PREFIX + "int"):
+                raise _RefusedError(f"!!{kind} stands before something else", "leave the tag out", event.start_mark)
+        if kind in _NUMBERS and len(node.value) > _NUMBER_CHARACTERS:
+            problem = f"a number of {len(node.value)} characters"
+            raise _RefusedError(problem, "put it in quotes if it is text", event.start_mark)
+        return node
+
+    def compose_sequence_node(self, anchor: dict[Any, yaml.Node]) -> yaml.SequenceNode:
+        node = super().compose_sequence_node(anchor)
+        if node.tag != _PREFIX + "seq":
+            raise _RefusedError(f"tag {node.tag!r} on a list", "leave the tag out", node.start_mark)
+        return node
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         # typeshed takes the anchor for a dict; it is the text behind `&`, or None.
         node = super().compose_mapping_node(anchor)
+        if node.tag != _PREFIX + "map":
+            raise _RefusedError(f"tag {node.tag!r} on a mapping", "leave the tag out", node.start_mark)
         seen: set[str] = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
-                if key.value in seen:
-                    msg = f"key {key.value!r} is there twice"
-                    raise yaml.MarkedYAMLError(problem=msg, problem_mark=key.start_mark)
+            if not isinstance(key, yaml.ScalarNode):
+                raise _RefusedError("a key that is a list or a mapping", "write a text as the key", key.start_mark)
+            if key.tag == _MERGE:
+                if not self._aliases:
+                    raise _RefusedError("a merge (<<) stands here", "write the keys themselves", key.start_mark)
+            elif key.value in seen:
+                msg = f"key {_shown(key.value)[:60]!r} is there twice"
+                raise yaml.MarkedYAMLError(problem=msg, problem_mark=key.start_mark)
+            else:
                 seen.add(key.value)
         return node
+
+
+for _name, (_pattern, _first) in _NUMBERS.items():
+    _Loader.add_implicit_resolver(_PREFIX + _name, re.compile(rf"(?:{_pattern})\Z"), list(_first))
