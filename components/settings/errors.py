@@ -12,6 +12,11 @@ from pydantic_core import ErrorDetails
 
 from .names import choices, did_you_mean
 
+_MOST_LINES = 50
+"""Of one block: a file may be wrong in every line."""
+_SHOWN = 200
+"""Characters of a value or a path: they may be anything that fits into a file."""
+
 Shape: TypeAlias = Any
 """What a pydantic TypeAdapter takes: a class, or a form such as `Annotated[list[str], …]`."""
 
@@ -44,8 +49,10 @@ def entry_lines(name: str, why: ValidationError | str) -> list[str]:
 
 def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:
     """The problems of one block, which was read as what its field says."""
-    written = [(e, _written(block, e)) for e in error.errors()]
-    return [f"{_path(key, loc)}: {_text(e, _fields_along(block, loc))}" for e, loc in written]
+    errors = error.errors(include_url=False)
+    written = [(e, _written(block, e)) for e in errors[:_MOST_LINES]]
+    more = [f"{key}: and {len(errors) - _MOST_LINES} problems more."] if len(errors) > _MOST_LINES else []
+    return [f"{_path(key, loc)}: {_text(e, _fields_along(block, loc))}" for e, loc in written] + more
 
 
 def _written(root: FieldInfo, error: ErrorDetails) -> tuple[int | str, ...]:
@@ -62,13 +69,25 @@ def _written(root: FieldInfo, error: ErrorDetails) -> tuple[int | str, ...]:
 
 
 def _path(key: str, loc: tuple[int | str, ...]) -> str:
-    return key + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]")
+    steps = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc if part != "[key]")
+    return key + _short(steps)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+def _shown(value: object) -> str:
+    try:
+        return _short(repr(value))
+    except ValueError:  # an integer with more digits than Python writes
+        return "a number that is too long to be written"
 
 
 def _text(error: ErrorDetails, along: list[tuple[type[BaseModel] | None, FieldInfo | None]]) -> str:
     block, field = along[-1]
     remedy = f" {field.description}" if field and field.description else ""
-    given = error["input"]
+    given = _shown(error["input"])
     match error["type"]:
         case "extra_forbidden":
             known = _keys(along[-2][0] if len(along) > 1 else block)
@@ -77,17 +96,18 @@ def _text(error: ErrorDetails, along: list[tuple[type[BaseModel] | None, FieldIn
             return f"is missing.{remedy}"
         case "literal_error":
             valid = re.findall(r"'([^']*)'", error["ctx"]["expected"])
-            return f"{given!r} is none of the choices. {did_you_mean(str(given), valid)}Choices: {', '.join(valid)}."
+            near = did_you_mean(str(error["input"]), valid) if isinstance(error["input"], str) else ""
+            return f"{given} is none of the choices. {near}Choices: {', '.join(valid)}."
         case "value_error":
             return str(error["ctx"]["error"])
         case "model_type" | "dict_type" | "model_attributes_type":
-            return f"must be a mapping, not {given!r}.{f' Keys: {choices(_keys(block))}.' if block else ''}"
+            return f"must be a mapping, not {given}.{f' Keys: {choices(_keys(block))}.' if block else ''}"
         case "too_short":
             return f"must not be empty.{remedy}"
         case "string_pattern_mismatch":
-            return f"{given!r} is not allowed here.{remedy} Pattern: {error['ctx']['pattern']}"
+            return f"{given} is not allowed here.{remedy} Pattern: {error['ctx']['pattern']}"
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, not {given!r}.{remedy}"
+            return f"{error['msg'][0].lower()}{error['msg'][1:]}, not {given}.{remedy}"
 
 
 def _keys(block: type[BaseModel] | None) -> list[str]:

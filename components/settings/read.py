@@ -35,6 +35,8 @@ def read_catalog(root: Path) -> Catalog:
         return Catalog(load_catalog(root / "catalog" / "models"))
     except CatalogError as error:
         return Catalog(error.entries, {name: tuple(entry_lines(name, why)) for name, why in error.wrong.items()})
+    except OSError as error:
+        raise SettingsError([f"catalog/models: cannot be read: {error.strerror}."]) from error
 
 
 def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: frozenset[str] = frozenset()) -> Settings:

@@ -44,7 +44,7 @@ def holds_ciphertext(value: object) -> bool:
 def _parsed(value: str) -> object:
     try:
         return json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, a number beyond Python's digits, nested beyond its stack
         return value
 
 

@@ -8,10 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-from larder_sidecar.config.document import load_document
-
 from components import ROOT
 from components.planning.placeholders import UNKNOWN
+from components.planning.program import stack_config
 from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
@@ -25,13 +24,16 @@ def wanted(file: Path, overlay: Path) -> str:
 
     With the weights inside an engine's image, also that engine's word in larder:images.
     """
-    document = load_document(file)
-    config = merged(document["config"] if isinstance(document, dict) else {}, read_overlay(str(overlay)))
+    stack = file.name.split(".")[1]
+    try:
+        config = merged(stack_config(stack, file.parent), read_overlay(str(overlay)))
+    except SettingsError:
+        return ""
     cache = config.get("larder:cache")
     strategy = cache.get("strategy") if isinstance(cache, dict) else None
     if not isinstance(cache, dict) or strategy not in PUBLISHED or cache.get(strategy):
         return ""
-    models, stack = config.get("larder:models"), file.name.split(".")[1]
+    models = config.get("larder:models")
     # So that the settings are whole before the images are there.
     images = {str(model): f"weights/{model}@{UNKNOWN}" for model in models} if isinstance(models, list) else {}
     blocks = {"image-volume": {"images": images}, "prebuilt-image": {"image": f"weights/all@{UNKNOWN}"}}

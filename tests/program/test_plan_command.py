@@ -9,6 +9,7 @@ import pytest
 
 from components.planning.__main__ import main
 from components.serving import workload
+from tests.unit.catalog.hostile import UNUSABLE
 
 DIGEST = f"sha256:{'0' * 64}"
 IMAGES = f"larder:images: {{sidecar: 'a@{DIGEST}', ollama: 'b@{DIGEST}'}}\n"
@@ -65,6 +66,51 @@ def test_a_plan_lists_the_nodes_that_a_preview_will_look_for(capsys: pytest.Capt
     needs = capsys.readouterr().out.partition("\nNeeds of the cluster\n")[2].partition("\n\n")[0]
     assert "  node-pools.rocm.hosts.venus   (has venus)\n" in needs
     assert "`pulumi preview` reads each" in needs
+
+
+@pytest.mark.parametrize("content", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_an_overlay_that_cannot_be_used_ends_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | bytes
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert main(["plan", "--overlay", str(overlay)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"LARDER_OVERLAY: cannot read {overlay}: ")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "larder:cache: {1: 2}",
+        "larder:cache: {true: 2}",
+        "larder:cache: {~: 2}",
+        "larder:cache: {1.5: 2}",
+        "larder:cache: .inf",
+        "larder:models: [.nan]",
+        f"larder:models: [0x{'f' * 60}]",
+        "larder:models: " + "[" * 60 + "]" * 60,
+        "larder:cache: &a {strategy: [1]}\nlarder:ollama: *a",
+        f"larder:cache: {{strategy: {'s' * 100_000}}}",
+        f"larder:cache: {{? {'k' * 100_000}\n : 1}}",
+        f"larder:models: [{'1,' * 9000}]",
+        "larder:gateway: {routing: {rules: [{pattern: '(((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}', model: m}]}}",
+        f"larder:gateway: {{routing: {{rules: [{'1,' * 3000}]}}}}",
+        "1: 2",
+        "~",
+        "[]",
+    ],
+)
+def test_an_overlay_of_odd_values_is_read_or_refused_in_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(content)
+    status = main(["plan", "--overlay", str(overlay)])
+    said = capsys.readouterr().err
+    assert (status, bool(said)) == ((0, False) if content in ("~", "[]") else (1, True))
+    assert len(said) < 50_000
+    assert all(line.startswith(("larder:", "LARDER_OVERLAY: ")) for line in said.splitlines())
 
 
 def test_a_plan_for_tools_is_compared_as_a_comment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """One catalog entry: a model, where its files are, what they must be, and what serving it costs."""
 
+import heapq
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from ..config.document import DocumentError, load_document
+from ..config.read import problems
 from ..config.weights import ModelId, OllamaRecipe, ServedName
 from .sources import ArtifactSource, CatalogFile, Described, HttpsSource, HubSource
 
@@ -73,6 +76,9 @@ class CatalogEntry(Described):
 
 ENTRY_BYTES = 256 * 1024
 """A file of this size is no entry; whoever can write to the catalog must not fill our memory."""
+CATALOG_FILES = 2_000
+CATALOG_BYTES = 4 * 2**20
+"""The most that is read of a catalog: seconds of work for one processor."""
 
 
 class CatalogError(ValueError):
@@ -81,40 +87,76 @@ class CatalogError(ValueError):
     def __init__(self, entries: Mapping[str, CatalogEntry], wrong: Mapping[str, ValidationError | str]) -> None:
         self.entries = entries
         self.wrong = wrong
-        super().__init__("; ".join(f"{name}.yaml: {' '.join(str(why).split())}" for name, why in wrong.items()))
+        lines = (f"{name}.yaml: {why if isinstance(why, str) else problems(why)}" for name, why in wrong.items())
+        super().__init__("; ".join(lines))
 
 
 def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
-    """Read `folder`/*.yaml by id. Raises CatalogError with every file that is wrong at once."""
+    """Read `folder`/*.yaml by id. Raises CatalogError with every file that is wrong at once, and OSError."""
     entries: dict[str, CatalogEntry] = {}
-    wrong: dict[str, ValidationError | str] = {}
-    for path in sorted(folder.glob("*.yaml")):
-        if reason := _no_file_of(folder, path):
-            wrong[path.stem] = reason
-            continue
+    paths, wrong = _files(folder)
+    for path in paths:
+        name = _name(path)
         try:
-            entry = CatalogEntry.model_validate(load_document(path))
+            entry = CatalogEntry.model_validate(load_document(path, most=ENTRY_BYTES, trusted=False))
         except (DocumentError, ValidationError) as error:
-            wrong[path.stem] = error if isinstance(error, ValidationError) else str(error)
+            wrong[name] = error if isinstance(error, ValidationError) else str(error)
         else:
-            if entry.id == path.stem:
+            if entry.id == name:
                 entries[entry.id] = entry
             else:
-                wrong[path.stem] = f"id: is {entry.id!r}; it must equal the file's name"
+                wrong[name] = f"id: is {entry.id!r}; it must equal the file's name"
     if wrong:
-        raise CatalogError(entries, wrong)
+        raise CatalogError(entries, dict(sorted(wrong.items())))
     return entries
 
 
-def _no_file_of(folder: Path, path: Path) -> str:
-    """Why it is not even opened: a catalog may come from a repository that others write to."""
+def _files(folder: Path) -> tuple[list[Path], dict[str, ValidationError | str]]:
+    """The files to read, by their names, and what is wrong with the others."""
+    with os.scandir(folder) as found:
+        names = heapq.nsmallest(CATALOG_FILES + 1, (item.name for item in found if item.name.endswith(".yaml")))
+    wrong: dict[str, ValidationError | str] = {}
+    if len(names) > CATALOG_FILES:
+        wrong[_name(folder / names.pop())] = (
+            f"is not read, nor is any file behind it: a catalog has {CATALOG_FILES} files at most"
+        )
+    sizes: dict[Path, int] = {}
+    for path in (folder / name for name in names):
+        try:
+            sizes[path] = _size(folder, path)
+        except ValueError as error:
+            wrong[_name(path)] = str(error)
+    # The smallest ones first: a few large files must not keep all others out.
+    total = 0
+    for path in sorted(sizes, key=lambda path: (sizes[path], path)):
+        total += sizes[path]
+        if total > CATALOG_BYTES:
+            wrong[_name(path)] = f"is not read: smaller files and it come to more than {CATALOG_BYTES // 2**20} MiB"
+            del sizes[path]
+    return list(sizes), wrong
+
+
+def _size(folder: Path, path: Path) -> int:
+    """The size of the file. Raises ValueError for what is not even opened: others write to the catalog's repository."""
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
-            return "is a link that leads out of the catalog"
-        if path.exists() and not path.is_file():
-            return "is no file"
-        if path.exists() and path.stat().st_size > ENTRY_BYTES:
-            return f"is larger than {ENTRY_BYTES // 1024} KiB"
+            msg = "is a link that leads out of the catalog"
+            raise ValueError(msg)
+        if not path.exists():
+            return 0  # reading it says why
+        if not path.is_file():
+            msg = "is no file"
+            raise ValueError(msg)
+        size = path.stat().st_size
     except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for links in a circle
-        return "cannot be read"
-    return ""
+        msg = "cannot be read"
+        raise ValueError(msg) from None
+    if size > ENTRY_BYTES:
+        msg = f"is larger than {ENTRY_BYTES // 1024} KiB"
+        raise ValueError(msg)
+    return size
+
+
+def _name(path: Path) -> str:
+    """The file's name without `.yaml`, as it can be shown: a name may have any bytes but a slash."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in path.name.removesuffix(".yaml"))

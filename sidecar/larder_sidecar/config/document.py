@@ -37,13 +37,13 @@ class DocumentError(ValueError):
     """A file that is no document; one short line, which holds no value of the file."""
 
 
-def load_document(path: Path, *, most: int = MOST_BYTES, aliases: bool = True) -> object:
+def load_document(path: Path, *, most: int = MOST_BYTES, trusted: bool = True) -> object:
     """Read mappings, lists and scalars from the file; dates stay text. Raises DocumentError and nothing else.
 
-    `aliases=False` also refuses anchors, aliases and merges: for files that are short, and written by others.
+    Of a file that others write (not `trusted`) anchors, aliases and merges are refused too, and whatever is no file.
     """
     try:
-        return _parsed(_Loader(_text(path, most), most, aliases=aliases))
+        return _parsed(_Loader(_text(path, most, trusted=trusted), most, aliases=trusted))
     except OSError as error:
         raise DocumentError(error.strerror or "cannot be read") from error
     except yaml.MarkedYAMLError as error:
@@ -64,10 +64,11 @@ def load_document(path: Path, *, most: int = MOST_BYTES, aliases: bool = True) -
         raise DocumentError(msg) from error
 
 
-def _text(path: Path, most: int) -> str:
+def _text(path: Path, most: int, *, trusted: bool) -> str:
     # Without O_NONBLOCK the open of a FIFO waits for somebody who writes.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:  # noqa: PTH123 (a descriptor)
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    flags = os.O_RDONLY | os.O_CLOEXEC | (0 if trusted else os.O_NONBLOCK)
+    with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 (a descriptor)
+        if not trusted and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             msg = "is not a regular file"
             raise DocumentError(msg)
         content = file.read(most + 1)

@@ -7,6 +7,12 @@ from pydantic import ValidationError
 
 from .base import Model
 
+_FOLLOWS = "default_factory_not_called"
+"""What pydantic reports of a field besides the problem of another one."""
+_MOST_LINES = 30
+_LINE_CHARACTERS = 400
+_PLACE_CHARACTERS = 120
+
 ConfigT = TypeVar("ConfigT", bound=Model)
 
 
@@ -29,6 +35,24 @@ def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
 
 
 def problem_lines(reason: ValidationError) -> list[str]:
-    """A line for each problem, with its place and without the value: that may be anything."""
-    told = [error for error in reason.errors() if error["type"] != "default_factory_not_called"]  # follows from others
-    return [": ".join(filter(None, (".".join(map(str, e["loc"])), e["msg"]))) for e in told]
+    """A line for each of the first problems, with its place and without the value: that may be anything.
+
+    str() of a ValidationError holds the values, whatever they come to.
+    """
+    told = [error for error in reason.errors(include_url=False, include_input=False) if error["type"] != _FOLLOWS]
+    lines = [f"{_place(error['loc'])}{_short(error['msg'], _LINE_CHARACTERS)}" for error in told[:_MOST_LINES]]
+    return lines + ([f"and {len(told) - _MOST_LINES} problems more"] if len(told) > _MOST_LINES else [])
+
+
+def problems(reason: ValidationError) -> str:
+    """The same in one line."""
+    return "; ".join(problem_lines(reason))
+
+
+def _place(steps: tuple[int | str, ...]) -> str:
+    return f"{_short('.'.join(map(str, steps)), _PLACE_CHARACTERS)}: " if steps else ""
+
+
+def _short(text: str, most: int) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

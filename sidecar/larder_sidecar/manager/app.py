@@ -1,5 +1,6 @@
 """The manager's HTTP API: what is in the catalog, what is active, and the requests that change it."""
 
+import asyncio
 import difflib
 import json
 from collections.abc import Callable, Coroutine
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError
 from ..bearer import Token, TokenError
 from ..catalog import CatalogEntry
 from ..config.base import Model
-from ..config.read import problem_lines
+from ..config.read import problems
 from ..gateway.journal import Journal
 from ..gateway.wire.answer import RETRY_SOON, Answer, document, error
 from ..gateway.wire.answering import Answering
@@ -99,13 +100,7 @@ class Manager:
             catalog = await self._catalog.read()
         except CatalogMissingError as reason:
             return _no_catalog(reason)
-        return document(
-            {
-                "models": [_summary(entry) for entry in catalog.entries.values()],
-                "wrong": [{"file": file, "reason": reason} for file, reason in catalog.wrong.items()],
-                "catalog": {"commit": catalog.commit, "problem": catalog.problem},
-            }
-        )
+        return await asyncio.to_thread(_listed, catalog)
 
     async def _one(self, request: Request) -> Answer:
         try:
@@ -115,7 +110,7 @@ class Manager:
         model = unquote(request.path.removeprefix("/models/"))
         entry = catalog.entries.get(model)
         if entry is None:
-            return _unknown(model, catalog)
+            return await asyncio.to_thread(_unknown, model, catalog)
         return document(entry.model_dump(mode="json", by_alias=True, exclude_none=True))
 
     async def _active(self, request: Request) -> Answer:
@@ -132,12 +127,12 @@ class Manager:
             wanted = Activate.from_json(request.body).id
             catalog = await self._catalog.read()
         except ValidationError as reason:
-            return error(422, "bad_body", "; ".join(problem_lines(reason)), param="id")
+            return error(400, "bad_body", problems(reason), param="id")
         except CatalogMissingError as reason:
             return _no_catalog(reason)
         entry = catalog.entries.get(wanted)
         if entry is None:
-            return _unknown(wanted, catalog)
+            return await asyncio.to_thread(_unknown, wanted, catalog)
         return await self._changed(self._activations.activate(entry), lambda _: {"active": entry.id})
 
     async def _deactivate(self, request: Request) -> Answer:
@@ -153,6 +148,16 @@ class Manager:
             return _refused(reason)
         except FailedError as reason:
             return error(502, "activation_failed", str(reason))
+
+
+def _listed(catalog: Catalog) -> Answer:
+    return document(
+        {
+            "models": [_summary(entry) for entry in catalog.entries.values()],
+            "wrong": [{"file": file, "reason": reason} for file, reason in catalog.wrong.items()],
+            "catalog": {"commit": catalog.commit, "problem": catalog.problem},
+        }
+    )
 
 
 def _summary(entry: CatalogEntry) -> dict[str, Any]:

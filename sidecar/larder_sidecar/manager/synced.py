@@ -5,7 +5,6 @@ atomically, and the last part of its target is the commit.
 """
 
 import asyncio
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,10 @@ from pydantic import ValidationError
 from ..catalog import CatalogEntry, load_catalog
 from ..catalog.models import CatalogError
 from ..config.manager import SyncedFolder
-from ..config.read import problem_lines
+from ..config.read import problems
+
+PATIENCE = 5.0
+"""Seconds for which a request waits for a commit that takes long to read."""
 
 
 class CatalogMissingError(Exception):
@@ -37,29 +39,40 @@ class Catalog:
 class SyncedCatalog:
     """Reads the catalog again when the link has changed, and only then."""
 
-    def __init__(self, settings: SyncedFolder) -> None:
+    def __init__(self, settings: SyncedFolder, *, patience: float = PATIENCE) -> None:
         self._link = settings.link
         self._path = settings.path
-        self._lock = threading.Lock()
+        self._patience = patience
         self._target: Path | None = None
         self._catalog: Catalog | None = None
+        self._reading: asyncio.Task[Catalog] | None = None
 
     async def read(self) -> Catalog:
         """The catalog; the last one that could be read where there is none now. Raises CatalogMissingError."""
-        return await asyncio.to_thread(self._read)
+        # One thread reads, whoever asks meanwhile: requests must not take all threads there are.
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(asyncio.to_thread(self._read))
+            self._reading.add_done_callback(_seen)
+        reading = self._reading
+        await asyncio.wait({reading}, timeout=self._patience)
+        if reading.done():
+            return reading.result()
+        if self._catalog is None:
+            msg = "the catalog is being read"
+            raise CatalogMissingError(msg)
+        return replace(self._catalog, problem="another commit is being read; this is the last one seen")
 
     def _read(self) -> Catalog:
-        with self._lock:
-            try:
-                self._refresh()
-            except CatalogMissingError as reason:
-                if self._catalog is None:
-                    raise
-                self._target = None  # look again at the next request
-                self._catalog = replace(self._catalog, problem=f"{reason}; this is the last one seen")
-            if self._catalog is None:  # read, or raised above
-                raise AssertionError
-            return self._catalog
+        try:
+            self._refresh()
+        except CatalogMissingError as reason:
+            if self._catalog is None:
+                raise
+            self._target = None  # look again at the next request
+            self._catalog = replace(self._catalog, problem=f"{reason}; this is the last one seen")
+        if self._catalog is None:  # read, or raised above
+            raise AssertionError
+        return self._catalog
 
     def _refresh(self) -> None:
         while True:
@@ -84,9 +97,19 @@ class SyncedCatalog:
         try:
             root, checkout = self._link.parent.resolve(), self._link.resolve()
             folder = (checkout / self._path).resolve()
+            self._refuse(root, checkout, folder)
+            entries, wrong = load_catalog(folder), {}
+        except CatalogError as error:
+            entries = dict(error.entries)
+            wrong = {
+                f"{name}.yaml": why if isinstance(why, str) else problems(why) for name, why in error.wrong.items()
+            }
         except (OSError, RuntimeError) as reason:  # RuntimeError: Python before 3.13, for links in a circle
             msg = f"{self._link}/{self._path} cannot be followed"
             raise CatalogMissingError(msg) from reason
+        return Catalog(target.name if target else "", entries, wrong)
+
+    def _refuse(self, root: Path, checkout: Path, folder: Path) -> None:
         if not checkout.is_dir():
             msg = f"{self._link} leads to no folder: nothing is synced yet; the log of container git-sync says why"
             raise CatalogMissingError(msg)
@@ -97,12 +120,12 @@ class SyncedCatalog:
         if not folder.is_dir():
             msg = f"the repository has no folder {self._path!r} (catalog.path)"
             raise CatalogMissingError(msg)
-        commit = target.name if target else ""
-        try:
-            return Catalog(commit, load_catalog(folder), {})
-        except CatalogError as error:
-            return Catalog(commit, error.entries, {f"{name}.yaml": _line(why) for name, why in error.wrong.items()})
 
 
 def _line(why: ValidationError | str) -> str:
-    return why if isinstance(why, str) else "; ".join(problem_lines(why))
+    return why if isinstance(why, str) else problems(why)
+
+
+def _seen(reading: asyncio.Task[Catalog]) -> None:
+    if not reading.cancelled():
+        reading.exception()  # whoever asked may have gone

@@ -58,12 +58,21 @@ async def test_a_token_that_is_renewed_is_the_one_that_counts(manager: Client, c
         (b'{"id": ""}', "id: String should have at least 1 character"),
         (b'{"id": "alpha", "force": true}', "force: Extra inputs are not permitted"),
         (b'{"id": "\\ud800"}', "Invalid JSON"),
+        (b'{"id":' + b'{"a":' * 10_000, "Invalid JSON"),
+        (b'{"id": ["alpha"]}', "id: Input should be a valid string"),
+        (b'{"id": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}", "id: Input should be a valid string"),
+        (b'{"id": 1' + b"0" * 60_000 + b"}", "Invalid JSON"),
+        (b"9" * 60_000, "Invalid JSON"),
+        (b'{"id": "alpha", ' + b",".join(b'"%d": 1' % n for n in range(6000)) + b"}", "problems more"),
+        (b'{"' + b"k" * 60_000 + b'": 1}', "Extra inputs are not permitted"),
+        ('{"id": "alpha"}'.encode("utf-16"), "Invalid JSON"),
     ],
 )
-async def test_a_body_that_is_none_is_422_and_says_where(manager: Client, body: bytes, says: str) -> None:
+async def test_a_body_that_is_none_is_400_and_says_where(manager: Client, body: bytes, says: str) -> None:
     reply = await manager.post("/models/activate", body)
-    assert (reply.status, reply.body["error"]["code"]) == (422, "bad_body")
+    assert (reply.status, reply.body["error"]["code"]) == (400, "bad_body")
     assert says in reply.message
+    assert len(reply.message) < 16_000
 
 
 @pytest.mark.parametrize("model", ["alhpa", "../alpha", "al/pha", "alpha\x00", "\u202ealpha", "A" * 60_000])
