@@ -16,10 +16,11 @@ import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
 from ..config.weights import WeightsFile
+from .address import named, shown
 from .errors import ContentError, HubError, NotFoundError
 from .login import LARGEST, Login
 from .source import FileMetadata
-from .web import Web, origin, refused, shown
+from .web import Web, refused
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _LARGEST = 4 << 20
@@ -112,26 +113,28 @@ class Artifact:
     def _ask(self, url: str, base: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         ask = functools.partial(self._web.ask, "GET", url, headers, follow_to_others=True)
         sent = self._login.header(base)
-        with ask(credentials=lambda _: sent) as response:
+        with ask(credentials=sent) as response:
             if response.status not in {401, 403} or not self._renew(base, response, sent):
                 yield response
                 return
-        with ask(credentials=lambda _: self._login.header(base)) as response:
+        with ask(credentials=self._login.header(base)) as response:
             yield response
 
     def _renew(self, base: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str]) -> bool:
         # From elsewhere than the registry it is no question for a token of its own.
-        if origin(response.url or "") != origin(base):
+        if named(response.url or "").origin != named(base).origin:
             return False
         lines = response.headers.getlist("WWW-Authenticate")
         root, _, repository = base.partition("/v2/")
         if not lines and (response.status == 401 or not sent):
             with self._web.ask("GET", f"{root}/v2/", {}, follow_to_others=False) as door:
                 lines = door.headers.getlist("WWW-Authenticate")
-        return self._login.renew(base, base, lines, self._buy, sent, f"repository:{repository}:pull")
+        return self._login.renew(
+            base, base, lines, functools.partial(self._buy, base), sent, f"repository:{repository}:pull"
+        )
 
-    def _buy(self, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        with self._web.ask("GET", url, headers, follow_to_others=False) as response:
+    def _buy(self, registry: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        with self._web.ask("GET", url, headers, follow_to_others=False, sender=registry) as response:
             return response.status, response.read(LARGEST)
 
 

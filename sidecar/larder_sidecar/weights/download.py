@@ -15,6 +15,7 @@ from typing import TypeVar
 import urllib3
 
 from ..config.weights import FIRST_PULL, WeightsFile
+from .address import shown
 from .crew import Crew, OverError
 from .deadline import within
 from .errors import BusyError, ContentError, StallError, TransientError
@@ -24,7 +25,7 @@ from .patience import STALL_BYTES, Patience, Tries
 from .pieces import Piece
 from .progress import Reporter, Transfer
 from .source import FileMetadata, Source
-from .web import shown, whole
+from .web import whole
 
 T = TypeVar("T")
 CHUNK = 1 << 19

@@ -9,14 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import urlsplit
 
 import urllib3
 
 from ..config.weights import WeightsFile
+from .address import named, redirected, shown
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError
 from .source import FileMetadata
-from .web import REDIRECTS, Web, is_inside, refused, resolved, shown, whole
+from .web import REDIRECTS, Web, refused, whole
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class Hub:
     """A hub. `token` goes to the host of a file's own URL and to nobody it redirects to."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        self._token, self._web = token, Web(stall_seconds=stall_seconds)
+        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        self._web = Web(stall_seconds=stall_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -55,7 +56,7 @@ class Hub:
                 raise refusal(response.status, response.headers, file)
             commit = response.headers.get("X-Repo-Commit")
             if commit is None and response.status in REDIRECTS:
-                elsewhere = shown(resolved(file.url, response.headers.get("Location", "")))
+                elsewhere = shown(redirected(named(file.url), response.headers.get("Location", "")).url)
                 raise RedirectError(
                     f"{shown(file.url)} redirects to {elsewhere} without saying what the file is",
                     "A login page or proxy may stand between: check the network, or the endpoint in the settings.",
@@ -87,12 +88,6 @@ class Hub:
         return self._web.ask(
             method, file.url, headers, follow_to_others=follow_to_others, credentials=self._authorization
         )
-
-    def _authorization(self, url: str) -> dict[str, str]:
-        parts = urlsplit(url)
-        # In clear text it stays within our own network: a mirror in the cluster may have no TLS.
-        private = parts.scheme == "https" or is_inside(parts.hostname or "")
-        return {"Authorization": f"Bearer {self._token}"} if self._token and private else {}
 
 
 def refusal(status: int, headers: Mapping[str, str], file: WeightsFile) -> HubError:

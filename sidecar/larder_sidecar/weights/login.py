@@ -9,16 +9,16 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
+from .address import Address, check_tls, meant, named, shown
 from .challenge import Challenge, challenges
 from .errors import DeniedError, RedirectError
-from .web import check_redirect, shown
 
 LARGEST = 64 << 10
 """Bytes of an answer with a token."""
 Ask = Callable[[str, dict[str, str]], tuple[int, bytes]]
-"""Status and at most LARGEST bytes of the answer to a GET of a URL with headers. Raises HubError."""
+"""Status and at most LARGEST bytes of the answer to a GET of a URL that the registry named. Raises HubError."""
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
@@ -71,8 +71,9 @@ class Login:
     def _basic(self) -> str:
         return f"Basic {base64.b64encode((self.password or '').encode()).decode()}"
 
-    def _buy(self, registry: str, realm: str, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
-        check_redirect(registry, realm)
+    def _buy(self, registry: str, place: Address, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
+        check_tls(named(registry), place)
+        realm = place.url
         # Several scopes come as one value, separated by blanks, and are asked for one by one.
         scopes = parts.get("scope", "").split() or [scope]
         wanted = [("service", parts["service"])] if parts.get("service") else []
@@ -91,12 +92,12 @@ class Login:
         return token
 
 
-def _place(registry: str, challenge: Challenge) -> tuple[str, Mapping[str, str]] | None:
-    """The URL that gives tokens, which may be relative to the registry's, and the challenge's parameters."""
+def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, str]] | None:
+    """The address that gives tokens, which may be relative to the registry's, and the challenge's parameters."""
     realm = challenge.parameters.get("realm", "")
     if not re.match(r"(https?:)?//[^/]|/(?!/)", realm, re.IGNORECASE):
         return None
     try:
-        return urljoin(registry, realm), challenge.parameters
+        return meant(named(registry), realm), challenge.parameters
     except ValueError:
         return None

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 import urllib3
 
 from ..config.weights import WeightsFile
+from .address import shown
 from .source import FileMetadata
-from .web import Web, refused, shown, whole
+from .web import Web, refused, whole
 
 _NO_HEAD = {403, 405, 501}
 """Of servers that answer GET and not HEAD, among them signed URLs, whose signature names the method."""

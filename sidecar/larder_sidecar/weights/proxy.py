@@ -3,44 +3,92 @@
 import base64
 import re
 import urllib.request
-from urllib.parse import unquote_to_bytes, urlsplit
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import unquote_to_bytes
 
 import urllib3
 
+from .address import Address, read
 from .errors import DeniedError, HubError, TransientError
 
-_KEPT = 8
+KEPT = 8
 """Idle connections that are kept to one host, for as many who may ask it at once."""
 _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
 
 
-def proxy_for(url: str) -> str | None:
-    """The value of the variable that stands for `url`; it may hold a password."""
-    parts = urlsplit(url)
-    bypassed = urllib.request.proxy_bypass(parts.hostname or "")
-    return None if bypassed else urllib.request.getproxies().get(parts.scheme)
+def proxy_for(address: Address) -> str | None:
+    """The value of the variable that stands for `address`; it may hold a password."""
+    variables = urllib.request.getproxies()
+    return None if _bypassed(address, variables.get("no", "")) else variables.get(address.scheme)
 
 
-def connections(proxy: str | None) -> urllib3.PoolManager:
-    """Connections through `proxy`, as `user:password@host:port` with or without http://. Raises HubError."""
-    if proxy is None:
-        return urllib3.PoolManager(maxsize=_KEPT)
+def _bypassed(address: Address, no_proxy: str) -> bool:
+    """Whether NO_PROXY lists an address: see the README of golang.org/x/net/http/httpproxy, curl(1) and requests.
+
+    Where they differ, the entry counts: `.example` is also for example itself, and `*` may stand beside others.
+    """
+    host = address.host.rstrip(".")
+    ip = _ip(host)
+    return any(_matches(entry, host, ip, address.port) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry)
+
+
+def _matches(entry: str, host: str, ip: IPv4Address | IPv6Address | None, port: int) -> bool:
+    if entry == "*":
+        return True
+    if "/" in entry:
+        block = _block(entry)
+        return block is not None and ip is not None and ip.version == block.version and ip in block
+    name, wanted = _split(entry)
+    if wanted not in ("", str(port)):
+        return False
+    if ip is not None:
+        return _ip(name) == ip
+    name = name.rstrip(".")
+    if name.startswith("*."):
+        return host.endswith(name[1:])
+    name = name.lstrip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Host and port of an entry; IPv6 addresses may do without brackets where there is no port."""
+    if _ip(entry) is not None:
+        return entry, ""
+    found = re.fullmatch(r"(\[.*\]|[^:]*):0*([0-9]+)", entry)
+    return (found[1], found[2]) if found else (entry, "")
+
+
+def _ip(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:  # no port, or half an IPv6 address
-        usable = False
-    if not usable:  # not quoted: it may hold a password
+        address = ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _block(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return None
+
+
+def manager(proxy: str) -> urllib3.ProxyManager:
+    """Connections through `proxy`, as `user:password@host:port` with or without http://. Raises HubError."""
+    scheme, _, rest = proxy.rpartition("://")
+    credentials, _, place = re.split(r"[/?#]", rest)[0].rpartition("@")
+    try:
+        address = read(f"{scheme or 'http'}://{place}")
+    except ValueError:  # its text is not quoted: it may hold a password
         raise HubError(
             "HTTPS_PROXY or HTTP_PROXY names no proxy that can be used",
             "http://user:password@host:port is expected, with % codes for special characters in user and password.",
-        )
-    credentials, _, place = parts.netloc.rpartition("@")
+        ) from None
     headers = {}
     if credentials:  # urllib3 does not read them
         pair = b":".join(unquote_to_bytes(text) for text in credentials.split(":", 1))
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    return urllib3.ProxyManager(f"{parts.scheme}://{place}", proxy_headers=headers, maxsize=_KEPT)
+    return urllib3.ProxyManager(address.url, proxy_headers=headers, maxsize=KEPT)
 
 
 def denied(where: str) -> HubError:

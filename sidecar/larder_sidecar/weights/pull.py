@@ -17,6 +17,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..config.weights import FIRST_PULL, WeightsFile
+from .address import shown
 from .disk import explained
 from .download import Download
 from .errors import DiskFullError, FetchError, GgufError, HubError, OccupiedError
@@ -29,7 +30,6 @@ from .lease import STALE_SECONDS, Holder, Lease
 from .part import Part
 from .patience import Patience
 from .progress import JsonValue, Reporter
-from .web import shown
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
 _READ = 4 << 20

@@ -3,20 +3,21 @@
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import urljoin
+from collections.abc import Mapping
 
 import urllib3
 
 from . import proxy
-from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
+from .address import Address, Origin, named, redirected
+from .connections import Body, Connections, OutOfReachError
+from .errors import DeniedError, HubError, NotFoundError, TransientError
 from .login import LARGEST, Login
-from .web import CONNECT_SECONDS, USER_AGENT, check_redirect, explained, origin, shown, whole
+from .reach import Reach
+from .web import explained, into_our_network, whole
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _LOCKED = {401, 403}
 """403 too: there are registries that answer it to whoever has not logged in."""
-Body = Iterable[bytes] | bytes | None
 
 
 class RegistryHttp:
@@ -28,26 +29,24 @@ class RegistryHttp:
     def __init__(self, host: str, login: Login, *, plain_http: bool, stall_seconds: float) -> None:
         self.host = host
         self.base = f"{'http' if plain_http else 'https'}://{host}/v2/"
+        self._home = named(self.base)
         self._login = Login() if plain_http else login
-        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
-        self._pools: dict[str | None, urllib3.PoolManager] = {}
+        self._connections = Connections(stall_seconds)
+        self._senders: dict[Origin, Address] = {}
         self._challenges: list[str] | None = None
         """The challenges of /v2/: some registries name the way in there alone."""
 
     def close(self) -> None:
         """Give the connections back."""
-        for pool in self._pools.values():
-            pool.clear()
+        self._connections.close()
 
     def location(self, answer: urllib3.BaseHTTPResponse, before: str) -> str:
         """Where an answer sends us on to; `before` is what was asked. Raises RedirectError."""
-        try:
-            location = urljoin(before, answer.headers.get("Location", before))
-            origin(location)
-        except ValueError:
-            raise RedirectError(f"{shown(before)} names no place to go on at", "Check the registry's name.") from None
-        check_redirect(before, location)
-        return location
+        sender = named(before)
+        target = redirected(sender, answer.headers.get("Location", before))
+        if sender.origin != self._home.origin:
+            self._senders[target.origin] = sender
+        return target.url
 
     def ask(
         self,
@@ -60,7 +59,7 @@ class RegistryHttp:
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
         """One answer about `repository`, after a login where the registry asks for one. Raises HubError."""
-        ours = origin(url) == origin(self.base)
+        ours = named(url).origin == self._home.origin
         sent = self._login.header(repository) if ours else {}
         answer = self._once(method, url, (headers or {}) | sent, body, stream=stream)
         if answer.status not in _LOCKED or not ours or not self._renew(method, url, repository, answer, sent):
@@ -98,23 +97,15 @@ class RegistryHttp:
         *,
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        with explained(url):
-            return self._pool(url).request(
-                method,
-                url,
-                headers={"User-Agent": USER_AGENT, **headers},
-                body=body,
-                redirect=False,
-                retries=False,
-                preload_content=not stream,
-                timeout=self._timeout,
-            )
-
-    def _pool(self, url: str) -> urllib3.PoolManager:
-        way = proxy.proxy_for(url)
-        if way not in self._pools:
-            self._pools[way] = proxy.connections(way)
-        return self._pools[way]
+        address = named(url)
+        ours = address.origin == self._home.origin
+        sender = self._senders.get(address.origin, None if ours else self._home)
+        reach = Reach.ANYWHERE if sender is None else self._connections.reach(sender, address)
+        try:
+            with explained(url):
+                return self._connections.request(method, address, headers, reach, body, stream=stream)
+        except OutOfReachError:
+            raise into_our_network(sender, address) from None
 
     def refusal(self, answer: urllib3.BaseHTTPResponse, repository: str, *, reading: bool = False) -> HubError:
         """The error for an answer that is not what was asked for."""

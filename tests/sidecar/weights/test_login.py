@@ -37,11 +37,6 @@ class Office:
         return self._status, self._body
 
 
-@pytest.fixture(autouse=True)
-def every_name_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("larder_sidecar.weights.web.is_inside", lambda host: host == "inside.example")
-
-
 @pytest.mark.parametrize(("password", "sent"), [(USER, {"Authorization": BASIC}), (None, {})], ids=["user", "nobody"])
 def test_a_token_is_bought_where_the_registry_says(password: str | None, sent: dict[str, str]) -> None:
     login, office = Login(password=password), Office()
@@ -125,14 +120,20 @@ def test_a_token_that_was_given_is_never_exchanged() -> None:
 @pytest.mark.parametrize(
     "realm",
     [
-        "http://auth.example/token",
-        "https://inside.example/token",
-        "token",
-        "Registry",
-        "ftp://x/y",
-        "",
-        "//",
-        "https:///",
+        *(
+            "http://auth.example/token",
+            "token",
+            "Registry",
+            "ftp://x/y",
+            "",
+            "//",
+            "https:///",
+            "https:",
+            "file:///token",
+        ),
+        *("https://auth.example\\@registry.example/token", "https://registry.example@auth.example/token"),
+        *("https://auth.example:0/token", "https://auth.example:99999/token", "https://auth.example\t/token"),
+        *("https://auth .example/token", "https://äuth.example/token", "https://%61uth.example/token"),
     ],
 )
 def test_a_password_goes_to_no_place_that_weakens_it(realm: str) -> None:
@@ -163,7 +164,6 @@ def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Small
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, f"{certificate}.key")
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    monkeypatch.setattr("larder_sidecar.weights.web.is_inside", lambda _: True)
     with SmallRegistry(context).running() as registry:
         registry.wants, registry.tokens = "Bearer abc", {BASIC: "abc"}
         registry.challenge = f'Bearer realm="https://{registry.host}/token",scope="repository:w/tiny:pull,push"'

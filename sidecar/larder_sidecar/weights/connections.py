@@ -1,0 +1,153 @@
+"""Connections to wherever a source leads: each resolves its name once and connects to an address that it has judged.
+
+TLS and the Host header keep the name. A proxy resolves names itself: there the name is judged by the addresses that it
+has here, and one that has none counts as public.
+"""
+
+import contextvars
+import socket
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameResolutionError, NewConnectionError
+
+from . import proxy
+from .address import Address, Origin
+from .reach import Reach, addresses, is_public
+
+if TYPE_CHECKING:
+    from urllib3._base_connection import BaseHTTPConnection
+
+CONNECT_SECONDS = 10.0
+USER_AGENT = "larder-sidecar"
+Body = Iterable[bytes] | bytes | None
+_reach: contextvars.ContextVar[Reach] = contextvars.ContextVar("reach", default=Reach.ANYWHERE)
+
+
+class OutOfReachError(Exception):
+    """A host has no address that may be connected to."""
+
+
+class Connections:
+    """Kept-alive connections, of which many threads may use one each. `stall_seconds` of silence end an answer.
+
+    A host that has answered from a public address is held to public ones from then on.
+    """
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=stall_seconds)
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._public: dict[Origin, bool] = {}
+
+    def close(self) -> None:
+        """Give the connections back."""
+        for manager in self._managers.values():
+            manager.clear()
+
+    def request(
+        self,
+        method: str,
+        address: Address,
+        headers: Mapping[str, str],
+        reach: Reach,
+        body: Body = None,
+        *,
+        stream: bool = True,
+    ) -> urllib3.BaseHTTPResponse:
+        """One answer; its redirects are not followed. Raises OutOfReachError, HubError and urllib3's exceptions."""
+        reach = self._held(address, reach)
+        way = proxy.proxy_for(address)
+        if way is not None and not reach.allows_name(address.host):
+            raise OutOfReachError
+        manager = self._managers.get(way) or self._managers.setdefault(way, _manager(way))
+        before = _reach.set(reach)
+        try:
+            answer = manager.request(
+                method,
+                address.url,
+                headers={"User-Agent": USER_AGENT, **headers},
+                body=body,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                timeout=self._timeout,
+            )
+        finally:
+            _reach.reset(before)
+        if isinstance(answer.connection, _Connection):
+            public = is_public(answer.connection.address)
+            self._public[address.origin] = public or self._public.get(address.origin, False)
+        if not stream:
+            answer.read(cache_content=True)
+        return answer
+
+    def reach(self, sender: Address, target: Address) -> Reach:
+        """Where a connection to `target` may lead, to which `sender` has sent us: nobody outside sends us inside."""
+        if proxy.proxy_for(sender) is None:
+            inside = self._public.get(sender.origin) is False
+        else:
+            inside = sender.host == target.host or Reach.INSIDE.allows_name(sender.host)
+        return Reach.ANYWHERE if inside else Reach.PUBLIC
+
+    def _held(self, address: Address, reach: Reach) -> Reach:
+        if not self._public.get(address.origin):
+            return reach
+        if reach is Reach.INSIDE:
+            raise OutOfReachError
+        return Reach.PUBLIC
+
+
+class _Connection(HTTPConnection):
+    """Connects to an address of its host that the reach in force allows; `address` is the one."""
+
+    address = ""
+
+    def _new_conn(self) -> socket.socket:
+        name, failed = self._dns_host, None
+        try:
+            found = addresses(name, self.port)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except UnicodeError:
+            raise LocationParseError(f"{name!r}: a label is empty or too long") from None
+        try:
+            for address in filter(_reach.get().allows, found):
+                self._dns_host = self.address = address
+                try:
+                    return super()._new_conn()
+                except (NewConnectionError, ConnectTimeoutError) as error:
+                    failed = error
+        finally:
+            self._dns_host = name
+        raise failed or OutOfReachError
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    """The same, with TLS."""
+
+
+class _Pool(HTTPConnectionPool):
+    """The connections to one host. One that was made under another reach than the one in force is made anew."""
+
+    ConnectionCls = _Connection
+
+    def _get_conn(self, timeout: float | None = None) -> "BaseHTTPConnection":
+        connection = super()._get_conn(timeout)
+        if isinstance(connection, _Connection) and connection.sock and not _reach.get().allows(connection.address):
+            connection.close()
+        return connection
+
+
+class _SecurePool(_Pool, HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+def _manager(way: str | None) -> urllib3.PoolManager:
+    if way is not None:
+        return proxy.manager(way)
+    manager = urllib3.PoolManager(maxsize=proxy.KEPT)
+    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
+    return manager
