@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
+from . import untrusted
 from .disk import explained
 from .errors import ImageError, StoreError
 from .fetch import Summary
@@ -121,7 +122,7 @@ def _symlink(path: Path, target: Path, scratch: Path) -> None:
 def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, reporter: Reporter) -> None:
     digest, temporary = hashlib.sha256(), scratch / f"{uuid.uuid4().hex}.tmp"
     transfer = reporter.transfer(source.name, total=size, start=0)
-    with source.open("rb") as read, temporary.open("wb") as write:
+    with untrusted.content(source) as read, temporary.open("wb") as write:
         while chunk := read.read(_READ):
             digest.update(chunk)
             write.write(chunk)

@@ -15,6 +15,9 @@ def explained(root: Path) -> Iterator[None]:
         yield
     except OSError as error:
         where = f"{error.filename or root}: {error.strerror or error}"
+        if error.errno in {errno.EISDIR, errno.ENOTEMPTY} and error.filename2:  # of a rename
+            where = f"{error.filename2}: a folder lies in the place of the file"
+            raise StoreError(where, "Remove it, and start again.") from error
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
             remedy = "Make the volume larger, or remove models from larder:models. What is here is resumed."
             raise DiskFullError(where, remedy) from error

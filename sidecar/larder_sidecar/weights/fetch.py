@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
+from . import untrusted
 from .disk import explained
-from .errors import DiskFullError
+from .errors import DiskFullError, StoreError
 from .files import Files, part_path
 from .folders import STATE, prepare, sweep
 from .gguf import check_gguf
@@ -129,10 +130,14 @@ class _Filling:
     def _withdraw_incomplete(self) -> None:
         """Take back every manifest whose blobs are not all there, so that the engine does not offer what it lacks."""
         for path in manifests(self._root):
-            needs = referenced(path.read_bytes())
+            needs = referenced(path)
             if needs is None or not all((self._root / blob).is_file() for blob in needs):
-                path.unlink(missing_ok=True)
-                self._fetch.reporter.event("withdrawn", manifest=str(path.relative_to(self._root)))
+                told = "withdrawn"
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError:  # in a folder of somebody else: it is none of ours, and stops nothing
+                    told = "not withdrawn"
+                self._fetch.reporter.event(told, manifest=str(path.relative_to(self._root)))
 
     def _present(self, file: WeightsFile) -> str | None:
         """The sha256 under which a file is in the store and good; None if it is to be fetched."""
@@ -141,7 +146,10 @@ class _Filling:
 
     def _is_good(self, sha256: str, size: int) -> bool:
         """Whether a blob is there and good."""
-        if not (self._root / blob_path(sha256)).is_file():
+        blob = self._root / blob_path(sha256)
+        if not blob.is_file():
+            if blob.is_dir():
+                raise StoreError(f"{blob}: a folder lies in the place of the file", "Remove it; nothing was fetched.")
             return False
         return blob_path(sha256) in self._known or self._read_back(sha256, size)
 
@@ -153,7 +161,7 @@ class _Filling:
             self._known.add(blob_path(sha256))
             return True
         for path in manifests(self._root):
-            if blob_path(sha256) in (referenced(path.read_bytes()) or ()):
+            if blob_path(sha256) in (referenced(path) or ()):
                 path.unlink(missing_ok=True)
         blob.unlink()
         self._fetch.reporter.event("corrupted", file=blob_path(sha256))
@@ -161,7 +169,7 @@ class _Filling:
 
     def _hash(self, path: Path) -> str:
         digest = hashlib.sha256()
-        with path.open("rb") as file:
+        with untrusted.content(path) as file:
             while chunk := file.read(_READ):
                 digest.update(chunk)
                 self._lease.check()

@@ -1,11 +1,15 @@
 """The folders of a store: made, held inside it, and swept of what killed runs left."""
 
+import contextlib
 import itertools
+import os
 import shutil
 import stat
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from . import untrusted
 from .errors import StoreError
 
 STATE = Path(".larder")
@@ -14,34 +18,70 @@ PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
 ABANDONED_SECONDS = 7 * 86_400
 GGUF = Path("gguf")
 """Folder inside the store with the weights under plain names, for engines that take files."""
-_WRITTEN = (Path("blobs"), Path("manifests"), GGUF, STATE, PARTS, SCRATCH)
+_SHARED = (Path("blobs"), Path("manifests"), GGUF)
+_OURS = (STATE, PARTS, SCRATCH)
 
 
 def prepare(root: Path) -> None:
-    """Make the folders. Raises StoreError where one leads out of the store: we write and delete in them."""
-    inside = root.resolve()
+    """Make the folders of a store. Raises StoreError where one leads out of it: we write and delete in them."""
     levels = (root.glob(f"manifests/{depth}") for depth in ("*", "*/*", "*/*/*"))
-    for folder in (*(root / name for name in _WRITTEN), *itertools.chain.from_iterable(levels)):
-        target = folder.resolve()
+    hold(root, itertools.chain((root / name for name in _SHARED), *levels))
+    for name in _SHARED:
+        make(root / name)
+    prepare_state(root)
+
+
+def prepare_state(root: Path) -> None:
+    """Make the folders that are ours alone. Raises StoreError where one is a link: we delete whatever is in them."""
+    hold(root, (root / name for name in _OURS))
+    for path in (root / name for name in _OURS):
+        if path.is_symlink():
+            raise StoreError(f"{path} is a link, to {path.readlink()}", "Remove that link; nothing was written.")
+        make(path)
+
+
+def hold(root: Path, folders: Iterable[Path]) -> None:
+    """Raise StoreError where a folder leads out of the store."""
+    inside = root.resolve()
+    for path in folders:
+        try:
+            target = path.resolve()
+        except RuntimeError:  # a link to itself
+            raise StoreError(f"{path} is a link, to itself", "Remove that link; nothing was written.") from None
         if not target.is_relative_to(inside):
-            raise StoreError(f"{folder} leads out of the store, to {target}", "Remove that link; nothing was written.")
-    for name in _WRITTEN:
-        (root / name).mkdir(parents=True, exist_ok=True)
+            raise StoreError(f"{path} leads out of the store, to {target}", "Remove that link; nothing was written.")
+
+
+def make(path: Path) -> None:
+    """Make a folder where there is none. Raises StoreError where something else has its name."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise StoreError(f"{path}: this must be a folder, and is none", "Remove it; it is none of ours.") from None
 
 
 def sweep(root: Path) -> None:
-    """Remove half-written small files, parts nobody resumed for a week, and whatever there is no file of ours."""
-    for path in (root / SCRATCH).glob("*"):
-        _remove(path)
+    """Remove half-written small files, parts nobody resumed for a week, and whatever there is no file of ours.
+
+    What others left there and cannot be removed stays.
+    """
+    with untrusted.folder(root, *SCRATCH.parts) as scratch:
+        for entry in list(os.scandir(scratch)):
+            _remove(entry.name, scratch)
     old = time.time() - ABANDONED_SECONDS
-    for path in (root / PARTS).glob("*"):
-        facts = path.lstat()
-        if facts.st_mtime < old or not stat.S_ISREG(facts.st_mode):
-            _remove(path)
+    with untrusted.folder(root, *PARTS.parts) as parts:
+        for entry in list(os.scandir(parts)):
+            with contextlib.suppress(OSError):
+                facts = entry.stat(follow_symlinks=False)
+                # A file with a second name is somebody else's too, and would be written into.
+                if facts.st_mtime < old or not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                    _remove(entry.name, parts)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _remove(name: str, folder: int) -> None:
+    """Remove an entry of an open folder, following no link."""
+    with contextlib.suppress(OSError, RecursionError):  # RecursionError: folders in folders, a thousand deep
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)

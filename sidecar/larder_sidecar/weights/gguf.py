@@ -4,11 +4,13 @@ A magic number alone passes truncated files, so the tensor table is held against
 any published model (largest seen: 256 thousand tokens, 16 MB of header) and keep a hostile file from costing more.
 """
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from . import untrusted
 from .errors import GgufError
 from .gguf_types import FILE_TYPES, LEGACY_MAGICS, TENSOR_TYPES
 
@@ -50,8 +52,8 @@ class GgufInfo:
 
 def check_gguf(path: Path) -> GgufInfo:
     """Read and check a file. Raises GgufError for whatever is wrong with it, OSError for the disk."""
-    with path.open("rb") as file:
-        return read_gguf(file, path.stat().st_size)
+    with untrusted.content(path) as file:
+        return read_gguf(file, os.fstat(file.fileno()).st_size)
 
 
 def read_gguf(file: BinaryIO, size: int) -> GgufInfo:

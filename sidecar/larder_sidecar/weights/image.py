@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from ..config.base import Model
+from . import untrusted
 from .errors import ImageError
 from .layer import Descriptor, Layer, described
 
@@ -48,7 +49,7 @@ class Contents(Model):
 def read_contents(path: Path) -> Contents:
     """The index of a mounted image. Raises ImageError."""
     try:
-        with path.open("rb") as file:
+        with untrusted.content(path) as file:
             return Contents.from_json(file.read(MAX_INDEX))
     except (OSError, ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else "not an index"

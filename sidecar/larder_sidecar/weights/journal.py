@@ -11,12 +11,13 @@ import os
 import re
 from pathlib import Path
 
-from .pieces import LEAST, MOST, Pieces, piece_length
+from . import untrusted
+from .pieces import LEAST, MOST, Pieces, most_pieces, piece_length
 
 _WIDTH = 9
 """Digits of a count: a piece has fewer than 10^9 bytes."""
-_LARGEST = 64 << 20
-"""Bytes of a journal: more would count the pieces of a file that no disk holds."""
+_HEAD = 1024
+"""Bytes before the counts, at the most."""
 
 
 class Journal:
@@ -25,7 +26,7 @@ class Journal:
     def __init__(self, path: Path, size: int) -> None:
         self.etag: str | None = None
         self.pieces = Pieces(size, piece_length(size))
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._file = untrusted.opened(path, os.O_RDWR | os.O_CREAT)
         self._table = 0
         self._read(size)
 
@@ -49,11 +50,12 @@ class Journal:
         _write(self._file, _count(self.pieces.have[number]).encode(), self._table + number * (_WIDTH + 1))
 
     def _read(self, size: int) -> None:
-        content = os.pread(self._file, _LARGEST, 0)
+        # More would count other pieces than the smallest that this file can have.
+        content = os.pread(self._file, _HEAD + (_WIDTH + 1) * most_pieces(size), 0)
         try:
             told = json.loads(content)
             etag, length, have = told["etag"], told["length"], told["have"]
-            known = told["size"] == size and type(length) is int and LEAST <= length <= MOST
+            known = told["size"] == size and type(length) is int and LEAST <= length <= max(MOST, piece_length(size))
         except (ValueError, KeyError, TypeError, RecursionError):
             return
         # Whoever can write here must not choose what is sent as a header.

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from . import untrusted
 from .errors import ImageError
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"
@@ -66,7 +67,7 @@ class Layer:
 
     def _read(self, start: int) -> Iterator[bytes]:
         left = self.size - start
-        with io.BytesIO(self.content) if isinstance(self.content, bytes) else self.content.open("rb") as file:
+        with io.BytesIO(self.content) if isinstance(self.content, bytes) else untrusted.content(self.content) as file:
             file.seek(start)
             while chunk := file.read(_CHUNK):
                 left -= len(chunk)

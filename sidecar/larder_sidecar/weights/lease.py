@@ -24,13 +24,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from . import stop
-from .errors import LeaseError
+from . import stop, untrusted
+from .errors import LeaseError, StoreError
 from .watch import Watch
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 60.0
 POLL_SECONDS = 1.0
+LOCK_SECONDS = 5.0
+"""For others to have had their look at a lease that we made."""
+_LARGEST = 4096
+"""Bytes of a lease."""
 _WORD = re.compile(r"[\w.:+ -]{0,253}", re.ASCII)
 """What may stand in a lease: it is repeated in messages, and anybody who shares the storage can write it."""
 
@@ -132,8 +136,16 @@ class Lease:
             return False
         # Lock before content: who reads our name under this kernel finds the lock taken.
         # We may wait for it: others hold it just long enough for a look.
-        with contextlib.suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        until = time.monotonic() + LOCK_SECONDS
+        while _lock(handle) is False:
+            if time.monotonic() > until:
+                self._path.unlink(missing_ok=True)
+                os.close(handle)
+                raise LeaseError(
+                    f"{self._path}: somebody else keeps our lease locked",
+                    "Find out who has that file open, and end it.",
+                )
+            time.sleep(LOCK_SECONDS / 100)
         try:
             name = json.dumps(vars(self._us)).encode()
             while name:  # what fits is written, the next call says that the disk is full
@@ -151,7 +163,7 @@ class Lease:
                 if _read(self._path) != self._us:
                     self._lost.set()
                     return
-                os.utime(self._path)
+                os.utime(self._path, follow_symlinks=False)
             except OSError:
                 self._lost.set()
                 return
@@ -160,7 +172,11 @@ class Lease:
         """Rename the lease away if it is abandoned. Its flock is held from the look to the rename, so that nobody
         renames the lease of a holder that came in between; where the filesystem has no locks, it is given back."""
         try:
-            handle = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            handle = untrusted.opened(self._path, os.O_RDWR)
+        except untrusted.OddFileError as error:
+            raise StoreError(
+                f"{self._path}: no lease of ours lies there ({error.strerror})", "Remove it; nothing was written."
+            ) from None
         except OSError:
             return False
         try:
@@ -170,7 +186,7 @@ class Lease:
             locked = _lock(handle)
             if locked is False:
                 return False
-            holder = _parse(os.read(handle, 4096))
+            holder = _parse(os.read(handle, _LARGEST))
             dead = bool(locked) and holder.kernel == self._us.kernel
             if not dead and not self._watch.abandoned(sign, age=self._age(facts)):
                 return False
@@ -204,7 +220,9 @@ class Lease:
 def _read(path: Path) -> Holder | None:
     """The holder; None while the file is not there."""
     try:
-        return _parse(path.read_bytes())
+        return _parse(untrusted.read(path, _LARGEST))
+    except untrusted.OddFileError:
+        return Holder()
     except FileNotFoundError:
         return None
 

@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from ..config.base import Model
+from . import untrusted
 from .durable import write_atomically
 from .folders import SCRATCH, STATE
+
+_LARGEST = 16 << 20
+"""Bytes of a marker: of ten thousand files and more."""
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""It becomes part of a path: a marker is a file that others may write."""
 
 
 class Stored(Model):
@@ -17,7 +23,7 @@ class Stored(Model):
     bytes: int
     modified: int
     """mtime in whole seconds: finer times do not survive copies and some filesystems."""
-    sha256: str
+    sha256: Hash
 
 
 class Marker(Model):
@@ -30,7 +36,7 @@ class Marker(Model):
     fetched_bytes: int
     files: dict[str, Stored]
     """Blobs and manifests by path relative to the root."""
-    first_pull: dict[str, str] = Field(default_factory=dict)
+    first_pull: dict[str, Hash] = Field(default_factory=dict)
     """URL -> sha256 for files whose hash the plan does not know."""
 
 
@@ -104,6 +110,6 @@ def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
 def load(path: Path) -> Marker | None:
     """The marker in a file; None where there is none that can be read."""
     try:
-        return Marker.from_json(path.read_bytes())
+        return Marker.from_json(untrusted.read(path, _LARGEST))
     except (OSError, ValidationError):
         return None

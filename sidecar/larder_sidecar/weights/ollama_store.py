@@ -7,11 +7,13 @@ so a manifest is renamed into place last, when all its blobs are there.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.weights import ModelWeights, OllamaRecipe
+from . import untrusted
 from .errors import PlanError
 from .folders import GGUF
 from .gguf import GgufInfo
@@ -20,6 +22,9 @@ _REGISTRY = "manifests/registry.ollama.ai/library"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.ollama.image"
+_LARGEST = 1 << 20
+"""Bytes of a manifest that is read."""
+_DIGEST = re.compile(r"sha256[:-]([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -97,14 +102,15 @@ def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
     )
 
 
-def referenced(manifest: bytes) -> set[str] | None:
-    """Blob paths that a manifest needs; None where it is no manifest."""
+def referenced(manifest: Path) -> set[str] | None:
+    """Blob paths that a manifest needs; None where what lies there is no manifest."""
     try:
-        value = json.loads(manifest)
+        value = json.loads(untrusted.read(manifest, _LARGEST))
         digests = [layer["digest"] for layer in (value["config"], *value["layers"])]
-        return {blob_path(str(digest).removeprefix("sha256:")) for digest in digests if digest}
-    except (ValueError, KeyError, TypeError, RecursionError):
+        found = [_DIGEST.fullmatch(str(digest)) for digest in digests if digest]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
+    return {blob_path(it[1]) for it in found if it} if all(found) else None
 
 
 def manifests(root: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 from typing import Self
 
-from . import writeback
+from . import untrusted, writeback
 from .durable import sync_folder
 from .follow import Following
 from .journal import Journal
@@ -23,7 +23,7 @@ class Part:
     def __init__(self, path: Path, size: int) -> None:
         self.path, self._notes = path, path.with_name(f"{path.name}.json")
         self._lock = threading.Lock()
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._file = untrusted.opened(path, os.O_RDWR | os.O_CREAT)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file)
             self._journal = Journal(self._notes, size)

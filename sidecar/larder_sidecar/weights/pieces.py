@@ -8,6 +8,10 @@ LEAST, MOST = 4 << 20, 32 << 20
 leave the hash, which goes from the beginning to the end, far behind what has come."""
 _SHARE = 16
 """Pieces that a file of middling size is cut into."""
+_AT_MOST = 1 << 16
+"""Pieces of any file, so that no announced size makes a list of its own length; 2 TiB come in pieces of MOST bytes."""
+LARGEST = _AT_MOST * 999_999_999
+"""Bytes of a file that can be cut so: the journal's counts have nine digits."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,12 @@ class Piece:
 
 def piece_length(size: int) -> int:
     """Bytes of each piece of a file of `size` bytes."""
-    return min(MOST, max(LEAST, -(-size // _SHARE)))
+    return max(min(MOST, max(LEAST, -(-size // _SHARE))), -(-size // _AT_MOST))
+
+
+def most_pieces(size: int) -> int:
+    """Pieces of a file of `size` bytes, where they are as small as they may be."""
+    return min(_AT_MOST, max(1, -(-size // LEAST)))
 
 
 class Pieces:

@@ -123,8 +123,8 @@ def goes(root: Path, named: set[str], forgotten: Iterable[Marker]) -> dict[str, 
     """What leaves the store, in the order in which it must: bytes that each frees, by path relative to the root."""
     candidates = {path for marker in forgotten for path in marker.files} - named
     manifest_paths = {str(path.relative_to(root)): path for path in manifests(root)}
-    staying = [path.read_bytes() for name, path in manifest_paths.items() if name not in candidates]
-    needed = {blob for content in staying for blob in referenced(content) or ()}
+    staying = [path for name, path in manifest_paths.items() if name not in candidates]
+    needed = {blob for path in staying for blob in referenced(path) or ()}
     links = {str(path.relative_to(root)): path for path in (root / GGUF).glob("*") if path.is_symlink()}
     needed |= {f"blobs/{path.readlink().name}" for name, path in links.items() if name not in candidates}
     # A marker is a file that others may write: nothing that it names but these is touched.

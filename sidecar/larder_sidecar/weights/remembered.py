@@ -10,15 +10,18 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from ..config.base import Model
+from . import untrusted
 from .durable import write_atomically
-from .errors import ImageError
-from .folders import SCRATCH, STATE
+from .errors import ImageError, StoreError
+from .folders import SCRATCH, STATE, hold
 from .layer import LAYER, Descriptor, Layer
 from .marker import Stored, vouched
 from .ollama_store import blob_path
 from .progress import Reporter
 
 LAYERS = STATE / "layers"
+_LARGEST = 64 << 10
+"""Bytes of what is remembered of a layer."""
 
 
 class Remembered(Model):
@@ -67,13 +70,14 @@ class Layers:
 
     def _read(self, path: str, sha256: str, size: int) -> Remembered | None:
         try:
-            known = Remembered.from_json(self._path(path, sha256).read_bytes())
+            known = Remembered.from_json(untrusted.read(self._path(path, sha256), _LARGEST))
         except (OSError, ValidationError):
             return None
         return known if (known.path, known.sha256, known.bytes) == (path, sha256, size) else None
 
     def _write(self, layer: Remembered) -> None:
-        with contextlib.suppress(OSError):  # a store that may not be written is published all the same
+        with contextlib.suppress(OSError, StoreError):  # a store that may not be written is published all the same
+            hold(self._root, (self._root / LAYERS, self._root / SCRATCH))
             content = layer.to_json().encode()
             write_atomically(self._path(layer.path, layer.sha256), content, scratch=self._root / SCRATCH)
 

@@ -11,10 +11,14 @@ from typing import Self
 from pydantic import ValidationError
 
 from ..config.base import Model
+from . import untrusted
 from .durable import write_atomically
-from .folders import SCRATCH, STATE
+from .errors import StoreError
+from .folders import SCRATCH, STATE, hold
 
 UPLOADS = STATE / "uploads"
+_LARGEST = 64 << 10
+"""Bytes of a session."""
 
 
 class Session(Model):
@@ -36,9 +40,10 @@ class Sessions:
         self._known: dict[str, str] = {}
 
     def __enter__(self) -> Self:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, StoreError):
+            hold(self._root, (self._root / UPLOADS, self._root / SCRATCH))
             (self._root / UPLOADS).mkdir(mode=0o700, parents=True, exist_ok=True)  # an address may be signed
-            handle = os.open(self._root / UPLOADS / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            handle = untrusted.opened(self._root / UPLOADS / "lock", os.O_CREAT | os.O_RDWR)
             try:
                 # Two who went on with one upload would mix their bytes. The lock goes with its process.
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +63,7 @@ class Sessions:
         if upload in self._known or self._lock < 0:
             return self._known.get(upload)
         try:
-            found = Session.from_json(self._path(upload).read_bytes())
+            found = Session.from_json(untrusted.read(self._path(upload), _LARGEST))
         except (OSError, ValidationError):
             return None
         return found.location if found.upload == upload else None

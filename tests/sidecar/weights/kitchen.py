@@ -118,7 +118,7 @@ class Kitchen:
         """What Ollama would list, each proven complete: every blob is there and is what its name says."""
         names = set()
         for manifest in manifests(self.root):
-            for blob in referenced(manifest.read_bytes()) or {"no manifest"}:
+            for blob in referenced(manifest) or {"no manifest"}:
                 content = (self.root / blob).read_bytes()
                 assert blob == blob_path(hashlib.sha256(content).hexdigest()), f"{manifest} offers a bad {blob}"
             names.add(f"{manifest.parent.name}:{manifest.name}")

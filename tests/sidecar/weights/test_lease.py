@@ -1,11 +1,13 @@
 """One writer at a time; a dead one is replaced, a live one never."""
 
+import fcntl
 import json
 import os
 import re
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from larder_sidecar.weights.errors import LeaseError
@@ -28,6 +30,26 @@ def test_the_second_writer_waits_for_the_first(tmp_path: Path) -> None:
     with lease(tmp_path / "lease") as second:
         second.confirm()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lease_that_somebody_else_locks_at_once_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, made = tmp_path / "lease", os.open
+    monkeypatch.setattr("larder_sidecar.weights.lease.LOCK_SECONDS", 0.2)
+    held: list[int] = []
+
+    def watched(name: str, *more: Any, **most: Any) -> int:
+        """The other is there before we have the lock."""
+        handle = made(name, *more, **most)
+        if str(name) == str(path) and not held:
+            held.append(made(path, os.O_RDONLY))
+            fcntl.flock(held[0], fcntl.LOCK_EX)
+        return handle
+
+    monkeypatch.setattr(os, "open", watched)
+    with pytest.raises(LeaseError, match="keeps our lease locked"), lease(path):
+        pass
+    os.close(held[0])
+    assert not path.exists()
 
 
 def test_a_lease_of_another_machine_is_believed_for_a_minute(tmp_path: Path) -> None:
