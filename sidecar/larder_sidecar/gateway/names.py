@@ -44,6 +44,8 @@ class Pulled:
         return self.id
 
 
+_COMPARED = 256
+"""Models whose names are compared with one that nobody has."""
 _QUANTIZATION = re.compile(r"[.-](I?Q[0-9][A-Za-z0-9_]*|B?F16|F32)$", re.IGNORECASE)
 
 
@@ -52,11 +54,25 @@ def is_open(name: str) -> bool:
     return not name or name.casefold() == "auto"
 
 
+_SERVABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .,+@=()-]{0,126}(?<! )")
+"""A name goes into headers, log lines and metrics as it is: none of these needs an escape there."""
+_GRAMMAR = "a name is up to 127 letters, digits, blanks and ._,+@=()-, and begins with a letter, a digit or _"
+
+
+def unservable(stem: str) -> str:
+    """Why no request can name a file that is called so without its `.gguf`; '' where one can."""
+    if not _SERVABLE.fullmatch(stem):
+        return _GRAMMAR
+    return f"{stem!r} leaves the choice of the model to the gateway" if is_open(stem) else ""
+
+
 class Names:
     """The names of one configuration, and of the models that were pulled beside it."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self._stems: tuple[str, ...] = ()
+        self.unservable: dict[str, str] = {}
+        """The files that no request can name, without their `.gguf` as ascii() writes them; and why."""
         self.read(config)
 
     def read(self, config: GatewayConfig) -> None:
@@ -79,13 +95,24 @@ class Names:
         return model.id if model else None
 
     def add_pulled(self, stems: Iterable[str]) -> None:
-        """These are the pulled models now; without its quantization a name is good where it means one of them."""
+        """These are the pulled models now.
+
+        In another case, or without its quantization, a name is good where it means one of them.
+        """
         self._stems = tuple(stems)
-        self._pulled: list[Model] = [Pulled(stem) for stem in self._stems if self.owner(stem) is None]
-        short = {model.id: canonical(_QUANTIZATION.sub("", model.id)) for model in self._pulled}
-        count = Counter(short.values())
-        self._more: dict[str, Model] = {short[model.id]: model for model in self._pulled if count[short[model.id]] == 1}
-        self._more |= {canonical(model.id): model for model in self._pulled}
+        reasons = {stem: self._unservable(stem) for stem in self._stems}
+        self.unservable = {ascii(stem): reason for stem, reason in reasons.items() if reason}
+        pulled = [Pulled(stem) for stem, reason in reasons.items() if not reason]
+        self._pulled: list[Model] = [*pulled]
+        self._more: dict[str, Model] = {}
+        for form in (lambda name: canonical(_QUANTIZATION.sub("", name)), canonical):
+            count = Counter(form(model.id) for model in pulled)
+            self._more |= {form(model.id): model for model in pulled if count[form(model.id)] == 1}
+        self._pulled_as_written: dict[str, Model] = {model.id: model for model in pulled}
+
+    def _unservable(self, stem: str) -> str:
+        owner = self.owner(stem)
+        return f"model {owner!r} of the catalog is called so" if owner else unservable(stem)
 
     def resolve(self, name: str) -> Model | Unknown:
         """The model called `name`; the default for none, '' and `auto`."""
@@ -94,7 +121,8 @@ class Names:
         if is_open(name):
             return self._default or Unknown(400, "model_required", f"name a model: {self._listed()}")
         key = canonical(name)
-        if (model := self._known.get(key) or self._more.get(key)) is not None:
+        model = self._known.get(key) or self._pulled_as_written.get(name) or self._more.get(key)
+        if model is not None:
             return model
         shown = name if len(name) <= 100 else name[:100] + "…"
         if is_cloud(name):
@@ -106,7 +134,7 @@ class Names:
         return Unknown(404, "model_not_found", f"model {shown!r} is not served here; {self._near(name)}")
 
     def _near(self, name: str) -> str:
-        wanted = [m.id for m in self.models] + [name for m in self._known.values() for name in m.aliases]
+        wanted = [m.id for m in self.models[:_COMPARED]] + [name for m in self._known.values() for name in m.aliases]
         if near := difflib.get_close_matches(name.casefold()[:100], wanted, n=3, cutoff=0.5):
             return f"did you mean {' or '.join(near)}?"
         return f"here: {self._listed()}"

@@ -34,7 +34,7 @@ from ..weights.hub import Hub
 from ..weights.progress import JsonValue
 from ..weights.pull import Pull, Pulled, TellTo, Wanted, names_of
 from .journal import Journal
-from .names import Names
+from .names import Names, unservable
 from .pull_stream import Line, PullStream, refusal
 from .routes import HEALTH, INFO, PULL
 from .wire.answer import RETRY_SOON, Answer, document
@@ -102,7 +102,7 @@ class Pulls:
         self._loop = asyncio.get_running_loop()
         self._job: Job | None = None
         self._finishing: asyncio.Task[None] | None = None
-        names.add_pulled(names_of(self._folder))
+        self._look()
 
     # --- what the gateway asks
 
@@ -144,6 +144,12 @@ class Pulls:
 
     # --- inside
 
+    def _look(self) -> None:
+        """Serve what is in the folder now."""
+        self._names.add_pulled(names_of(self._folder))
+        if files := len(self._names.unservable):
+            self._journal.say("warning", "files that no request can name: GET / lists them", files=files)
+
     def _info(self) -> Line:
         idle: Line = {"in_progress": False, "current_model": None, "current_filename": None}
         paths = {"health": HEALTH.path, "models": "/v1/models", "chat": "/v1/chat/completions"}
@@ -153,6 +159,7 @@ class Pulls:
             "engine": self._engine.kind,
             "endpoints": {**paths, "completions": "/v1/completions", "pull": PULL.path},
             "download_status": self._job.status() if self._job else idle,
+            **({"unservable": self._names.unservable} if self._names.unservable else {}),
         }
 
     async def _health(self) -> Answer:
@@ -170,7 +177,10 @@ class Pulls:
             return refusal(
                 400, _EXPECTED.get(key, "Both 'model' and 'filename' are required, as strings of a JSON object")
             )
-        if (owner := self._names.owner(wanted.name.removesuffix(".gguf"))) is not None:
+        stem = wanted.name.removesuffix(".gguf")
+        if why := unservable(stem):
+            return refusal(400, f"{wanted.name} could not be asked for: {why}")
+        if (owner := self._names.owner(stem)) is not None:
             return refusal(409, f"{wanted.name} would be called like {owner!r} of the catalog, which is served here")
         return wanted
 
@@ -229,7 +239,7 @@ class Pulls:
         self._finishing = self._loop.create_task(self._finish(job, pulled))
 
     async def _finish(self, job: Job, pulled: Pulled) -> None:
-        self._names.add_pulled(names_of(self._folder))
+        self._look()
         model = pulled.path.stem
         servable = model in await self._engine.names()
         self._job = None

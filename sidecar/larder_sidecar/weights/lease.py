@@ -175,7 +175,7 @@ class Lease:
             handle = untrusted.opened(self._path, os.O_RDWR)
         except untrusted.OddFileError as error:
             raise StoreError(
-                f"{self._path}: no lease of ours lies there ({error.strerror})", "Remove it; nothing was written."
+                f"{self._path}: it {error.strerror}, so nobody can hold it", "Remove it; nothing was written."
             ) from None
         except OSError:
             return False

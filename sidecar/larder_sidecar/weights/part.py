@@ -8,9 +8,10 @@ from typing import Self
 
 from . import untrusted, writeback
 from .durable import sync_folder
+from .errors import DiskFullError
 from .follow import Following
 from .journal import Journal
-from .pieces import Piece
+from .pieces import LARGEST, Piece
 
 
 class Part:
@@ -23,6 +24,8 @@ class Part:
     def __init__(self, path: Path, size: int) -> None:
         self.path, self._notes = path, path.with_name(f"{path.name}.json")
         self._lock = threading.Lock()
+        if size > LARGEST:
+            raise DiskFullError(f"{path}: no disk holds {size} bytes", "Choose another file.")
         self._file = untrusted.opened(path, os.O_RDWR | os.O_CREAT)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file)

@@ -5,10 +5,13 @@ holds no half file under a model's name, and the next pull of the same file goes
 """
 
 import hashlib
+import itertools
+import os
 import re
 import shutil
+import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +20,13 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..config.weights import FIRST_PULL, WeightsFile
+from . import untrusted
 from .address import shown
 from .disk import explained
 from .download import Download
 from .errors import DiskFullError, FetchError, GgufError, HubError, OccupiedError
 from .fetch import SPARE
-from .folders import PARTS, STATE, sweep
+from .folders import PARTS, STATE, prepare_state, sweep
 from .gguf import GgufInfo, check_gguf
 from .hosts import Host
 from .hub import Hub, HubFile
@@ -33,6 +37,8 @@ from .progress import JsonValue, Reporter
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
 _READ = 4 << 20
+MOST_FILES = 1000
+"""Models of a folder that are listed."""
 LEASE_SECONDS = STALE_SECONDS + 15
 """For another pod that pulls into the same claim: long enough to see that one which was lost is gone."""
 
@@ -103,7 +109,7 @@ class Pull:
         """Bring the file. Raises FetchError; LeaseError where another pod pulls into the folder."""
         file = self._known()
         with explained(self.folder):
-            (self.folder / PARTS).mkdir(parents=True, exist_ok=True)
+            prepare_state(self.folder)
             with Lease(self.folder / STATE / "lease", wait_seconds=LEASE_SECONDS, waiting=self._wait) as lease:
                 sweep(self.folder)
                 return self._bring(file, lease)
@@ -133,8 +139,10 @@ class Pull:
             lease.check()
             self._go_on()
 
-        with Part(self.folder / PARTS / _part_name(file), file.bytes) as part:
-            self._require_space(file.bytes - part.held)
+        path = self.folder / PARTS / _part_name(file)
+        # First, for the size is what the hub says.
+        self._require_space(file.bytes - min(file.bytes, _allocated(path)))
+        with Part(path, file.bytes) as part:
             self.reporter.event("starting", bytes=file.bytes, resumed_at=part.held)
             download = Download(self.hub, file, Host(), self.patience, self.reporter, guard, self.stop.wait)
             download.into(part, None if file.sha256 == FIRST_PULL else file.sha256)
@@ -144,6 +152,8 @@ class Pull:
                 part.discard()
                 raise
             lease.confirm()
+            if target.exists():  # somebody brought it meanwhile
+                self._must_equal(target, file)
             part.place(target)
         return Pulled(target, file.bytes, reused=False)
 
@@ -165,9 +175,14 @@ class Pull:
             )
 
 
-def names_of(folder: Path) -> Iterable[str]:
-    """Models of the folder as llama-server calls them: the files' names without `.gguf`."""
-    return sorted(path.stem for path in folder.glob("*.gguf") if path.is_file())
+def names_of(folder: Path) -> list[str]:
+    """Models of the folder as llama-server calls them: the files' names without `.gguf`, whatever is in them."""
+    try:
+        with os.scandir(folder) as entries:
+            found = (entry.name for entry in entries if entry.name.endswith(".gguf") and Path(entry).is_file())
+            return sorted(name.removesuffix(".gguf") for name in itertools.islice(found, MOST_FILES))
+    except OSError:
+        return []
 
 
 def _check_kind(info: GgufInfo) -> None:
@@ -181,9 +196,18 @@ def _part_name(file: WeightsFile) -> str:
     return file.sha256 if known else f"first-{hashlib.sha256(file.url.encode()).hexdigest()[:32]}"
 
 
+def _allocated(path: Path) -> int:
+    """Bytes of the disk that a file has already."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return 0
+    return facts.st_blocks * 512 if stat.S_ISREG(facts.st_mode) else 0
+
+
 def _sha256(path: Path, guard: Callable[[], None]) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as content:
+    with untrusted.content(path) as content:
         while chunk := content.read(_READ):
             digest.update(chunk)
             guard()

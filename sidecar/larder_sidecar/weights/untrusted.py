@@ -29,11 +29,11 @@ def opened(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
         handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW), 0o644)
     except OSError as error:
         if error.errno in _ODD:
-            raise _odd(path, "is no file") from error
+            raise _odd(path, "is not a regular file") from error
         raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise _odd(path, "is no file")
+        raise _odd(path, "is not a regular file")
     return handle
 
 
@@ -62,7 +62,7 @@ def folder(root: Path, *below: str) -> Iterator[int]:
                 inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=handle)
             except OSError as error:
                 if error.errno in _ODD:
-                    raise _odd(root / Path(*below), "is no folder") from error
+                    raise _odd(root / Path(*below), "is not a folder") from error
                 raise
             os.close(handle)
             handle = inner

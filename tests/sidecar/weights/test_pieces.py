@@ -5,16 +5,18 @@ import threading
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 from larder_sidecar.weights import files
 from larder_sidecar.weights.crew import Crew
-from larder_sidecar.weights.errors import BusyError, ContentError, FetchError
+from larder_sidecar.weights.errors import BusyError, ContentError, DiskFullError, FetchError
 from larder_sidecar.weights.hosts import CONNECTIONS, Host, Hosts
 from larder_sidecar.weights.journal import Journal
 from larder_sidecar.weights.lease import Lease
+from larder_sidecar.weights.part import Part
 from larder_sidecar.weights.patience import Patience, Tries
-from larder_sidecar.weights.pieces import LEAST, MOST, Pieces, piece_length
+from larder_sidecar.weights.pieces import LARGEST, LEAST, MOST, Pieces, most_pieces, piece_length
 
 from testbed.hub.faults import Faults
 from testbed.hub.server import Hub
@@ -248,3 +250,16 @@ def test_who_leads_starts_over_only_while_nobody_helps(kitchen: Kitchen) -> None
     assert kitchen.fetch(kitchen.plan(hub), patience=replace(PATIENCE, failures=8)).fetched_bytes == it.bytes
     assert kitchen.models() == {"tiny:latest"}
     assert "restarted" not in kitchen.events()
+
+
+@pytest.mark.parametrize("size", [1, LEAST, 10**9, 10**12, 3 * 10**15, 9 * 10**17])
+def test_no_size_makes_more_pieces_than_memory_has_room_for(size: int) -> None:
+    pieces = Pieces(size, piece_length(size))
+    assert len(pieces.have) <= most_pieces(size) <= 1 << 16
+    assert sum(pieces.room(number) for number in range(len(pieces.have))) == size
+
+
+def test_a_size_that_no_disk_has_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DiskFullError, match="no disk holds"):
+        Part(tmp_path / "part", LARGEST + 1)
+    assert list(tmp_path.iterdir()) == []

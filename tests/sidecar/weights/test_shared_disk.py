@@ -40,7 +40,7 @@ def bound_socket(path: Path, _: Path) -> None:
     path.with_name(path.name[:60]).rename(path)
 
 
-def link_to(target: str) -> Callable[[Path, Path], None]:
+def link_to(target: str) -> Callable[[Path, Path], object]:
     return lambda path, _: path.symlink_to(target)
 
 
@@ -49,7 +49,7 @@ def huge(path: Path, _: Path) -> None:
     os.truncate(path, 1 << 40)
 
 
-THINGS: dict[str, Callable[[Path, Path], None]] = {
+THINGS: dict[str, Callable[[Path, Path], object]] = {
     "FIFO": fifo,
     "socket": bound_socket,
     "dangling link": link_to("/nowhere/at/all"),
