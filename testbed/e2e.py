@@ -1,6 +1,7 @@
 """`make e2e`: the suites that need a cluster or a real engine, by ONLY=, by PART=, or all of them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ def main() -> None:
     python.ensure()
     if "engines" in names:
         _build_engines()
+    if "plugin" in names:
+        _build_cluster()
     found = _run(names)
     if recording:
         proof.record(found)
@@ -75,6 +78,16 @@ def _build_engines() -> None:
     packages.install()
     for engine in engines:
         tools.ENGINES[engine].ensure()
+
+
+def _build_cluster() -> None:
+    """Build what the plugin's tests start for themselves: an API server, and the CLI. Raises TestbedError."""
+    preflight.check((), embedded=True)
+    packages.install()
+    for tool in tools.CLUSTER:
+        tool.ensure()
+    if shutil.which("pulumi") is None:
+        tools.PULUMI.ensure()
 
 
 def _run(names: Sequence[str]) -> dict[str, proof.Outcome]:

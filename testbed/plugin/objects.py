@@ -200,12 +200,10 @@ def _merged(one: Manifest, other: Manifest) -> Manifest:
 
 
 def _already_exists(manifest: Manifest, error: ApiError) -> str:
-    where = identifier(manifest)
     return (
         f"{error}\n"
-        "The object is in the cluster but not in this stack. Keep it: declare the resource with the option "
-        f'import_="{where}" for one `up`, or run `pulumi import <type> <name> {where}`. '
-        "Renamed in the program only: give it an alias. Not needed: delete it and run again."
+        "The object is in the cluster and not in this stack. If it was renamed in the program only, give the resource "
+        f"an alias. To keep it, run `pulumi import <type> <name> {identifier(manifest)}`. Otherwise delete it first."
     )
 
 

@@ -1,6 +1,6 @@
 """Whether an object has become what it promises: verdicts as functions of what the API server shows, no I/O here."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -114,9 +114,14 @@ def _daemon_set(live: Manifest, _: Surroundings) -> Verdict:
     return READY
 
 
+# The official plugin knows no other (checker/job/check.go): a Job that fails by its podFailurePolicy is waited for.
+_JOB_FAILED: Final = ("BackoffLimitExceeded", "DeadlineExceeded")
+
+
 def _job(live: Manifest, _: Surroundings) -> Verdict:
-    if (failed := _condition(live, "Failed")).get("status") == "True":
-        return Verdict(State.FAILED, f"[{failed.get('reason', 'Failed')}] {failed.get('message', '')}".rstrip())
+    failed = _condition(live, "Failed")
+    if failed.get("status") == "True" and failed.get("reason") in _JOB_FAILED:
+        return Verdict(State.FAILED, f"[{failed['reason']}] {failed.get('message', '')}".rstrip())
     if _condition(live, "Complete").get("status") == "True":
         return READY
     status = live.get("status", {})
@@ -175,46 +180,42 @@ _RULES: Final[dict[tuple[str, str], Callable[[Manifest, Surroundings], Verdict]]
 }
 
 
-def pod_troubles(pod: Manifest) -> Iterator[str]:
-    """Why a pod does not run: scheduling, waiting reasons, and what its containers wrote before they ended."""
-    status, name = pod.get("status", {}), pod["metadata"]["name"]
-    scheduled = _condition(pod, "PodScheduled")
-    if scheduled.get("status") == "False":
-        yield f"pod {name}: [{scheduled.get('reason')}] {scheduled.get('message')}"
-    for group in ("initContainerStatuses", "containerStatuses"):
-        for container in status.get(group) or []:
-            for words in _container_troubles(container):
-                yield f"pod {name}, container {container['name']}: {words}"
+def pod_warnings(pod: Manifest) -> Iterator[str]:
+    """Tell what the official plugin shows of a pod (checker/pod/check.go): its first condition that is not met.
+
+    That is nothing of a pod that no node takes, of events, and of init containers.
+    """
+    status, meta = pod.get("status", {}), pod["metadata"]
+    if _condition(pod, "PodScheduled").get("status") != "True":
+        return
+    for name in ("Initialized", "Ready"):
+        condition = _condition(pod, name)
+        if condition.get("status") == "True" or (name == "Ready" and status.get("phase") == "Succeeded"):
+            continue
+        words = "\n".join(line for one in status.get("containerStatuses") or [] for line in _container_words(one))
+        told = condition.get("message", "") if condition.get("reason") else ""
+        if condition and (words or condition.get("message")):
+            yield f"[Pod {'/'.join(filter(None, (meta.get('namespace'), meta['name'])))}]: {told}{words}"
+        return
 
 
-def _container_troubles(container: dict[str, Any]) -> Iterator[str]:
+def _container_words(container: dict[str, Any]) -> Iterator[str]:
     if container.get("ready"):
         return
     state = container.get("state") or {}
-    waiting = state.get("waiting") or {}
-    if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-        yield f"[{waiting['reason']}] {waiting.get('message', '')}".rstrip()
-    for ended in (state.get("terminated"), (container.get("lastState") or {}).get("terminated")):
-        if ended and ended.get("exitCode"):
-            message = (ended.get("message") or "").strip()
-            yield f"exit code {ended['exitCode']} ({ended.get('reason', 'Error')})" + (
-                f": {message}" if message else ""
-            )
-
-
-def event_troubles(events: Iterable[Manifest], names: set[str]) -> list[str]:
-    """Warnings that Kubernetes recorded about these objects, each said once."""
-    about = [
-        event
-        for event in events
-        if event.get("type") == "Warning" and (event.get("involvedObject") or {}).get("name") in names
-    ]
-    lines = (f"{e['involvedObject']['name']}: [{e.get('reason')}] {(e.get('message') or '').strip()}" for e in about)
-    return list(dict.fromkeys(lines))
-
-
-def newest_trouble(events: list[Manifest], names: set[str]) -> str:
-    """The last thing recorded about these objects if it is a warning; empty where they went on since."""
-    about = [event for event in events if (event.get("involvedObject") or {}).get("name") in names]
-    newest = max(about, key=lambda event: event.get("lastTimestamp") or event.get("eventTime") or "", default={})
-    return next(iter(event_troubles([newest], names)), "")
+    if (waiting := state.get("waiting")) and waiting.get("reason") != "ContainerCreating":
+        yield f"[{waiting.get('reason', '')}] {waiting.get('message', '')}"
+    if (ended := state.get("terminated")) and ended.get("reason"):
+        said = ended.get("message")
+        yield (
+            f"[{ended['reason']}] {said}"
+            if said
+            else f'container "{container["name"]}" completed with exit code {ended.get("exitCode", 0)}'
+        )
+    if before := (container.get("lastState") or {}).get("terminated"):
+        yield (
+            f'container "{container["name"]}" terminated at {before.get("finishedAt")} '
+            f"({before.get('reason', '')}: exit code {before.get('exitCode', 0)})"
+        )
+        if before.get("message"):
+            yield before["message"]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from testbed.plugin import readiness
@@ -12,7 +12,6 @@ from testbed.plugin.readiness import State, Surroundings, Verdict
 from testbed.plugin.values import Manifest
 
 POLL: Final = 0.5  # seconds; one GET of a loopback API server costs a few milliseconds
-LOOK: Final = 2.0  # seconds between two looks at the pods of what is waited for
 REASONS: Final = 12  # more lines than that hide the first one
 
 
@@ -32,21 +31,22 @@ class Waiting:
 
     def ready(self, inputs: Manifest, live: Manifest, seconds: float, progress: Callable[[str], None]) -> Manifest:
         """The object once it is ready. Raises NotReadyError when it failed, vanished or ran out of time."""
-        start, next_look, trouble = time.monotonic(), LOOK, ""
-        # A Job whose time is over takes the pods with it that still ran, or could not: what they said is kept here.
-        pods: dict[str, Manifest] = {}
+        start = time.monotonic()
+        # As in the official plugin a Job's pods are heard all the time, those of others when the wait is over.
+        # Kubernetes deletes the pods of a Job whose time is over.
+        said: dict[str, None] = {}
         while True:
             waited = time.monotonic() - start
+            if live["kind"] == "Job":
+                said |= dict.fromkeys(self._warnings(live))
             current = readiness.verdict(inputs, live, self._surroundings(live, waited))
             if current.state is State.READY:
                 return live
             if current.state is State.FAILED:
-                raise self._not_ready(live, f"{_title(live)} failed: {current.reason}", pods)
+                raise self._not_ready(live, f"{_title(live)} failed: {current.reason}", said)
             if waited >= seconds:
-                raise self._not_ready(live, f"{_title(live)} timed out after {seconds:.0f} s: {current.reason}", pods)
-            if waited >= next_look:
-                trouble, next_look = self._trouble(live, pods), waited + LOOK
-            progress("; ".join(filter(None, (current.reason, trouble))))
+                raise self._not_ready(live, f"{_title(live)} timed out after {seconds:.0f} s: {current.reason}", said)
+            progress("; ".join([current.reason, *list(said)[-1:]]))
             if self._cancelled.wait(POLL):
                 raise NotReadyError(live, f"{_title(live)}: the wait was cancelled ({current.reason})", [])
             live = self._look(live)
@@ -55,7 +55,7 @@ class Waiting:
         """Raise NotReadyError unless the object is ready at this moment: what a refresh records."""
         current = readiness.verdict(inputs, live, self._surroundings(live, readiness.SETTLE))
         if current.state is not State.READY:
-            raise self._not_ready(live, f"{_title(live)} is not ready: {current.reason}", {})
+            raise self._not_ready(live, f"{_title(live)} is not ready: {current.reason}", ())
 
     def gone(self, live: Manifest, seconds: float, progress: Callable[[str], None]) -> None:
         """Return once the object is deleted or another took its name. Raises NotReadyError after the deadline."""
@@ -74,7 +74,7 @@ class Waiting:
             held = ", ".join(current["metadata"].get("finalizers") or []) or "no finalizer"
             if time.monotonic() - start >= seconds:
                 message = f"{_title(live)} is still there {seconds:.0f} s after its deletion; held by {held}"
-                raise self._not_ready(current, message, {})
+                raise self._not_ready(current, message, ())
             progress(f"waiting for deletion (held by {held})")
             if self._cancelled.wait(POLL):
                 raise NotReadyError(current, f"{_title(live)}: the wait for its deletion was cancelled", [])
@@ -106,35 +106,14 @@ class Waiting:
             case _:
                 return Surroundings(waited=waited)
 
-    def _not_ready(self, live: Manifest, message: str, pods: dict[str, Manifest]) -> NotReadyError:
-        """`pods` as they were seen before, by name."""
-        if live["metadata"].get("namespace") is None:
-            return NotReadyError(live, message, [])
-        self._see(live, pods)
-        reasons = [line for pod in pods.values() for line in readiness.pod_troubles(pod)]
-        said = "\n".join([message, *reasons])
-        events = (event for event in self._events(live) if (event.get("message") or "").strip() not in said)
-        reasons += readiness.event_troubles(events, {live["metadata"]["name"], *pods})
-        return NotReadyError(live, message, list(dict.fromkeys(reasons))[:REASONS])
+    def _not_ready(self, live: Manifest, message: str, said: Iterable[str]) -> NotReadyError:
+        """Add what its pods say now to what they `said` before."""
+        return NotReadyError(live, message, list(dict.fromkeys([*said, *self._warnings(live)]))[:REASONS])
 
-    def _trouble(self, live: Manifest, pods: dict[str, Manifest]) -> str:
-        """What keeps a pod from running at this moment, empty where nothing is known to."""
-        if live["metadata"].get("namespace") is None:
-            return ""
-        self._see(live, pods)
-        for pod in pods.values():
-            for line in readiness.pod_troubles(pod):
-                return line
-        return readiness.newest_trouble(self._events(live), set(pods)) if pods else ""
-
-    def _see(self, live: Manifest, pods: dict[str, Manifest]) -> None:
-        found = self._pods(live, live["metadata"]["namespace"])
-        pods |= {pod["metadata"]["name"]: pod for pod in found if "deletionTimestamp" not in pod["metadata"]}
-
-    def _events(self, live: Manifest) -> list[Manifest]:
-        path = f"/api/v1/namespaces/{live['metadata']['namespace']}/events"
-        found: list[Manifest] = self._optional(path, limit="500").get("items", [])
-        return found
+    def _warnings(self, live: Manifest) -> list[str]:
+        if (namespace := live["metadata"].get("namespace")) is None:
+            return []
+        return [line for pod in self._pods(live, namespace) for line in readiness.pod_warnings(pod)]
 
     def _pods(self, live: Manifest, namespace: str) -> list[Manifest]:
         if live["kind"] == "Pod":

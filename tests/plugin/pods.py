@@ -18,6 +18,20 @@ RUNNING: dict[str, Any] = {
 }
 
 
+STARTED: list[dict[str, Any]] = [{"type": kind, "status": "True"} for kind in ("PodScheduled", "Initialized")]
+
+
+def ended(container: str, code: int, message: str) -> dict[str, Any]:
+    """The status of a pod without another try whose container ended with this exit code and termination message."""
+    over = {"exitCode": code, "reason": "Error", "message": message, "startedAt": None, "finishedAt": None}
+    status = {"name": container, "image": "i", "imageID": "", "ready": False, "restartCount": 0}
+    return {
+        "phase": "Failed",
+        "conditions": [*STARTED, {"type": "Ready", "status": "False", "reason": "PodFailed"}],
+        "containerStatuses": [status | {"state": {"terminated": over}}],
+    }
+
+
 def crashed(container: str, message: str) -> dict[str, Any]:
     """The status of a pod whose init container ended with this termination message."""
     ended = {"exitCode": 3, "reason": "Error", "message": message, "startedAt": None, "finishedAt": None}
@@ -31,23 +45,28 @@ def crashed(container: str, message: str) -> dict[str, Any]:
         "state": {"waiting": waiting},
         "lastState": {"terminated": ended},
     }
-    return {"phase": "Pending", "initContainerStatuses": [status]}
+    message = f"containers with incomplete status: [{container}]"
+    uninitialized = {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": message}
+    return {"phase": "Pending", "conditions": [STARTED[0], uninitialized], "initContainerStatuses": [status]}
 
 
 @contextmanager
-def becoming(api: Client, namespace: str, status: dict[str, Any]) -> Iterator[None]:
-    """While this lasts, every pod of the namespace gets this status as soon as it appears."""
-    ended = threading.Event()
+def becoming(
+    api: Client, namespace: str, status: dict[str, Any], *, then: dict[str, Any] | None = None
+) -> Iterator[None]:
+    """While this lasts, every pod of the namespace gets this status as soon as it appears; `then` is for later ones."""
+    over = threading.Event()
 
     def play() -> None:
         seen: set[str] = set()
-        while not ended.wait(0.1):
+        while not over.wait(0.1):
             for pod in api.get(f"/api/v1/namespaces/{namespace}/pods")["items"]:
                 if pod["metadata"]["uid"] in seen:
                     continue
                 path = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}/status"
+                played = then if then and seen else status
                 try:
-                    api.json_patch(path, [{"op": "replace", "path": "/status", "value": pod["status"] | status}])
+                    api.json_patch(path, [{"op": "replace", "path": "/status", "value": pod["status"] | played}])
                 except ApiError as error:
                     if error.code not in (404, 409):
                         raise
@@ -59,7 +78,7 @@ def becoming(api: Client, namespace: str, status: dict[str, Any]) -> Iterator[No
     try:
         yield
     finally:
-        ended.set()
+        over.set()
         player.join(timeout=10)
 
 

@@ -1,11 +1,12 @@
 """Volumes, claims and Jobs as the storage of weights uses them: replaced, protected, retained and brought back."""
 
+import time
 from typing import Any
 
 import pytest
 
 from testbed.plugin.client import Client
-from tests.plugin.pods import SUCCEEDED, UNSCHEDULED, becoming, until
+from tests.plugin.pods import STARTED, SUCCEEDED, UNSCHEDULED, becoming, ended, until
 from tests.plugin.stack import STAND_IN_ONLY, Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
@@ -126,16 +127,76 @@ def test_a_failed_job_fails_up_at_once_and_replace_unready_starts_it_again(stack
     stack.done("preview", "--expect-no-changes")
 
 
-@STAND_IN_ONLY
-def test_a_job_whose_time_is_over_says_why_its_pod_did_not_run(stack: Stack, api: Client):
+UNSCHEDULABLE = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"}
+UNREADY = {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "unready: [fetch]"}
+NO_IMAGE = {"state": {"waiting": {"reason": "ErrImagePull", "message": "sidecar:1 not found"}}}
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (
+            {"conditions": [UNSCHEDULABLE]},
+            [],
+        ),  # the plugin is silent about it: docs/when-it-fails.md says where to look
+        (
+            {
+                "conditions": [*STARTED, UNREADY],
+                "containerStatuses": [
+                    {"name": "fetch", "image": "i", "imageID": "", "ready": False, "restartCount": 0} | NO_IMAGE
+                ],
+            },
+            ["unready: [fetch]", "[ErrImagePull] sidecar:1 not found"],
+        ),
+    ],
+    ids=["no node takes it", "its image is not there"],
+)
+def test_a_job_whose_time_is_over_says_what_its_containers_waited_for(
+    stack: Stack, api: Client, status: dict, told: list[str]
+):
     """Kubernetes deletes that pod before it calls the Job failed."""
     stack.declare(declared("populate", job(activeDeadlineSeconds=6), timeout="60s"))
-    why = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
-    with becoming(api, stack.namespace, {"phase": "Pending", "conditions": [why]}):
+    with becoming(api, stack.namespace, {"phase": "Pending"} | status):
         message = stack.refused("up", "--yes", "--skip-preview")
     assert "[DeadlineExceeded]" in message
-    assert "[Unschedulable] 0/1 nodes are available" in message
+    assert [words for words in told if words not in message] == []
+    assert "0/1 nodes" not in message
     assert api.get(f"/api/v1/namespaces/{stack.namespace}/pods")["items"] == []
+
+
+DISRUPTED = [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+LASTING = [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3]}}]
+
+
+@pytest.mark.parametrize("code", [1, 3, 137])
+def test_a_job_of_one_pod_fails_up_at_once_with_the_words_of_its_pod(stack: Stack, api: Client, code: int):
+    """The Jobs of the program: whatever ends the pod, but for a disruption."""
+    stack.declare(declared("populate", job(podFailurePolicy={"rules": DISRUPTED}), timeout="90s"))
+    began = time.monotonic()
+    with becoming(api, stack.namespace, ended("fetch", code, "the hub has no file tiny.gguf (404)")):
+        message = stack.refused("up", "--yes", "--skip-preview")
+    assert time.monotonic() - began < 60
+    assert "[BackoffLimitExceeded]" in message
+    assert "[Error] the hub has no file tiny.gguf (404)" in message
+
+
+def test_a_disruption_costs_a_job_of_one_pod_nothing(stack: Stack, api: Client):
+    disruption = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+    drained = ended("fetch", 143, "stopped")
+    drained["conditions"].append(disruption)
+    stack.declare(declared("populate", job(podFailurePolicy={"rules": DISRUPTED}), timeout="90s"))
+    with becoming(api, stack.namespace, drained, then=SUCCEEDED):
+        stack.up()
+    assert len(api.get(f"/api/v1/namespaces/{stack.namespace}/pods")["items"]) == 2
+
+
+def test_a_job_that_fails_by_its_policy_is_waited_for_until_the_timeout(stack: Stack, api: Client):
+    """Pulumi's plugin does not know that reason: why no Job of the program has such a rule."""
+    stack.declare(declared("populate", job(podFailurePolicy={"rules": LASTING}), timeout="10s"))
+    began = time.monotonic()
+    with becoming(api, stack.namespace, ended("fetch", 3, "gone")):
+        stack.refused("up", "--yes", "--skip-preview")
+    assert time.monotonic() - began >= 10
 
 
 def test_protected_storage_is_not_replaced(stack: Stack, api: Client):
@@ -177,7 +238,6 @@ def test_a_destroyed_stack_keeps_protected_storage_and_carries_on(stack: Stack, 
     stack.done("preview", "--expect-no-changes")
 
 
-@STAND_IN_ONLY
 def test_storage_that_is_retained_stays_when_it_is_no_longer_declared(stack: Stack, api: Client):
     name = stack.namespace
     parts = [declared("class", storage_class(name))]
@@ -189,7 +249,8 @@ def test_storage_that_is_retained_stays_when_it_is_no_longer_declared(stack: Sta
     assert api.get(f"/api/v1/persistentvolumes/{name}")["status"]["phase"] in ("Available", "Bound")
     stack.declare(*parts, declared("volume", volume(name), after=["class"]))
     message = stack.refused("up", "--yes", "--skip-preview")
-    assert f'import_="{name}"' in message
+    assert "already exists" in message
+    assert "pulumi import" in message
 
 
 @STAND_IN_ONLY

@@ -89,14 +89,18 @@ def test_an_object_that_somebody_deleted_is_made_again_after_a_refresh(stack: St
     stack.up()
 
 
-@STAND_IN_ONLY
-def test_lost_state_says_how_to_import_and_the_import_carries_on(stack: Stack, api: Client):
-    path = f"/api/v1/namespaces/{stack.namespace}/configmaps"
-    api.create(path, config_map() | {"immutable": False}, dry_run=False)
+def test_lost_state_says_how_to_import(stack: Stack, api: Client):
+    api.create(f"/api/v1/namespaces/{stack.namespace}/configmaps", config_map(), dry_run=False)
     stack.declare(declared("map", config_map()))
     message = stack.refused("up", "--yes", "--skip-preview")
     assert "already exists" in message
-    assert f'import_="{stack.namespace}/settings"' in message
+    assert "pulumi import" in message
+
+
+@STAND_IN_ONLY
+def test_an_import_carries_on(stack: Stack, api: Client):
+    path = f"/api/v1/namespaces/{stack.namespace}/configmaps"
+    api.create(path, config_map() | {"immutable": False}, dry_run=False)
     whole = config_map() | {"immutable": False}
     whole["metadata"] = {"name": "settings", "namespace": stack.namespace}
     stack.declare(declared("map", whole, import_=f"{stack.namespace}/settings"))
@@ -144,17 +148,18 @@ def test_a_refused_secret_is_not_quoted(stack: Stack):
     assert "geheim 7" not in message
 
 
-@STAND_IN_ONLY
-def test_what_did_not_become_ready_is_kept_and_says_what_its_containers_wrote(stack: Stack, api: Client):
+def test_what_did_not_become_ready_is_kept_and_names_the_containers_that_are_not(stack: Stack, api: Client):
     failing = deployment(initContainers=[{"name": "fetch", "image": "sidecar:1"}])
     stack.declare(declared("engine", failing, timeout="4s"))
     with becoming(api, stack.namespace, crashed("fetch", "the hub answers 404 for tinyllama")):
         message = stack.refused("up", "--yes", "--skip-preview")
-    assert "timed out after 4 s" in message
-    assert "container fetch: exit code 3 (Error): the hub answers 404 for tinyllama" in message
+    assert "timed out" in message
+    assert "containers with incomplete status: [fetch]" in message
+    # An init container's words are shown by kubectl alone (docs/when-it-fails.md).
+    assert "the hub answers 404" not in message
     assert stack.state()["engine"]["id"] == f"{stack.namespace}/engine"
     stack.run("refresh", "--yes", "--skip-preview")
-    assert "hub answers 404" in " ".join(stack.state()["engine"]["initErrors"])
+    assert "[fetch]" in " ".join(stack.state()["engine"]["initErrors"])
     failing["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
     stack.declare(declared("engine", failing))
     stack.up()
@@ -187,5 +192,6 @@ def test_a_preview_without_the_cluster_warns_and_plans(stack: Stack, tmp_path):
     )
     stack.declare(declared("map", config_map()), kubeconfig=str(away))
     text = stack.done("preview")
-    assert "configured Kubernetes cluster is unreachable: https://127.0.0.1:9" in text
+    assert "configured Kubernetes cluster is unreachable" in text
+    assert "https://127.0.0.1:9" in text
     assert "+ 3 to create" in text

@@ -7,9 +7,7 @@ from testbed.plugin.readiness import (
     State,
     Surroundings,
     default_timeout,
-    event_troubles,
-    newest_trouble,
-    pod_troubles,
+    pod_warnings,
     verdict,
 )
 
@@ -100,6 +98,22 @@ READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions
             State.FAILED,
             "[BackoffLimitExceeded] gave up",
         ),
+        (
+            live("Job", "batch/v1", status=condition("Failed", reason="DeadlineExceeded", message="too long")),
+            Surroundings(),
+            State.FAILED,
+            "[DeadlineExceeded] too long",
+        ),
+        # The official plugin knows the two reasons above and no other: it waits on.
+        *(
+            (
+                live("Job", "batch/v1", status={"failed": 1} | condition("Failed", reason=reason, message="m")),
+                Surroundings(),
+                State.WAITING,
+                "failed 1",
+            )
+            for reason in ("PodFailurePolicy", "MaxFailedIndexesExceeded", "FailedIndexes", "")
+        ),
         (live("Pod", status={"phase": "Running"} | condition("Ready")), Surroundings(), State.READY, ""),
         (live("Pod", status={"phase": "Succeeded"}), Surroundings(), State.READY, ""),
         (live("Pod", status={"phase": "Pending"}), Surroundings(), State.WAITING, "Pending"),
@@ -168,53 +182,64 @@ def test_storage_gets_five_minutes_and_the_rest_ten():
     assert default_timeout("Deployment") == 600
 
 
-def test_a_pod_tells_why_it_does_not_run():
-    pod = live("Pod") | {
-        "status": {
-            "conditions": [
-                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}
-            ],
-            "initContainerStatuses": [
-                {
-                    "name": "fetch",
-                    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}},
-                    "lastState": {"terminated": {"exitCode": 3, "reason": "Error", "message": "hub answers 404\n"}},
-                },
-                {"name": "done", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}},
-            ],
-            "containerStatuses": [
-                {"name": "engine", "state": {"waiting": {"reason": "PodInitializing"}}},
-                {"name": "fine", "ready": True, "lastState": {"terminated": {"exitCode": 1}}},
-            ],
-        }
+SCHEDULED = {"type": "PodScheduled", "status": "True"}
+INITIALIZED = {"type": "Initialized", "status": "True"}
+UNREADY = {"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "unready: [fetch]"}
+FAILED_READY = {"type": "Ready", "status": "False", "reason": "PodFailed"}
+ENDED = {"exitCode": 3, "reason": "Error", "message": "hub answers 404"}
+HEAD = "[Pod ai/n]: "
+
+
+@pytest.mark.parametrize(
+    ("conditions", "state", "words"),
+    [
+        ([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"}], {}, []),
+        ([SCHEDULED], {}, []),
+        ([SCHEDULED, INITIALIZED, UNREADY], {"waiting": {"reason": "ContainerCreating"}}, [f"{HEAD}unready: [fetch]"]),
+        (
+            [SCHEDULED, INITIALIZED, UNREADY],
+            {"waiting": {"reason": "ErrImagePull", "message": "not found"}},
+            [f"{HEAD}unready: [fetch][ErrImagePull] not found"],
+        ),
+        ([SCHEDULED, INITIALIZED, FAILED_READY], {"terminated": ENDED}, [f"{HEAD}[Error] hub answers 404"]),
+        (
+            [SCHEDULED, INITIALIZED, FAILED_READY],
+            {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+            [f'{HEAD}container "fetch" completed with exit code 137'],
+        ),
+        ([SCHEDULED, INITIALIZED, {"type": "Ready", "status": "True"}], {}, []),
+        ([SCHEDULED, INITIALIZED, UNREADY | {"type": "Initialized"}], {}, []),
+    ],
+)
+def test_a_pod_says_what_the_official_plugin_shows_of_it(conditions: list, state: dict, words: list[str]):
+    statuses = [{"name": "fetch", "ready": False, "state": state}, {"name": "fine", "ready": True}]
+    pod = live("Pod", status={"conditions": conditions, "containerStatuses": statuses})
+    assert list(pod_warnings(pod)) == words
+
+
+def test_a_pod_that_succeeded_has_no_words():
+    done = {"phase": "Succeeded", "conditions": [SCHEDULED, INITIALIZED, UNREADY]}
+    assert list(pod_warnings(live("Pod", status=done))) == []
+
+
+def test_an_init_container_is_named_and_not_heard():
+    condition = {"type": "Initialized", "status": "False", "reason": "ContainersNotInitialized", "message": "[fetch]"}
+    status = {
+        "conditions": [SCHEDULED, condition],
+        "initContainerStatuses": [{"name": "fetch", "state": {"terminated": ENDED}}],
+        "containerStatuses": [{"name": "engine", "state": {"waiting": {"reason": "PodInitializing"}}}],
     }
-    assert list(pod_troubles(pod)) == [
-        "pod n: [Unschedulable] no node",
-        "pod n, container fetch: [CrashLoopBackOff] back-off 10s",
-        "pod n, container fetch: exit code 3 (Error): hub answers 404",
-    ]
+    assert list(pod_warnings(live("Pod", status=status))) == [f"{HEAD}[fetch][PodInitializing] "]
 
 
-def test_events_are_warnings_about_these_objects_said_once():
-    def event(name: str, kind: str = "Warning") -> dict:
-        return {"type": kind, "reason": "FailedMount", "message": "no such path ", "involvedObject": {"name": name}}
-
-    events = [event("n"), event("n"), event("n", "Normal"), event("other")]
-    assert event_troubles(events, {"n"}) == ["n: [FailedMount] no such path"]
-
-
-def test_a_warning_counts_until_the_object_goes_on():
-    def event(kind: str, second: int, name: str = "n") -> dict:
-        when = f"2026-01-01T00:00:{second:02}Z"
-        return {
-            "type": kind,
-            "reason": kind,
-            "message": "words",
-            "involvedObject": {"name": name},
-            "lastTimestamp": when,
-        }
-
-    stuck = [event("Warning", 2), event("Normal", 1), event("Normal", 9, "other")]
-    assert newest_trouble(stuck, {"n"}) == "n: [Warning] words"
-    assert newest_trouble([*stuck, event("Normal", 3)], {"n"}) == ""
-    assert newest_trouble([], {"n"}) == ""
+def test_what_a_container_said_before_it_was_started_again_is_heard():
+    before = {"exitCode": 1, "reason": "Error", "message": "crashed", "finishedAt": "2026-01-01T00:00:00Z"}
+    status = {
+        "name": "engine",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": before},
+    }
+    pod = live("Pod", status={"conditions": [SCHEDULED, INITIALIZED, UNREADY], "containerStatuses": [status]})
+    (said,) = pod_warnings(pod)
+    assert "[CrashLoopBackOff]" in said
+    assert said.endswith("(Error: exit code 1)\ncrashed")
