@@ -94,7 +94,7 @@ def told(
     platform: Platform, images: tuple[str, str], disks: None, cli: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, str]:
     """What one `pulumi up` says of each Job, all tried at once."""
-    wrong = {name: job_of(case) for name, case in cases(*images).items()}
+    wrong = jobs(*images)
     platform.apply(*(plan for _, plan in wrong.values()))
     stack = Stack.made(tmp_path_factory.mktemp("stack"), cli, platform.cluster.kubeconfig, NAMESPACE)
     stack.declare(*(declared(name, dict(job), timeout="90s") for name, (job, _) in wrong.items()))
@@ -102,6 +102,10 @@ def told(
     (STATE.parent / "bad-input.txt").write_text(text)
     found = re.findall(r"(?ms)^  kubernetes:batch/v1:Job \(([^)]+)\):\n(.*?)(?=^  \S|^\S)", text)
     return dict(found)
+
+
+def jobs(*images: str) -> dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    return {name: job_of(case) for name, case in cases(*images).items()}
 
 
 def job_of(case: Case) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
@@ -117,6 +121,19 @@ def job_of(case: Case) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
 def test_an_up_that_cannot_succeed_ends_with_the_reason(told: Mapping[str, str], wrong: str) -> None:
     says = cases("", "")[wrong].says
     assert [words for words in says if words not in told[wrong]] == [], told[wrong]
+
+
+@pytest.mark.parametrize("wrong", [name for name, case in cases("", "").items() if case.events])
+def test_events_have_the_words_that_the_plugin_does_not_show(
+    platform: Platform, told: Mapping[str, str], images: tuple[str, str], wrong: str
+) -> None:
+    """As docs/when-it-fails.md has one read them; the pod is gone by then."""
+    del told
+    name = jobs(*images)[wrong][0]["metadata"]["name"]
+    found = platform.kubectl("-n", NAMESPACE, "get", "events", "--field-selector=type=Warning", "-o", "json")
+    events = [event for event in json.loads(found)["items"] if event["involvedObject"]["name"].startswith(f"{name}-")]
+    text = "\n".join(f"{event['reason']} {event['message']}" for event in events)
+    assert [words for words in cases("", "")[wrong].events if words not in text] == [], text
 
 
 @pytest.mark.parametrize(("named", "what"), [("storage-class", "nowhere"), ("claim", "ai/nowhere")])
