@@ -4,6 +4,7 @@ import functools
 import itertools
 import os
 import re
+from collections.abc import Generator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -24,6 +25,7 @@ from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
 from .stats import stats
 from .stop import is_stop, stopped
+from .turns import Steps, Turns
 from .upstreams import Upstream, Upstreams
 from .wire.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
 from .wire.answering import Answering
@@ -66,6 +68,7 @@ class Gateway:
         self._lifecycle = lifecycle
         self._metrics = metrics
         self._journal = journal
+        self._turns = Turns()
         self._ids = itertools.count(1)
         self._id_prefix = f"req-{os.urandom(6).hex()}-".encode()
 
@@ -104,16 +107,16 @@ class Gateway:
         if not isinstance(route, Route):  # admit has refused it already
             client.answer(request, error(404, "path_not_found", "there is nothing here"))
             return None
-        if route.kind == "infer":  # first, for nearly all are
-            return self._infer(request, client, route)
+        # First, for nearly all are; a front hands on what operators say.
+        if route.kind == "infer" or (route.kind == "control" and self._place == "front"):
+            return self._turns.run(self._infer(request, client, route), request, client)
         if self._pulls and route.kind == "pulls":
             return self._pulls.respond(request, client, self.identify(request))
         if route.kind == "models":
             client.answer(request, self._models(request.path))
             return None
         if route.kind == "explain":
-            client.answer(request, self._chooser.explain(request))
-            return None
+            return self._turns.run(self._explain(request, client), request, client)
         if route.kind == "page":
             client.answer(request, page(request.path))
             return None
@@ -123,8 +126,7 @@ class Gateway:
         if route.kind == "stats":
             return Answering(stats(self._upstreams, self._metrics.rules_hit), request, client)
         if route.kind == "control":
-            front = self._place == "front"
-            return self._infer(request, client, route) if front else self._control.respond(request, client)
+            return self._control.respond(request, client)
         return self._proxy(request, client, route)
 
     def finished(self, request: Request) -> None:
@@ -164,15 +166,18 @@ class Gateway:
         request.id = given if _SANE_ID.fullmatch(given) else self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
-    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
+    def _explain(self, request: Request, client: ServerConnection) -> Steps:
+        client.answer(request, (yield from self._chooser.explain(request)))
+        return None
+
+    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Steps:
         """Find the model that is meant, and carry the request to its engine."""
         try:
-            fields = splice.find(request.body, route.fields, route.values)
+            fields = yield from splice.scan(request.body, route.fields, route.values)
         except splice.BodyError as reason:
             client.answer(request, error(400, "bad_body", str(reason)))
             return None
-        named = _named(fields, route)
-        model = NAME_IT if route.kind == "control" and is_open(named) else self._meant(request, named)
+        model = yield from self._meant(request, route, _named(fields, route))
         if isinstance(model, Answer):
             client.answer(request, model)
             return None
@@ -188,7 +193,7 @@ class Gateway:
         if upstream.residency and said:
             try:
                 words = upstream.residency.hear(model.id, model.engine_name, said)
-                stops = "keep_alive" in said and is_stop(route.path, request.body, said["keep_alive"])
+                stops = yield from is_stop(route.path, request.body, said)
             except WordsError as reason:
                 client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
                 return None
@@ -204,8 +209,10 @@ class Gateway:
         carry = functools.partial(self._carry, request, client, route, upstream, body)
         return Held(residency, client, request, route.stream, carry, keep_alive).wait(model.engine_name)
 
-    def _meant(self, request: Request, named: str) -> Chosen | Answer:
+    def _meant(self, request: Request, route: Route, named: str) -> Generator[None, None, Chosen | Answer]:
         """By the front's choice, else by the name in the body, else by the rules."""
+        if route.kind == "control" and is_open(named):
+            return NAME_IT
         # Nobody but the front gets behind it, and it has chosen already.
         if self._place == "behind" and (chosen := request.header(b"x-larder-model").decode("latin-1")):
             model = self._chooser.named(chosen)
@@ -214,7 +221,7 @@ class Gateway:
             # The front and this gateway are of two deployments; one of them is about to go.
             message = f"model {chosen[:100]!r} is moving to another engine; try again"
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
-        return self._chooser.choose(request) if is_open(named) else self._chooser.named(named)
+        return (yield from self._chooser.choose(request)) if is_open(named) else self._chooser.named(named)
 
     def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
         """To the engine that knows the path, whatever the models are."""
@@ -270,12 +277,12 @@ class Gateway:
         return document(_described(model))
 
 
-def _said(body: bytes, fields: dict[str, splice.Field], values: tuple[str, ...]) -> dict[str, bytes]:
+def _said(body: bytes, fields: splice.Fields, values: tuple[str, ...]) -> dict[str, bytes]:
     """How the client wants the model to be loaded, as it wrote it."""
     return {name: body[fields[name].start : fields[name].end] for name in values if name in fields}
 
 
-def _named(fields: dict[str, splice.Field], route: Route) -> str:
+def _named(fields: splice.Fields, route: Route) -> str:
     """The first name that the body gives, '' for none."""
     for name in route.fields:
         if name in fields and fields[name].text:

@@ -1,6 +1,6 @@
 """The model of a request that leaves the choice to us: by rule, else the default; and why."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -47,28 +47,31 @@ class Chooser:
             return error(model.status, model.code, model.message, param="model")
         return Chosen(model.id, model.engine_name, rule)
 
-    def choose(self, request: Request) -> Chosen | Answer:
-        """By the rules, where the path is one of those that have a prompt."""
-        return self._of([*self._consider(request, request.path)])
+    def choose(self, request: Request) -> Generator[None, None, Chosen | Answer]:
+        """By the rules, where the path is one of those that have a prompt. Yields where a turn should end."""
+        return self._of((yield from self._considered(request, request.path)))
 
-    def explain(self, request: Request) -> Answer:
-        """What would become of the request whose body this is; `?endpoint=` says where it would go. Nothing is run."""
+    def explain(self, request: Request) -> Generator[None, None, Answer]:
+        """What would become of the request whose body this is; `?endpoint=` says where it would go. Nothing is run.
+
+        Yields where a turn should end.
+        """
         endpoint = parse_qs(request.query).get("endpoint", ["/v1/chat/completions"])[0]
         if endpoint not in FIELDS or self._upstreams.speaking(endpoint) is None:
             here = ", ".join(path for path in FIELDS if self._upstreams.speaking(path))
             return error(404, "path_not_found", f"no model answers {endpoint[:100]}; endpoint is one of {here}")
         try:
-            fields = splice.find(request.body, ROUTES[endpoint].fields)
+            fields = yield from splice.scan(request.body, ROUTES[endpoint].fields)
         except splice.BodyError as reason:
             return error(400, "bad_body", str(reason))
         asked = fields["model"].text if "model" in fields else ""
-        considered = [*self._consider(request, endpoint)] if is_open(asked) else []
+        considered = (yield from self._considered(request, endpoint)) if is_open(asked) else []
         model = self._of(considered) if is_open(asked) else self.named(asked)
         if isinstance(model, Answer):
             return model
         upstream = self._upstreams.of(model.id)
         residency = upstream.residency.foresee(model.id, model.engine_name) if upstream.residency else None
-        why = f"rule {model.rule!r} holds" if model.rule else f"the request names {asked!r}"
+        why = f"rule {model.rule!r} holds" if model.rule else f"the request names {asked[:100]!r}"
         if model.rule == DEFAULT:
             why = "no rule holds, and this is the default"
         return document(
@@ -86,7 +89,16 @@ class Chooser:
             }
         )
 
-    def _consider(self, request: Request, endpoint: str) -> Iterator[Considered]:
+    def _considered(self, request: Request, endpoint: str) -> Generator[None, None, list[Considered]]:
+        considered = []
+        for one in self._consider(request, endpoint):
+            if one is None:
+                yield
+            else:
+                considered.append(one)
+        return considered
+
+    def _consider(self, request: Request, endpoint: str) -> Iterator[Considered | None]:
         if endpoint not in FIELDS:
             return iter(())
         return self._router.explain(endpoint, request.header, request.body, lambda name: self._speaks(name, endpoint))

@@ -17,6 +17,9 @@ _COMMENT = b": loading\n"
 """A comment ends with its line. With a blank line after it, openai-go takes it for an event without data."""
 _LOADING = b"%x\r\n%b\r\n" % (len(_COMMENT), _COMMENT)
 
+_SCAN_PAUSE = 0.005
+"""Seconds between two slices of a long body in which `stream` is looked for."""
+
 
 class Carry(Protocol):
     """Sends the request to the engine."""
@@ -61,6 +64,7 @@ class Held:
         self._place: Place | None = None
         self._exchange: Responder | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._steps = splice.scan(request.body, (), ("stream",))
         self._begun = False
         """Whether the client has its 200."""
 
@@ -136,7 +140,15 @@ class Held:
     def _beat(self) -> None:
         """Tell the client that it is not forgotten, if it asked for a stream."""
         if not self._begun:
-            if b"true" not in _asked_to_stream(self._request.body):
+            try:
+                next(self._steps)
+            except StopIteration as found:
+                if not splice.is_true(self._request.body, found.value, "stream"):
+                    return
+            except splice.BodyError:  # it is said twice
+                return
+            else:
+                self._timer = self._client.loop.call_later(_SCAN_PAUSE, self._beat)
                 return
             self._begun = True
             self._request.status = 200
@@ -164,8 +176,3 @@ def refusal(reason: RefusedError) -> Answer:
         return going_away()
     retry = ((b"retry-after", b"%d" % reason.retry_seconds),) if reason.retry_seconds else ()
     return error(reason.status, reason.code, reason.message, param="model", headers=retry)
-
-
-def _asked_to_stream(body: bytes) -> bytes:
-    found = splice.find(body, (), ("stream",)).get("stream")
-    return body[found.start : found.end] if found else b""

@@ -1,5 +1,6 @@
 """`ollama stop` and its like: a request on Ollama's own paths that asks for no answer, only for its model to go."""
 
+from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 
 from ..residency.policy import Phase
@@ -9,17 +10,17 @@ from . import splice
 from .wire.answer import Answer, document
 
 _EMPTY = {"/api/generate": ("prompt", (b'""', b"null")), "/api/chat": ("messages", (b"[]", b"null"))}
-_LONGEST = 8
 """The member that is empty or absent in such a request: server/routes.go, GenerateHandler and ChatHandler."""
+_LONGEST = 8
 
 
-def is_stop(path: str, body: bytes, keep_alive: bytes) -> bool:
-    """Whether Ollama would unload the model and do nothing else. Raises WordsError."""
-    if path not in _EMPTY or seconds_of(keep_alive) != 0:
+def is_stop(path: str, body: bytes, said: Mapping[str, bytes]) -> Generator[None, None, bool]:
+    """Whether Ollama would unload the model and do nothing else. Yields where a turn should end. Raises WordsError."""
+    if path not in _EMPTY or "keep_alive" not in said or seconds_of(said["keep_alive"]) != 0:
         return False
     member, empty = _EMPTY[path]
     try:
-        found = splice.find(body, (), (member,)).get(member)
+        found = (yield from splice.scan(body, (), (member,))).get(member)
     except splice.BodyError:  # twice: the engine judges it
         return False
     return found is None or body[found.start : min(found.end, found.start + _LONGEST)] in empty

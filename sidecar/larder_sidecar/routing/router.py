@@ -11,7 +11,11 @@ Header: TypeAlias = Callable[[bytes], bytes]
 SCANNED = 64 * 1024
 """Characters that patterns look at, at the most."""
 WORK = 8_000_000
-"""Characters times instructions: what bounds the time of the worst text under the worst rules, to some 50 ms."""
+"""Characters times instructions: what bounds the time of the worst text under the worst rules, to some 50 ms in all."""
+SLICE = 1_000_000
+"""Of this work, how much belongs into one turn of the loop, and into one pattern."""
+_LONG = 64 * 1024
+"""Bytes of a body that takes a turn of its own to be read."""
 
 
 class Considered(NamedTuple):
@@ -30,20 +34,32 @@ class Router:
             (name, rule, compiled(rule.pattern) if rule.pattern else None, _reads_text(rule))
             for name, rule in zip(routing.names(), routing.rules, strict=True)
         ]
-        size = sum(pattern.programsize for _, _, pattern, _ in self._rules if pattern)
-        self._scanned = min(SCANNED, WORK // max(size, 1))
+        sizes = [pattern.programsize for _, _, pattern, _ in self._rules if pattern]
+        self._scanned = min(SCANNED, WORK // max(sum(sizes), 1), WORK // 2 // max([*sizes, 1]))
         self._reads_text = any(reads_text for *_, reads_text in self._rules)
 
     def explain(
         self, endpoint: str, header: Header, body: bytes, speaks: Callable[[str], bool]
-    ) -> Iterator[Considered]:
-        """Every rule up to the one that decides; `speaks`: does the engine of that model answer the endpoint?"""
+    ) -> Iterator[Considered | None]:
+        """Every rule up to the one that decides, and None where a turn of the loop should end.
+
+        `speaks`: does the engine of that model answer the endpoint?
+        """
+        if self._reads_text and len(body) > _LONG:
+            yield None
         prompt = last_prompt(endpoint, body) if self._reads_text else Prompt(None)
         ends = self._ends(prompt.text or "")
+        if self._reads_text and len(body) > _LONG:
+            yield None
+        work = 0
         for name, rule, pattern, reads_text in self._rules:
+            if work > SLICE:
+                work = 0
+                yield None
             why_not = _why_not(rule, endpoint, header)
             if not why_not and reads_text:
                 why_not = _why_not_text(rule, prompt, pattern, ends)
+                work += len(ends) * pattern.programsize if pattern else 0
             if not (why_not or speaks(rule.model)):
                 why_not = f"the engine of {rule.model} does not answer {endpoint}"
             yield Considered(name, rule.model, why_not)

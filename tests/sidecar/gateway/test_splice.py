@@ -4,15 +4,17 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.gateway import splice
+from larder_sidecar.gateway import scanner, splice
 from larder_sidecar.gateway.splice import BodyError, find, replace
 
+from bench import hostile
 from tests.sidecar.gateway.scripted import PROPERTY
 
 NASTY = st.sampled_from(
@@ -104,25 +106,113 @@ def test_any_bytes_are_refused_or_found_without_another_error(raw: bytes) -> Non
         find(raw)
 
 
-@pytest.fixture
-def few_steps(monkeypatch: pytest.MonkeyPatch) -> int:
-    """The bound, small: a body that exceeds the real one has up to 400 MB."""
-    monkeypatch.setattr(splice, "MAX_STEPS", 2000)
-    return splice.MAX_STEPS
+TURN_SECONDS = 0.02
+"""Thread CPU of one turn of the loop."""
 
 
-@pytest.mark.parametrize("filler", [b"[],", b'{"a":[]},', b"[{}],"])
-def test_scanning_is_bounded(filler: bytes, few_steps: int) -> None:
-    with pytest.raises(BodyError, match="more than"):
-        find(b'{"a":[' + filler * (few_steps + 1) + b'0],"model":"m"}')
+def turns_of(body: bytes) -> list[float]:
+    """Thread CPU seconds of each turn that reads the body."""
+    steps = splice.scan(body, ("model", "name"), ("keep_alive", "options"))
+    taken: list[float] = []
+    while True:
+        began = time.thread_time()
+        try:
+            next(steps)
+        except (StopIteration, BodyError):
+            return [*taken, time.thread_time() - began]
+        taken.append(time.thread_time() - began)
 
 
-@pytest.mark.parametrize("value", [b"[" * 1000 + b"]" * 1000, b"{}", b"[{}]", b'"' + b"x" * 1001 + b'"', b"1"])
-def test_scanning_is_bounded_over_all_members(value: bytes, few_steps: int) -> None:
-    cost = 1 + value.count(b"[") + value.count(b"{")
-    members = (b'"a":' + value + b",") * (2 * few_steps // cost)
-    with pytest.raises(BodyError, match="more than"):
-        find(b"{" + members + b'"model":"m"}')
+BODIES = dict(hostile.bodies(4 * hostile.MIB))
+
+
+@pytest.mark.parametrize("shape", BODIES)
+def test_no_body_takes_more_than_its_turns(shape: str) -> None:
+    body = BODIES[shape]
+    taken = min((turns_of(body) for _ in range(3)), key=max)
+    assert max(taken) < TURN_SECONDS
+    assert sum(taken) / len(body) < 60e-9  # seconds a byte, over all turns
+
+
+def test_a_turn_ends_after_counted_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splice, "SLICE", 10 * scanner.WINDOW)
+    body = b'{"a":[' + b"1," * 100 * scanner.WINDOW + b'0],"model":"m"}'
+    pauses = sum(1 for _ in splice.scan(body))
+    assert 15 <= pauses <= 20
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"model":' + b"[" * 990 + b"]" * 990 + b"}", "must be a string"),
+        (b'{"model":' + b"[" * 100_000 + b"}", "must be a string"),
+        (b'{"model":{"a":1}}', "must be a string"),
+        (b'{"model":"' + b"m" * 2**20 + b'"}', "less than 4 kB"),
+        (b'{"model":"' + rb"\u006d" * 2**16 + b'"}', "less than 4 kB"),
+        (b'{"model"' + b" " * 2**17 + b':"m"}', "blanks after"),
+        (b'{"model":' + b" " * 2**17 + b'"m"}', "blanks after"),
+        (b" " * 2**17 + b'{"model":"m"}', "expected an object"),
+        (b'{"a":[' + b'{"model":0},' * 10_001 + b"0]}", "more than 10,000"),
+        (b'{"model":"a"} {"x":"b"}', "goes on after"),
+        (b'{"model":"a"}' + b" " * 40_000 + b'{"x":"b"}', "goes on after"),
+        (b'{"model":"a"}}', "goes on after"),
+        (b'{"model":"a"}"', "end of the object"),
+        (b'{"x":[' + b"1," * 20_000 + b'1],"model":"a"} x', "goes on after"),
+    ],
+)
+def test_a_body_that_no_engine_could_mean_is_refused(body: bytes, why: str) -> None:
+    with pytest.raises(BodyError, match=why):
+        find(body)
+
+
+KEYS_OF_GO = [
+    "model",
+    "MODEL",
+    "moDel",
+    rb"\u006dodel".decode(),
+    rb"mod\u0065\u004c".decode(),
+    rb"\u004D\u004f\u0044\u0045\u004C".decode(),
+]
+
+
+@pytest.mark.parametrize("key", KEYS_OF_GO)
+@pytest.mark.parametrize("at", [0, 1, 100, 2047, 2048, *range(scanner.WINDOW - 80, scanner.WINDOW + 80, 7), 10**6])
+def test_a_name_is_found_wherever_a_window_ends(key: str, at: int) -> None:
+    body = b'{"x":"' + b"w" * at + rb'\\\"","' + key.encode() + b'" : "m\\u00e9"}'
+    found = find(body)
+    assert found["model"].text == "mé"
+    assert body[found["model"].start : found["model"].end] == rb'"m\u00e9"'
+    short = b'{"x":[' + b"1," * (at // 2) + b'1],"' + key.encode() + b'":"m"}'
+    assert find(short)["model"].text == "m"
+
+
+@pytest.mark.parametrize("key", ["keep_alive", "\u212aeep_alive", "Keep_Alive", rb"\u212Aeep\u005falive".decode()])
+def test_kelvin_is_a_k_as_it_is_to_go(key: str) -> None:
+    body = f'{{"{key}":"5m"}}'.encode()
+    found = find(body, (), ("keep_alive",))["keep_alive"]
+    assert body[found.start : found.end] == b'"5m"'
+
+
+@pytest.mark.parametrize(
+    "value", [b"1", b"-1.5e3", b'"a\\"]"', b"null", b"true", b"[]", b'[["a}"],{"b":[1]}]', b'{"a":"}"}']
+)
+@pytest.mark.parametrize("after", [b"", b" ", b',"b":1', b" , \n" + b'"b":[]'])
+def test_a_value_is_found_whole(value: bytes, after: bytes) -> None:
+    body = b'{"options": ' + value + after + b"}"
+    found = find(body, (), ("options",))["options"]
+    assert body[found.start : found.end] == value
+
+
+def test_a_value_that_nobody_reads_is_longer_than_what_is_read() -> None:
+    body = b'{"options":[' + b"1," * 10**6 + b'1],"model":"m"}'
+    found = find(body, ("model",), ("options",))
+    assert found["options"].end - found["options"].start == scanner.VALUE_BYTES + 1
+    assert found["model"].text == "m"
+
+
+@pytest.mark.parametrize("body", [b"{}", b"{ \n }", b"{" + b" " * 10**5 + b"}"], ids=len)
+def test_an_empty_object_stays_json_with_a_model(body: bytes) -> None:
+    assert json.loads(b"".join(replace(body, find(body), "m"))) == {"model": "m"}
 
 
 def test_nesting_needs_no_recursion() -> None:

@@ -24,7 +24,8 @@ def body(text: str) -> bytes:
 
 def considered(rules: Router, sent: bytes, endpoint: str = CHAT, **headers: str) -> list[Considered]:
     given = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return list(rules.explain(endpoint, lambda name: given.get(name, b""), sent, lambda model: model != "mute"))
+    steps = rules.explain(endpoint, lambda name: given.get(name, b""), sent, lambda model: model != "mute")
+    return [one for one in steps if one is not None]
 
 
 def choose(rules: Router, text: str, endpoint: str = CHAT, **headers: str) -> str | None:

@@ -1,0 +1,108 @@
+"""Work that is too long for one turn of the loop: a slice a turn, and all that wait for one take turns."""
+
+import asyncio
+from collections import deque
+from collections.abc import Generator
+from typing import TypeAlias
+
+from .wire.answer import error
+from .wire.application import Responder
+from .wire.request import Request
+from .wire.server import ServerConnection
+
+Steps: TypeAlias = Generator[None, None, Responder | None]
+"""Yields at the end of a slice; returns who answers, None if the client has its answer."""
+
+
+class Turns:
+    """Runs the steps of requests. The first slice of each runs at once: nearly all have no other."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Working] = deque()
+        self._scheduled = False
+
+    def run(self, steps: Steps, request: Request, client: ServerConnection) -> Responder | None:
+        """Begin; an exception becomes an answer."""
+        try:
+            next(steps)
+        except StopIteration as done:
+            responder: Responder | None = done.value
+            return responder
+        except Exception as reason:  # noqa: BLE001 (whatever a request does to us, its client hears of it)
+            _failed(reason, request, client)
+            return None
+        client.deadline = float("inf")  # what is left to do is bounded by the size of the body
+        working = Working(steps, request, client)
+        self._waiting.append(working)
+        self._later()
+        return working
+
+    def _later(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        working = self._waiting.popleft()
+        if working.step():
+            self._waiting.append(working)
+        if self._waiting:
+            self._later()
+
+
+class Working:
+    """Stands for a request until somebody answers it, and passes on to them what its client does."""
+
+    def __init__(self, steps: Steps, request: Request, client: ServerConnection) -> None:
+        self._steps = steps
+        self._request = request
+        self._client = client
+        self._responder: Responder | None = None
+        self._over = False
+
+    def step(self) -> bool:
+        """Do the next slice; whether there is another."""
+        if self._over:
+            return False
+        try:
+            next(self._steps)
+        except StopIteration as done:
+            self._responder = done.value
+        except Exception as reason:  # noqa: BLE001 (as in run)
+            _failed(reason, self._request, self._client)
+        else:
+            return True
+        self._over = True
+        return False
+
+    def client_gone(self) -> None:
+        """Nobody waits any more."""
+        self._over = True
+        self._steps.close()
+        if self._responder is not None:
+            self._responder.client_gone()
+
+    def pause(self) -> None:
+        """The client reads slowly."""
+        if self._responder is not None:
+            self._responder.pause()
+
+    def resume(self) -> None:
+        """The client has caught up."""
+        if self._responder is not None:
+            self._responder.resume()
+
+    def expire(self) -> None:
+        """The deadline is the responder's."""
+        if self._responder is not None:
+            self._responder.expire()
+
+
+def _failed(reason: Exception, request: Request, client: ServerConnection) -> None:
+    message = f"cannot answer {request.method} {request.path[:100]}"
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": reason})
+    if request.status:
+        client.abort()
+    else:
+        client.answer(request, error(500, "internal", f"{message}; the log says why"))
