@@ -147,6 +147,11 @@ class WeightsPlan(Model):
                     del file["url"], file["revision"]
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
+    def name_of(self, file: WeightsFile) -> str:
+        """The words of messages for one of the files."""
+        owner = next((model.id for model in self.models if file in model.files), "?")
+        return f"model {owner}, file {file.path}"
+
     def total_bytes(self) -> int:
         """Bytes of all files, each content counted once."""
         files = [f for m in self.models for f in m.files]

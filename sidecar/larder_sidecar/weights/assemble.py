@@ -82,7 +82,7 @@ def _assemble(plan: WeightsPlan, root: Path, place: Place) -> Summary:
             for file in model.files:
                 sha256 = place(model, file)
                 path = root / blob_path(sha256)
-                placed.append(StoredFile(sha256, file.bytes, check_gguf(path)))
+                placed.append(StoredFile(sha256, file.bytes, check_gguf(path, plan.name_of(file))))
                 files[blob_path(sha256)] = stored(path, sha256)
                 if file.sha256 == FIRST_PULL:
                     first_pull[file.url] = sha256

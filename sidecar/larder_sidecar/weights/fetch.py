@@ -195,12 +195,13 @@ class _Filling:
             reporter=fetch.reporter,
             lease=self._lease,
             look=self._is_good,
+            name=self._fetch.plan.name_of,
         )
 
     def _keep(self, file: WeightsFile, sha256: str) -> StoredFile:
         """Note a file that is in the store."""
         path = self._root / blob_path(sha256)
-        info = check_gguf(path)
+        info = check_gguf(path, self._fetch.plan.name_of(file))
         self._kept[blob_path(sha256)] = stored(path, sha256)
         if file.sha256 == FIRST_PULL:
             self._first_pull[file.url] = sha256

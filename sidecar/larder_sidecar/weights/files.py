@@ -34,7 +34,7 @@ AT_ONCE = 4
 class Files:
     """A context manager: while it is open the files come, each content one of them.
 
-    `look` tells whether the store has a good blob of that sha256 and size.
+    `look` tells whether the store has a good blob of that sha256 and size, `name` what errors call a file.
     """
 
     def __init__(
@@ -47,9 +47,10 @@ class Files:
         reporter: Reporter,
         lease: Lease,
         look: Callable[[str, int], bool],
+        name: Callable[[WeightsFile], str],
     ) -> None:
         self._root, self._source, self._patience = root, source, patience
-        self._reporter, self._lease, self._look = reporter, lease, look
+        self._reporter, self._lease, self._look, self._name = reporter, lease, look, name
         self._queue = deque(missing)
         self._at_once = min(AT_ONCE, len(self._queue))
         self._crew, self._hosts = Crew(self._work), Hosts()
@@ -117,7 +118,7 @@ class Files:
             download.into(part, expected)
             sha256 = part.sha256()
             try:
-                check_gguf(part.path)
+                check_gguf(part.path, self._name(file))
             except GgufError:
                 part.discard()
                 raise

@@ -1,9 +1,11 @@
 """Reads a GGUF file's header and tells whether an engine could load the file: bounded in time and memory.
 
-A magic number alone passes truncated files, so the tensor table is held against the file's size. Caps are far above
-any published model (largest seen: 256 thousand tokens, 16 MB of header) and keep a hostile file from costing more.
+A magic number alone passes truncated files, so the tensor table is held against the file's size, and against what
+llama.cpp's own reader refuses (gguf.cpp, gguf_init_from_reader). Caps are far above any published model (largest seen:
+256 thousand tokens, 16 MB of header) and keep a hostile file from costing more.
 """
 
+import math
 import os
 import struct
 from dataclasses import dataclass
@@ -12,19 +14,23 @@ from typing import BinaryIO
 
 from . import untrusted
 from .errors import GgufError
-from .gguf_types import FILE_TYPES, LEGACY_MAGICS, TENSOR_TYPES
+from .gguf_types import FILE_TYPES, LEGACY_MAGICS, REMOVED_TYPES, TENSOR_TYPES
 
 MAX_KEYS, MAX_TENSORS = 65_536, 131_072
 MAX_HEADER = 256 * 2**20
 MAX_STRING = 16 * 2**20
 MAX_NAME = 1024
-"""Length of a key or tensor name; ggml's own tensor names end at 64."""
+"""Bytes of a key or tensor name that is read."""
+MAX_TENSOR_NAME = 63
+"""Bytes of a tensor's name: GGML_MAX_NAME of ggml.h without its NUL."""
+MAX_ELEMENTS = 2**63 - 1
+"""INT64_MAX, which the number of a tensor's elements stays below."""
 KEPT = 256
 """Bytes of a string value that are kept: enough for a name, and to see that there is a chat template."""
 MAX_STRINGS = 2_000_000
 """Strings in arrays, counted over the whole file: tokens and merges of one vocabulary."""
 
-_STRING, _ARRAY, _BOOL = 8, 9, 7
+_UINT32, _BOOL, _STRING, _ARRAY = 4, 7, 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 
 Scalar = int | float | bool | str
@@ -50,10 +56,13 @@ class GgufInfo:
     """Bytes the file must have at least."""
 
 
-def check_gguf(path: Path) -> GgufInfo:
-    """Read and check a file. Raises GgufError for whatever is wrong with it, OSError for the disk."""
+def check_gguf(path: Path, name: str) -> GgufInfo:
+    """Read and check a file, which errors call `name`. Raises GgufError for whatever is wrong, OSError for the disk."""
     with untrusted.content(path) as file:
-        return read_gguf(file, os.fstat(file.fileno()).st_size)
+        try:
+            return read_gguf(file, os.fstat(file.fileno()).st_size)
+        except GgufError as error:
+            raise GgufError(f"{name}: {error.reason}", error.remedy) from None
 
 
 def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
@@ -68,7 +77,7 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
         raise GgufError("GGUF: general.architecture is missing, so no engine knows how to run it")
-    data_end = -(-reader.offset // alignment) * alignment + end if tensors else reader.offset
+    data_end = _padded(reader.offset, alignment) + end if tensors else reader.offset
     if data_end > size:
         raise GgufError(f"GGUF: tensors end at byte {data_end}, the file has {size}: truncated or corrupted")
     context, file_type = metadata.get(f"{architecture}.context_length"), metadata.get("general.file_type")
@@ -120,8 +129,8 @@ class _Reader:
             raise GgufError(f"GGUF: {what} of {count} is over the limit of {cap}")
         return count
 
-    def name(self, what: str) -> str:
-        return self.take(self.length(f"length of {what}", MAX_NAME), what).decode("utf-8", "replace")
+    def name(self, what: str) -> bytes:
+        return self.take(self.length(f"length of {what}", MAX_NAME), what)
 
     def value(self, kind: int, key: str) -> Scalar | None:
         """A scalar; an array is passed over and is None."""
@@ -167,45 +176,94 @@ def _prologue(reader: _Reader) -> tuple[int, int, int]:
     if magic != b"GGUF":
         raise GgufError(f"no GGUF file: it starts with the bytes {magic.hex()} instead of 47475546")
     version = reader.number("I", "the version")
-    if version & 0xFFFF == 0:
-        raise GgufError("GGUF: big-endian file; engines here read little-endian ones")
+    if version and version & 0xFFFF == 0:
+        raise GgufError(
+            "GGUF: big-endian file; engines here read little-endian ones",
+            "Choose a little-endian file, or convert it with llama.cpp's gguf_convert_endian.py.",
+        )
     if version not in (2, 3):
-        raise GgufError(f"GGUF: version {version} is not 2 or 3")
+        raise GgufError(f"GGUF: version {version} is not 2 or 3, which engines load")
     tensors = reader.length("number of tensors", MAX_TENSORS)
     return version, tensors, reader.length("number of keys", MAX_KEYS)
 
 
 def _metadata(reader: _Reader, keys: int) -> dict[str, Scalar | None]:
     metadata: dict[str, Scalar | None] = {}
-    for _ in range(keys):
-        key = reader.name("a key")
+    for number in range(keys):
+        key = reader.name("a key").decode("utf-8", "surrogateescape")
+        if not key:
+            raise GgufError(f"GGUF: key {number} is without a name")
         if key in metadata:
             raise GgufError(f"GGUF: the key {key[:80]!r} comes twice")
-        metadata[key] = reader.value(reader.number("I", "a value type"), key[:80])
+        kind = reader.number("I", "a value type")
+        if key == "general.alignment" and kind != _UINT32:
+            raise GgufError(f"GGUF: {key} must be a uint32, and has the value type {kind}")
+        metadata[key] = reader.value(kind, key[:80])
     return metadata
 
 
 def _tensor_table(reader: _Reader, tensors: int, alignment: int) -> tuple[int, int]:
     """Number of weights, and where the last tensor ends, counted from the start of the data."""
-    parameters = end = 0
+    parameters = end = least = 0
+    exact = True
+    """Whether the next tensor must begin at `least`: behind one of a type that we do not know it may begin later."""
+    names: set[bytes] = set()
     for _ in range(tensors):
-        name = reader.name("a tensor name")[:80]
-        dimensions = reader.number("I", name)
-        if dimensions > 4:
-            raise GgufError(f"GGUF: tensor {name!r} has {dimensions} dimensions, at most 4 are allowed")
-        shape = [reader.number("q", name) for _ in range(dimensions)]
-        kind, offset = reader.number("I", name), reader.number("Q", name)
-        count = 1
-        for extent in shape:
-            if extent < 1:
-                raise GgufError(f"GGUF: tensor {name!r} has the extent {extent}")
-            count *= extent
-        if offset % alignment:
-            raise GgufError(f"GGUF: tensor {name!r} starts at {offset}, which is not aligned to {alignment}")
-        # A type newer than this table may be fine for the engine; all we can tell is where it starts.
-        _, block, block_bytes = TENSOR_TYPES.get(kind, ("?", 1, 0))
+        name = _tensor_name(reader, names)
+        shape = _shape(reader, name)
+        kind, offset = reader.number("i", name), reader.number("Q", name)
+        block, block_bytes = _block(kind, name)
         if shape and shape[0] % block:
             raise GgufError(f"GGUF: rows of tensor {name!r} are {shape[0]} long, no multiple of its block of {block}")
+        count = math.prod(shape)
+        # gguf.cpp: each tensor begins where the one before it ends, padded to the alignment.
+        if offset != least and (exact or offset < least or offset % alignment):
+            raise GgufError(f"GGUF: the data of tensor {name!r} starts at {offset}, not at {least}")
         parameters += count
-        end = max(end, offset + count // block * block_bytes)
+        end = offset + count // block * block_bytes
+        exact = block_bytes > 0
+        least = _padded(end if exact else end + 1, alignment)
     return parameters, end
+
+
+def _tensor_name(reader: _Reader, names: set[bytes]) -> str:
+    """The next tensor's name, which becomes one of `names`."""
+    raw = reader.name("a tensor name")
+    name = raw.decode("utf-8", "replace")[:80]
+    if len(raw) > MAX_TENSOR_NAME:
+        raise GgufError(f"GGUF: tensor name {name!r} has {len(raw)} bytes, at most {MAX_TENSOR_NAME} are allowed")
+    # gguf.cpp compares them by strcmp, which ends at a NUL.
+    if (compared := raw.partition(b"\0")[0]) in names:
+        raise GgufError(f"GGUF: tensor {name!r} comes twice")
+    names.add(compared)
+    return name
+
+
+def _shape(reader: _Reader, name: str) -> list[int]:
+    dimensions = reader.number("I", name)
+    if dimensions > 4:
+        raise GgufError(f"GGUF: tensor {name!r} has {dimensions} dimensions, at most 4 are allowed")
+    shape = [reader.number("q", name) for _ in range(dimensions)]
+    elements = 1
+    for extent in shape:
+        if extent < 1:
+            raise GgufError(f"GGUF: tensor {name!r} has the extent {extent}")
+        elements *= extent
+        if elements >= MAX_ELEMENTS:
+            raise GgufError(f"GGUF: tensor {name!r} has 2^63 elements or more")
+    return shape
+
+
+def _block(kind: int, name: str) -> tuple[int, int]:
+    """Values and bytes of a block; (1, 0) for a type newer than our table: the engine may know it."""
+    if kind in REMOVED_TYPES:
+        removed, instead = REMOVED_TYPES[kind]
+        raise GgufError(f"GGUF: tensor {name!r} has the type {kind} ({removed}), which llama.cpp has removed", instead)
+    if kind < 0:
+        raise GgufError(f"GGUF: tensor {name!r} has the type {kind}")
+    _, block, block_bytes = TENSOR_TYPES.get(kind, ("?", 1, 0))
+    return block, block_bytes
+
+
+def _padded(offset: int, alignment: int) -> int:
+    return -(-offset // alignment) * alignment

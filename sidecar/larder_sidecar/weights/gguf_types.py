@@ -8,8 +8,21 @@ TENSOR_TYPES: dict[int, tuple[str, int, int]] = {
     20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82), 23: ("IQ4_XS", 256, 136),
     24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8),
     29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
 }  # fmt: skip
 """Type -> name, values in a block, bytes of a block."""
+
+_Q4 = "Choose the Q4_K_M or Q4_0 file of the repository."
+_Q4_0 = "Choose the Q4_0 file of the repository: llama.cpp repacks it for the processor as it loads."
+_IQ4_NL = (
+    "Choose the IQ4_NL file of the repository: llama.cpp repacks it for the processor as it loads. "
+    "Of a BitNet model (i2_s) choose TQ1_0 or TQ2_0."
+)
+REMOVED_TYPES: dict[int, tuple[str, str]] = {
+    4: ("Q4_2", _Q4), 5: ("Q4_3", _Q4), 31: ("Q4_0_4_4", _Q4_0), 32: ("Q4_0_4_8", _Q4_0), 33: ("Q4_0_8_8", _Q4_0),
+    36: ("IQ4_NL_4_4, or BitNet's i2_s", _IQ4_NL), 37: ("IQ4_NL_4_8", _IQ4_NL), 38: ("IQ4_NL_8_8", _IQ4_NL),
+}  # fmt: skip
+"""Type -> name, and what to take instead: llama.cpp has no block size for them any more (ggml.c, type_traits)."""
 
 FILE_TYPES: dict[int, str] = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",

@@ -72,6 +72,8 @@ def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
             "Join a split model with llama.cpp's gguf-split --merge, or serve it with another engine.",
         )
     info = weights[0].info
+    if not info.tensors:
+        raise PlanError(f"model {model.id}: its file has no tensors, so it is no model", "Choose another file.")
     config = _json(
         {
             "model_format": model.format,

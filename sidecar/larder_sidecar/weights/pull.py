@@ -146,8 +146,9 @@ class Pull:
             self.reporter.event("starting", bytes=file.bytes, resumed_at=part.held)
             download = Download(self.hub, file, Host(), self.patience, self.reporter, guard, self.stop.wait)
             download.into(part, None if file.sha256 == FIRST_PULL else file.sha256)
+            named = f"{self.wanted.model}/{self.wanted.filename}"
             try:
-                _check_kind(check_gguf(part.path))
+                _check_kind(check_gguf(part.path, named), named)
             except GgufError:
                 part.discard()
                 raise
@@ -185,10 +186,12 @@ def names_of(folder: Path) -> list[str]:
         return []
 
 
-def _check_kind(info: GgufInfo) -> None:
+def _check_kind(info: GgufInfo, name: str) -> None:
     if info.splits != 1 or info.kind != "model" or info.architecture == "clip":
         kind = f"part of {info.splits} files" if info.splits != 1 else f"a {info.kind} ({info.architecture})"
-        raise GgufError(f"the file is {kind}, not a whole model", "Pull a model that is one file.")
+        raise GgufError(f"{name}: the file is {kind}, not a whole model", "Pull a model that is one file.")
+    if not info.tensors:
+        raise GgufError(f"{name}: the file has no tensors, so it is no model", "Pull a model.")
 
 
 def _part_name(file: WeightsFile) -> str:

@@ -27,7 +27,7 @@ def store_tree(plan: WeightsPlan, root: Path, recorded: Mapping[str, str]) -> by
     held: dict[str, Stored] = {}
     for model in plan.models:
         placed = [
-            StoredFile(sha256, file.bytes, check_gguf(root / blob_path(sha256)))
+            StoredFile(sha256, file.bytes, check_gguf(root / blob_path(sha256), plan.name_of(file)))
             for file in model.files
             for sha256 in [sha256_of(file, recorded)]
         ]

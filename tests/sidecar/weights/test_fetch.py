@@ -189,10 +189,17 @@ def test_an_old_version_serves_until_the_new_one_is_complete(kitchen: Kitchen) -
 
 def test_a_file_that_is_no_gguf_is_never_placed(kitchen: Kitchen) -> None:
     kitchen.publish(chunks=[b"lmgg" + bytes(1000)])
-    with pytest.raises(GgufError, match="legacy GGML"):
+    with pytest.raises(GgufError, match=r"^model tiny, file tiny\.gguf: the file is legacy GGML"):
         kitchen.fetch(kitchen.plan(kitchen.hub()))
     assert kitchen.models() == set()
     assert kitchen.part_bytes() == 0
+
+
+def test_a_file_without_a_tensor_is_no_model(kitchen: Kitchen) -> None:
+    kitchen.publish(chunks=[gguf({"general.architecture": "llama"}, [])])
+    with pytest.raises(PlanError, match=r"model tiny: .*no tensors"):
+        kitchen.fetch(kitchen.plan(kitchen.hub()))
+    assert kitchen.models() == set()
 
 
 def test_a_split_model_is_refused_with_the_way_out(kitchen: Kitchen) -> None:

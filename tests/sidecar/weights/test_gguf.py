@@ -4,12 +4,13 @@ import contextlib
 import io
 import struct
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from larder_sidecar.weights.errors import GgufError
-from larder_sidecar.weights.gguf import MAX_STRINGS, GgufInfo, read_gguf
+from larder_sidecar.weights.gguf import MAX_KEYS, MAX_STRINGS, GgufInfo, read_gguf
 
 from testbed.hub.gguf_writer import F32Tensor, gguf
 from testbed.hub.tiny_model import tiny_model
@@ -29,6 +30,8 @@ def head(*pairs: bytes, tensors: int = 0, version: int = 3) -> bytes:
     return b"GGUF" + struct.pack("<Iqq", version, tensors, len(pairs)) + b"".join(pairs)
 
 
+ALIGNMENT = text("general.alignment")
+REMOVED = (4, 5, 31, 32, 33, 36, 37, 38)
 ARCHITECTURE = text("general.architecture") + struct.pack("<I", 8) + text("llama")
 
 
@@ -36,10 +39,14 @@ def tensor(*shape: int, name: str = "t", kind: int = 0, offset: int = 0) -> byte
     return text(name) + struct.pack(f"<I{len(shape)}qIQ", len(shape), *shape, kind, offset)
 
 
-def one(table: bytes, data: int = 64) -> bytes:
-    """A file with one tensor and so many bytes of data."""
-    content = b"GGUF" + struct.pack("<Iqq", 3, 1, 1) + ARCHITECTURE + table
+def many(*tables: bytes, data: int = 64) -> bytes:
+    """A file with tensors and so many bytes of data."""
+    content = b"GGUF" + struct.pack("<Iqq", 3, len(tables), 1) + ARCHITECTURE + b"".join(tables)
     return content + bytes(-len(content) % 32 + data)
+
+
+def one(table: bytes, data: int = 64) -> bytes:
+    return many(table, data=data)
 
 
 def test_a_good_file_tells_what_it_is() -> None:
@@ -59,19 +66,51 @@ def test_a_quantized_tensor_is_measured_in_blocks() -> None:
         check(one(tensor(256, 2, kind=12), data=287))
 
 
+@pytest.mark.parametrize("kind", [43, 99, 142, 2**31 - 1])
+def test_a_type_that_is_newer_than_we_are_is_for_the_engine_to_judge(kind: int) -> None:
+    assert check(many(tensor(4, kind=kind), tensor(4, name="u", offset=32), data=128)).tensors == 2
+
+
+SIZES = {0: 1024, 2: 144, 8: 272, 12: 144, 30: 512, 39: 136, 40: 144, 41: 36, 42: 72}
+"""Bytes of 256 values, ggml-common.h."""
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_every_type_has_the_size_that_llama_cpp_gives_it(kind: int) -> None:
+    assert check(one(tensor(256, kind=kind), data=SIZES[kind])).parameters == 256
+    with pytest.raises(GgufError, match="truncated"):
+        check(one(tensor(256, kind=kind), data=SIZES[kind] - 1))
+
+
+@pytest.mark.parametrize(("kind", "instead"), [(4, "Q4_K_M"), (33, "Q4_0"), (36, "IQ4_NL"), (36, "TQ2_0")])
+def test_what_to_take_in_place_of_a_removed_type_is_said(kind: int, instead: str) -> None:
+    with pytest.raises(GgufError) as refused:
+        check(one(tensor(256, kind=kind)))
+    assert instead in refused.value.remedy
+
+
+def test_names_that_differ_in_bytes_that_are_no_text_are_two_keys() -> None:
+    pairs = (struct.pack("<Q", 1) + byte + struct.pack("<II", 4, 1) for byte in (b"\xff", b"\xfe"))
+    assert check(head(ARCHITECTURE, *pairs)).architecture == "llama"
+
+
 BAD = {
     "empty": (b"", "magic number"),
     "HTML": (b"<!doctype html><html>", "3c21646f"),
     "legacy GGML": (b"lmgg" + bytes(60), "legacy GGML,"),
     "legacy GGJT": (b"tjgg" + bytes(60), "legacy GGJT"),
     "big endian": (b"GGUF" + struct.pack(">Iqq", 3, 0, 0), "big-endian"),
+    "version 0": (head(version=0), "version 0 "),
     "version 1": (head(version=1), "version 1 "),
     "version 4": (head(version=4), "version 4 "),
     "half a file": (TINY[: len(TINY) // 2], "truncated"),
     "one byte short": (TINY[:-1], "truncated"),
     "cut in the header": (TINY[:200], "runs past the end"),
     "no architecture": (gguf({"general.name": "x"}, []), "general.architecture"),
+    "architecture that is no text": (head(text("general.architecture") + struct.pack("<II", 4, 7)), "architecture"),
     "key twice": (head(ARCHITECTURE, ARCHITECTURE), "comes twice"),
+    "key without a name": (head(text("") + struct.pack("<II", 4, 7)), "without a name"),
+    "value type that is negative": (head(text("k") + struct.pack("<i", -1)), "value type"),
     "unknown value type": (head(text("k") + struct.pack("<I", 99)), "value type 99"),
     "nested array": (head(text("k") + struct.pack("<IIQ", 9, 9, 1)), "nested"),
     "absurd counts": (b"GGUF" + struct.pack("<IQQ", 3, 2**63, 2**63), "over the limit"),
@@ -79,12 +118,28 @@ BAD = {
     "too many strings": (head(text("k") + struct.pack("<IIQ", 9, 8, MAX_STRINGS + 1)), "over the limit"),
     "array past the end": (head(text("k") + struct.pack("<IIQ", 9, 4, 2**20)), "runs past"),
     "odd alignment": (gguf({"general.architecture": "llama", "general.alignment": 48}, []), "power of two"),
+    "alignment of another type": (head(ALIGNMENT + struct.pack("<IQ", 10, 32)), "must be a uint32"),
+    "alignment that is text": (head(ALIGNMENT + struct.pack("<I", 8) + text("32")), "must be a uint32"),
+    "alignment of zero": (head(ARCHITECTURE, ALIGNMENT + struct.pack("<II", 4, 0)), "power of two"),
     "five dimensions": (one(tensor(1, 1, 1, 1, 1)), "5 dimensions"),
     "negative extent": (one(tensor(-4)), "extent -4"),
-    "misaligned tensor": (one(tensor(4, offset=16)), "not aligned"),
+    "misaligned tensor": (one(tensor(4, offset=16)), "starts at 16, not at 0"),
+    "a gap before the first tensor": (one(tensor(4, offset=32), data=96), "starts at 32, not at 0"),
+    "a gap between tensors": (many(tensor(4), tensor(4, name="u", offset=64), data=128), "starts at 64, not at 32"),
+    "tensors that overlap": (many(tensor(16), tensor(4, name="u", offset=32), data=128), "starts at 32, not at 64"),
+    "tensors out of order": (many(tensor(4, offset=32), tensor(4, name="u"), data=128), "starts at 32, not at 0"),
+    "two tensors of one name": (many(tensor(4), tensor(4, offset=32), data=128), "comes twice"),
+    "two names that are one up to NUL": (many(tensor(4, name="t\0a"), tensor(4, offset=32), data=128), "comes twice"),
+    "a name of 64 bytes": (one(tensor(4, name="n" * 64)), "64 bytes"),
+    "a name of 80 bytes": (one(tensor(4, name="n" * 80)), "80 bytes"),
+    "a name of 2000 bytes": (one(tensor(4, name="n" * 2000)), "over the limit"),
+    "a type below zero": (one(tensor(4, kind=2**31)), "type -2147483648"),
+    **{f"removed type {kind}": (one(tensor(256, kind=kind)), f"type {kind} .*removed") for kind in REMOVED},
+    "elements beyond 2^63": (one(tensor(2**62, 2, kind=99)), "elements"),
     "half a block": (one(tensor(100, kind=12)), "block of 256"),
     "tensor beyond the data": (one(tensor(17)), "truncated"),
-    "overflowing tensor": (one(tensor(2**62, 2**62)), "truncated"),
+    "overflowing tensor": (one(tensor(2**62, 2**62)), "elements"),
+    "after a tensor of a newer type": (many(tensor(4, kind=99), tensor(4, name="u"), data=128), "starts at 0"),
 }
 
 
@@ -124,3 +179,34 @@ def test_a_file_is_good_exactly_up_to_its_last_tensor(shape: list[int], missing:
     assert check(content[:end]).parameters == count
     with pytest.raises(GgufError):
         check(content[: end - min(missing, 4 * count)])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> bytes:
+    """A tensor table that may be good."""
+    out, offset = [], 0
+    for number in range(draw(st.integers(1, 4))):
+        name = draw(st.sampled_from(["a", "b", f"t{number}", "n" * 63, "n" * 64, "", "t\0"]))
+        shape = draw(st.lists(st.sampled_from([1, 2, 32, 256, 0, -1, 2**31, 2**62]), max_size=5))
+        kind = draw(st.sampled_from([0, 1, 2, 4, 12, 31, 36, 39, 43, 2**32 - 1]))
+        place = draw(st.sampled_from([offset, 0, 32, 2**63, 2**64 - 1]))
+        out.append(text(name) + struct.pack(f"<I{len(shape)}qIQ", len(shape), *shape, kind, place))
+        offset += 32
+    return many(*out, data=draw(st.sampled_from([0, 31, 64, 4096])))
+
+
+@settings(max_examples=200, deadline=None)
+@given(tables())
+def test_any_tensor_table_is_taken_or_named(content: bytes) -> None:
+    survives(content)
+
+
+def test_the_largest_header_that_is_read_takes_neither_much_memory_nor_long() -> None:
+    key = b"".join(text(f"k{number}") + struct.pack("<I", 8) + text("v" * 1000) for number in range(MAX_KEYS - 1))
+    content = b"GGUF" + struct.pack("<Iqq", 3, 0, MAX_KEYS) + ARCHITECTURE + key
+    tracemalloc.start()
+    try:
+        survives(content)
+        assert tracemalloc.get_traced_memory()[1] < 128 << 20
+    finally:
+        tracemalloc.stop()
