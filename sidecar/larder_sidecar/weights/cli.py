@@ -16,6 +16,7 @@ from .assemble import copy, link
 from .errors import FetchError, PlanError
 from .fetch import Fetch, Summary
 from .fetch_options import TERMINATION_LOG, add_options
+from .marker import Stored
 from .model_folders import make_model_folders
 from .patience import Patience
 from .progress import LAST_WORD, Reporter, say
@@ -38,11 +39,11 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says; 0 if the store holds the plan, LASTING where no other try helps, else 1."""
-    reporter = Reporter()
+    reporter, verified = Reporter(), dict[str, Stored]()
     try:
         with stoppable():
             summary, pruned = again(
-                lambda: _run(options, reporter), seconds=options.patience, failed=partial(_tell, reporter)
+                lambda: _run(options, reporter, verified), seconds=options.patience, failed=partial(_tell, reporter)
             )
     except FetchError as error:
         leave_message(str(error), options.termination_log)
@@ -66,7 +67,7 @@ def _tell(reporter: Reporter, error: FetchError, pause: float) -> None:
     reporter.event("again", reason=str(error), seconds=round(pause, 1))
 
 
-def _run(options: argparse.Namespace, reporter: Reporter) -> tuple[Summary, list[str]]:
+def _run(options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored]) -> tuple[Summary, list[str]]:
     """What was done, and what was pruned in words."""
     plan = read_plan(options.config)
     _check_pruning(options)
@@ -74,7 +75,7 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> tuple[Summary, list
     if options.dry_run:
         reporter.event("would-free", bytes=(freed := prune.preview()))
         return Summary(0, 0, 0.0), [f"nothing was removed; {_plans(prune)} would be forgotten and free {freed} bytes"]
-    summary = _fill(plan, options, reporter)
+    summary = _fill(plan, options, reporter, verified)
     if not options.prune:
         return summary, []
     reporter.event("freed", bytes=(freed := prune.run()))
@@ -85,7 +86,7 @@ def _plans(prune: Prune) -> str:
     return f"plan {', '.join(prune.forgotten)}" if prune.forgotten else "no plan"
 
 
-def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter) -> Summary:
+def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored]) -> Summary:
     if options.link:
         if options.copy_from or options.wait is not None:
             raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
@@ -103,6 +104,7 @@ def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter) ->
             patience=Patience(stall_seconds=options.stall_seconds),
             lease_seconds=options.lease_seconds,
             distrust=options.verify,
+            verified=verified,
         ).run()
     if options.model_folders:
         make_model_folders(plan, options.root)

@@ -26,6 +26,7 @@ from .marker import (
     first_pulls,
     read_marker,
     stored,
+    untouched,
     vouched,
     write_marker,
 )
@@ -62,6 +63,8 @@ class Fetch:
     distrust: bool = False
     """Read and hash every file again, whatever the marker says."""
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    verified: dict[str, Stored] = field(default_factory=dict)
+    """Blobs that earlier tries of this process verified, by path; this one adds its own."""
 
     def run(self) -> Summary:
         """Make the store complete. Raises FetchError."""
@@ -94,6 +97,7 @@ class _Filling:
     def __init__(self, fetch: Fetch, lease: Lease, began: float) -> None:
         self._fetch, self._lease, self._began, self._root = fetch, lease, began, fetch.root
         self._known: set[str] = set() if fetch.distrust else set(vouched(fetch.root))
+        self._known |= untouched(fetch.root, fetch.verified).keys()
         self._recorded = first_pulls(fetch.root)
         self._first_pull: dict[str, str] = {}
         self._kept: dict[str, Stored] = {}
@@ -158,7 +162,7 @@ class _Filling:
         blob = self._root / blob_path(sha256)
         self._fetch.reporter.event("verifying", file=blob_path(sha256), bytes=blob.stat().st_size)
         if blob.stat().st_size == size and self._hash(blob) == sha256:
-            self._known.add(blob_path(sha256))
+            self._verified(sha256)
             return True
         for path in manifests(self._root):
             if blob_path(sha256) in (referenced(path) or ()):
@@ -166,6 +170,10 @@ class _Filling:
         blob.unlink()
         self._fetch.reporter.event("corrupted", file=blob_path(sha256))
         return False
+
+    def _verified(self, sha256: str) -> None:
+        self._known.add(blob_path(sha256))
+        self._fetch.verified[blob_path(sha256)] = stored(self._root / blob_path(sha256), sha256)
 
     def _hash(self, path: Path) -> str:
         digest = hashlib.sha256()
@@ -196,6 +204,7 @@ class _Filling:
             lease=self._lease,
             look=self._is_good,
             name=self._fetch.plan.name_of,
+            placed=self._verified,
         )
 
     def _keep(self, file: WeightsFile, sha256: str) -> StoredFile:

@@ -34,7 +34,8 @@ AT_ONCE = 4
 class Files:
     """A context manager: while it is open the files come, each content one of them.
 
-    `look` tells whether the store has a good blob of that sha256 and size, `name` what errors call a file.
+    `look` tells whether the store has a good blob of that sha256 and size, `name` what errors call a file, and `placed` is
+    told of each blob that comes into the store.
     """
 
     def __init__(
@@ -48,9 +49,11 @@ class Files:
         lease: Lease,
         look: Callable[[str, int], bool],
         name: Callable[[WeightsFile], str],
+        placed: Callable[[str], None],
     ) -> None:
         self._root, self._source, self._patience = root, source, patience
-        self._reporter, self._lease, self._look, self._name = reporter, lease, look, name
+        self._reporter, self._lease, self._look = reporter, lease, look
+        self._name, self._placed = name, placed
         self._queue = deque(missing)
         self._at_once = min(AT_ONCE, len(self._queue))
         self._crew, self._hosts = Crew(self._work), Hosts()
@@ -125,6 +128,7 @@ class Files:
             self._crew.check()
             self._lease.confirm()
             part.place(self._root / blob_path(sha256))
+        self._placed(sha256)
         self._reporter.event("verified", file=file.path, sha256=sha256, recorded=file.sha256 == FIRST_PULL)
         return sha256
 

@@ -1,5 +1,6 @@
 """The done marker: `<root>/.larder/<plan sha256>.json`, written last, says that a store holds a plan and as what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -84,8 +85,13 @@ def vouched(root: Path) -> dict[str, Stored]:
     known: dict[str, Stored] = {}
     for path in (root / STATE).glob("*.json"):
         if marker := load(path):
-            known |= {name: was for name, was in marker.files.items() if _compare(root / name, was) == "same"}
+            known |= untouched(root, marker.files)
     return known
+
+
+def untouched(root: Path, files: Mapping[str, Stored]) -> dict[str, Stored]:
+    """Return those of the files that look as they did when they were verified."""
+    return {name: was for name, was in files.items() if _compare(root / name, was) == "same"}
 
 
 def first_pulls(root: Path) -> dict[str, str]:

@@ -1,11 +1,14 @@
 """A Job has one pod, so `fetch` itself tries again: for as long as it is told, and only where that may help."""
 
+import contextlib
+import io
 import json
+import os
 import time
 from collections.abc import Callable
 
 import pytest
-from larder_sidecar.config.weights import LASTING
+from larder_sidecar.config.weights import LASTING, WeightsPlan
 from larder_sidecar.weights.again import again
 from larder_sidecar.weights.errors import (
     BusyError,
@@ -16,9 +19,14 @@ from larder_sidecar.weights.errors import (
     StoreError,
     TransientError,
 )
+from larder_sidecar.weights.fetch import Fetch
 from larder_sidecar.weights.folders import prepare
 from larder_sidecar.weights.lease import Lease
+from larder_sidecar.weights.marker import Stored
+from larder_sidecar.weights.ollama_store import blob_path
 from larder_sidecar.weights.patience import Patience
+from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.sources import Sources
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import Kitchen
@@ -115,3 +123,29 @@ def test_the_process_is_not_patient_with_what_lasts(kitchen: Kitchen) -> None:
     assert process.returncode == LASTING
     assert '"again"' not in out
     assert time.monotonic() - began < 15
+
+
+def _two_models(kitchen: Kitchen, verified: dict[str, Stored], second: Faults) -> list[str]:
+    """One try to fetch model `a` from a hub that works and model `b` from another; the events of the try."""
+    good, other = kitchen.hub(), kitchen.hub(second)
+    models = [kitchen.plan(hub, name).models[0] for name, hub in (("a", good), ("b", other))]
+    log = io.StringIO()
+    with Sources(stall_seconds=5) as sources, contextlib.suppress(TransientError):
+        run = Fetch(WeightsPlan(models=models), kitchen.root, sources, Reporter(log), QUICK, verified=verified)
+        run.run()
+    return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("touched", [False, True], ids=["untouched", "touched meanwhile"])
+def test_the_next_try_does_not_read_again_what_this_process_has_verified(kitchen: Kitchen, touched: bool) -> None:
+    """No marker vouches for it before the plan is complete."""
+    it = kitchen.publish("a")
+    kitchen.publish("b", seed=1)
+    verified: dict[str, Stored] = {}
+    assert "done" not in _two_models(kitchen, verified, Faults(refuse=(503, None)))
+    blob = kitchen.root / blob_path(it.sha256)
+    assert set(verified) == {blob_path(it.sha256)}
+    if touched:
+        os.utime(blob, (1, 1))
+    assert ("verifying" in _two_models(kitchen, verified, Faults())) is touched
+    assert kitchen.models() == {"a:latest", "b:latest"}
