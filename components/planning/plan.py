@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.cors import Cors
 from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Limits, Pulls
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
@@ -167,6 +168,7 @@ def _beside(
             else None
         ),
         auth=_auth(settings),
+        cors=Cors() if settings.front else settings.gateway.cors.rules,
         limits=Limits(hold_seconds=HOLD_SECONDS),
     )
 
@@ -226,6 +228,7 @@ def _front(settings: Settings) -> GatewayConfig:
         models=settings.gateway.served(settings.served),
         routing=_routing(settings),
         auth=Auth(mutations=settings.gateway.auth.mutations),
+        cors=settings.gateway.cors.rules,
         limits=Limits(hold_seconds=HOLD_SECONDS, response_seconds=_patience(settings)),
     )
 

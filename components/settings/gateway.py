@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable
 from typing import Annotated, Literal
 
 from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.cors import Cors as Rules
+from larder_sidecar.config.cors import Origins, open_to_all
 from larder_sidecar.config.gateway import Mutations, ServedModel
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -35,6 +37,18 @@ class Auth(Block):
     """An existing Secret with that token under its key `token`. Default: larder-api-token, where there is one."""
 
 
+class Cors(Block):
+    """Which web pages may ask."""
+
+    origins: Origins = Field(default=[])
+    """Origins whose pages may ask, as https://app.example, http://localhost:*, https://*.example.com. Default: none."""
+
+    @property
+    def rules(self) -> Rules:
+        """The block as the gateway's file has it."""
+        return Rules(origins=self.origins)
+
+
 class Gateway(Block):
     """The gateway beside the engine."""
 
@@ -48,6 +62,8 @@ class Gateway(Block):
     """The port of every node that leads to the entry, 30000 to 32767; only with NodePort. Default: 30080."""
     auth: Auth = Field(default_factory=Auth)
     """Who may change something: {mutations: token | open, secret}."""
+    cors: Cors = Field(default_factory=Cors)
+    """Which web pages may ask: {origins}."""
     front: bool | None = None
     """Two gateways of their own before all stacks. Default: where a single gateway beside an engine will not do."""
 
@@ -64,6 +80,15 @@ class Gateway(Block):
             msg = f"cannot be false with {stacks}{several}: no gateway would lead to all of their models. Drop it."
             raise ValueError(msg)
         return front
+
+    @field_validator("cors")
+    @classmethod
+    def _not_everybody_changes_what_is_loaded(cls, cors: Cors, info: ValidationInfo) -> Cors:
+        auth = info.data.get("auth")
+        if auth and (problem := open_to_all(cors.rules, auth.mutations)):
+            msg = f"{problem}, or set auth.mutations: token."
+            raise ValueError(msg)
+        return cors
 
     @field_validator("node_port")
     @classmethod

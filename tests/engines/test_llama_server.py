@@ -61,7 +61,10 @@ async def test_a_pull_through_the_gateway_ends_in_an_answer_of_the_pulled_model(
                 if model == PULLED:
                     wanted = json.dumps({"model": "org/tiny", "filename": f"{PULLED}.gguf"}).encode()
                     pulled = await ask(
-                        gateway.port, "/v1/api/pull", wanted, "Authorization: Bearer let-me-0123456789\r\n"
+                        gateway.port,
+                        "/v1/api/pull",
+                        wanted,
+                        "Content-Type: application/json\r\nAuthorization: Bearer let-me-0123456789\r\n",
                     )
                     assert json.loads(pulled.body.splitlines()[-1])["servable"], pulled.body
                 body = json.dumps(CHAT | {"model": model, "max_tokens": 8}).encode()

@@ -163,6 +163,19 @@ def test_the_gateway_beside_ollama_believes_the_front_and_serves_its_own_models(
     assert (config.place, [model.id for model in config.models]) == ("behind", ["tinyllama-1.1b-chat"])
 
 
+def test_pages_of_listed_origins_are_the_front_s_matter_where_there_is_one(preview: Previews) -> None:
+    origins = ["https://app.example"]
+    cors = {"larder:gateway": {"cors": {"origins": origins}}}
+    fronted, alone = preview("node-local", {**BOTH, **cors}), preview("none", cors)
+    listed = {
+        name: GatewayConfig.from_json(seen.one("ConfigMap", name).inputs["data"]["gateway.json"]).cors.origins
+        for seen, name in ((fronted, "larder-front"), (fronted, "larder-gateway"))
+    }
+    assert listed == {"larder-front": origins, "larder-gateway": []}
+    config = GatewayConfig.from_json(alone.one("ConfigMap", "larder-gateway").inputs["data"]["gateway.json"])
+    assert config.cors.origins == origins
+
+
 def _with_manager() -> dict[str, Any]:
     block = {**MANAGER["larder:manager"], "inference": None, "api-token": {"secret": "mine"}}
     kserve = {**BOTH["larder:kserve"], "active": None}

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
+from .cors import Cors, open_to_all
 from .residency import Residency
 from .routing import Routing
 from .weights import Endpoint, ModelId, canonical, is_cloud
@@ -138,12 +139,14 @@ class GatewayConfig(Model):
     residency: Residency | None = None
     """Which models stay loaded; without it the engine loads and unloads as it sees fit."""
     auth: Auth = Auth()
+    cors: Cors = Cors()
+    """Which web pages may ask."""
     limits: Limits = Limits()
     drain: Drain = Drain()
 
     def fixed(self) -> dict[str, Any]:
-        """What a gateway that runs keeps to its end: all but names, rules, and how long what stays loaded."""
-        told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency"})
+        """What a gateway that runs keeps to its end: all but names, rules, origins, and how long what stays loaded."""
+        told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency", "cors"})
         served = sorted([model.id, model.engine_name] for model in self.models)
         return {**told, "models": served, "residency": self.residency is not None}
 
@@ -163,6 +166,13 @@ class GatewayConfig(Model):
             raise ValueError(msg)
         if self.auth.mutations == "token" and self.auth.token_file is None:
             msg = "pulls need auth.token-file where auth.mutations is 'token'"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _not_everybody_changes_what_is_loaded(self) -> "GatewayConfig":
+        if problem := open_to_all(self.cors, self.auth.mutations):
+            msg = f"cors.origins: {problem}"
             raise ValueError(msg)
         return self
 

@@ -20,6 +20,7 @@ from .held import Held, admitted
 from .journal import Journal
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
+from .origins import Origins
 from .pages import greeting, page
 from .pull_stream import refusal
 from .routes import PULLS, Route, find_route, is_catalog_only
@@ -54,6 +55,7 @@ class Gateway:
         place: config.Place,
         upstreams: Upstreams,
         pulls: "Pulls | None",
+        origins: Origins,
         control: Control,
         lifecycle: Lifecycle,
         metrics: Metrics,
@@ -64,6 +66,7 @@ class Gateway:
         self._place = place
         self._upstreams = upstreams
         self._pulls = pulls
+        self._origins = origins
         self._control = control
         self._lifecycle = lifecycle
         self._metrics = metrics
@@ -79,7 +82,9 @@ class Gateway:
         return self._lifecycle.closing
 
     def admit(self, request: Request) -> Answer | None:
-        """Refuse by path and method, before a body is read."""
+        """Refuse by origin, path and method, before a body is read."""
+        if (judged := self._origins.judge(request)) is not None:
+            return judged
         if self._lifecycle.refusing:
             return going_away()
         route = PULLS.get(request.path) if self._pulls else None
@@ -96,10 +101,7 @@ class Gateway:
             if route.kind == "pulls":
                 return refusal(405, message, headers=headers)
             return error(405, "method_not_allowed", message, headers=headers)
-        if self._pulls and route.kind == "pulls":
-            return self._pulls.admit(request)
-        # Behind a front it is the gateway beside the engine that looks at the token.
-        return self._control.admit(request) if route.kind == "control" and self._place != "front" else None
+        return self._admit_service(request, route) if route.kind in ("pulls", "control") else None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder | None:
         """Answer from here, or carry the request to the engine."""
@@ -138,10 +140,14 @@ class Gateway:
         self._journal.request(request, request.id or self._id(request), seconds)
 
     def identify(self, request: Request) -> bytes:
-        """`x-request-id`, and `x-larder-model` once it is known."""
+        """`x-request-id`, what browsers want to see, and `x-larder-model` once it is known."""
+        if request.cors is None:  # refused before it got to `admit`
+            self._origins.judge(request)
         lines = b"x-request-id: %b\r\n" % (request.id or self._id(request))
         if request.model:
             lines += b"x-larder-model: %b\r\n" % request.model.encode()
+        if request.cors:
+            lines += request.cors
         if request.rule:
             lines += b"x-larder-rule: %b\r\n" % request.rule.encode()
         if request.queued == 0:
@@ -151,6 +157,17 @@ class Gateway:
         return lines
 
     # --- inside
+
+    def _admit_service(self, request: Request, route: Route) -> Answer | None:
+        refused = None
+        if self._pulls and route.kind == "pulls":
+            refused = self._pulls.admit(request)
+        elif self._place != "front":
+            # Behind a front it is the gateway beside the engine that looks at the token.
+            refused = self._control.admit(request)
+        if refused is None and route.changes and not request.is_json():
+            refused = error(415, "json_wanted", f"{request.path} takes JSON: send Content-Type: application/json")
+        return refused
 
     def _nothing_at(self, path: str, route: Route | None) -> Answer:
         if is_catalog_only(path):

@@ -68,9 +68,6 @@ class Control:
     def _found(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
             return TOO_LARGE
-        if self._open and not request.header(b"content-type").startswith(b"application/json"):
-            # A page of another origin cannot send that without asking first, and nobody answers it.
-            return error(415, "json_wanted", "where mutations are open, send Content-Type: application/json")
         try:
             wanted = Wanted.model_validate_json(request.body)
         except ValidationError as reason:

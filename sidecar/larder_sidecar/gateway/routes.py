@@ -29,6 +29,8 @@ class Route:
     loads: bool = True
     """Of `infer`: whether the engine has to load the model for it."""
     stream: Stream | None = None
+    changes: bool = False
+    """Whether it changes something: its body must be called JSON then, which a web page cannot do unasked."""
 
 
 _NATIVE = ("keep_alive", "options")
@@ -57,9 +59,9 @@ ROUTES = {
         Route("/v1/models", "GET", "models", "models"),
         Route("/api/llm/route", "POST", "explain", "route"),
         Route("/api/llm/stats", "GET", "stats", "stats"),
-        Route("/api/llm/preload", "POST", "control", "preload"),
-        Route("/api/llm/unload", "POST", "control", "unload"),
-        Route("/api/llm/pin", "POST", "control", "pin"),
+        Route("/api/llm/preload", "POST", "control", "preload", changes=True),
+        Route("/api/llm/unload", "POST", "control", "unload", changes=True),
+        Route("/api/llm/pin", "POST", "control", "pin", changes=True),
         *(Route(path, "GET", "page", "ui") for path in FILES),
         Route("/", "GET", "greeting", "greeting"),
     )
@@ -68,7 +70,7 @@ _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")
 
 INFO = Route("/", "GET", "pulls", "info")
 HEALTH = Route("/v1/health", "GET", "pulls", "health")
-PULL = Route("/v1/api/pull", "POST", "pulls", "pull")
+PULL = Route("/v1/api/pull", "POST", "pulls", "pull", changes=True)
 PULLS = {route.path: route for route in (INFO, HEALTH, PULL)}
 """There only where models may be pulled."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.gateway import GatewayConfig, Limits
+from ..routing.router import Router
 from .admin import Admin
 from .app import Gateway
 from .chooser import Chooser
@@ -17,6 +18,7 @@ from .drain import Lifecycle, Phase
 from .journal import Journal
 from .metrics import Metrics
 from .names import Names
+from .origins import Origins
 from .reload import Reload
 from .upstreams import Upstreams
 from .wire.application import Application
@@ -56,7 +58,13 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
     upstreams = Upstreams(config, metrics, journal)
     names = Names(config)
     chooser = Chooser(config, names, upstreams)
-    reload = Reload(file, config, chooser.read, journal) if file else None
+    origins = Origins(config.place, config.cors)
+
+    def take(new: GatewayConfig, router: Router) -> None:
+        chooser.read(new, router)
+        origins.read(new.cors)
+
+    reload = Reload(file, config, take, journal) if file else None
     pulls = None
     if config.pulls:
         from .pulls import Pulls  # the hub's client is not for gateways that never call one
@@ -71,7 +79,7 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
 
     lifecycle = Lifecycle(config.drain, clients, announce)
     control = Control(config.auth, names, upstreams)
-    gateway = Gateway(names, chooser, config.place, upstreams, pulls, control, lifecycle, metrics, journal)
+    gateway = Gateway(names, chooser, config.place, upstreams, pulls, origins, control, lifecycle, metrics, journal)
     admin = Admin(upstreams, lifecycle, metrics, journal, reload, front=config.place == "front")
     metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)

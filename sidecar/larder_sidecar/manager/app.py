@@ -121,7 +121,7 @@ class Manager:
             return _refused(reason)
 
     async def _activate(self, request: Request) -> Answer:
-        if request.header(b"content-type").partition(b";")[0].strip().lower() != b"application/json":
+        if not request.is_json():
             return error(415, "not_json", 'send `Content-Type: application/json` and {"id": "<model>"}')
         try:
             wanted = Activate.from_json(request.body).id
@@ -136,7 +136,8 @@ class Manager:
         return await self._changed(self._activations.activate(entry), lambda _: {"active": entry.id})
 
     async def _deactivate(self, request: Request) -> Answer:
-        del request
+        if request.body and not request.is_json():
+            return error(415, "not_json", "send no body, or `Content-Type: application/json`")
         return await self._changed(self._activations.deactivate(), lambda model: {"active": None, "was": model})
 
     async def _changed(self, change: Coroutine[Any, Any, Any], told: Callable[[Any], dict[str, Any]]) -> Answer:

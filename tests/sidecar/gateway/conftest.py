@@ -102,10 +102,14 @@ def resident(start: Start, ollama: Holding, tmp_path: Path) -> With:
     token.write_text(TOKEN)
 
     def starting(
-        file: Path | None = None, limits: dict[str, object] | None = None, **rules: object
+        file: Path | None = None,
+        limits: dict[str, object] | None = None,
+        cors: dict[str, object] | None = None,
+        **rules: object,
     ) -> AbstractAsyncContextManager[Running]:
         residency = {"strategy": "ssd", "min-residency": 0, **rules}
         auth = {"token-file": str(token)}
-        return start(file=file, models=RESIDENT, routing={}, residency=residency, auth=auth, limits=limits or {})
+        more = {"limits": limits or {}, "cors": cors or {}}
+        return start(file=file, models=RESIDENT, routing={}, residency=residency, auth=auth, **more)
 
     return starting

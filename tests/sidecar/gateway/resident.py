@@ -12,7 +12,7 @@ from tests.sidecar.gateway.scripted import Response, ask
 
 MODELS = [{"id": name, "engine-name": f"{name}:latest"} for name in ("a", "b", "c")]
 TOKEN = "let-me-0123456789"
-BEARER = f"Authorization: Bearer {TOKEN}\r\n"
+BEARER = f"Content-Type: application/json\r\nAuthorization: Bearer {TOKEN}\r\n"
 With = Callable[..., AbstractAsyncContextManager[Running]]
 
 

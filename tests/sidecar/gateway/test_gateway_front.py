@@ -139,7 +139,10 @@ async def test_how_a_request_met_its_model_is_handed_on(front: Front) -> None:
 async def test_words_about_loaded_models_go_to_the_gateway_that_has_the_model_and_its_token_with_them(
     front: Front,
 ) -> None:
-    body, bearer = b'{"model": "tiny", "pinned": false}', "Authorization: Bearer let-me\r\n"
+    body, bearer = (
+        b'{"model": "tiny", "pinned": false}',
+        "Content-Type: application/json\r\nAuthorization: Bearer let-me\r\n",
+    )
     assert (await ask(front.gateway.port, "/api/llm/pin", body, bearer)).status == 200
     (seen,) = front.ollama.requests
     assert (seen.line, seen.headers["authorization"]) == ("POST /api/llm/pin HTTP/1.1", "Bearer let-me")

@@ -70,7 +70,6 @@ async def test_headers_of_the_connection_and_credentials_stay_here(gateway: Runn
         "Keep-Alive": "timeout=5",
         "Connection": "X-Hop, keep-alive",
         "X-Hop": "1",
-        "Origin": "http://evil",
         "Accept-Encoding": "gzip",
     }
     kept = {"Accept": "*/*", "Traceparent": "00-1-2-01", "User-Agent": "test", "Anthropic-Version": "2023-06-01"}

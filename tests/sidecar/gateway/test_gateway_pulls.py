@@ -25,7 +25,8 @@ from tests.sidecar.gateway.scripted import Client, Engine, Turn, ask, connect, r
 
 REPO, FILE, STEM = "org/Tiny-GGUF", "Tiny-1B.Q4_K_M.gguf", "Tiny-1B.Q4_K_M"
 TOKEN, HUB_TOKEN = "s3cret-api-0123456789", "s3cret-hub"
-AUTHORIZED = f"Authorization: Bearer {TOKEN}\r\n"
+JSON = "Content-Type: application/json\r\n"
+AUTHORIZED = f"{JSON}Authorization: Bearer {TOKEN}\r\n"
 PULL = "/v1/api/pull"
 
 
@@ -132,7 +133,9 @@ async def test_a_renewed_token_is_in_force_at_once(pantry: Pantry) -> None:
     async with pantry.gateway() as (running, _):
         pantry.token.write_text("another-0123456789")
         assert (await ask(running.port, PULL, body(), AUTHORIZED)).status == 401
-        assert (await ask(running.port, PULL, body(), "Authorization: Bearer another-0123456789\r\n")).status == 200
+        assert (
+            await ask(running.port, PULL, body(), f"{JSON}Authorization: Bearer another-0123456789\r\n")
+        ).status == 200
 
 
 async def test_a_token_that_is_gone_admits_nobody(pantry: Pantry) -> None:
@@ -153,7 +156,7 @@ async def test_a_gateway_without_its_token_does_not_start(pantry: Pantry, spoil:
 async def test_where_mutations_are_open_nobody_needs_a_token(pantry: Pantry) -> None:
     pantry.token.unlink()
     async with pantry.gateway(auth={"mutations": "open"}) as (running, _):
-        assert (await ask(running.port, PULL, body())).status == 200
+        assert (await ask(running.port, PULL, body(), JSON)).status == 200
 
 
 @pytest.mark.parametrize(

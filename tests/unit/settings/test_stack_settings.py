@@ -243,6 +243,23 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "The gateway would refuse it: choose other names.",
     ),
     (
+        {"larder:gateway": {"cors": {"origins": ["https://app.example/"]}}},
+        "larder:gateway.cors.origins[0]: an origin has no path. Write https://app.example.",
+    ),
+    (
+        {"larder:gateway": {"cors": {"origins": ["app.example"]}}},
+        "larder:gateway.cors.origins[0]: 'app.example' has no scheme. Write scheme://host[:port], as browsers send it.",
+    ),
+    (
+        {"larder:gateway": {"cors": {"origins": ["*", "https://app.example"]}}},
+        "larder:gateway.cors.origins: '*' means every origin, and stands alone. Drop it, or the others.",
+    ),
+    (
+        {"larder:gateway": {"cors": {"origins": ["*"]}, "auth": {"mutations": "open"}}},
+        "larder:gateway.cors: '*' lets any web page load, unload and pull models while auth.mutations is 'open'. "
+        "List the origins, or set auth.mutations: token.",
+    ),
+    (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a(?=b)", "model": "alpha"}]}}},
         "larder:gateway.routing.rules[0].pattern: is no RE2 pattern: invalid perl operator: (?=. RE2 has no look-around"
         " and no back-reference, for they can take for ever; use several rules",

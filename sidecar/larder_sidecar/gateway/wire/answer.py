@@ -29,16 +29,14 @@ class Answer:
 
     def encode(self, extra: bytes, *, keep_alive: bool, body: bool = True) -> bytes:
         """The bytes of the response, the lines of `extra` headers last; without the body for HEAD."""
-        lines = [
-            status_line(self.status),
-            b"content-type: ",
-            self.content_type,
-            b"\r\ndate: ",
-            formatdate(usegmt=True).encode(),
-        ]
+        lines = [status_line(self.status), b"date: ", formatdate(usegmt=True).encode()]
+        if self.status != HTTPStatus.NO_CONTENT:
+            lines += [b"\r\ncontent-type: ", self.content_type]
         for name, value in self.headers:
             lines += [b"\r\n", name, b": ", value]
-        lines += [b"\r\n", extra, b"content-length: %d\r\n" % len(self.body)]
+        lines += [b"\r\n", extra]
+        if self.status != HTTPStatus.NO_CONTENT:  # RFC 9110 8.6
+            lines.append(b"content-length: %d\r\n" % len(self.body))
         lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
         if body:
             lines.append(self.body)

@@ -63,10 +63,10 @@ TO_ENGINE = Filter(
             b"forwarded",
             b"x-real-ip",
             b"accept-encoding",  # a compressed stream could not be watched for its end; over loopback it gains nothing
-            b"origin",  # Ollama answers 403 to origins it does not know: browsers are the gateway's matter
+            b"origin",  # Ollama answers 403 to origins it does not know: browsers are the matter of origins.py
         )
     ),
-    (b"x-forwarded-",),
+    (b"x-forwarded-", b"sec-fetch-"),
 )
 """No hop-by-hop header, no credential, nothing about who forwarded the request."""
 TO_CLIENT = Filter(frozenset(), ())

@@ -11,6 +11,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.%A-Za-z]+\])(?::\d{0,5})?")
+"""RFC 9110 7.2, without the comma that would stand for two of them."""
+
 
 class Request:
     """Filled while it is read; `status`, `sent`, `model` and `failure` while it is answered."""
@@ -19,6 +22,7 @@ class Request:
         "body",
         "code",
         "content_length",
+        "cors",
         "expects_continue",
         "head_done",
         "headers",
@@ -62,6 +66,8 @@ class Request:
         """What the application found for the path."""
         self.last = False
         """The rest of the connection is not read: close it after the answer."""
+        self.cors: bytes | None = None
+        """Lines of headers for browsers, on whatever the answer is; None until the application has looked."""
         self.id = b""
         self.status = 0
         self.sent = 0
@@ -90,6 +96,11 @@ class Request:
                 return value
         return b""
 
+    def is_json(self) -> bool:
+        """Whether it says that its body is JSON, in whatever case and with whatever parameters."""
+        types = [value for name, value in self.headers if name == b"content-type"]
+        return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
+
 
 def read_head(request: Request, version: str) -> Answer | None:
     """Take path, length and expectation out of the head; the answer to a head that no server should accept."""
@@ -104,6 +115,8 @@ def read_head(request: Request, version: str) -> Answer | None:
     for name, value in request.headers:
         if name == b"host":
             hosts += 1
+            if not _HOST.fullmatch(value):
+                return error(400, "bad_request", "the Host header is no host[:port]")
         elif name == b"content-length":
             request.content_length = int(value)
         elif name in _CHECKS and (refusal := _CHECKS[name](request, value.lower())):
