@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
+from larder_sidecar.config.url import authority
 from pulumi_kubernetes.networking import v1 as networking
 
 from .manifest import selector
@@ -54,10 +54,10 @@ def sources_egress(urls: Iterable[str]) -> list[Egress]:
     """
     addresses: dict[str, set[int]] = {}
     named: set[int] = set()
-    for url in map(urlsplit, urls):
+    for url in map(authority, urls):
         port = url.port or (80 if url.scheme in {"http", "oci+http"} else HTTPS)
         try:
-            address = ip_address(url.hostname or "")
+            address = ip_address(url.host)
         except ValueError:
             named |= {port, HTTPS}
         else:
@@ -79,6 +79,6 @@ def manager_egress(repo: str) -> list[Egress]:
 
     6443 is where most API servers listen behind the Service's 443.
     """
-    url = urlsplit(repo)
+    url = authority(repo)
     ports = dict.fromkeys((url.port or (HTTPS if url.scheme == "https" else 80), HTTPS, 6443))
     return [dns_egress(), {"ports": [{"port": port, "protocol": "TCP"} for port in ports]}]

@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Literal
 
 from larder_sidecar.config.manager import ID, StorageUri
+from larder_sidecar.config.url import UrlError, authority
 from larder_sidecar.config.weights import RelativePath
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -36,7 +37,11 @@ class SyncedCatalog(Block):
     @classmethod
     def _is_a_url_without_credentials(cls, repo: str) -> str:
         # The value itself is not repeated: it may hold a token.
-        if not _REPO.fullmatch(repo):
+        try:
+            reached = _REPO.fullmatch(repo) and authority(repo)
+        except UrlError:
+            reached = None
+        if not reached:
             msg = "is no URL that git-sync can be given. Write https://host/path; credentials go into `secret`."
             raise ValueError(msg)
         return repo

@@ -1,7 +1,6 @@
 """gateway.json: the engines, the models they may answer for, and the limits of the proxy in front of them."""
 
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -9,22 +8,22 @@ from .base import Model
 from .cors import Cors, open_to_all
 from .residency import Residency
 from .routing import Routing
+from .url import UrlError, authority
 from .weights import Endpoint, ModelId, canonical, is_cloud
 
 
-def _reachable(place: str) -> str:
+def reachable(place: str) -> str:
+    """A URL or `host:port` in which every parser finds the same host. Raises ValueError."""
     try:
-        parts = urlsplit(place if "//" in place else f"//{place}")
-        host, _ = parts.hostname, parts.port  # reading the port checks it
-    except ValueError:
-        host = None
-    if not host:
+        # Port 0 is any that is free, to whoever listens.
+        authority(place if "//" in place else f"tcp://{place.removesuffix(':0')}")
+    except UrlError:
         msg = f"no host and port that can be used: {place!r}"
-        raise ValueError(msg)
+        raise ValueError(msg) from None
     return place
 
 
-Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$"), AfterValidator(_reachable)]
+Address = Annotated[str, Field(pattern=r"^[0-9A-Za-z.\-\[\]:]+:\d{1,5}$"), AfterValidator(reachable)]
 """`host:port`."""
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
@@ -40,7 +39,7 @@ class Engine(Model):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "engine"
     kind: Literal["ollama", "llama-server", "shimmy", "vllm", "gateway"]
-    url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(_reachable)]
+    url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(reachable)]
     models: list[ModelId] | None = None
     """The models it answers for; a single engine answers for all and need not say so."""
     replicated: bool = False

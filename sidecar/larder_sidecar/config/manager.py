@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from .base import Model
-from .gateway import Address, Seconds
+from .gateway import Address, Seconds, reachable
 from .weights import ModelId, RelativePath
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -50,7 +50,9 @@ class UnknownSourceError(Exception):
 class ApiServer(Model):
     """Kubernetes' API server, and what proves to it who we are."""
 
-    url: Annotated[str, Field(pattern=r"^https://[^\s/?#@]+$")] = "https://kubernetes.default.svc"
+    url: Annotated[str, Field(pattern=r"^https://[^\s/?#@]+$"), AfterValidator(reachable)] = (
+        "https://kubernetes.default.svc"
+    )
     token_file: Path = SERVICE_ACCOUNT / "token"
     """Read anew for each request: the kubelet renews it."""
     ca_file: Path = SERVICE_ACCOUNT / "ca.crt"

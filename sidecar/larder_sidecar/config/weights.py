@@ -7,11 +7,11 @@ have the same digest, so a mirror or a local hub finds what another source has a
 import hashlib
 import json
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, FiniteFloat, model_validator
 
 from .base import Model
+from .url import UrlError, authority
 
 FIRST_PULL = "first-pull"
 """In place of a sha256 nobody has seen yet; recorded at the first pull, allowed in dev only."""
@@ -39,11 +39,12 @@ def _not_cloud(name: str) -> str:
 
 
 def _plain_url(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.hostname or parts.port == 0 or "@" in parts.netloc:
+    try:
+        authority(url)
+    except UrlError as reason:
         # The message must not quote what may be a password.
-        msg = "must have a host, and no user or password (a token comes from --token-file or HF_TOKEN)"
-        raise ValueError(msg)
+        msg = f"{reason}. Write SCHEME://HOST/…; a token comes from --token-file or HF_TOKEN"
+        raise ValueError(msg) from None
     return url
 
 

@@ -1,7 +1,6 @@
 """URLs, read by the parser that connects: where a URL leads is decided by urllib3 alone.
 
-A URL that another parser could read as one of another host is refused: with a user before the host, a backslash, a
-blank, a control character, or letters that are not ASCII in the host.
+A URL that another parser could read as one of another host is refused.
 """
 
 import re
@@ -10,13 +9,10 @@ from dataclasses import dataclass
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
+from ..config.url import UrlError, authority
 from .errors import HubError, RedirectError
 
 _PORTS = {"http": 80, "https": 443}
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_AUTHORITY = re.compile(r"//([^/?#]*)")
-_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 Origin = tuple[str, str, int]
 
 
@@ -36,39 +32,27 @@ class Address:
 
 
 def read(url: str) -> Address:
-    """The address that a connection to `url` leads to.
-
-    Raises ValueError with words that go behind "it" and quote nothing: a URL may hold a password.
-    """
-    if _UNSAFE.search(url):
-        raise ValueError("holds a blank, a backslash or a control character")
-    scheme = _SCHEME.match(url)
-    if scheme is None or scheme[1].lower() not in _PORTS:
-        raise ValueError("is not http or https")
-    authority = _AUTHORITY.match(url, scheme.end())
-    if authority is None or not _HOST_AND_PORT.fullmatch(authority[1]):
-        user = "@" in (authority or [""])[0]
-        raise ValueError("holds a user or password" if user else "names no host and port")
+    """The address that a connection to `url` leads to. Raises UrlError."""
+    scheme, _, port = authority(url)
+    if scheme not in _PORTS:
+        raise UrlError("is not http or https")
     try:
         parts = parse_url(url)
     except LocationParseError:
-        raise ValueError("names no host and port") from None
-    if parts.scheme is None or parts.host is None or parts.port == 0:
-        raise ValueError("names no host and port")
-    port = parts.port or _PORTS[parts.scheme]
-    return Address(parts._replace(fragment=None).url, parts.scheme, parts.host, port)
+        raise UrlError("names no host that is a name or an address") from None
+    return Address(parts._replace(fragment=None).url, scheme, parts.host or "", port or _PORTS[scheme])
 
 
 def named(url: str) -> Address:
     """The address of a URL that whoever started us wrote. Raises HubError."""
     try:
         return read(url)
-    except ValueError as reason:
+    except UrlError as reason:
         raise HubError(f"{shown(url)} cannot be asked: it {reason}", "Write http(s)://HOST/… in its place.") from None
 
 
 def meant(sender: Address, reference: str) -> Address:
-    """The address that a header of `sender`'s answer names, perhaps relative to it. Raises ValueError."""
+    """The address that a header of `sender`'s answer names, perhaps relative to it. Raises UrlError."""
     # Headers come as Latin-1: what is not ASCII in a path is the bytes that were sent.
     text = re.sub(r"[\x80-\xff]", lambda found: f"%{ord(found[0]):02X}", reference.strip(" \t"))
     return read(_joined(sender, text))
@@ -78,7 +62,7 @@ def redirected(sender: Address, location: str) -> Address:
     """Where the Location that `sender` answered with leads. Raises RedirectError."""
     try:
         target = meant(sender, location)
-    except ValueError as reason:
+    except UrlError as reason:
         why = f"{shown(sender.url)} redirects to something that is no URL of a web server: it {reason}"
         raise RedirectError(why, "Not followed. Check the endpoint.") from None
     check_tls(sender, target)
@@ -96,7 +80,7 @@ def check_tls(sender: Address, target: Address) -> None:
 
 def _joined(sender: Address, location: str) -> str:
     """The URL that a reference means (RFC 3986 5.2). Python's urljoin drops empty parts of a path."""
-    if _SCHEME.match(location):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location):
         return location
     if location.startswith("//"):
         return f"{sender.scheme}:{location}"

@@ -79,4 +79,5 @@ class Hosts:
 
     def of(self, url: str) -> Host:
         """The host that a URL names."""
+        # Not about trust: a name that is read wrongly has limits of its own.
         return self._hosts.setdefault(urlsplit(url).netloc, Host())

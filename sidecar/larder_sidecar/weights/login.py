@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from ..config.url import UrlError
 from .address import Address, check_tls, meant, named, shown
 from .challenge import Challenge, challenges
 from .errors import DeniedError, RedirectError
@@ -99,5 +100,5 @@ def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, s
         return None
     try:
         return meant(named(registry), realm), challenge.parameters
-    except ValueError:
+    except UrlError:
         return None

@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 import urllib3
 
+from ..config.url import UrlError
 from .address import Address, read
 from .errors import DeniedError, HubError, TransientError
 
@@ -79,7 +80,7 @@ def manager(proxy: str) -> urllib3.ProxyManager:
     credentials, _, place = re.split(r"[/?#]", rest)[0].rpartition("@")
     try:
         address = read(f"{scheme or 'http'}://{place}")
-    except ValueError:  # its text is not quoted: it may hold a password
+    except UrlError:  # the value is not quoted: it may hold a password
         raise HubError(
             "HTTPS_PROXY or HTTP_PROXY names no proxy that can be used",
             "http://user:password@host:port is expected, with % codes for special characters in user and password.",

@@ -277,7 +277,7 @@ WRONG = {
     "an artifact by its tag": ({"url": "oci://host/a:latest"}, "url"),
     "an artifact with a commit": ({"url": f"oci://h/a@sha256:{'0' * 64}", "revision": "main"}, "leave `revision` out"),
     "a URL without a hash": ({"url": "https://host/x", "sha256": FIRST_PULL}, "write its sha256"),
-    "a password": ({"url": "https://me:pw@host/x"}, "no user or password"),
+    "a password": ({"url": "https://me:pw@host/x"}, "holds a user or password"),
 }
 
 

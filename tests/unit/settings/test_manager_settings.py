@@ -42,6 +42,14 @@ def changed(block: dict[str, Any]) -> list[str]:
             "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; credentials "
             "go into `secret`.",
         ),
+        *(
+            (
+                {"catalog": {"repo": f"https://{place}/catalog"}},
+                "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; credentials "
+                "go into `secret`.",
+            )
+            for place in ("git.example:99999", "git.example:0", "git.example\\", "[git.example]", "gît.example")
+        ),
         (
             {"inference": {"storage-uri": "pvc://models/alpha"}},
             "larder:manager.inference.storage-uri: must hold {id} where the model's id goes, or every model would be "

@@ -318,6 +318,37 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"larder:hub": {"endpoint": "http://localhost:8090"}},
         "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
     ),
+    *(
+        (
+            {"larder:hub": {"endpoint": f"http://{host}:8090"}},
+            "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
+        )
+        for host in ("127.1", "127.9.9.9", "2130706433", "0x7f.1", "0177.0.0.1", "0", "a.localhost", "LOCALHOST")
+    ),
+    *(
+        (
+            {"larder:hub": {"endpoint": f"http://[{host}]:8090"}},
+            "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
+        )
+        for host in ("::1", "0:0::1", "::", "::ffff:127.0.0.1", "::ffff:7f00:1")
+    ),
+    *(
+        (
+            {"larder:hub": {"endpoint": endpoint}},
+            "larder:hub.endpoint: is not a hub. "
+            "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+        )
+        for endpoint in (
+            *("http://hub\\.test", "http://hub.test\\x", "http:\\\\hub.test", "http://hüb.test", "http://hub%2etest"),
+            *(
+                "http://hub.test/a\\b",
+                "http://hub.test/\x7f",
+                "http://[::g]",
+                "http://[hub.test]",
+                "http://[fe80::1%25eth0]",
+            ),
+        )
+    ),
     (
         {"larder:hub": "https://user:hunter2@hub"},
         "larder:hub: must be a mapping, not 'https://…@hub'. Keys: endpoint.",
