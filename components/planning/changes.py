@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .document import Planned
-from .fixed import NAMES, REPLACED, among, refused
+from .fixed import among, refused, replacing
 from .ignoring import with_ignored
 from .wire import Property
 
@@ -30,11 +30,21 @@ class Change:
 
 def changes(before: Sequence[Planned], after: Sequence[Planned]) -> list[Change]:
     """Every resource that differs, in the order of making."""
-    old, new = ({resource.urn: resource for resource in plan} for plan in (before, after))
-    found = {**old, **new}.values()
-    ordered = sorted(found, key=lambda resource: (resource.phase, resource.kind, resource.name))
-    differing = (_change(old.get(resource.urn), new.get(resource.urn)) for resource in ordered)
+    old = {resource.urn: resource for resource in before}
+    taken = {resource.urn for resource in after}
+    pairs: list[tuple[Planned | None, Planned | None]] = []
+    for new in after:
+        # A name that another resource of the new plan has is that one's.
+        known = (urn for urn in new.formerly() if urn in old and (urn == new.urn or urn not in taken))
+        pairs.append((old.pop(next(known, ""), None), new))
+    pairs += [(resource, None) for resource in old.values()]
+    ordered = sorted(pairs, key=lambda pair: _order(pair[1] or pair[0]))
+    differing = (_change(*pair) for pair in ordered)
     return [change for change in differing if change]
+
+
+def _order(resource: Planned | None) -> tuple[int, str, str]:
+    return (resource.phase, resource.kind, resource.name) if resource else (0, "", "")
 
 
 def _change(before: Planned | None, after: Planned | None) -> Change | None:
@@ -73,7 +83,7 @@ def _outcome(
     before: Planned, after: Planned, inputs: Mapping[str, Property], paths: list[str]
 ) -> tuple[str, str, list[str]]:
     """Decide what becomes of a change, why, and by which of its paths."""
-    anew = among(paths, (*NAMES, *REPLACED.get(after.kind, ())), before.inputs, inputs)
+    anew = among(paths, replacing(after.kind, before.inputs), before.inputs, inputs)
     # The engine looks at both sides: what either of them leaves unprotected may be replaced (step_generator.go).
     if anew and before.protect and after.protect:
         return "refused", ": protected, so pulumi does not replace it until `pulumi state unprotect`", anew

@@ -32,8 +32,15 @@ class Planned(Model):
     delete_before_replace: bool = False
     ignored: list[str] = Field(default=[])
     """Property paths whose changes Pulumi leaves alone (ignore_changes)."""
+    aliases: list[str] = Field(default=[])
+    """Names that it had under the same parent."""
     inputs: dict[str, Any]
     """Secrets and what is not known yet are replaced by a word for them."""
+
+    def formerly(self) -> list[str]:
+        """Return the URNs under which a state may know it, the present one first."""
+        around = self.urn.rpartition("::")[0]
+        return [self.urn, *(f"{around}::{name}" for name in self.aliases)]
 
 
 class Finding(Model):
@@ -96,6 +103,7 @@ def document(
                 retain_on_delete=resource.retain_on_delete,
                 delete_before_replace=resource.delete_before_replace,
                 ignored=sorted(resource.ignored),
+                aliases=sorted(resource.aliases),
                 inputs=wire.covered(dict(resource.inputs)),
             )
             for resource in recording.resources

@@ -21,6 +21,9 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
 """Fields for which the plugin replaces the object, from its own table (provider/pkg/provider/diff.go of
 pulumi-kubernetes 4.32)."""
 
+_DATA = ("binaryData", "data", "stringData")
+"""Fields of a ConfigMap or Secret with `immutable: true`."""
+
 REFUSED: Mapping[str, tuple[str, ...]] = {
     "LocalModelCache": ("spec.sourceModelUri",),
     "PersistentVolume": ("spec.nodeAffinity", "spec.volumeMode"),
@@ -30,6 +33,12 @@ REFUSED: Mapping[str, tuple[str, ...]] = {
 """Immutable fields outside of that table: the plugin asks for a change of the object, and the API server refuses it, in
 the preview already."""
 _CLAIMED = "spec.resources.requests.storage"
+
+
+def replacing(kind: str, inputs: Mapping[str, Property]) -> tuple[str, ...]:
+    """Return the fields whose change replaces an object of the kind."""
+    data = _DATA if kind in ("ConfigMap", "Secret") and inputs.get("immutable") is True else ()
+    return (*NAMES, *REPLACED.get(kind, ()), *data)
 
 
 def among(

@@ -27,8 +27,13 @@ def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
         f"fetched {_fetched(found, by=other)}",
         *(f"pods    {line}" for line in _pods(found, fronted=_fronted(after.resources))),
         f"kept    {_kept(before.resources, after.resources)}",
-        *(f"refused {change.title}: {change.reason}" for change in found if change.what == "refused"),
+        *refusals(found),
     ]
+
+
+def refusals(found: Sequence[Change]) -> list[str]:
+    """A line for each change with which `up` would end."""
+    return [f"refused {change.title}: {change.reason}" for change in found if change.what == "refused"]
 
 
 def _fetched(found: Sequence[Change], *, by: str) -> str:
@@ -67,7 +72,7 @@ def _fronted(resources: Sequence[Planned]) -> bool:
 
 
 def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:
-    still = {resource.urn for resource in after}
+    still = {urn for resource in after for urn in resource.formerly()}
     # A volume goes by the name of its claim.
     data = {resource.name: resource.urn in still for resource in before if resource.kind in DATA}
     # A claim that is mounted and not declared is one of others, whom no swap of ours concerns.

@@ -8,12 +8,13 @@ from typing import Any
 from .. import ROOT
 from ..settings import Settings, SettingsError, parse
 from ..settings.read import read_catalog
+from .changes import changes
 from .document import PlanDocument, document
 from .needs import needs
 from .plan import make_plan
 from .program import record
 from .support import STRATEGIES, Verdict, support, tried
-from .swap import swap
+from .swap import refusals, swap
 
 _WIDTH = 16
 """Of a column."""
@@ -31,7 +32,11 @@ def more(
     """The sections by their titles, and the plan with what tools are told of them. Raises SettingsError."""
     sections: dict[str, list[str]] = {}
     if before:
-        sections["Swap"] = swap(_deployed(before, planned.stack), planned) or ["the strategy stays as it is"]
+        deployed = _deployed(before, planned.stack)
+        sections["Swap"] = swap(deployed, planned) or [
+            "the strategy stays as it is",
+            *refusals(changes(deployed.resources, planned.resources)),
+        ]
     if why:
         verdicts = list(_with_swaps(config, settings, planned, secret_keys))
         planned = planned.model_copy(update={"support": verdicts})

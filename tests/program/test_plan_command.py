@@ -148,10 +148,13 @@ def test_a_comment_says_what_pulumi_will_do(
     if old:
         plan = json.loads(files[0].read_text())
         for resource in plan["resources"]:
-            for key in ("ignored", "retain-on-delete", "delete-before-replace"):
+            for key in ("aliases", "ignored", "retain-on-delete", "delete-before-replace"):
                 del resource[key]
         files[0].write_text(json.dumps(plan))
     capsys.readouterr()
+    assert main(["plan", "--overlay", str(tmp_path / "overlay.yaml"), "--before", str(files[0])]) == 0
+    swap = capsys.readouterr().out.partition("\nSwap\n")[2].partition("\n\n")[0]
+    assert ("refused PersistentVolume larder-model-storage: spec.local.path" in swap) is ("refused" in told[0])
     assert main(["comment", "--before", str(files[0]), "--after", str(files[1])]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if re.match(r"[-+!] \w+ +PersistentVolume", line)]
     assert len(lines) == len(told), lines

@@ -34,8 +34,8 @@ AT_ONCE = 4
 class Files:
     """A context manager: while it is open the files come, each content one of them.
 
-    `look` tells whether the store has a good blob of that sha256 and size, `name` what errors call a file, and `placed` is
-    told of each blob that comes into the store.
+    `look` tells whether the store has a good blob of that sha256 and size, `name` what errors call a file, and `placed`
+    is told of each blob that comes into the store.
     """
 
     def __init__(

@@ -162,6 +162,28 @@ def test_a_claim_may_grow(before: Any, after: Any) -> None:
     )
 
 
+def _named(name: str, **options: Any) -> Planned:
+    return planned("PersistentVolume", "v", {"spec": {"a": name}}, urn=f"urn:x::{name}", protect=True, **options)
+
+
+def test_a_resource_that_was_known_by_another_name_is_the_same_one() -> None:
+    before, after = _named("volume"), _named("node-volume", aliases=["volume"])
+    assert changes([before], [after.model_copy(update={"inputs": before.inputs})]) == []
+    assert [change.what for change in changes([before], [after])] == ["changed"]
+
+
+def test_an_alias_that_another_resource_has_as_its_name_is_that_ones() -> None:
+    before = [_named("volume"), _named("node-volume")]
+    after = [_named("node-volume", aliases=["volume"]), _named("volume")]
+    assert changes(before, after) == []
+    assert [(change.what, change.title) for change in changes(before[:1], after)] == [("created", "PersistentVolume v")]
+
+
+def test_data_that_is_immutable_is_replaced() -> None:
+    before, after = ({"immutable": True, "data": {"a": value}} for value in "12")
+    assert _one(planned("ConfigMap", "a", before), planned("ConfigMap", "a", after)).what == "replaced"
+
+
 def test_who_is_deleted_first_is_said_to_be() -> None:
     sides = (planned("Job", name, urn="u", delete_before_replace=True) for name in "ab")
     assert _one(*sides).reason == "was a; metadata.name; the old one goes first"
