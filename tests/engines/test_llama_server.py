@@ -17,6 +17,7 @@ from testbed.hub.server import Hub
 from testbed.hub.tiny_model import tiny_model
 from tests.engines.process import Process, built, free_port, lacking, placed
 from tests.engines.test_ollama_store import CHAT, ENTRY, fill
+from tests.sidecar.gateway import download_script
 from tests.sidecar.gateway.scripted import ask
 
 PULLED = "Tiny-1B.Q4_K_M"
@@ -75,6 +76,26 @@ async def test_a_pull_through_the_gateway_ends_in_an_answer_of_the_pulled_model(
     # Two models were used, and no more may be loaded than were planned: one.
     states = [model["status"]["value"] for model in router.get("/models")["data"]]
     assert sorted(states) == ["loaded", "unloaded"]
+
+
+async def test_the_script_of_the_download_service_s_users_passes_as_they_wrote_it(
+    router: Process, tmp_path: Path
+) -> None:
+    folder = router.folder
+    Repositories(tmp_path / "hub").publish(download_script.REPO, download_script.FILE, tiny_model(2))
+    with Hub(tmp_path / "hub") as hub:
+        config = {
+            "listen": "127.0.0.1:0",
+            "admin": "127.0.0.1:0",
+            "engines": [{"kind": "llama-server", "url": router.url}],
+            "models": [{"id": ENTRY.id, "engine-name": ENTRY.id}],
+            "pulls": {"folder": str(folder / "models"), "endpoint": hub.url},
+            "auth": {"mutations": "open"},
+        }
+        async with running(GatewayConfig.model_validate(config), Journal("error")) as gateway:
+            status, steps = await download_script.run(gateway.port, tmp_path)
+    assert status == 0
+    assert download_script.check(steps).strip(), router.log()
 
 
 def test_the_context_is_the_one_that_memory_was_counted_at(router: Process) -> None:

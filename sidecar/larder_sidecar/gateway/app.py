@@ -16,6 +16,7 @@ from .chooser import Chooser, Chosen
 from .control import NAME_IT, Control
 from .drain import Lifecycle
 from .exchange import Exchange
+from .generation import Generation
 from .held import Held, admitted
 from .journal import Journal
 from .metrics import Metrics
@@ -23,7 +24,7 @@ from .names import Model, Names, Unknown, is_open
 from .origins import Origins
 from .pages import greeting, page
 from .pull_stream import refusal
-from .routes import PULLS, Route, find_route, is_catalog_only
+from .routes import GENERATE, PULLS, Route, find_route, is_catalog_only
 from .stats import stats
 from .stop import is_stop, stopped
 from .turns import Steps, Turns
@@ -91,7 +92,7 @@ class Gateway:
         route = route or find_route(request.path)
         if route and route.kind == "explain" and self._place == "behind":
             return error(404, "path_not_found", "the front chooses the model, and it explains that too")
-        if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(request.path) is None):
+        if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(route.at_engine) is None):
             return self._nothing_at(request.path, route)
         request.operation = route.operation
         request.route = route
@@ -202,7 +203,7 @@ class Gateway:
         if model.rule:
             self._metrics.routed(model.rule)
         upstream = self._upstreams.of(model.id)
-        if not upstream.speaks(route.path):
+        if not upstream.speaks(route.at_engine):
             client.answer(request, _not_spoken(request, upstream.adapter.kind))
             return None
         said = _said(request.body, fields, route.values) if route.values else splice.NOTHING
@@ -238,7 +239,9 @@ class Gateway:
             # The front and this gateway are of two deployments; one of them is about to go.
             message = f"model {chosen[:100]!r} is moving to another engine; try again"
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
-        return (yield from self._chooser.choose(request)) if is_open(named) else self._chooser.named(named)
+        if is_open(named):
+            return (yield from self._chooser.choose(request, route.at_engine))
+        return self._chooser.named(named)
 
     def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
         """To the engine that knows the path, whatever the models are."""
@@ -259,7 +262,8 @@ class Gateway:
         begun: bool = False,
     ) -> Responder:
         wire = self._wire(request, route, body, upstream)
-        exchange = Exchange(upstream.line, client, request, wire, self.identify(request), route.stream, begun=begun)
+        kind = Generation if route is GENERATE else Exchange
+        exchange = kind(upstream.line, client, request, wire, self.identify(request), route.stream, begun=begun)
         exchange.start()
         return exchange
 
@@ -267,7 +271,7 @@ class Gateway:
         self, request: Request, route: Route, body: list[bytes | memoryview], upstream: Upstream
     ) -> list[bytes | memoryview]:
         """The request as the engine gets it."""
-        target = request.path + ("?" + request.query if request.query else "")
+        target = (route.engine_path or request.path) + ("?" + request.query if request.query else "")
         head = [
             f"{route.method} {target} HTTP/1.1\r\n".encode("latin-1"),
             b"host: %b\r\nx-request-id: %b\r\n" % (upstream.pool.authority, request.id or self._id(request)),

@@ -47,9 +47,9 @@ class Chooser:
             return error(model.status, model.code, model.message, param="model")
         return Chosen(model.id, model.engine_name, rule)
 
-    def choose(self, request: Request) -> Generator[None, None, Chosen | Answer]:
-        """By the rules, where the path is one of those that have a prompt. Yields where a turn should end."""
-        return self._of((yield from self._considered(request, request.path)))
+    def choose(self, request: Request, endpoint: str) -> Generator[None, None, Chosen | Answer]:
+        """By the rules, where the path `endpoint` is one that has a prompt. Yields where a turn should end."""
+        return self._of((yield from self._considered(request, endpoint)))
 
     def explain(self, request: Request) -> Generator[None, None, Answer]:
         """What would become of the request whose body this is; `?endpoint=` says where it would go. Nothing is run.

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from pydantic import ValidationError
 
+from .. import __version__
 from ..bearer import Token, TokenError
 from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
@@ -36,7 +37,7 @@ from ..weights.pull import Pull, Pulled, TellTo, Wanted, names_of
 from .journal import Journal
 from .names import Names, unservable
 from .pull_stream import Line, PullStream, refusal
-from .routes import HEALTH, INFO, PULL
+from .routes import GENERATE, HEALTH, INFO, PULL
 from .wire.answer import RETRY_SOON, Answer, document
 from .wire.request import Request
 from .wire.server import ServerConnection
@@ -156,8 +157,9 @@ class Pulls:
         return {
             "service": "Larder",
             "status": "running",
+            "version": __version__,
             "engine": self._engine.kind,
-            "endpoints": {**paths, "completions": "/v1/completions", "pull": PULL.path},
+            "endpoints": {**paths, "generate": GENERATE.path, "completions": "/v1/completions", "pull": PULL.path},
             "download_status": self._job.status() if self._job else idle,
             **({"unservable": self._names.unservable} if self._names.unservable else {}),
         }

@@ -31,6 +31,13 @@ class Route:
     stream: Stream | None = None
     changes: bool = False
     """Whether it changes something: its body must be called JSON then, which a web page cannot do unasked."""
+    engine_path: str = ""
+    """The engine's own path for it, where that is another."""
+
+    @property
+    def at_engine(self) -> str:
+        """The path that an engine has to answer."""
+        return self.engine_path or self.path
 
 
 _NATIVE = ("keep_alive", "options")
@@ -71,7 +78,8 @@ _ONE_MODEL = Route("/v1/models/{id}", "GET", "models", "models")
 INFO = Route("/", "GET", "pulls", "info")
 HEALTH = Route("/v1/health", "GET", "pulls", "health")
 PULL = Route("/v1/api/pull", "POST", "pulls", "pull", changes=True)
-PULLS = {route.path: route for route in (INFO, HEALTH, PULL)}
+GENERATE = Route("/v1/generate", "POST", "infer", "text_completion", stream=OPENAI, engine_path="/v1/completions")
+PULLS = {route.path: route for route in (INFO, HEALTH, PULL, GENERATE)}
 """There only where models may be pulled."""
 
 CATALOG_ONLY = ("/api/pull", "/api/create", "/api/delete", "/api/push", "/api/copy", "/api/blobs")

@@ -1,0 +1,64 @@
+"""`POST /v1/generate`: a completion in the words of the download service, `{"model": …, "response": …}`."""
+
+import json
+
+from ..engines.adapter import said
+from .exchange import Exchange
+from .wire.answer import Answer, document, error
+from .wire.upstream import ResponseHead
+
+LARGEST = 4 << 20
+"""Bytes of an engine's answer; a streamed one has no bound, and passes as it comes."""
+
+
+class Generation(Exchange):
+    """Takes in the engine's answer, and sends the one that clients of this path read. Streams stay as they are."""
+
+    __slots__ = ("_collected", "_status")
+
+    _collected: bytearray | None
+    _status: int
+
+    def start(self) -> None:
+        """Send the request."""
+        self._collected, self._status = None, 0
+        super().start()
+
+    def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
+        """Keep what came until all is there."""
+        if head is not None and not self._begun and not head.content_type.lower().startswith(b"text/event-stream"):
+            self._collected, self._status = bytearray(), head.status
+            request = self._request
+            self._line.metrics.first_byte(request.operation, request.model, request.seconds())
+        if self._collected is None:
+            super().response_data(head, pieces, done=done)
+            return
+        if self._over:
+            return
+        if done:
+            self._upstream = None
+        for piece in pieces:
+            self._collected += piece
+        if len(self._collected) > LARGEST:
+            self._fail(502, "engine_error", f"the engine's answer has more than {LARGEST} bytes: ask for a stream")
+        elif done:
+            self._over = True
+            self._client.answer(self._request, generated(self._request.model, self._status, bytes(self._collected)))
+        else:
+            self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
+
+
+def generated(model: str, status: int, body: bytes) -> Answer:
+    """The answer to a client, from an engine's answer to a completion."""
+    if status != 200:
+        return error(status, "engine_error", f"the engine answered {said(status, body)}")
+    try:
+        answer = json.loads(body)
+        choice = answer["choices"][0]
+        text = choice["text"]
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        text = None
+    if not isinstance(text, str):
+        return error(502, "engine_error", "the engine's answer has no text")
+    more = {"finish_reason": choice.get("finish_reason"), "usage": answer.get("usage")}
+    return document({"model": model, "response": text, **more})
