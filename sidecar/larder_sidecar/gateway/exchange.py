@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ..config.gateway import Limits
 from .metrics import Metrics
-from .streams import Stream, Watch, watch_for
+from .streams import Stream, watch_for
+from .watch import Watch
 from .wire.answer import RETRY_SOON, TURNED_AWAY, error, status_line
 from .wire.headers import TO_CLIENT, Filter, render
 from .wire.pool import Pool
@@ -255,16 +256,17 @@ class Exchange:
             out.append(body)
 
     def _finish(self, out: list[bytes]) -> None:
-        if self._watch is not None and not self._watch.ended:
-            if out:
-                self._client.write(b"".join(out))
-            if self._watch.errored:
+        watch = self._watch
+        if watch is not None:
+            watch.finish()
+            if not (watch.ended or watch.told):
+                if out:
+                    self._client.write(b"".join(out))
+                self._truncated("unfinished", "the engine ended the stream before the answer was complete")
+                return
+            if watch.failed:
                 self._line.metrics.truncated("engine_error")
                 self._request.code = "engine_error"
-                self._end_stream(b"")
-            else:
-                self._truncated("unfinished", "the engine ended the stream before the answer was complete")
-            return
         if self._chunked and self._request.method != "HEAD":
             out.append(b"0\r\n\r\n")
         self._over = True
@@ -323,13 +325,15 @@ class Exchange:
         """The response is not whole, and part of it is sent: say so in the stream, or break off."""
         self._line.metrics.truncated(reason)
         self._request.code = f"truncated_{reason}"
-        if self._watch is None:
+        watch = self._watch
+        if watch is None or self._stream is None:
             self._leave()
             self._client.abort()
-        elif self._watch.ended:  # everything that matters has arrived
-            self._end_stream(b"")
-        else:
-            self._end_stream(self._watch.failure(message))
+            return
+        watch.finish()
+        # Everything that matters has arrived, or the client knows from the engine.
+        told = watch.ended or watch.told
+        self._end_stream(b"" if told else self._stream.failure(message, watch.last))
 
     def _end_stream(self, last: bytes) -> None:
         self._leave()

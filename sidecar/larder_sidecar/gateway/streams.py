@@ -1,20 +1,22 @@
 """Streamed responses: how each kind ends, how to tell that it did, and what to add when it did not."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-_WINDOW = 48
-"""Longer than every marker, so that one cut by a read is still found."""
+from .watch import Sign, Watch, json_object, top_level
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A kind of stream. The markers begin with a line end or an unescaped quote: no text inside JSON can hold them."""
+    """A kind of stream."""
 
     framing: Literal["sse", "ndjson"]
-    ends: tuple[bytes, ...]
-    errors: tuple[bytes, ...]
+    judge: Callable[[bytes, bytes], Sign]
+    """Says what an event of this name and data means; for a line the name is b''."""
+    hints: tuple[bytes, ...]
+    """Events without any of these bytes need no look."""
 
     def failure(self, message: str, last: bytes) -> bytes:
         """What tells the client, after `last` has been sent, that the answer is not whole."""
@@ -35,48 +37,54 @@ class Stream:
         return begun + name + b"data: " + json.dumps(fault).encode() + b"\n\n"
 
 
-OPENAI = Stream("sse", (b"\ndata: [DONE]", b"\ndata:[DONE]"), (b'\ndata: {"error":',))
-ANTHROPIC = Stream("sse", (b"\nevent: message_stop",), (b"\nevent: error",))
-RESPONSES = Stream(
-    "sse",
-    (b"\nevent: response.completed", b"\nevent: response.incomplete", b"\nevent: response.failed"),
-    (b"\nevent: error",),
-)
-NDJSON = Stream("ndjson", (b'"done":true', b'"done": true'), (b'\n{"error":',))
+def _openai(name: bytes, data: bytes) -> Sign:
+    if data.strip() == b"[DONE]":
+        return Sign.END
+    said = top_level(data, "error", "object", "choices")
+    # An older vLLM's errors have no `error`, but `"object": "error"`.
+    if name == b"error" or said.get("error") or said.get("object") == b'"error"':
+        return Sign.ERROR
+    # vLLM goes on to [DONE] after it has given a request up.
+    return Sign.ABORT if b'"abort"' in data and _is_aborted(data) else Sign.NONE
+
+
+def _is_aborted(data: bytes) -> bool:
+    choices = (json_object(data) or {}).get("choices")
+    return isinstance(choices, list) and any(
+        isinstance(choice, dict) and choice.get("finish_reason") == "abort" for choice in choices
+    )
+
+
+def _named(*ends: bytes) -> Callable[[bytes, bytes], Sign]:
+    """By the name of the event, or the `type` in it, of which a client reads one or the other."""
+
+    def judge(name: bytes, data: bytes) -> Sign:
+        names = (name, top_level(data, "type").get("type", b"").strip(b'"'))
+        if any(one in ends for one in names):
+            return Sign.END
+        return Sign.ERROR if b"error" in names else Sign.NONE
+
+    return judge
+
+
+def _line(_name: bytes, data: bytes) -> Sign:
+    said = top_level(data, "done", "error")
+    if said.get("error"):
+        return Sign.ERROR
+    return Sign.END if said.get("done") == b"true" else Sign.NONE
+
+
+_RESPONSE = (b"response.completed", b"response.incomplete", b"response.failed")
+OPENAI = Stream("sse", _openai, (b"[DONE]", b"error", b'"abort"'))
+ANTHROPIC = Stream("sse", _named(b"message_stop"), (b"message_stop", b"error"))
+RESPONSES = Stream("sse", _named(*_RESPONSE), (*_RESPONSE, b"error"))
+NDJSON = Stream("ndjson", _line, (b"true", b"error"))
 
 _CONTENT_TYPES = {"sse": b"text/event-stream", "ndjson": b"application/x-ndjson"}
-
-
-class Watch:
-    """Sees the bytes of one stream go by."""
-
-    __slots__ = ("_ends", "_last", "ended", "errored", "stream")
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self._ends = stream.ends
-        self._last = b"\n"
-        self.ended = False
-        self.errored = False
-
-    def see(self, piece: bytes) -> None:
-        """The next bytes of the body."""
-        window = self._last + piece
-        for marker in self._ends:
-            if marker in window:
-                self.ended = True
-        for marker in self.stream.errors:
-            if marker in window:
-                self.errored = True
-        self._last = window[-_WINDOW:]
-
-    def failure(self, message: str) -> bytes:
-        """The event or line to append."""
-        return self.stream.failure(message, self._last)
 
 
 def watch_for(stream: Stream | None, status: int, content_type: bytes) -> Watch | None:
     """A watch if the response is a stream of the kind that the route may answer with."""
     if stream is None or status != 200 or not content_type.lower().startswith(_CONTENT_TYPES[stream.framing]):
         return None
-    return Watch(stream)
+    return Watch(stream.judge, stream.hints, events=stream.framing == "sse")

@@ -154,6 +154,67 @@ async def test_an_error_line_of_the_engine_is_counted_and_not_doubled(gateway: R
     assert count(gateway, 'larder_stream_truncated_total{reason="engine_error"}') == 1
 
 
+ABORT = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"abort"}]}\n\n'
+TOLD = b'data: {"error":{"message":"gone"}}\n\n'
+DONE = b"data: [DONE]\n\n"
+CALL = b'{"message":{"tool_calls":[{"function":{"arguments":{"done":true}}}]},"done":false}\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "said", "adds", "reason"),
+    [
+        (CHAT, ABORT + DONE, False, "engine_error"),
+        (CHAT, ABORT, True, "unfinished"),
+        (CHAT, TOLD + DONE, False, "engine_error"),
+        (CHAT, TOLD, False, "engine_error"),
+        ("/api/chat", CALL, True, "unfinished"),
+        ("/api/chat", CALL.replace(b'":', b'" : '), True, "unfinished"),
+        ("/v1/messages", b'event: error\ndata: {"type":"error"}\n\n', False, "engine_error"),
+    ],
+)
+async def test_an_answer_that_was_given_up_is_counted_and_the_client_hears_of_it_once(
+    gateway: Running, engine: Engine, path: str, said: bytes, adds: bool, reason: str
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head("application/x-ndjson" if path == "/api/chat" else "text/event-stream")
+        await turn.chunk(said)
+        await turn.end()
+
+    engine.script = script
+    response = await ask(gateway.port, path, b"{}")
+    assert response.body.startswith(said)
+    assert (b"error" in response.body.removeprefix(said)) == adds
+    assert count(gateway, f'larder_stream_truncated_total{{reason="{reason}"}}') == 1
+
+
+@pytest.mark.parametrize(
+    "said", [CALL, CALL[:-1], b'{"done":true', b'{"message":{"content":"\\"done\\":true"},"done":false}\n']
+)
+async def test_an_engine_that_dies_after_a_tool_call_is_told_to_the_client(
+    gateway: Running, engine: Engine, said: bytes
+) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head("application/x-ndjson")
+        await turn.chunk(said)
+        turn.reset()
+
+    engine.script = script
+    response = await ask(gateway.port, "/api/chat", b"{}")
+    assert list(json.loads(response.body.splitlines()[-1])) == ["error"]
+    assert count(gateway, 'larder_stream_truncated_total{reason="closed"}') == 1
+
+
+async def test_an_engine_that_dies_after_its_last_event_or_error_adds_nothing(gateway: Running, engine: Engine) -> None:
+    async def script(turn: Turn) -> None:
+        await turn.stream_head()
+        await turn.chunk(said)
+        turn.reset()
+
+    engine.script = script
+    for said in (DONE, TOLD):
+        assert (await ask(gateway.port, CHAT, b"{}")).body == said
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
 async def test_a_plain_answer_that_breaks_is_not_ended_politely(gateway: Running, engine: Engine, framing: str) -> None:
     async def script(turn: Turn) -> None:

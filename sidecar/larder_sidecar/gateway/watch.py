@@ -1,0 +1,169 @@
+"""Tells from the bytes of a stream that go by whether it has ended, as its clients would read it.
+
+Events and lines are cut where their framing says so. Only those that hold certain bytes are looked into, and there the
+members of the object itself count: a tool's argument `done: true` is text to us.
+"""
+
+import enum
+import json
+from collections.abc import Callable
+
+from . import splice
+
+LONGEST = 256 * 1024
+"""Bytes that are kept of an event that is not complete yet; of a longer one, its beginning."""
+SPLIT, LOOKED_AT = 5000, 500
+"""Events of one read that are told apart, and of these how many are looked into: the last ones."""
+_LINES = 100
+"""Of an event."""
+_NOTHING = (b"null", b"false", b'""', b"{}")
+
+
+class Sign(enum.Enum):
+    """What an event says about its stream."""
+
+    NONE = enum.auto()
+    END = enum.auto()
+    ERROR = enum.auto()
+    """The engine tells the client of an error."""
+    ABORT = enum.auto()
+    """The engine gave up, and tells it in a way that no client takes for an error."""
+
+
+class Watch:
+    """Sees the bytes of one stream go by."""
+
+    __slots__ = ("_cut", "_events", "_gap", "_hints", "_judge", "_open", "_return", "aborted", "ended", "told")
+
+    def __init__(self, judge: Callable[[bytes, bytes], Sign], hints: tuple[bytes, ...], *, events: bool) -> None:
+        """`events`: of server-sent events; else of lines."""
+        self._judge = judge
+        self._hints = hints
+        self._events = events
+        self._gap = b"\n\n" if events else b"\n"
+        self._open = b""
+        """What came of the last event, with LF for each line end."""
+        self._return = False
+        """Whether a CR came last, which may be half of a line end."""
+        self._cut = False
+        """Whether the middle of the open event was dropped."""
+        self.ended = False
+        """The answer is whole."""
+        self.told = False
+        """The client was told of an error."""
+        self.aborted = False
+        """The engine gave up without calling it an error."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the answer is not what was asked for, even if it ended as it should."""
+        return self.told or self.aborted
+
+    def see(self, piece: bytes) -> None:
+        """The next bytes of the body."""
+        gap = self._gap
+        if self._events and (b"\r" in piece or self._return):
+            piece = self._unified(piece)
+        text = self._open + piece if self._open else piece
+        rest = b""
+        if not text.endswith(gap):
+            if (end := text.rfind(gap)) < 0:
+                self._keep(text)
+                return
+            text, rest = text[:end], text[end + len(gap) :]
+        for hint in self._hints:
+            if hint in text:
+                self._look(text)
+                break
+        self._cut = False
+        self._open = rest
+        if rest:
+            self._keep(rest)
+
+    def finish(self) -> None:
+        """Nothing more comes: a last event without its end counts if it is complete in itself."""
+        text, self._open = self._open, self._open[-2:]
+        name, data = self._read(text)
+        if not self._cut and (data.strip() == b"[DONE]" or json_object(data) is not None):
+            self._take(self._judge(name, data))
+
+    @property
+    def last(self) -> bytes:
+        """The end of what came, as far as it matters for what is to follow."""
+        return self._open[-2:] or self._gap
+
+    def _unified(self, piece: bytes) -> bytes:
+        if self._return:
+            piece = b"\r" + piece
+        self._return = piece.endswith(b"\r")
+        if self._return:
+            piece = piece[:-1]
+        return piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+    def _keep(self, text: bytes) -> None:
+        if len(text) > LONGEST:
+            # The last byte too: it may be the first half of a gap.
+            text, self._cut = text[: LONGEST - 1] + text[-1:], True
+        self._open = text
+
+    def _look(self, whole: bytes) -> None:
+        """From the last event to the first, until all is known."""
+        left = LOOKED_AT
+        events = whole.rsplit(self._gap, SPLIT)
+        if len(events) > SPLIT:
+            del events[0]
+        elif self._cut:
+            events[0] = events[0][: LONGEST - 1]
+        for event in reversed(events):
+            if (self.ended and self.told) or not left:
+                return
+            if any(hint in event for hint in self._hints):
+                left -= 1
+                name, data = self._read(event)
+                if data:
+                    self._take(self._judge(name, data))
+
+    def _read(self, event: bytes) -> tuple[bytes, bytes]:
+        return _event(event) if self._events else (b"", event)
+
+    def _take(self, sign: Sign) -> None:
+        if sign is Sign.END:
+            self.ended = True
+        elif sign is Sign.ERROR:
+            self.told = True
+        elif sign is Sign.ABORT:
+            self.aborted = True
+
+
+def top_level(data: bytes, *names: str) -> dict[str, bytes]:
+    """The values of those members of a JSON object, or of its beginning, without those that say nothing."""
+    try:
+        found = splice.members(data, names)
+    except splice.BodyError:
+        return {}
+    values = {name: data[field.start : field.end] for name, field in found.items()}
+    return {name: value for name, value in values.items() if value not in _NOTHING}
+
+
+def json_object(data: bytes) -> dict[str, object] | None:
+    """The object that `data` is; None if it is none, or not whole."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _event(text: bytes) -> tuple[bytes, bytes]:
+    """Name and data, as the WHATWG's standard reads an event whose line ends are LF."""
+    name, data = b"", []
+    for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n", _LINES):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"event":
+            name = value
+        elif field == b"data":
+            data.append(value)
+        elif field == b"error":  # llama-server once had a field of that name
+            name, data = b"error", [*data, value]
+    return name, b"\n".join(data)
