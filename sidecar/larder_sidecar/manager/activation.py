@@ -1,17 +1,21 @@
 """Who is active: the one place that changes it, one change at a time."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from ..catalog import CatalogEntry
 from ..config.manager import MODEL, ManagerConfig, UnknownSourceError
 from ..gateway.journal import Journal
 from . import inference
-from .history import Activation, History
+from .history import Activation, History, Outcome, StateError
 from .inference import State, Verdict
 from .kube import ApiError, KubeApi, Object
+
+ResultT = TypeVar("ResultT")
 
 
 class BusyError(Exception):
@@ -19,15 +23,20 @@ class BusyError(Exception):
 
 
 class RefusedError(Exception):
-    """Nothing was changed, as far as is known. `status` is the one to answer with."""
+    """Nothing was changed, as far as is known. `status` and `code` are those to answer with."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "") -> None:
         self.status = status
+        self.code = code or {409: "conflict", 422: "refused"}.get(status, "cluster_unavailable")
         super().__init__(message)
 
 
 class FailedError(Exception):
     """It was changed and did not become what was asked for; the message says what was done about that."""
+
+
+class _GoneError(FailedError):
+    """It is being deleted: whatever is applied goes with it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,9 @@ class _Change:
 
     model: str
     started: float
+    """In seconds since the epoch."""
+    began: float
+    """The same by a clock that never goes back."""
     wish: State
     task: asyncio.Task[None]
 
@@ -67,7 +79,7 @@ class Activations:
     async def deactivate(self) -> str:
         """Serve nothing; the model that was active. Raises BusyError, RefusedError, FailedError."""
         self._refuse_if_busy()
-        applied = self._history.applied()
+        applied = await self._kept(self._history.applied)
         if applied is None:
             raise RefusedError(409, "this manager has not activated a model yet")
         wanted = inference.stopped(applied.object)
@@ -83,7 +95,7 @@ class Activations:
             if reason.status != 404:
                 raise _refused(reason) from reason
         else:
-            verdict = inference.judge(observed, observed["metadata"].get("generation", 0))
+            verdict = inference.judge(observed, inference.metadata(observed).get("generation", 0))
             active = {
                 "id": inference.annotations(observed).get(MODEL),
                 "state": verdict.state.value,
@@ -94,7 +106,7 @@ class Activations:
         return {
             "active": active,
             "changing": {"id": change.model, "to": change.wish.value, "since": change.started} if change else None,
-            "last": _shown(self._history.last()),
+            "last": _shown(await self._kept(self._history.last)),
         }
 
     async def stop(self) -> None:
@@ -108,13 +120,13 @@ class Activations:
     async def _alone(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
         self._refuse_if_busy()
         task = asyncio.create_task(self._make(model, wanted, wish, seconds))
-        self._change = _Change(model, time.time(), wish, task)
+        self._change = _Change(model, time.time(), time.monotonic(), wish, task)
         task.add_done_callback(self._done)
         await asyncio.shield(task)
 
     def _refuse_if_busy(self) -> None:
         if (held := self._change) is not None:
-            passed = time.time() - held.started
+            passed = time.monotonic() - held.began
             msg = f"{held.model!r} is being made {held.wish.value} since {passed:.0f} s; GET /active says when it is"
             raise BusyError(msg)
 
@@ -124,26 +136,32 @@ class Activations:
             task.exception()  # whoever asked may have gone; the history has it
 
     async def _make(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
-        before = self._history.settled()
-        number = self._history.begin(model, wanted)
+        before = await self._kept(self._history.settled)
+        number = await self._kept(self._history.begin, model, wanted)
         self._journal.say("info", "changing the active model", model=model, to=wish.value)
         try:
             await self._bring(wanted, wish, seconds)
         except ApiError as reason:
             refused = _refused(reason)
             # Without an answer, or with one about the server itself, it may still have been taken.
-            self._history.finish(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
+            await self._ended(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
             self._journal.say("warning", "refused", model=model, reason=str(refused))
             raise refused from reason
+        except _GoneError as reason:
+            await self._ended(number, "refused", str(reason))
+            raise RefusedError(
+                409, f"{reason}. Fix: try again when it is gone; its finalizers say who holds it"
+            ) from None
         except FailedError as reason:
-            self._history.finish(number, "failed", str(reason))
+            await self._ended(number, "failed", str(reason))
             self._journal.say("warning", "failed", model=model, reason=str(reason))
             done = await self._go_back(before, wanted, seconds)
             raise FailedError(f"{reason}. {done}") from reason
         except asyncio.CancelledError:
-            self._history.finish(number, "interrupted", "the manager was stopped while it ran")
+            with contextlib.suppress(StateError):  # the next start finds it unfinished, and says the same
+                self._history.finish(number, "interrupted", "the manager was stopped while it ran")
             raise
-        self._history.finish(number, "stopped" if wish is State.STOPPED else "ready")
+        await self._ended(number, "stopped" if wish is State.STOPPED else "ready")
         self._journal.say("info", "the active model has changed", model=model, to=wish.value)
 
     async def _go_back(self, before: Activation | None, failed: dict[str, Any], seconds: float) -> str:
@@ -151,27 +169,28 @@ class Activations:
         if before is None or before.object == failed:
             return "There is no earlier model to go back to; POST /models/deactivate takes this one away"
         wish = State.STOPPED if inference.is_stopped(before.object) else State.READY
-        number = self._history.begin(before.model, before.object)
+        try:
+            number = await self._kept(self._history.begin, before.model, before.object)
+        except RefusedError as reason:
+            return f"Going back to {before.model!r} was not tried: {reason}"
         try:
             await self._bring(before.object, wish, seconds)
         except (ApiError, FailedError) as reason:
-            self._history.finish(number, "failed", str(reason))
+            await self._ended(number, "failed", str(reason))
             return f"Going back to {before.model!r} failed too: {reason}"
-        self._history.finish(number, "stopped" if wish is State.STOPPED else "ready", "went back")
+        await self._ended(number, "stopped" if wish is State.STOPPED else "ready", "went back")
         return f"{before.model!r} is {wish.value} again"
 
     async def _bring(self, wanted: Object, wish: State, seconds: float) -> None:
         """Apply, and wait until it is so. Raises ApiError where it was not even taken, FailedError after that."""
         taken = await asyncio.to_thread(self._api.apply, self._path, wanted)
-        generation = int(taken["metadata"].get("generation", 0))
+        if gone := inference.deletion(taken):
+            raise _GoneError(gone)
         verdict = Verdict(State.WAITING, "it was not looked at")
         try:
             async with asyncio.timeout(seconds):
                 while verdict.state is not wish:
-                    try:
-                        verdict = inference.judge(await self._get(), generation)
-                    except ApiError as reason:
-                        verdict = Verdict(State.WAITING, str(reason))
+                    verdict = await self._look(inference.metadata(taken), wish)
                     if verdict.state is State.FAILED:
                         break
                     await asyncio.sleep(0 if verdict.state is wish else self._config.poll_seconds)
@@ -180,6 +199,37 @@ class Activations:
             raise FailedError(msg) from None
         if verdict.state is not wish:
             raise FailedError(verdict.reason)
+
+    async def _look(self, taken: Object, wish: State) -> Verdict:
+        """What has become of the object whose metadata, once applied, was `taken`."""
+        name = self._service.name
+        try:
+            observed = await self._get()
+        except ApiError as reason:
+            if reason.status != 404:
+                return Verdict(State.WAITING, str(reason))
+            # What is gone serves nothing.
+            gone = Verdict(State.FAILED, f"somebody deleted InferenceService {name} while it was waited for: {reason}")
+            return Verdict(State.STOPPED) if wish is State.STOPPED else gone
+        if inference.metadata(observed).get("uid") != taken.get("uid"):
+            return Verdict(State.FAILED, f"somebody deleted InferenceService {name} and made another one")
+        if wish is State.STOPPED and (going := inference.deletion(observed)):
+            return Verdict(State.WAITING, going)
+        return inference.judge(observed, taken.get("generation", 0))
+
+    async def _kept(self, question: Callable[..., ResultT], *arguments: Any) -> ResultT:  # noqa: ANN401 (as question has them)
+        """Ask the history in a thread: it waits for the disk. Raises RefusedError."""
+        try:
+            return await asyncio.to_thread(question, *arguments)
+        except StateError as reason:
+            raise RefusedError(507 if reason.full else 503, str(reason), "state_unwritable") from reason
+
+    async def _ended(self, number: int, outcome: Outcome, reason: str = "") -> None:
+        """Write how it ended; the cluster has it either way."""
+        try:
+            await asyncio.to_thread(self._history.finish, number, outcome, reason)
+        except StateError as error:
+            self._journal.say("warning", "the history is not written", reason=str(error))
 
     async def _get(self) -> Object:
         return await asyncio.to_thread(self._api.get, self._path)

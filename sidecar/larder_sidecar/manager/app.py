@@ -180,8 +180,7 @@ def _no_catalog(reason: CatalogMissingError) -> Answer:
 
 
 def _refused(reason: RefusedError) -> Answer:
-    code = {409: "conflict", 422: "refused"}.get(reason.status, "cluster_unavailable")
-    return error(reason.status, code, str(reason), headers=RETRY_SOON if reason.status == 503 else ())
+    return error(reason.status, reason.code, str(reason), headers=RETRY_SOON if reason.status == 503 else ())
 
 
 class Probes:

@@ -35,9 +35,10 @@ Changes need the token, one at a time; without a token file the manager does not
   curl localhost:8080/models
   curl -H "Authorization: Bearer $(cat token)" --json '{"id": "tinyllama-1.1b-chat"}' localhost:8080/models/activate
 
-Answers: 200 it is ready · 401 token · 404 no such model · 409 another change, or another owner of the same fields ·
-422 the API server refused it · 502 it did not become ready, with the reason and what was done · 503 no catalog or
-cluster. Port `admin` has /livez and /readyz.
+Answers: 200 it is ready · 400 body · 401 token · 404 no such model · 409 another change, another owner of the same
+fields, or the object is being deleted · 422 the API server refused it · 502 it did not become ready, with the reason
+and what was done · 503 no catalog or cluster · 507 the disk of `state` is full, and nothing was changed. Port `admin`
+has /livez and /readyz.
 
 A complete file; outside of a cluster `api` names the API server, a token of a ServiceAccount and the cluster's CA:
 

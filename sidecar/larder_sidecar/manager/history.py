@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +27,11 @@ CREATE TABLE IF NOT EXISTS activations (
 
 
 class StateError(Exception):
-    """The state cannot be kept."""
+    """The state cannot be kept. `full` where the disk has no room for it."""
+
+    def __init__(self, message: str, *, full: bool = False) -> None:
+        self.full = full
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -43,66 +49,116 @@ class Activation:
 
 
 class History:
-    """The table. One process has it, for as long as it runs."""
+    """The table. One process has it, for as long as it runs; its threads may share it."""
 
     def __init__(self, folder: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
         """Open it, and close what a killed process left open. Raises StateError."""
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._late: dict[int, tuple[float, Outcome, str]] = {}
+        """Outcomes that could not be written, by number: the disk may have room again."""
         try:
-            self._db = sqlite3.connect(folder / FILE, timeout=lock_seconds, isolation_level=None)
+            self._db = sqlite3.connect(
+                folder / FILE, timeout=lock_seconds, isolation_level=None, check_same_thread=False
+            )
             # Held from the first write to the end: two managers would undo each other's activations.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute(_SCHEMA)
             self._db.execute(
-                "UPDATE activations SET finished = ?, outcome = 'interrupted', reason = ? WHERE outcome IS NULL",
+                "UPDATE activations SET finished = MAX(?, started), outcome = 'interrupted', reason = ? "
+                "WHERE outcome IS NULL",
                 (time.time(), "the manager ended while it ran; the cluster goes on without it"),
             )
+            damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.Error as reason:
-            raise StateError(_explained(folder, reason)) from reason
+            raise _state_error(folder, reason) from reason
+        if damage != "ok":
+            raise StateError(_damaged(folder, damage))
 
     def begin(self, model: str, content: dict[str, Any]) -> int:
-        """An activation starts; its number."""
-        row = self._db.execute(
-            "INSERT INTO activations (model, object, started) VALUES (?, ?, ?)",
-            (model, json.dumps(content), time.time()),
-        )
+        """An activation starts; its number. Raises StateError."""
+        with self._lock:
+            try:
+                self._write_late()
+                row = self._db.execute(
+                    "INSERT INTO activations (model, object, started) VALUES (?, ?, ?)",
+                    (model, json.dumps(content), time.time()),
+                )
+            except sqlite3.Error as reason:
+                raise _state_error(self._folder, reason) from reason
         return int(row.lastrowid or 0)
 
     def finish(self, number: int, outcome: Outcome, reason: str = "") -> None:
-        """It has ended."""
-        self._db.execute(
-            "UPDATE activations SET finished = ?, outcome = ?, reason = ? WHERE id = ?",
-            (time.time(), outcome, reason, number),
-        )
+        """It has ended. Raises StateError where that could not be written yet; it is with the next change."""
+        with self._lock:
+            self._late[number] = (time.time(), outcome, reason)
+            try:
+                self._write_late()
+            except sqlite3.Error as error:
+                raise _state_error(self._folder, error) from error
 
     def settled(self) -> Activation | None:
-        """The last one that came to what it was meant to: where a failed one goes back to."""
-        return self._one("WHERE outcome IN ('ready', 'stopped')")
+        """The last one that came to what it was meant to: where a failed one goes back to. Raises StateError."""
+        return self._last(lambda outcome: outcome in ("ready", "stopped"))
 
     def applied(self) -> Activation | None:
-        """The last one that the cluster took, whatever came of it."""
-        return self._one("WHERE outcome <> 'refused'")
+        """The last one that the cluster took, whatever came of it. Raises StateError."""
+        return self._last(lambda outcome: outcome not in (None, "refused"))
 
     def last(self) -> Activation | None:
-        """The last one, however it ended."""
-        return self._one("")
+        """The last one, however it ended. Raises StateError."""
+        return self._last(lambda _: True)
 
     def close(self) -> None:
         """Let another process have it."""
         self._db.close()
 
-    def _one(self, where: str) -> Activation | None:
-        found = self._db.execute(
-            f"SELECT model, object, started, finished, outcome, reason FROM activations {where} "  # noqa: S608 (ours)
-            "ORDER BY id DESC LIMIT 1"
-        ).fetchone()
-        return Activation(found[0], json.loads(found[1]), *found[2:]) if found else None
+    def _write_late(self) -> None:
+        for number, (finished, outcome, reason) in list(self._late.items()):
+            # A clock may go back.
+            self._db.execute(
+                "UPDATE activations SET finished = MAX(?, started), outcome = ?, reason = ? WHERE id = ?",
+                (finished, outcome, reason, number),
+            )
+            del self._late[number]
+
+    def _last(self, counts: Callable[[Outcome | None], bool]) -> Activation | None:
+        with self._lock:
+            try:
+                rows = self._db.execute(
+                    "SELECT id, model, object, started, finished, outcome, reason FROM activations ORDER BY id DESC"
+                )
+                for number, model, content, started, *end in rows:
+                    finished, outcome, reason = self._late.get(number, end)
+                    if counts(outcome):
+                        return Activation(model, json.loads(content), started, finished, outcome, reason)
+            except sqlite3.Error as error:
+                raise _state_error(self._folder, error) from error
+            except (ValueError, RecursionError) as error:
+                raise StateError(_damaged(self._folder, "a row is no JSON")) from error
+        return None
 
 
-def _explained(folder: Path, reason: sqlite3.Error) -> str:
-    if "locked" in str(reason):
-        return f"state: {folder / FILE} is held by another manager; there can be one"
-    if isinstance(reason, sqlite3.OperationalError):
-        return f"state: {folder} cannot be written to ({reason}); mount a volume there that uid 1000 may write to"
-    return f"state: {folder / FILE} is no history of ours ({reason}); move it away"
+def _state_error(folder: Path, reason: sqlite3.Error) -> StateError:
+    # An extended code holds the primary one in its lowest byte.
+    match getattr(reason, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return StateError(f"state: {folder / FILE} is held by another manager; there can be one")
+        case sqlite3.SQLITE_FULL:
+            msg = f"state: the disk of {folder} is full. Fix: free some space there, or make the volume larger"
+            return StateError(msg, full=True)
+        case sqlite3.SQLITE_NOTADB:
+            return StateError(f"state: {folder / FILE} is no history of ours ({reason}). Fix: move it away")
+        case sqlite3.SQLITE_CORRUPT:
+            return StateError(_damaged(folder, str(reason)))
+        case _:
+            return StateError(
+                f"state: {folder} cannot be written to ({reason}). Fix: mount a volume there that uid 1000 may write to"
+            )
+
+
+def _damaged(folder: Path, reason: str) -> str:
+    told = " ".join(reason.split())[:200]
+    return f"state: {folder / FILE} is damaged ({told}). Fix: move it away; the cluster keeps what serves"

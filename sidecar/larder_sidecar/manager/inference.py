@@ -48,7 +48,18 @@ def is_stopped(content: Object) -> bool:
 
 def annotations(content: Object) -> Mapping[str, str]:
     """Its annotations, none as well."""
-    return content.get("metadata", {}).get("annotations") or {}
+    return metadata(content).get("annotations") or {}
+
+
+def metadata(content: Object) -> Mapping[str, Any]:
+    """Its metadata, none as well."""
+    return content.get("metadata") or {}
+
+
+def deletion(observed: Object) -> str:
+    """Why it will not stay; '' where nobody deletes it."""
+    since = metadata(observed).get("deletionTimestamp")
+    return f"InferenceService {metadata(observed).get('name')} is being deleted since {since}" if since else ""
 
 
 def judge(observed: Object, generation: int) -> Verdict:
@@ -56,6 +67,8 @@ def judge(observed: Object, generation: int) -> Verdict:
 
     Until the controller says that it has seen that generation its conditions are those of the model before.
     """
+    if gone := deletion(observed):
+        return Verdict(State.FAILED, gone)
     status = observed.get("status") or {}
     conditions = {c.get("type"): c for c in status.get("conditions") or []}
     if is_stopped(observed):

@@ -70,13 +70,14 @@ class KubeApi:
         if answer.status not in (200, 201):
             raise ApiError(answer.status, _message(data) or f"the API server answers {answer.status}")
         try:
-            found = json.loads(data)
+            found: Any = json.loads(data)
         except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, dict):
+        if not _is_object(found):
             msg = f"{self._settings.url} answers with something that is no object; is it an API server?"
-            raise ApiError(answer.status, msg)
-        return found
+            raise ApiError(0, msg)
+        answered: Object = found
+        return answered
 
     def _token(self) -> str:
         try:
@@ -87,6 +88,11 @@ class KubeApi:
             msg = f"api.token-file: {self._settings.token_file} holds no token of a ServiceAccount"
             raise ApiError(0, msg)
         return token
+
+
+def _is_object(found: object) -> bool:
+    about = found.get("metadata", {}) if isinstance(found, dict) else None
+    return isinstance(about, dict) and isinstance(about.get("generation", 0), int)
 
 
 def _message(data: bytes) -> str:

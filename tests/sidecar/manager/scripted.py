@@ -33,6 +33,9 @@ class Cluster:
 
     def __init__(self, certificate: Path) -> None:
         self.object: dict[str, Any] | None = None
+        self.deleting: str | None = None
+        """Its deletionTimestamp: it goes when its finalizers have run."""
+        self.uid = "one"
         self.controller: Callable[[dict[str, Any]], Status | None] = becomes_ready
         """The status it gives to what was applied; None: it has not looked at it."""
         self.refusals: dict[str, tuple[int, bytes]] = {}
@@ -103,4 +106,7 @@ class Cluster:
         status = self.controller(self.object)
         # Of what is stopped KServe 0.20 forgets which generation it has seen.
         seen = {} if status in (None, STOPPED) else {"observedGeneration": self.object["metadata"]["generation"]}
-        return 200, json.dumps({**self.object, "status": {**seen, **(status or {})}}).encode()
+        about = {**self.object["metadata"], "uid": self.uid}
+        if self.deleting:
+            about["deletionTimestamp"] = self.deleting
+        return 200, json.dumps({**self.object, "metadata": about, "status": {**seen, **(status or {})}}).encode()
