@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
@@ -132,3 +133,21 @@ def label_name(prefix: str, host: str) -> str:
     """`<prefix>-<host>`, cut where it would be too long, and then with a hash in place of the rest."""
     whole = f"{prefix}-{host}"
     return whole if len(whole) <= _LONGEST_LABEL else content_name(whole[: _LONGEST_LABEL - 9].rstrip("-."), host)
+
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""An RFC 1123 subdomain, as Kubernetes checks names."""
+_LONGEST_NAME = 63
+"""Of a name that somebody makes a label of."""
+
+
+def object_name(prefix: str, word: str, content: str) -> str:
+    """`<prefix>-<word>-<8 hex digits>` for a word that is no name by itself, such as a model's id.
+
+    What a name cannot hold becomes a dash, and what is too long is cut: then the digits are of the whole word too.
+    """
+    whole = content_name(f"{prefix}-{word}", content)
+    if len(whole) <= _LONGEST_NAME and _NAME.fullmatch(whole):
+        return whole
+    plain = re.sub("[^a-z0-9]+", "-", f"{prefix}-{word}")
+    return content_name(plain[:_LONGEST_LABEL].rstrip("-"), [prefix, word, content])

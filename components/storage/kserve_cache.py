@@ -8,7 +8,7 @@ from pulumi_kubernetes.apiextensions.CustomResource import CustomResource
 from pulumi_kubernetes.apiextensions.v1.CustomResourceDefinition import CustomResourceDefinition
 
 from ..component import Component
-from ..manifest import Untyped, camel_case, content_name, metadata
+from ..manifest import Untyped, camel_case, metadata, object_name
 from ..node_pools.base import HOSTNAME
 from ..settings.kserve_cache import AGENT_LABEL
 from ..settings.kserve_cache import KServeCache as Block
@@ -59,7 +59,8 @@ class KServeCache(Component):
                 kind="LocalModelCache",
                 metadata=metadata(
                     # KServe lets nobody change where a model comes from: another source is another cache.
-                    content_name(f"{group_name}-{model.id}", self.uris[model.id]),
+                    # Its controller labels pods and claims with the name.
+                    object_name(group_name, model.id, self.uris[model.id]),
                     f"model {model.id} on the disks of the group, fetched once by each node",
                     # Pods find an empty folder on a node whose copy is not there yet, and KServe lets them start.
                     annotations={"pulumi.com/waitFor": f"jsonpath={{.status.copies.available}}={len(hosts)}"}
