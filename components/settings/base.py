@@ -10,6 +10,11 @@ from pydantic import ConfigDict, Field, ValidationInfo
 
 ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 """Of an object in the namespace."""
+Subdomain = Annotated[
+    str,
+    Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
+]
+"""What Kubernetes takes for the name of most objects (RFC 1123)."""
 DEV = "dev"
 """The stack that may take what others must not: weights nobody has hashed yet."""
 

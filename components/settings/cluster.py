@@ -58,6 +58,19 @@ class Cluster(Block):
         said = self.kubernetes or (EMBEDDED_KUBERNETES if self.kind == "embedded" else None)
         return (int(said.split(".")[0]), int(said.split(".")[1])) if said else None
 
+    @field_validator("namespace")
+    @classmethod
+    def _namespace_is_ours(cls, namespace: str) -> str:
+        if namespace.startswith("kube-") or namespace == "default":
+            # `up` labels the namespace, which holds for every pod in it, and `destroy` deletes it.
+            whose = "everybody's" if namespace == "default" else "Kubernetes' own"
+            msg = (
+                f"{namespace!r} is {whose}, and Larder declares its namespace: labels it and, in the end, deletes it. "
+                "Write a namespace for Larder alone, as in ai."
+            )
+            raise ValueError(msg)
+        return namespace
+
     @field_validator("context")
     @classmethod
     def _context_is_said(cls, context: str, info: ValidationInfo) -> str:

@@ -8,7 +8,7 @@ from larder_sidecar.config.url import UrlError, authority
 from larder_sidecar.config.weights import RelativePath
 from pydantic import Field, ValidationInfo, field_validator
 
-from .base import Block, Known
+from .base import Block, Known, Subdomain
 from .node_local import NodeFolder
 
 API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
@@ -16,7 +16,6 @@ API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
 TOKEN_SECRET = "larder-api-token"  # noqa: S105 (the name of a Secret)
 SET_TOKEN = f"pulumi config set --secret {API_TOKEN} $(openssl rand -hex 32)"
 _REPO = re.compile(r"^https?://[^\s/?#@]{1,253}(/[^\s?#@]{1,300})$")
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
 
 
 class SyncedCatalog(Block):
@@ -30,7 +29,7 @@ class SyncedCatalog(Block):
     """How often to look for changes, as in 60s or 5m."""
     path: RelativePath = "models"
     """The folder of *.yaml in the repository."""
-    secret: Name | None = None
+    secret: Subdomain | None = None
     """Name of an existing Secret with keys `username` and `token` that may read the repository."""
 
     @field_validator("repo")
@@ -50,7 +49,7 @@ class SyncedCatalog(Block):
 class ApiToken(Block):
     """Where the bearer token lies."""
 
-    secret: Name
+    secret: Subdomain
     """Name of an existing Secret with key `token`."""
 
 
@@ -59,7 +58,7 @@ class Inference(Block):
 
     storage_uri: StorageUri
     """Where KServe finds the weights of a model, {id} standing for its id: pvc://venus-model-storage/{id}."""
-    runtime: Name = "vllm-runtime"
+    runtime: Subdomain = "vllm-runtime"
     """The ServingRuntime that serves it."""
     model_format: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")] = "custom"
     """The name under which that runtime lists the format it takes."""

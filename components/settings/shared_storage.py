@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from larder_sidecar.catalog import CatalogEntry
 from pydantic import AfterValidator, Field, model_validator
 
-from .base import Block, Known, ObjectName
+from .base import Block, Known, ObjectName, Subdomain
 from .prune import Prune, refuse_own
 from .quantities import Size
 from .room import roomy_for
@@ -37,7 +37,7 @@ class SharedStorage(StrategyBlock):
 
     nfs: Nfs | None = None
     """An NFS export, as a volume of our own; or storage-class, or claim."""
-    storage_class: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")] | None = None
+    storage_class: Subdomain | None = None
     """A class of the cluster that gives ReadWriteMany volumes (EFS, Filestore, Azure Files, …); or nfs, or claim."""
     claim: ObjectName | None = None
     """An existing ReadWriteMany claim of the namespace, which others may use too; or nfs, or storage-class."""

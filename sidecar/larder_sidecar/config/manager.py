@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from .base import Model
 from .gateway import Address, Seconds, reachable
-from .weights import ModelId, RelativePath
+from .weights import RelativePath
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ID = "{id}"
@@ -70,8 +70,9 @@ class SyncedFolder(Model):
 class InferenceService(Model):
     """The one that serves whichever model is active."""
 
-    namespace: str = Field(min_length=1)
-    name: ModelId = "active-llm"
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+    name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")] = "active-llm"
+    """KServe takes no dot in it, and no digit at its beginning."""
     annotations: dict[str, str] = Field(default={"serving.kserve.io/deploymentMode": "Standard"})
     predictor: dict[str, JsonValue]
     """Its predictor as it is for every model; `model` gets the storage URI and more arguments."""

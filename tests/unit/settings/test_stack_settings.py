@@ -21,7 +21,23 @@ BLOCKS = (
 IMAGES = {"images": {"alpha": f"registry/alpha@{DIGEST}"}}
 NFS = {"server": "nas", "path": "/export"}
 
+OWN = (
+    "and Larder declares its namespace: labels it and, in the end, deletes it. "
+    "Write a namespace for Larder alone, as in ai."
+)
+
 BAD: list[tuple[dict[str, Any], str]] = [
+    *(
+        (
+            {"larder:cluster": {"namespace": namespace}},
+            f"larder:cluster.namespace: {namespace!r} is Kubernetes' own, {OWN}",
+        )
+        for namespace in ("kube-system", "kube-public", "kube-node-lease", "kube-mine")
+    ),
+    (
+        {"larder:cluster": {"namespace": "default"}},
+        f"larder:cluster.namespace: 'default' is everybody's, {OWN}",
+    ),
     (
         {"larder:cache": {"node-local": {"pool": "cpu"}}},
         "larder:cache.node-local: holds both node and pool. "
