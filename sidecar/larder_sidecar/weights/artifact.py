@@ -19,6 +19,7 @@ from ..config.weights import WeightsFile
 from .address import named, shown
 from .errors import ContentError, HubError, NotFoundError
 from .login import LARGEST, Login
+from .reference import registry_address, repository_name
 from .source import FileMetadata
 from .web import Web, refused
 
@@ -147,4 +148,5 @@ def _place(url: str) -> tuple[str, str]:
     parts = _URL.fullmatch(url)
     if parts is None:  # a plan was validated when it was read
         raise HubError(f"{url[:300]} names no artifact", "Write oci://HOST/REPOSITORY@sha256:….")
-    return f"{'http' if parts[1] else 'https'}://{parts[2]}/v2/{parts[3]}", parts[4]
+    scheme, host = "http" if parts[1] else "https", registry_address(parts[2])
+    return f"{scheme}://{host}/v2/{repository_name(host, parts[3])}", parts[4]

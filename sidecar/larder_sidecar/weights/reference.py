@@ -9,8 +9,25 @@ from .errors import PlanError
 _HOST = r"([A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?)"
 _DESTINATION = re.compile(f"{_HOST}/({REPOSITORY})")
 _IMAGE = re.compile(rf"{_HOST}/({REPOSITORY})@(sha256:[0-9a-f]{{64}})")
-_DOCKER_HUB = {"docker.io": "registry-1.docker.io"}
-"""Where a name that people write is not the host that answers."""
+DOCKER_HUB = "docker.io"
+_DOCKER_HUB_API = "registry-1.docker.io"
+_DOCKER_HUB_NAMES = {DOCKER_HUB, _DOCKER_HUB_API, "index.docker.io", "registry.docker.io", "registry.hub.docker.com"}
+"""Docker itself takes the first three for one registry; people write the others too."""
+
+
+def registry_name(host: str) -> str:
+    """The one name of a registry that people know by several; any other host stays as it is."""
+    return DOCKER_HUB if host.lower().removesuffix(":443").removesuffix(".") in _DOCKER_HUB_NAMES else host
+
+
+def registry_address(host: str) -> str:
+    """The host, with its port, that answers for a registry."""
+    return _DOCKER_HUB_API if registry_name(host) == DOCKER_HUB else host
+
+
+def repository_name(host: str, repository: str) -> str:
+    """The repository by its whole name: Docker Hub keeps those of one word under `library/`."""
+    return f"library/{repository}" if registry_name(host) == DOCKER_HUB and "/" not in repository else repository
 
 
 @dataclass(frozen=True)
@@ -35,7 +52,7 @@ def place(text: str) -> Place:
     found = _DESTINATION.fullmatch(text)
     if found is None:
         raise PlanError(f"--to {text!r} names no place", "Write REGISTRY/PREFIX, as in registry.example/weights.")
-    return Place(found[1], found[2])
+    return Place(registry_name(found[1]), found[2])
 
 
 def image_name(text: str) -> ImageName:
@@ -47,4 +64,4 @@ def image_name(text: str) -> ImageName:
         raise PlanError(
             f"--engine {text!r} {what}", "Write REGISTRY/NAME@sha256:…, as in docker.io/ollama/ollama@sha256:…"
         )
-    return ImageName(_DOCKER_HUB.get(found[1], found[1]), found[2], found[3])
+    return ImageName(registry_name(found[1]), repository_name(found[1], found[2]), found[3])

@@ -11,6 +11,7 @@ from .errors import ChunkError, ContentError, TransientError
 from .image import MAX_MANIFEST, Document
 from .layer import Descriptor
 from .login import Login
+from .reference import registry_name
 from .registry_http import TRANSIENT, RegistryHttp, code_in
 from .web import MAX_REDIRECTS, explained, whole
 
@@ -28,8 +29,8 @@ class Registry:
     def __init__(
         self, host: str, *, plain_http: bool = False, login: Login | None = None, stall_seconds: float = 300.0
     ) -> None:
-        self.host = host
-        self._http = RegistryHttp(host, login or Login(), plain_http=plain_http, stall_seconds=stall_seconds)
+        self.host = registry_name(host)
+        self._http = RegistryHttp(self.host, login or Login(), plain_http=plain_http, stall_seconds=stall_seconds)
 
     def __enter__(self) -> "Registry":
         return self

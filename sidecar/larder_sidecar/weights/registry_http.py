@@ -13,6 +13,7 @@ from .connections import Body, Connections, OutOfReachError
 from .errors import DeniedError, HubError, NotFoundError, TransientError
 from .login import LARGEST, Login
 from .reach import Reach
+from .reference import registry_address
 from .web import explained, into_our_network, whole
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
@@ -28,7 +29,7 @@ class RegistryHttp:
 
     def __init__(self, host: str, login: Login, *, plain_http: bool, stall_seconds: float) -> None:
         self.host = host
-        self.base = f"{'http' if plain_http else 'https'}://{host}/v2/"
+        self.base = f"{'http' if plain_http else 'https'}://{registry_address(host)}/v2/"
         self._home = named(self.base)
         self._login = Login() if plain_http else login
         self._connections = Connections(stall_seconds)

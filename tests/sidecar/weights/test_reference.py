@@ -1,8 +1,16 @@
 """Names of images and places, as people write them on a command line."""
 
+from collections.abc import Iterator
+
 import pytest
-from larder_sidecar.weights.errors import PlanError
-from larder_sidecar.weights.reference import ImageName, Place, image_name, place
+from larder_sidecar.config.weights import WeightsFile
+from larder_sidecar.weights.artifact import Artifact
+from larder_sidecar.weights.errors import PlanError, TransientError
+from larder_sidecar.weights.reference import ImageName, Place, image_name, place, registry_address
+from larder_sidecar.weights.registry import Registry
+from larder_sidecar.weights.web import Web
+
+from tests.sidecar.weights.proxy import Proxy
 
 DIGEST = f"sha256:{'1' * 64}"
 
@@ -31,5 +39,45 @@ def test_what_no_registry_has_as_a_repository_is_refused(name: str) -> None:
         image_name(f"registry.example/{name}@{DIGEST}")
 
 
-def test_the_docker_hub_answers_by_another_name() -> None:
-    assert image_name(f"docker.io/ollama/ollama@{DIGEST}") == ImageName("registry-1.docker.io", "ollama/ollama", DIGEST)
+HUB_NAMES = [
+    "docker.io",
+    "index.docker.io",
+    "registry-1.docker.io",
+    "registry.hub.docker.com",
+    "Docker.io",
+    "docker.io:443",
+    "index.docker.io.",
+]
+
+
+@pytest.mark.parametrize("name", HUB_NAMES)
+def test_the_docker_hub_is_one_registry_under_all_its_names(name: str) -> None:
+    assert place(f"{name}/acme") == Place("docker.io", "acme")
+    assert image_name(f"{name}/ollama/ollama@{DIGEST}") == ImageName("docker.io", "ollama/ollama", DIGEST)
+    assert image_name(f"{name}/ubuntu@{DIGEST}") == ImageName("docker.io", "library/ubuntu", DIGEST)
+    assert registry_address(name) == "registry-1.docker.io"
+
+
+@pytest.mark.parametrize("name", ["docker.io.example", "docker.io:5000", "my-docker.io", "localhost:5000"])
+def test_another_registry_is_itself(name: str) -> None:
+    assert image_name(f"{name}/ubuntu@{DIGEST}") == ImageName(name, "ubuntu", DIGEST)
+    assert registry_address(name) == name
+
+
+@pytest.fixture
+def hub_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy that lets nobody through, and tells where it was asked to go."""
+    monkeypatch.setenv("NO_PROXY", "")
+    with Proxy("nobody", refusal="403 Forbidden") as proxy:
+        monkeypatch.setenv("https_proxy", f"http://{proxy.address}")
+        yield proxy
+
+
+@pytest.mark.parametrize("name", HUB_NAMES)
+def test_whoever_names_the_docker_hub_asks_the_host_that_answers(hub_proxy: Proxy, name: str) -> None:
+    with Registry(name) as registry, pytest.raises(TransientError):
+        registry.start("acme/x")
+    with Web() as web, pytest.raises(TransientError):
+        Artifact(web).metadata(WeightsFile(path="x", url=f"oci://{name}/tiny@{DIGEST}", bytes=1, sha256="1" * 64))
+    assert registry.host == "docker.io"
+    assert hub_proxy.heads == ["CONNECT registry-1.docker.io:443"] * 2
