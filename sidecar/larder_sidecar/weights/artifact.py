@@ -16,14 +16,19 @@ import urllib3
 from pydantic import BaseModel, Field, ValidationError
 
 from ..config.weights import WeightsFile
-from .address import named, shown
+from .address import named
 from .errors import ContentError, HubError, NotFoundError
 from .login import LARGEST, Login
 from .reference import registry_address, repository_name
+from .refusal import not_a_page, refusal
 from .source import FileMetadata
-from .web import Web, refused
+from .web import Web
 
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.artifact.manifest.v1+json",
+)
 _LARGEST = 4 << 20
 """Bytes of a manifest; registries refuse larger ones (distribution specification 1.1)."""
 _TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
@@ -68,9 +73,11 @@ class Artifact:
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         """The answer to a GET of the file's blob with `headers`. Raises HubError."""
         base, _ = _place(file.url)
-        with self._ask(f"{base}/blobs/{self._layer(file).digest}", base, headers) as response:
+        url = f"{base}/blobs/{self._layer(file).digest}"
+        with self._ask(url, base, headers) as response:
             if response.status not in {200, 206, 416}:
-                raise _refused(response, file)
+                raise _refused(response, url)
+            not_a_page(response, file)
             yield response
 
     def _layer(self, file: WeightsFile) -> _Layer:
@@ -95,9 +102,10 @@ class Artifact:
         return named[0]
 
     def _manifest(self, file: WeightsFile, base: str, digest: str) -> _Manifest:
-        with self._ask(f"{base}/manifests/{digest}", base, {"Accept": MANIFEST}) as response:
+        url = f"{base}/manifests/{digest}"
+        with self._ask(url, base, {"Accept": ", ".join(_MANIFESTS)}) as response:
             if response.status != 200:
-                raise _refused(response, file)
+                raise _refused(response, url)
             content = response.read(_LARGEST + 1)
         if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(
@@ -139,8 +147,12 @@ class Artifact:
             return response.status, response.read(LARGEST)
 
 
-def _refused(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
-    return refused(response.status, response.headers, shown(file.url), "the registry")
+def _refused(response: urllib3.BaseHTTPResponse, url: str) -> HubError:
+    return refusal(response, url, "the registry").error(
+        "Make the artifact public: only what anybody may pull is fetched.",
+        "Check the catalog entry, and whether the artifact is still there.",
+        "Check the catalog entry.",
+    )
 
 
 def _place(url: str) -> tuple[str, str]:

@@ -6,7 +6,6 @@ If-Range. A wrong hash deletes the part; where bytes of an earlier run were amon
 """
 
 import functools
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -18,12 +17,13 @@ from ..config.weights import FIRST_PULL, WeightsFile
 from .address import shown
 from .crew import Crew, OverError
 from .deadline import within
-from .errors import BusyError, ContentError, StallError, TransientError
+from .errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
 from .hosts import Host
 from .part import Part
-from .patience import STALL_BYTES, Patience, Tries
+from .patience import STALL_BYTES, Patience, Tries, window
 from .pieces import Piece
 from .progress import Reporter, Transfer
+from .ranges import asked_range, span, strong_etag
 from .source import FileMetadata, Source
 from .web import whole
 
@@ -54,6 +54,8 @@ class Download:
         self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
         self._guard, self._pause, self._host, self._chunk = guard, pause, host, chunk
         self._counting = threading.Lock()
+        self._ranges = True
+        """False where the source has refused a Range: then everything comes in one answer."""
         self.fetched = 0
 
     def metadata(self) -> FileMetadata:
@@ -119,10 +121,14 @@ class Download:
         if (piece := part.take()) is None:
             return False
         try:
-            asked = _range(part, piece) if ranges or part.etag else {}
+            asked = asked_range(part, piece) if self._ranges and (ranges or part.etag) else {}
             with self._source.content(self._file, asked) as response:
                 start, stop = self._begin(part, piece, response, crew)
                 self._receive(part, start, stop, response, guard, transfer)
+        except HubError as error:
+            if not asked or self.fetched or type(error) is not HubError:  # no words of its own: 400, 405, 501, …
+                raise
+            self._ranges = False
         finally:
             part.give_back(piece)
         return True
@@ -132,9 +138,9 @@ class Download:
         if (piece := part.take()) is None:
             return False
         try:
-            with self._source.content(self._file, _range(part, piece)) as response, crew.reading(response):
-                stop = _span(response, piece, self._file.bytes)
-                if stop is None or _etag(response) != part.etag:
+            with self._source.content(self._file, asked_range(part, piece)) as response, crew.reading(response):
+                stop = span(response, piece, self._file.bytes)
+                if stop is None or strong_etag(response) != part.etag:
                     # The leader finds out what that means: it alone may start over.
                     raise OverError
                 self._receive(part, piece.start, stop, response, guard, transfer)
@@ -144,9 +150,9 @@ class Download:
 
     def _begin(self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, crew: Crew) -> tuple[int, int]:
         """Decide from the head of the answer where its bytes go: from where, up to where."""
-        where, size, etag = shown(self._file.url), self._file.bytes, _etag(response)
+        where, size, etag = shown(self._file.url), self._file.bytes, strong_etag(response)
         if response.status == 206:
-            stop = _span(response, piece, size)
+            stop = span(response, piece, size)
             if stop is None:
                 crew.disband()
                 part.discard()
@@ -159,6 +165,7 @@ class Download:
             crew.grow(min(self._host.most, part.pieces) - 1)
             return piece.start, stop
         if response.status == 416:
+            self._ranges = False
             self._start_over(part, crew, "the source cannot resume at this place")
         announced = whole(response.headers.get("Content-Length", ""))
         if announced not in (None, size):
@@ -207,35 +214,22 @@ class Download:
                 began = time.monotonic()
                 try:
                     return attempt()
-                except TransientError as error:
+                except (TransientError, DeniedError) as caught:
+                    error = self._passing(caught)
                     guard()  # it may be we who cut the connection
                     wait = tries.failed(error, began=began, progress=progress())
                     if wait is not None:
                         self._host.rest(wait, busy=isinstance(error, BusyError))
-                        told = round(wait, 1)
-                        self._reporter.event("retry", file=self._file.path, reason=error.reason, wait_seconds=told)
+                        event, told = "waiting" if window(error) else "retry", round(wait, 1)
+                        self._reporter.event(event, file=self._file.path, reason=error.reason, wait_seconds=told)
 
-
-def _range(part: Part, piece: Piece) -> dict[str, str]:
-    """What asks for a piece; nothing for the whole file."""
-    if piece.start == 0 and part.pieces == 1:
-        return {}
-    asked = {"Range": f"bytes={piece.start}-{piece.stop - 1}"}
-    return asked | ({"If-Range": part.etag} if part.etag else {})
-
-
-def _span(response: urllib3.BaseHTTPResponse, piece: Piece, size: int) -> int | None:
-    """Up to where a partial answer goes; None where it is none, or not from the beginning of the piece."""
-    told = re.fullmatch(rf"bytes {piece.start}-(\d{{1,18}})/({size}|\*)", response.headers.get("Content-Range", ""))
-    if response.status != 206 or told is None or not piece.start <= int(told[1]) < size:
-        return None
-    return min(int(told[1]) + 1, piece.stop)
-
-
-def _etag(response: urllib3.BaseHTTPResponse) -> str | None:
-    """The ETag where it is a strong one: only such may stand in If-Range (RFC 9110 13.1.5)."""
-    etag = response.headers.get("ETag")
-    return etag if etag and re.fullmatch(r'"[!-~]{0,200}"', etag) else None
+    def _passing(self, error: TransientError | DeniedError) -> TransientError:
+        """An error that may go away: a refusal too, where bytes have come before it. Raises any other."""
+        if isinstance(error, TransientError):
+            return error
+        if not self.fetched:
+            raise error
+        return TransientError(error.reason, error.remedy)
 
 
 def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:

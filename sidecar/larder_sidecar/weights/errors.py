@@ -37,6 +37,13 @@ class FetchError(Exception):
         self.reason, self.remedy = _line(reason), _line(remedy)
         super().__init__(f"{self.reason}. {self.remedy}")
 
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.remedy}"
+
+    def about(self, what: str) -> None:
+        """Put what was wanted before the reason, as in `model tiny, file tiny.gguf`."""
+        self.reason = f"{_line(what)}: {self.reason}"
+
 
 def _line(text: str) -> str:
     # Some of it is a hub's: no control character of it reaches a terminal.
@@ -86,6 +93,11 @@ class TransientError(HubError):
     ) -> None:
         self.wait = wait
         super().__init__(reason, remedy)
+
+    def after(self, held: int) -> HubError:
+        """The error with which to give up; `held` bytes of the file are here."""
+        del held
+        return self
 
 
 class BusyError(TransientError):

@@ -16,7 +16,7 @@ import urllib3
 from ..config.weights import FIRST_PULL, WeightsFile
 from .crew import Crew
 from .download import CHUNK, Download
-from .errors import GgufError
+from .errors import GgufError, HubError
 from .folders import PARTS
 from .gguf import check_gguf
 from .hosts import Hosts
@@ -84,7 +84,11 @@ class Files:
 
     def _work(self) -> None:
         while (file := self._take()) is not None:
-            self._here[part_path(self._root, file)] = self._bring(file)
+            try:
+                self._here[part_path(self._root, file)] = self._bring(file)
+            except HubError as error:
+                error.about(self._name(file))
+                raise
 
     def _take(self) -> WeightsFile | None:
         with self._next:

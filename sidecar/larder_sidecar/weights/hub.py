@@ -12,11 +12,20 @@ from typing import Self
 
 import urllib3
 
-from ..config.weights import WeightsFile
+from ..config.weights import FIRST_PULL, WeightsFile
 from .address import named, redirected, shown
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError
+from .refusal import not_a_page, refusal
 from .source import FileMetadata
-from .web import REDIRECTS, Web, refused, whole
+from .web import REDIRECTS, Web, whole
+
+_OF_ANY_QUESTION = {407, 408, 425, 429, 503}
+"""Refusals that have nothing to do with HEAD."""
+_NEEDS_ACCESS = "Check the repository's name, or pass a token that may read it with --token-file or HF_TOKEN."
+_NEEDS_RIGHTS = (
+    "Check the repository's name, and what the token of --token-file or HF_TOKEN may read: a fine-grained one needs a "
+    "right of its own for gated and private repositories."
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +39,7 @@ class Hub:
     """A hub. `token` goes to the host of a file's own URL and to nobody it redirects to."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        self._authorization = {"Authorization": f"Bearer {token}"} if token else {}
+        self._token, self._authorization = token, {"Authorization": f"Bearer {token}"} if token else {}
         self._web = Web(stall_seconds=stall_seconds)
 
     def __enter__(self) -> Self:
@@ -39,10 +48,19 @@ class Hub:
     def __exit__(self, *_: object) -> None:
         self._web.__exit__()
 
-    def metadata(self, file: WeightsFile) -> HubFile:
-        """Commit, hash and size of a file at its pinned revision. Raises HubError, RevisionError among them."""
-        found = self.look_up(file)
-        if found.commit != file.revision:
+    def metadata(self, file: WeightsFile) -> FileMetadata:
+        """Hash and size of a file at its pinned revision. Raises HubError, RevisionError among them.
+
+        Where the plan knows the sha256, an answer without them, or none, is left to the question for the bytes.
+        """
+        if file.sha256 == FIRST_PULL:
+            found = self.look_up(file)
+        else:
+            try:
+                found = self._facts("HEAD", file)
+            except (_HeadError, RedirectError):
+                return FileMetadata(sha256=None, bytes=None)
+        if found.commit not in {"", file.revision}:
             raise RevisionError(
                 f"{shown(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
                 "Pin that commit in the catalog entry after checking what changed.",
@@ -50,28 +68,43 @@ class Hub:
         return found
 
     def look_up(self, file: WeightsFile) -> HubFile:
-        """Commit, hash and size of a file, whichever commit its URL means now. Raises HubError."""
-        with self._ask("HEAD", file, {}, follow_to_others=False) as response:
-            if response.status not in {200, *REDIRECTS}:
-                raise refusal(response.status, response.headers, file)
-            commit = response.headers.get("X-Repo-Commit")
-            if commit is None and response.status in REDIRECTS:
-                elsewhere = shown(redirected(named(file.url), response.headers.get("Location", "")).url)
+        """Commit, hash and size of a file, whichever commit its URL means now. Raises HubError.
+
+        Nothing else tells that the file is the one that was meant, so a hub that names no commit is refused.
+        """
+        try:
+            found = self._facts("HEAD", file)
+        except _HeadError:
+            found = self._facts("GET", file)
+        if not found.commit:
+            raise HubError(
+                f"{shown(file.url)} answers without X-Repo-Commit: no hub, or a repository manager before one",
+                "Check the endpoint in the settings, or write the file's revision and sha256, or its URL as `https`, "
+                "into the catalog entry: then the sha256 decides.",
+            )
+        return found
+
+    def _facts(self, method: str, file: WeightsFile) -> HubFile:
+        """What the first answer says; its commit is empty where it names none. Raises HubError."""
+        asked = {"Range": "bytes=0-0"} if method == "GET" else {}
+        with self._ask(method, file, asked, follow_to_others=False) as response:
+            headers = response.headers
+            if response.status not in {200, 206, *REDIRECTS}:
+                error = self._refusal(response, file)
+                unexplained = response.status not in _OF_ANY_QUESTION and "X-Error-Code" not in headers
+                raise _HeadError(error) if method == "HEAD" and unexplained else error
+            commit = headers.get("X-Repo-Commit", "")
+            if not commit and response.status in REDIRECTS:
+                elsewhere = shown(redirected(named(file.url), headers.get("Location", "")).url)
                 raise RedirectError(
                     f"{shown(file.url)} redirects to {elsewhere} without saying what the file is",
                     "A login page or proxy may stand between: check the network, or the endpoint in the settings.",
                 )
-            if commit is None:
-                raise HubError(
-                    f"{shown(file.url)} answers without X-Repo-Commit, so it is no hub that we know",
-                    "Check the endpoint in the settings.",
-                )
-            etag = response.headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
-            size = response.headers.get("X-Linked-Size", "")
+            etag = headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
             return HubFile(
                 commit=commit,
                 sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
-                bytes=whole(size),
+                bytes=whole(headers.get("X-Linked-Size", "")) or (_size(response) if commit else None),
             )
 
     @contextlib.contextmanager
@@ -79,7 +112,8 @@ class Hub:
         """The answer (200, 206 or 416) to a GET with `headers`. Raises HubError for every other one."""
         with self._ask("GET", file, headers, follow_to_others=True) as response:
             if response.status not in {200, 206, 416}:
-                raise refusal(response.status, response.headers, file)
+                raise self._refusal(response, file)
+            not_a_page(response, file)
             yield response
 
     def _ask(
@@ -89,26 +123,49 @@ class Hub:
             method, file.url, headers, follow_to_others=follow_to_others, credentials=self._authorization
         )
 
+    def _refusal(self, response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
+        """The error for a status that is not content. Codes: X-Error-Code of the hub's API."""
+        it = refusal(response, file.url, "the hub", hide=[self._token or ""])
+        code, where = it.headers.get("X-Error-Code", "").lower(), shown(file.url)
+        if found := it.passing():
+            return found
+        if code == "gatedrepo":
+            return DeniedError(
+                f"{where}: the repository is gated ({it.told})",
+                "Accept its terms on the hub's page and pass a token of that account with --token-file or HF_TOKEN.",
+            )
+        if code == "disabledrepo":
+            return DeniedError(f"{where}: the hub has disabled the repository ({it.told})", "Choose another one.")
+        if it.status in {401, 403}:
+            may = "the token may not read it" if self._token else "the repository is private or does not exist"
+            return DeniedError(
+                f"{where}: access denied ({it.told}); {may}", _NEEDS_RIGHTS if self._token else _NEEDS_ACCESS
+            )
+        missing = {
+            "reponotfound": ("there is no such repository", "Check `hub.repo` of the catalog entry."),
+            "revisionnotfound": (f"the repository has no revision {file.revision}", "Check `hub.revision`."),
+            "entrynotfound": (
+                f"the repository has no file {file.path}",
+                "Check `hub.files`; names are case-sensitive.",
+            ),
+        }
+        if it.status == 404 and code in missing:
+            reason, remedy = missing[code]
+            return NotFoundError(f"{where}: {reason} (404)", remedy)
+        return it.error(
+            _NEEDS_ACCESS, "Check repository, revision and file of the catalog entry.", "Check the catalog entry."
+        )
 
-def refusal(status: int, headers: Mapping[str, str], file: WeightsFile) -> HubError:
-    """The error for a status that is not content. Codes: X-Error-Code of the hub's API."""
-    code, where = headers.get("X-Error-Code", ""), shown(file.url)
-    if status == 403 and code == "GatedRepo":
-        return DeniedError(
-            f"{where}: the repository is gated (403)",
-            "Accept its terms on the hub's page and pass a token of that account with --token-file or HF_TOKEN.",
-        )
-    if status in {401, 403}:
-        return DeniedError(
-            f"{where}: access denied ({status}); the repository is private or does not exist",
-            "Check the repository's name, or pass a token that may read it with --token-file or HF_TOKEN.",
-        )
-    missing = {
-        "RepoNotFound": ("there is no such repository", "Check `hub.repo` of the catalog entry."),
-        "RevisionNotFound": (f"the repository has no revision {file.revision}", "Check `hub.revision`."),
-        "EntryNotFound": (f"the repository has no file {file.path}", "Check `hub.files`; names are case-sensitive."),
-    }
-    if status == 404:
-        reason, remedy = missing.get(code, ("not found", "Check repository, revision and file of the catalog entry."))
-        return NotFoundError(f"{where}: {reason} (404)", remedy)
-    return refused(status, headers, where, "the hub")
+
+class _HeadError(HubError):
+    """A HEAD is refused without the hub's own code: the same question as a GET may be answered."""
+
+    def __init__(self, error: HubError) -> None:
+        super().__init__(error.reason, error.remedy)
+
+
+def _size(response: urllib3.BaseHTTPResponse) -> int | None:
+    """The size of a file that the hub sends itself."""
+    if response.status == 206:
+        return whole(response.headers.get("Content-Range", "").rpartition("/")[2])
+    return whole(response.headers.get("Content-Length", "")) or None if response.status == 200 else None

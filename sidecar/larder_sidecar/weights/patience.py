@@ -5,10 +5,12 @@ import threading
 import time
 from dataclasses import dataclass
 
-from .errors import TransientError
+from .errors import BusyError, TransientError
 
 STALL_BYTES = 64 * 1024
 """Fewer bytes than this within the stall time count as none: a trickle holds a pod for ever otherwise."""
+
+_DOUBLINGS = 16
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,21 @@ class Patience:
     """Attempts in a row without a new byte."""
     first_wait: float = 1.0
     longest_wait: float = 30.0
+    window_seconds: float = 3600.0
+    """Waits in all, without a new byte, that a host asks for by saying when its rate limit ends. They are no failures:
+    a window of minutes, which others behind the same address use up too, may come several times."""
 
     def wait(self, failures: int, asked: float) -> float:
         """Before the next attempt: doubled each time, with jitter so that many pods do not return at once."""
         backoff = min(self.longest_wait, self.first_wait * 2.0 ** (failures - 1))
-        return max(asked, backoff * (0.5 + random.random() / 2))  # noqa: S311 (jitter, no secret)
+        # Before the end of a window nobody may ask: the jitter comes after it.
+        asked *= 1 + random.random() / 10  # noqa: S311 (jitter, no secret)
+        return max(asked, backoff * (0.5 + random.random() / 2))  # noqa: S311
+
+
+def window(error: TransientError) -> bool:
+    """Whether a host has said when it may be asked again."""
+    return isinstance(error, BusyError) and error.wait > 0
 
 
 class Tries:
@@ -33,6 +45,7 @@ class Tries:
     def __init__(self, patience: Patience) -> None:
         self._patience, self._lock = patience, threading.Lock()
         self._failures, self._reached, self._last = 0, 0, 0.0
+        self._windows, self._waited = 0, 0.0
 
     def failed(self, error: TransientError, *, began: float, progress: int) -> float | None:
         """Seconds to wait; None where the attempt, which `began` then, failed along with one that is counted already.
@@ -43,8 +56,21 @@ class Tries:
             if began < self._last:
                 return None
             self._last = time.monotonic()
-            self._failures = 1 if progress - self._reached >= STALL_BYTES else self._failures + 1
+            if progress - self._reached >= STALL_BYTES:
+                self._failures, self._windows, self._waited = 0, 0, 0.0
             self._reached = max(self._reached, progress)
-            if self._failures >= self._patience.failures:
-                raise error
-            return self._patience.wait(self._failures, error.wait)
+            wait = self._window(error) if window(error) else self._failure(error)
+            if wait is None:
+                raise error.after(progress)
+            return wait
+
+    def _failure(self, error: TransientError) -> float | None:
+        self._failures += 1
+        more = self._failures < self._patience.failures
+        return self._patience.wait(self._failures, error.wait) if more else None
+
+    def _window(self, error: TransientError) -> float | None:
+        self._windows += 1
+        wait = self._patience.wait(min(self._windows, _DOUBLINGS), error.wait)
+        self._waited += wait
+        return wait if self._waited <= self._patience.window_seconds else None

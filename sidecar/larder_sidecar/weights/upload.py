@@ -5,7 +5,6 @@ requests let them pass. Where an upload stands is remembered in the store until 
 next run asks the registry how far it got. A registry that has forgotten, or takes no parts, gets the whole again.
 """
 
-import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import TypeVar
 
 from .errors import ChunkError, ContentError, TransientError
 from .layer import Descriptor
-from .patience import Patience
+from .patience import Patience, Tries, window
 from .progress import Reporter
 from .registry import Registry
 from .sessions import Sessions
@@ -44,7 +43,7 @@ class Uploads:
         """
         transfer = self.reporter.transfer(blob.digest, total=blob.size, start=0)
         upload = _Upload(self, repository, blob, content, transfer.at)
-        failures = farthest = 0
+        tries = Tries(self.patience)
         while True:
             try:
                 if self.registry.has(repository, blob.digest) or upload.mounted(siblings):
@@ -58,11 +57,7 @@ class Uploads:
                 upload.forget()
                 raise
             except TransientError as error:
-                failures = 1 if upload.sent > farthest else failures + 1
-                farthest = max(farthest, upload.sent)
-                if failures >= self.patience.failures:
-                    raise
-                _pause(failures, error, self.patience, self.reporter)
+                _pause(tries, error, upload.sent, self.reporter)
             else:
                 upload.forget()
                 return blob.size
@@ -74,19 +69,18 @@ class Uploads:
 
 def patiently(attempt: Callable[[], T], patience: Patience, reporter: Reporter) -> T:
     """The outcome of something small, tried as often as patience has it. Raises FetchError."""
-    for failures in itertools.count(1):
+    tries = Tries(patience)
+    while True:
         try:
             return attempt()
         except TransientError as error:
-            if failures >= patience.failures:
-                raise
-            _pause(failures, error, patience, reporter)
-    raise AssertionError
+            _pause(tries, error, 0, reporter)
 
 
-def _pause(failures: int, error: TransientError, patience: Patience, reporter: Reporter) -> None:
-    wait = patience.wait(failures, error.wait)
-    reporter.event("retry", reason=error.reason, wait_seconds=round(wait, 1))
+def _pause(tries: Tries, error: TransientError, progress: int, reporter: Reporter) -> None:
+    """Wait as long as `error` needs. Raises it where it is one too many."""
+    wait = tries.failed(error, began=time.monotonic(), progress=progress) or 0.0
+    reporter.event("waiting" if window(error) else "retry", reason=error.reason, wait_seconds=round(wait, 1))
     time.sleep(wait)
 
 

@@ -15,13 +15,11 @@ from . import proxy
 from .address import Address, named, redirected, shown
 from .connections import Connections, OutOfReachError
 from .deadline import within
-from .errors import BusyError, DeniedError, HubError, NotFoundError, RedirectError, StallError, TransientError
+from .errors import HubError, RedirectError, StallError, TransientError
 from .reach import Reach
 
 MAX_REDIRECTS = 5
-_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 REDIRECTS = {301, 302, 303, 307, 308}
-_BUSY = {429, 503}
 
 
 class Web:
@@ -121,20 +119,6 @@ def into_our_network(sender: Address | None, target: Address) -> RedirectError:
 
 def _close(response: urllib3.BaseHTTPResponse) -> None:
     response.close()
-
-
-def refused(status: int, headers: Mapping[str, str], where: str, who: str) -> HubError:
-    """The error for a status that is not content, where a source has no better words. `who` is as in `the hub`."""
-    if status in _TRANSIENT:
-        kind = BusyError if status in _BUSY else TransientError
-        return kind(f"{where}: {who} answers {status}", wait=min(60, whole(headers.get("Retry-After", "")) or 0))
-    if status == 407:
-        return proxy.denied(where)
-    if status in {401, 403}:
-        return DeniedError(f"{where}: access denied ({status})", "Only what anybody may read can be fetched from here.")
-    if status == 404:
-        return NotFoundError(f"{where}: not found (404)", "Check the catalog entry.")
-    return HubError(f"{where}: {who} answers {status}", "Check the catalog entry.")
 
 
 def whole(text: str) -> int | None:

@@ -144,7 +144,7 @@ def test_a_web_server_that_redirects_is_followed(kitchen: Kitchen, server: Serve
     ("page", "error", "says"),
     [
         (None, NotFoundError, "404"),
-        (CONTENT[:-1], ContentError, f"has {len(CONTENT) - 1} bytes, the plan says {len(CONTENT)}"),
+        (CONTENT[:-1], ContentError, f"sends {len(CONTENT) - 1} bytes, the plan says {len(CONTENT)}"),
         (bytes(len(CONTENT)), ContentError, "the content has sha256"),
     ],
 )

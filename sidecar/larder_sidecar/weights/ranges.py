@@ -1,0 +1,30 @@
+"""What a download asks for and is sent: ranges of a file, and the ETag that they belong to."""
+
+import re
+
+import urllib3
+
+from .part import Part
+from .pieces import Piece
+
+
+def asked_range(part: Part, piece: Piece) -> dict[str, str]:
+    """What asks for a piece; nothing for the whole file."""
+    if piece.start == 0 and part.pieces == 1:
+        return {}
+    asked = {"Range": f"bytes={piece.start}-{piece.stop - 1}"}
+    return asked | ({"If-Range": part.etag} if part.etag else {})
+
+
+def span(response: urllib3.BaseHTTPResponse, piece: Piece, size: int) -> int | None:
+    """Up to where a partial answer goes; None where it is none, or not from the beginning of the piece."""
+    told = re.fullmatch(rf"bytes {piece.start}-(\d{{1,18}})/({size}|\*)", response.headers.get("Content-Range", ""))
+    if response.status != 206 or told is None or not piece.start <= int(told[1]) < size:
+        return None
+    return min(int(told[1]) + 1, piece.stop)
+
+
+def strong_etag(response: urllib3.BaseHTTPResponse) -> str | None:
+    """The ETag where it is a strong one: only such may stand in If-Range (RFC 9110 13.1.5)."""
+    etag = response.headers.get("ETag")
+    return etag if etag and re.fullmatch(r'"[!-~]{0,200}"', etag) else None

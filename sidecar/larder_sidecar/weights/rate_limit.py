@@ -1,0 +1,101 @@
+"""Reads how long a server asks to be left alone, in any of the headers by which servers say it.
+
+Retry-After in seconds or as a date (RFC 9110 10.2.3); RateLimit as a list of policies (draft-ietf-httpapi-ratelimit-
+headers) and in its older forms; X-RateLimit-Reset as seconds or as a time; Docker Hub's `0;w=21600`, which tells the
+window's length alone.
+"""
+
+import math
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LONGEST = 86_400.0
+"""Seconds. No window of a rate limit is longer; a header that says more is not believed."""
+LOOK = 900.0
+"""Seconds until another attempt where a window's length is known and its end is not."""
+_READ = 1024
+_EPOCH, _MILLISECONDS = 1e8, 1e11
+"""A number from here on is a time since 1970, in seconds or in milliseconds."""
+_NUMBER = r"(\d{1,18}(?:\.\d{1,9})?)"
+_FIRST = re.compile(rf"\s*{_NUMBER}\s*(?:[,;sS]|\Z)")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_PARAMETER = re.compile(rf"([a-z]{{1,16}})\s*=\s*{_NUMBER}(?=[\s,;]|\Z)", re.IGNORECASE)
+_FAMILIES = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
+
+
+def pause(headers: Mapping[str, str], now: float | None = None) -> float:
+    """The seconds to wait before another request, 0 where the headers ask for none. `now` is the time since 1970."""
+    clock = time.time() if now is None else now
+    told = [_moment(_text(headers, name), headers, clock) for name in ("Retry-After", "X-Retry-After")]
+    told.append(_policies(_text(headers, "RateLimit")))
+    told.extend(_family(headers, family, clock) for family in _FAMILIES)
+    return max((seconds for seconds in told if 0 < seconds <= LONGEST), default=0.0)
+
+
+def exhausted(headers: Mapping[str, str]) -> bool:
+    """Whether a refusal of any status is a rate limit's."""
+    left = (_first(_text(headers, f"{family}-Remaining")) for family in _FAMILIES)
+    return "Retry-After" in headers or any(it == 0 for it in left)
+
+
+def _policies(text: str) -> float:
+    """`"name";r=0;t=55, …`, or `limit=100, remaining=0, reset=55`: the longest of those that are used up."""
+    text = _QUOTED.sub("q", text)
+    flat = {name.lower(): float(value) for name, value in _PARAMETER.findall(text)}
+    if "reset" in flat:
+        return flat["reset"] if flat.get("remaining", 0) <= 0 else 0.0
+    items = [{name.lower(): float(value) for name, value in _PARAMETER.findall(item)} for item in text.split(",")]
+    return max((it["t"] for it in items if "t" in it and it.get("r", 0) <= 0), default=0.0)
+
+
+def _family(headers: Mapping[str, str], name: str, clock: float) -> float:
+    remaining = _text(headers, f"{name}-Remaining")
+    left = _first(remaining)
+    if left is not None and left > 0:
+        return 0.0
+    for kind in ("Reset", "Reset-After"):
+        if seconds := _moment(_text(headers, f"{name}-{kind}"), headers, clock):
+            return seconds
+    window = {key.lower(): float(value) for key, value in _PARAMETER.findall(remaining)}.get("w", 0.0)
+    return min(window, LOOK)
+
+
+def _moment(text: str, headers: Mapping[str, str], clock: float) -> float:
+    """Seconds until what is a number of seconds, a time since 1970 or a date."""
+    number = _first(text)
+    if number is not None and number < _EPOCH:
+        return number
+    end = _date(text) if number is None else number
+    if end is None:
+        return 0.0
+    if number is not None and number >= _MILLISECONDS:
+        end = number / 1000
+    # By the clock of the server, which may differ from ours, where it tells it.
+    theirs = _date(_text(headers, "Date"))
+    by_theirs = end - theirs if theirs is not None else math.inf
+    return by_theirs if by_theirs <= LONGEST else end - clock
+
+
+def _first(text: str) -> float | None:
+    found = _FIRST.match(text)
+    return float(found[1]) if found else None
+
+
+def _date(text: str) -> float | None:
+    """A date of HTTP or of ISO 8601 as seconds since 1970."""
+    if not 8 <= len(text) <= 64:
+        return None
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            found = read(text.strip())
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+    return None
+
+
+def _text(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(name, "")[:_READ]

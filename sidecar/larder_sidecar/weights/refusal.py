@@ -1,0 +1,125 @@
+"""Turns an answer that is not content into an error that names the host that answered and repeats what it said."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import urllib3
+
+from ..config.weights import WeightsFile
+from . import proxy
+from .address import named, shown
+from .deadline import within
+from .errors import BusyError, DeniedError, HubError, NotFoundError, RedirectError, TransientError
+from .rate_limit import exhausted, pause
+from .said import READ, said
+from .web import whole
+
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_BUSY = {403, 429, 503}
+_BODY_SECONDS = 5.0
+
+
+class CdnError(TransientError):
+    """A host that the source redirects to refuses. The source's next redirect may carry a better signature."""
+
+    def after(self, held: int) -> HubError:
+        """A lasting error where no byte ever came from there: a network that lets the source through and not this."""
+        return self if held else HubError(self.reason, self.remedy)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that is not content, to a question whose first URL was `asked`; `url` is the one that answered.
+
+    `who` is the party at the first URL, as in `the hub`; `words` are what the host that answered said.
+    """
+
+    who: str
+    asked: str
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    words: str
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether another host answered than the one that was asked first."""
+        return named(self.url).origin != named(self.asked).origin
+
+    @property
+    def told(self) -> str:
+        """What the host answered, for a message."""
+        quoted = f": {self.words}" if self.words else ""
+        return f"{self.status}{_way(self.url, self.headers)}{quoted}"
+
+    def error(self, denied: str, missing: str, other: str) -> HubError:
+        """The error; the arguments are the remedies for 401 and 403, for 404, and for the rest."""
+        where = shown(self.asked)
+        if found := self.passing():
+            return found
+        if self.status in {401, 403}:
+            return DeniedError(f"{where}: {self.who} denies access ({self.told})", denied)
+        if self.status == 404:
+            return NotFoundError(f"{where}: not found ({self.told})", missing)
+        return HubError(f"{where}: {self.who} answers {self.told}", other)
+
+    def passing(self) -> HubError | None:
+        """The error of a proxy, of a network, of another host or of a host that is busy; None for any other."""
+        where = shown(self.url)
+        if self.status == 407:
+            return proxy.denied(where)
+        if self.status == 511:
+            return TransientError(
+                f"{where}: the network between asks for a login ({self.told})",
+                "Log in to the network, or have it let this host through.",
+            )
+        limited = self.status == 403 and exhausted(self.headers) and "X-Error-Code" not in self.headers
+        if self.status in TRANSIENT or limited:
+            who = "this host" if self.elsewhere else self.who
+            kind = BusyError if self.status in _BUSY else TransientError
+            return kind(f"{where}: {who} answers {self.told}", wait=pause(self.headers))
+        if self.elsewhere:
+            return CdnError(
+                f"{where} refuses ({self.told}) what {shown(self.asked)} redirects to; {self.who} itself had answered",
+                f"Have firewall and proxy let {named(self.url).host} through; access to {self.who} is not the problem.",
+            )
+        return None
+
+
+def refusal(response: urllib3.BaseHTTPResponse, asked: str, who: str, hide: Iterable[str] = ()) -> Refusal:
+    """Read a little of an answer that is not content. `hide` are secrets that are not to be repeated."""
+    url = response.url or asked
+    return Refusal(who, asked, url, response.status, response.headers, said(response.headers, _head(response), hide))
+
+
+def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
+    """Raise RedirectError where a web page comes in place of a file: a login page, or that of a proxy."""
+    media_type = response.headers.get("Content-Type", "").lower()
+    size = whole(response.headers.get("Content-Length", ""))
+    if response.status == 200 and media_type.startswith("text/html") and size not in (None, file.bytes):
+        title = said(response.headers, _head(response))
+        raise RedirectError(
+            f"{shown(response.url or file.url)} sends a web page{title and f' ({title})'} in place of {file.path}",
+            "A login page or a proxy may stand between: check the network, or the endpoint in the settings.",
+        )
+
+
+def _head(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The beginning of a body; nothing where it does not come at once."""
+    try:
+        return within(_BODY_SECONDS, lambda: response.read(READ, decode_content=False), too_late=lambda _: None)
+    except TimeoutError:
+        with contextlib.suppress(ValueError, RuntimeError, OSError):
+            response.shutdown()  # to close it one would wait for whoever reads
+    except (urllib3.exceptions.HTTPError, OSError):
+        pass
+    return b""
+
+
+def _way(url: str, headers: Mapping[str, str]) -> str:
+    """By way of which proxy an answer came, where it or the environment says so."""
+    via = " ".join(char for char in headers.get("Via", "").split() if char.isprintable())[:100]
+    if via:
+        return f" by way of {via}"
+    return " through the proxy of HTTP_PROXY" if url.startswith("http://") and proxy.proxy_for(named(url)) else ""
