@@ -32,7 +32,7 @@ from .upstreams import Upstream, Upstreams
 from .wire.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
 from .wire.answering import Answering
 from .wire.application import Responder
-from .wire.headers import TO_ENGINE
+from .wire.headers import TO_ENGINE, header_value
 from .wire.request import Request
 from .wire.server import ServerConnection
 
@@ -146,11 +146,11 @@ class Gateway:
             self._origins.judge(request)
         lines = b"x-request-id: %b\r\n" % (request.id or self._id(request))
         if request.model:
-            lines += b"x-larder-model: %b\r\n" % request.model.encode()
+            lines += b"x-larder-model: %b\r\n" % header_value(request.model)
         if request.cors:
             lines += request.cors
         if request.rule:
-            lines += b"x-larder-rule: %b\r\n" % request.rule.encode()
+            lines += b"x-larder-rule: %b\r\n" % header_value(request.rule)
         if request.queued == 0:
             lines += _AT_ONCE
         elif request.queued > 0:
@@ -280,7 +280,7 @@ class Gateway:
         if route.kind == "control":  # at the front: the next gateway looks at it
             head += [b"authorization: %b\r\n" % value for name, value in request.headers if name == b"authorization"]
         if self._place == "front" and request.model:
-            head.append(b"x-larder-model: %b\r\n" % request.model.encode())
+            head.append(b"x-larder-model: %b\r\n" % header_value(request.model))
         size = sum(map(len, body))
         if route.method == "POST":
             head.append(b"content-length: %d\r\n" % size)

@@ -60,6 +60,8 @@ class Journal:
         self._sink = sink or Descriptor(1)
         self._delay = delay
         self._lines: list[str] = []
+        self._held = 0
+        """Characters of these lines."""
         self._waiting = bytearray()
         self._gone = False
         self._missing = 0
@@ -78,23 +80,27 @@ class Journal:
         """Write a line."""
         if not self.enabled(level):
             return
-        self._add(json.dumps({"time": self._stamp(), "level": level, "message": message, **fields}))
+        told = {"time": self._stamp(), "level": level, "message": message, **fields}
+        try:
+            self._add(json.dumps(told, default=str))
+        except (TypeError, ValueError, RecursionError):  # a value of which json can make nothing
+            self._drop()
 
     def request(self, request: Request, name: bytes, seconds: float) -> None:
         """The line of an answered request: written by hand, for it is half the cost of a small request otherwise."""
         if self._least > _INFO:
             return
-        code = f', "code": "{request.code}"' if request.code else ""
-        rule = f', "rule": "{request.rule}"' if request.rule else ""
+        code = f', "code": {_quoted(request.code)}' if request.code else ""
+        rule = f', "rule": {_quoted(request.rule)}' if request.rule else ""
         queued = f', "queue_ms": {request.queued * 1000:.0f}' if request.queued > 0 else ""
-        # Ids, rules and codes need no escapes, nor do the characters that a request id may have.
-        model = f'"{request.model}"' if request.model else "null"
+        # A method needs no escapes, nor do the characters that a request id may have.
+        model = _quoted(request.model) if request.model else "null"
         path = _quoted(request.path[:200])
         self._add(
             f'{{"time": "{self._stamp()}", "level": "info", "message": "request", "method": "{request.method}", '
             f'"path": {path}, "status": {request.status}, "model": {model}, "duration_ms": {seconds * 1000:.3f}, '
             f'"bytes_in": {request.received}, "bytes_out": {request.sent}, '
-            f'"request_id": "{name.decode()}"{rule}{queued}{code}}}'
+            f'"request_id": "{name.decode("latin-1")}"{rule}{queued}{code}}}'
         )
 
     def _stamp(self) -> str:
@@ -105,12 +111,16 @@ class Journal:
         return f"{self._second_text}.{int((now - second) * 1000):03d}Z"
 
     def _add(self, line: str) -> None:
-        if self._gone or len(self._waiting) > KEPT_BYTES:
-            self.dropped += 1
-            self._missing += 1
+        if self._gone or len(self._waiting) + self._held > KEPT_BYTES:
+            self._drop()
             return
         self._lines.append(line)
+        self._held += len(line)
         self._later(self._delay)
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._missing += 1
 
     def _later(self, seconds: float) -> None:
         if self._timer is None:
@@ -127,7 +137,7 @@ class Journal:
             self._later(AGAIN_SECONDS)
         elif self._missing and not self._gone:
             missing, self._missing = self._missing, 0
-            self.say("warning", "the log was not read in time: lines are missing", lines=missing)
+            self.say("warning", "lines of the log are missing: it was not read in time", lines=missing)
 
     def close(self) -> None:
         """Write out what is collected; a slow reader gets a moment."""
@@ -139,8 +149,8 @@ class Journal:
 
     def _write(self) -> None:
         if self._lines:
-            self._waiting += ("\n".join(self._lines) + "\n").encode()
-            self._lines = []
+            lines, self._lines, self._held = self._lines, [], 0
+            self._waiting += ("\n".join(lines) + "\n").encode(errors="backslashreplace")
         try:
             del self._waiting[: self._sink.write(bytes(self._waiting[:PIPE_BYTES]))]
         except OSError as reason:

@@ -6,11 +6,12 @@ Counts are plain numbers until somebody asks.
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, generate_latest
+from prometheus_client import Gauge, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..durations import Durations
+from .wire.headers import printable
 
 OTHER = "other"
 
@@ -19,7 +20,9 @@ class Metrics(Collector):
     """One process's counters."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
+        self._collectors: list[Collector] = [ProcessCollector(registry=None)]
+        self._failed = 0
+        """Figures that could not be told."""
         self._requests: Counter[tuple[str, str, str]] = Counter()
         self._durations: dict[tuple[str, str], Durations] = {}
         self._first: dict[tuple[str, str], Durations] = {}
@@ -30,12 +33,12 @@ class Metrics(Collector):
         self._retries = 0
         self._connect_errors = 0
         self._counters: list[tuple[str, str, Callable[[], int]]] = []
-        ProcessCollector(registry=self._registry)
-        self._registry.register(self)
 
     def gauge(self, name: str, what: str, read: Callable[[], float]) -> None:
         """A figure that is read when it is asked for."""
-        Gauge(name, what, registry=self._registry).set_function(read)
+        figure = Gauge(name, what, registry=None)
+        figure.set_function(read)
+        self._collectors.append(figure)
 
     def counter(self, name: str, what: str, read: Callable[[], int]) -> None:
         """A count that somebody else keeps; its name without `_total`."""
@@ -43,7 +46,7 @@ class Metrics(Collector):
 
     def also(self, collector: Collector) -> None:
         """Figures that somebody else keeps."""
-        self._registry.register(collector)
+        self._collectors.append(collector)
 
     def request(self, operation: str, model: str, code: str, seconds: float) -> None:
         """A request is over; `code` is its HTTP status or what ended it."""
@@ -76,8 +79,14 @@ class Metrics(Collector):
         self._connect_errors += 1
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format."""
-        return generate_latest(self._registry)
+        """Everything in Prometheus' text format; a figure that cannot be told takes no other one with it."""
+        out = []
+        for collector in (*self._collectors, self):  # our own last, so that they count the others' failures
+            try:
+                out += [_text(family) for family in collector.collect()]
+            except Exception:  # noqa: BLE001 (whatever one of them reads)
+                self._failed += 1
+        return b"".join(out)
 
     def collect(self) -> Iterator[Metric]:
         """What prometheus-client renders."""
@@ -112,6 +121,29 @@ class Metrics(Collector):
         )
         for name, what, read in self._counters:
             yield CounterMetricFamily(name, what, read())
+        yield CounterMetricFamily("larder_metrics_failed", "Groups of figures that could not be told.", self._failed)
+
+
+class _One(Collector):
+    """A family for itself."""
+
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus-client renders."""
+        yield self._family
+
+
+def _text(family: Metric) -> bytes:
+    try:
+        return generate_latest(_One(family))
+    except UnicodeEncodeError:  # a file's name that is no UTF-8, as Python has it
+        family.samples = [
+            sample._replace(labels={name: printable(value) for name, value in sample.labels.items()})
+            for sample in family.samples
+        ]
+        return generate_latest(_One(family))
 
 
 def _add(series: dict[tuple[str, str], Durations], key: tuple[str, str], seconds: float) -> None:

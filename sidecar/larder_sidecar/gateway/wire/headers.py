@@ -1,5 +1,7 @@
 """Which headers cross the gateway, in each direction."""
 
+from urllib.parse import quote
+
 from .request import Headers
 
 # RFC 9110 7.6.1; Proxy-Connection and Keep-Alive are what old clients send.
@@ -16,6 +18,7 @@ _HOP_BY_HOP = frozenset(
     )
 )
 _REMEMBERED = 512
+_SAFE = "".join(map(chr, range(0x20, 0x7F)))
 
 
 class Filter:
@@ -72,6 +75,18 @@ TO_ENGINE = Filter(
 TO_CLIENT = Filter(frozenset(), ())
 FROM_GATEWAY = Filter(frozenset(), (), frozenset((b"x-larder-cache", b"x-larder-queue-ms")))
 """Of an answer of the gateway beside an engine, which knows how the request met its model."""
+
+
+def printable(text: str) -> str:
+    """`text` with escapes for what is no character, as in names of files that are not UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def header_value(text: str) -> bytes:
+    """`text` for a header that we send: percent-encoded where it is not printable ASCII."""
+    if text.isascii() and text.isprintable():
+        return text.encode()
+    return quote(text.encode(errors="surrogatepass"), safe=_SAFE).encode()
 
 
 def render(headers: Headers) -> bytes:
