@@ -43,8 +43,8 @@ Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fet
 termination log. Interrupted runs resume. With --patience each failure that may go away by itself is an event:
 {"event": "again", "reason": …, "seconds": …} (seconds until the next try). A host's rate limit is waited for to its end:
 {"event": "waiting", "file": …, "reason": …, "wait_seconds": …}.
-HTTPS_PROXY (with user:password@ where it asks for them), NO_PROXY (names, addresses, HOST:PORT, ranges such as 10.0.0.0/8)
-and SSL_CERT_FILE are respected.
+HTTPS_PROXY (with user:password@ where it asks for them), NO_PROXY (names, addresses, HOST:PORT, ranges such as
+10.0.0.0/8) and SSL_CERT_FILE are respected.
 """
 
 

@@ -76,10 +76,11 @@ def _block(text: str) -> IPv4Network | IPv6Network | None:
 
 def manager(proxy: str) -> urllib3.ProxyManager:
     """Connections through `proxy`, as `user:password@host:port` with or without http://. Raises HubError."""
-    scheme, _, rest = proxy.rpartition("://")
+    scheme = re.match(r"[A-Za-z0-9+.-]+://", proxy)
+    rest = proxy[scheme.end() :] if scheme else proxy
     credentials, _, place = re.split(r"[/?#]", rest)[0].rpartition("@")
     try:
-        address = read(f"{scheme or 'http'}://{place}")
+        address = read(f"{scheme[0] if scheme else 'http://'}{place}")
     except UrlError:  # the value is not quoted: it may hold a password
         raise HubError(
             "HTTPS_PROXY or HTTP_PROXY names no proxy that can be used",

@@ -63,6 +63,8 @@ class Registry:
 
     def arrived(self, repository: str, location: str) -> tuple[str, int] | None:
         """Where an upload goes on, and how many bytes it has; None where the registry knows nothing of it any more."""
+        if not self._http.names(location):
+            return None
         answer = self._http.ask("GET", location, repository)
         if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 
 import urllib3
 
+from ..config.url import UrlError
 from . import proxy
-from .address import Address, Origin, named, redirected
+from .address import Address, Origin, named, read, redirected
 from .connections import Body, Connections, OutOfReachError
 from .errors import DeniedError, HubError, NotFoundError, TransientError
 from .login import LARGEST, Login
@@ -45,9 +46,22 @@ class RegistryHttp:
         """Where an answer sends us on to; `before` is what was asked. Raises RedirectError."""
         sender = named(before)
         target = redirected(sender, answer.headers.get("Location", before))
-        if sender.origin != self._home.origin:
+        if target.origin != self._home.origin or sender.origin != self._home.origin:
             self._senders[target.origin] = sender
         return target.url
+
+    def names(self, location: str) -> bool:
+        """Whether an upload may go on at a location that was kept on a disk, where others may write.
+
+        It is at the registry, among its uploads, or at a host that the registry has named in this run.
+        """
+        try:
+            address = read(location)
+        except UrlError:
+            return False
+        path = address.url.partition("?")[0]
+        at_home = address.origin == self._home.origin and "upload" in path and "/manifests/" not in path
+        return at_home or address.origin in self._senders
 
     def ask(
         self,

@@ -10,9 +10,12 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Proxy:
-    """`authorization` is the one that opens it; `heads` are the first lines that came, `refusal` what others get."""
+    """`heads` are the first lines that came.
 
-    authorization: str
+    `authorization` opens it, None where anybody may use it; `refusal` is what others get.
+    """
+
+    authorization: str | None
     refusal: str = "407 Proxy Authentication Required"
     heads: list[str] = field(default_factory=list)
 
@@ -38,7 +41,7 @@ class Proxy:
                 head += client.recv(1) or b"\r\n\r\n"
             method, target = head.decode().split()[:2]
             self.heads.append(f"{method} {target}")
-            if f"\r\nProxy-Authorization: {self.authorization}\r\n" not in head.decode():
+            if self.authorization and f"\r\nProxy-Authorization: {self.authorization}\r\n" not in head.decode():
                 client.sendall(f"HTTP/1.1 {self.refusal}\r\nContent-Length: 0\r\n\r\n".encode())
                 return
             there = urlsplit(f"//{target}" if method == "CONNECT" else target)

@@ -155,3 +155,28 @@ def test_an_office_that_redirects_gets_no_password_carried_on(secure: Start) -> 
     with client(home) as registry, pytest.raises(HubError, match=r"gives no token \(307\)"):
         registry.has("a/b", DIGEST)
     assert thief.asked == []
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        *("https://{thief}/v2/a/b/blobs/uploads/1", "https://{thief}\\@{hub}/v2/a/b/blobs/uploads/1", "no URL", ""),
+        *("https://{hub}/v2/other/manifests/latest", "https://{hub}/v2/uploads/manifests/latest", "https://{hub}/x"),
+        *("https://{hub}/x/../v2/a/manifests/uploads", "http://{hub}/v2/a/b/blobs/uploads/1"),
+    ],
+)
+def test_a_place_that_a_store_remembers_is_no_place_where_the_password_may_go(secure: Start, location: str) -> None:
+    thief, home = secure(lambda it: it.say(204, Range="0-9")), secure(lambda it: it.say(204, Range="0-9"))
+    with client(home) as registry:
+        assert registry.arrived("a/b", location.format(thief=thief.place, hub=home.place)) is None
+    assert (thief.asked, home.asked) == ([], [])
+
+
+def test_an_upload_goes_on_at_the_registry_and_where_it_sends_uploads_in_this_run(secure: Start) -> None:
+    storage = secure(lambda it: it.say(204, Range="0-9"))
+    home = secure(lambda it: it.say(202 if it.command == "POST" else 204, Location=there, Range="0-9"))
+    there = f"https://{storage.place}/put/1"
+    with client(home) as registry:
+        assert registry.arrived("a/b", f"https://{home.place}/v2/a/b/blobs/uploads/1?state=x") == (there, 10)
+        assert registry.start("a/b") == there
+        assert registry.arrived("a/b", there) == (there, 10)

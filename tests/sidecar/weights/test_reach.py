@@ -14,6 +14,7 @@ from testbed.hub.faults import Faults
 from testbed.hub.server import Hub as LocalHub
 from tests.sidecar.weights.internet import CDN, HUB, PRIVATE, PRIVATE_V6, Handler, Site, network
 from tests.sidecar.weights.kitchen import Kitchen
+from tests.sidecar.weights.proxy import Proxy
 
 PUBLIC = [
     "1.1.1.1",
@@ -257,3 +258,44 @@ def test_a_registry_of_artifacts_on_the_internet_cannot_either(
     with Site((HUB, 80), answer).running(), pytest.raises(RedirectError):
         kitchen.fetch(kitchen.plan("http://x", url=url, revision=None))  # type: ignore[arg-type]
     assert service.asked == []
+
+
+def hub_that_redirects(kitchen: Kitchen, to: str) -> Callable[[Handler], None]:
+    """A hub, as asked through a proxy, that has its files at `to`."""
+    it = kitchen.published["tiny"]
+    facts = {"X_Repo_Commit": it.revision, "X_Linked_Size": str(it.bytes), "X_Linked_Etag": f'"{it.sha256}"'}
+    return lambda handler: handler.say(302, b"", Location=to, **facts)
+
+
+BEHIND_A_PROXY = [*PRIVATE_PLACES, "http://inside.test:7777", "http://mixed.test:7777", "//[fd00::1]:7777"]
+
+
+@pytest.mark.parametrize("place", BEHIND_A_PROXY)
+def test_no_proxy_is_asked_for_a_private_address_to_which_a_public_hub_redirects(
+    kitchen: Kitchen, service: Site, names: dict[str, Iterator[list[str]]], monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    kitchen.publish()
+    names.update({"hub.test": turns([HUB]), "inside.test": turns(["10.0.0.5"]), "mixed.test": turns([CDN, "10.0.0.5"])})
+    monkeypatch.setenv("NO_PROXY", "")
+    with Proxy(None) as proxy, Site((HUB, 8090), hub_that_redirects(kitchen, f"{place}/x")).running():
+        monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
+        with pytest.raises(RedirectError, match=r"hub\.test"):
+            kitchen.fetch(kitchen.plan("http://hub.test:8090"))
+    assert {head.split("/")[2] for head in proxy.heads} == {"hub.test:8090"}
+    assert service.asked == []
+
+
+def test_a_name_that_only_the_proxy_knows_is_one_of_the_internet(
+    kitchen: Kitchen, internet: None, names: dict[str, Iterator[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = kitchen.publish()
+    content = next((kitchen.folder / "hub").rglob("*.gguf")).read_bytes()
+    names["hub.test"], names["cdn.test"] = turns([HUB]), iter([[], [CDN]])  # first here, then at the proxy
+    monkeypatch.setenv("NO_PROXY", "")
+    with (
+        Proxy(None) as proxy,
+        Site((HUB, 8090), hub_that_redirects(kitchen, "http://cdn.test:8091/x")).running(),
+        Site((CDN, 8091), lambda handler: handler.say(200, content)).running(),
+    ):
+        monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
+        assert kitchen.fetch(kitchen.plan("http://hub.test:8090")).fetched_bytes == it.bytes

@@ -45,8 +45,8 @@ def changed(block: dict[str, Any]) -> list[str]:
         *(
             (
                 {"catalog": {"repo": f"https://{place}/catalog"}},
-                "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; credentials "
-                "go into `secret`.",
+                "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; "
+                "credentials go into `secret`.",
             )
             for place in ("git.example:99999", "git.example:0", "git.example\\", "[git.example]", "gît.example")
         ),
