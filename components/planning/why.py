@@ -7,6 +7,7 @@ from typing import Any
 
 from .. import ROOT
 from ..settings import Settings, SettingsError, parse
+from ..settings.former import understood
 from ..settings.read import read_catalog
 from .changes import changes
 from .document import PlanDocument, document
@@ -58,7 +59,9 @@ def _deployed(file: Path, stack: str) -> PlanDocument:
 def _with_swaps(
     config: Mapping[str, Any], settings: Settings, planned: PlanDocument, secret_keys: frozenset[str]
 ) -> Iterator[Verdict]:
-    read = partial(parse, stack=planned.stack, catalog=read_catalog(ROOT), encrypted=secret_keys)
+    catalog = read_catalog(ROOT)
+    config = understood(config, catalog).raw  # a former name says a strategy too, which is exchanged below
+    read = partial(parse, stack=planned.stack, catalog=catalog, encrypted=secret_keys)
     swaps: dict[str, list[str]] = {}
     for verdict in support(config, settings, read):
         if verdict.status in ("works", "warns") and verdict.strategy not in swaps:

@@ -69,6 +69,8 @@ class Known:
     """Whether larder:images names git-sync."""
     has_token: bool = False
     """Whether larder:api-token is set."""
+    notes: tuple[str, ...] = ()
+    """Former names that the config has, each with the one of today."""
     manager: bool = False
     """Whether the block larder:manager is there, readable or not."""
     weights_hosts: tuple[str, ...] | None = None

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from .base import Catalog, Known
 from .cache import Cache
 from .cluster import Cluster
 from .errors import SettingsError, entry_lines, lines
+from .former import understood
 from .images import Images
 from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
@@ -26,7 +28,10 @@ from .stacks import STACKS, shared_out
 
 def read(root: Path) -> Settings:
     """Settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
-    return parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root), encrypted=encrypted_keys())
+    settings = parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root), encrypted=encrypted_keys())
+    for note in settings.notes:
+        pulumi.log.warn(note)
+    return settings
 
 
 def read_catalog(root: Path) -> Catalog:
@@ -43,7 +48,9 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
     """Read `larder:` keys. Raises SettingsError with every problem of every block, and of the catalog."""
     fields = Settings.model_fields
     keys = {NAMESPACE + kebab(name): name for name in fields}
-    problems = [line for wrong in catalog.wrong.values() for line in wrong]
+    former = understood(raw, catalog)
+    raw = former.raw
+    problems = [line for wrong in catalog.wrong.values() for line in wrong] + former.problems
     problems += [
         f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}."
         for key in raw
@@ -70,7 +77,7 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
     if problems:
         raise SettingsError(problems)
     by_alias = {kebab(name): value for name, value in done.items()}
-    return Settings.model_validate(by_alias, context=known)
+    return Settings.model_validate(by_alias, context=replace(known, notes=tuple(former.notes)))
 
 
 @functools.cache

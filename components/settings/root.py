@@ -52,17 +52,24 @@ class Settings(Block):
 
     _entries: tuple[CatalogEntry, ...] = PrivateAttr(())
     _has_token: bool = PrivateAttr(default=False)
+    _notes: tuple[str, ...] = PrivateAttr(())
 
     def model_post_init(self, context: object) -> None:
         """Keep the catalog entries that the models were judged against."""
         if isinstance(context, Known):
             self._entries = context.models or ()
             self._has_token = context.has_token
+            self._notes = context.notes
 
     @property
     def entries(self) -> tuple[CatalogEntry, ...]:
         """The catalog entries of `models`, in their order."""
         return self._entries
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A line for each former name of a setting, with the one of today."""
+        return self._notes
 
     @property
     def makes_token(self) -> bool:

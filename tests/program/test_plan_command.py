@@ -113,6 +113,18 @@ def test_an_overlay_of_odd_values_is_read_or_refused_in_lines(
     assert all(line.startswith(("larder:", "LARDER_OVERLAY: ")) for line in said.splitlines())
 
 
+def test_a_former_name_of_a_setting_is_planned_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("larder:ollama: {modelCache: {sharedStorage: {enabled: true, storageClassName: nfs-client}}}\n")
+    assert main(["plan", "--overlay", str(overlay), "--why"]) == 0
+    printed = capsys.readouterr().out
+    assert "larder:ollama.modelCache.sharedStorage: is the former name of larder:cache.strategy" in printed
+    assert re.search(r"\n  strategy +shared-storage\n", printed)
+    assert "Drop one of them" not in printed
+
+
 def test_a_plan_for_tools_is_compared_as_a_comment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, after, overlay = tmp_path / "before.json", tmp_path / "after.json", tmp_path / "overlay.yaml"
     overlay.write_text("larder:cache: {strategy: node-local}\n")
