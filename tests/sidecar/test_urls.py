@@ -19,7 +19,7 @@ READ_DIFFERENTLY = [
     *("thief.test\\@hub.test", "hub.test@thief.test", "hub.test:pass@thief.test", "@hub.test", "thief.test\\.hub.test"),
     *("hub%2etest", "hüb.test", "hub。test", "hub.test:0", "hub.test:65536", "hub.test:x", "hub.test:1:2"),
     *("[::1", "::1]", "[hub.test]", "[::1]x", "[::1%25lo]", "[fe80::1%eth0]", "hub.test;x", "hub,test", "hub'test"),
-    *("hub\x7f.test", "hub\x00.test", "hub<test", "hub|test", "hub^test", "hub`test", "{hub}"),
+    *("hub\x7f.test", "hub\x00.test", "hub<test", "hub|test", "hub^test", "hub`test", "{hub}", "h" * 254),
 ]
 PLAIN = [
     "hub.test",

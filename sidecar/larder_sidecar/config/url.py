@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
 _AMBIGUOUS = re.compile(r"[\x00-\x20\x7f\\]")
-_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([^:\]]*))?")
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([^:\]]*))?")
 
 
 class UrlError(ValueError):

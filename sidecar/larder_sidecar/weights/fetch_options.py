@@ -41,8 +41,8 @@ Try it:
 Output: JSON lines (on a terminal: text); the last one is {"event": "done", "fetched_bytes": …, "reused_bytes": …,
 "seconds": …}. Exit status 1, or 3 where trying again would not help: one line with the reason on stderr and in the
 termination log. Interrupted runs resume. With --patience each failure that may go away by itself is an event:
-{"event": "again", "reason": …, "seconds": …} (seconds until the next try). A host's rate limit is waited for to its end:
-{"event": "waiting", "file": …, "reason": …, "wait_seconds": …}.
+{"event": "again", "reason": …, "seconds": …} (seconds until the next try). A host's rate limit is waited for to its
+end: {"event": "waiting", "file": …, "reason": …, "wait_seconds": …}.
 HTTPS_PROXY (with user:password@ where it asks for them), NO_PROXY (names, addresses, HOST:PORT, ranges such as
 10.0.0.0/8) and SSL_CERT_FILE are respected.
 """

@@ -36,17 +36,22 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
 
 
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
+def made_certificate(folder: Path, subject: str) -> Path:
+    """A certificate for `subject`, as in DNS:hub.test; its key is beside it."""
     if shutil.which("openssl") is None:
         if os.environ.get("CI"):
             pytest.fail("openssl is missing")
         pytest.skip("openssl is missing, which makes the certificate of this test")
-    path = tmp_path / "hub.pem"
-    subject = ["-subj", "/CN=hub", "-addext", "subjectAltName=IP:127.0.0.1"]
+    path = folder / "hub.pem"
+    names = ["-subj", "/CN=hub", "-addext", f"subjectAltName={subject}"]
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", f"{path}.key"]
-    subprocess.run(["openssl", "req", "-x509", *key, "-out", path, *subject], check=True, capture_output=True)
+    subprocess.run(["openssl", "req", "-x509", *key, "-out", path, *names], check=True, capture_output=True)
     return path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return made_certificate(tmp_path, "IP:127.0.0.1")
 
 
 @pytest.fixture

@@ -2,7 +2,9 @@
 
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from larder_sidecar.weights.errors import HubError, RedirectError
@@ -12,6 +14,7 @@ from larder_sidecar.weights.registry import Registry
 
 from testbed.hub.faults import Faults
 from testbed.hub.server import Hub as LocalHub
+from tests.sidecar.weights.conftest import made_certificate
 from tests.sidecar.weights.internet import CDN, HUB, PRIVATE, PRIVATE_V6, Handler, Site, network
 from tests.sidecar.weights.kitchen import Kitchen
 from tests.sidecar.weights.proxy import Proxy
@@ -299,3 +302,41 @@ def test_a_name_that_only_the_proxy_knows_is_one_of_the_internet(
     ):
         monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
         assert kitchen.fetch(kitchen.plan("http://hub.test:8090")).fetched_bytes == it.bytes
+
+
+@pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
+def test_a_private_hub_whose_connections_end_with_each_answer_may_redirect_too(
+    kitchen: Kitchen, internet: None, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    it = kitchen.publish()
+    monkeypatch.setattr(Handler, "protocol_version", protocol)
+    with LocalHub(kitchen.folder / "hub", ("127.0.0.1", 0)) as storage:
+        to = f"{storage.url}/{it.repo}/resolve/{it.revision}/{it.path}"
+        with Site(("10.0.0.5", 8090), hub_that_redirects(kitchen, to)).running():
+            assert kitchen.fetch(kitchen.plan("http://10.0.0.5:8090")).fetched_bytes == it.bytes
+
+
+def test_tls_and_the_host_header_keep_the_name(
+    kitchen: Kitchen, names: dict[str, Iterator[list[str]]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kitchen.publish()
+    certificate = made_certificate(tmp_path, "DNS:hub.test")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    monkeypatch.setenv("NO_PROXY", "*")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, f"{certificate}.key")
+    told: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: told.append(name)
+    answer = hub_that_redirects(kitchen, "/elsewhere")
+
+    def noted(handler: Handler) -> None:
+        told.append(handler.headers.get("Host"))
+        answer(handler)
+
+    names["hub.test"], names["other.test"] = turns(["127.0.0.1"]), turns(["127.0.0.1"])
+    with Site(("127.0.0.1", 0), noted, context).running() as site:
+        with pytest.raises(RedirectError, match="more than 5 times"):
+            kitchen.fetch(kitchen.plan(f"https://hub.test:{site.server_port}"))
+        with pytest.raises(HubError, match="TLS failed"):
+            kitchen.fetch(kitchen.plan(f"https://other.test:{site.server_port}"))
+    assert {*told} == {"hub.test", f"hub.test:{site.server_port}", "other.test"}
