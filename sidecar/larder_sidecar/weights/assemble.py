@@ -28,6 +28,7 @@ from .wait import wait_for
 Place = Callable[[ModelWeights, WeightsFile], str]
 """Makes the blob of a file be in the store and tells its sha256. Raises FetchError."""
 _READ = 4 << 20
+_DAMAGED = "The shared copy is damaged: run `larder-sidecar fetch --verify` on that store, or delete the file."
 
 
 def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Summary:
@@ -124,6 +125,8 @@ def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, rep
     transfer = reporter.transfer(source.name, total=size, start=0)
     with untrusted.content(source) as read, temporary.open("wb") as write:
         while chunk := read.read(_READ):
+            if write.tell() + len(chunk) > size:
+                raise StoreError(f"{source} has more than the {size} bytes of the plan", _DAMAGED)
             digest.update(chunk)
             write.write(chunk)
             transfer.at(write.tell())
@@ -131,9 +134,6 @@ def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, rep
         os.fsync(write.fileno())
     if digest.hexdigest() != sha256:
         temporary.unlink()
-        raise StoreError(
-            f"{source} has sha256 {digest.hexdigest()[:12]}…, which is not its name",
-            "The shared copy is damaged: run `larder-sidecar fetch --verify` on that store, or delete the file.",
-        )
+        raise StoreError(f"{source} has sha256 {digest.hexdigest()[:12]}…, which is not its name", _DAMAGED)
     temporary.rename(target)
     reporter.event("copied", file=source.name, bytes=size)

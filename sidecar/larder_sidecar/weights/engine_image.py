@@ -157,7 +157,7 @@ def _named(value: object) -> bool:
     digest, size = value.get("digest"), value.get("size")
     # A digest becomes part of a URL: whatever else is in it would lead elsewhere.
     named = isinstance(digest, str) and re.fullmatch("sha256:[0-9a-f]{64}", digest)
-    return bool(named) and type(size) is int and size >= 0 and isinstance(value.get("mediaType", ""), str)
+    return bool(named) and type(size) is int and 0 <= size < 2**63 and isinstance(value.get("mediaType", ""), str)
 
 
 def _mapping(content: bytes, where: str) -> dict[str, Any]:

@@ -32,12 +32,18 @@ def prepare(root: Path) -> None:
 
 
 def prepare_state(root: Path) -> None:
-    """Make the folders that are ours alone. Raises StoreError where one is a link: we delete whatever is in them."""
+    """Make the folders that are ours alone. Raises StoreError as `hold_state`."""
+    hold_state(root)
+    for name in _OURS:
+        make(root / name)
+
+
+def hold_state(root: Path) -> None:
+    """Raise StoreError where a folder that is ours alone is a link: we delete whatever is in it."""
     hold(root, (root / name for name in _OURS))
     for path in (root / name for name in _OURS):
         if path.is_symlink():
             raise StoreError(f"{path} is a link, to {path.readlink()}", "Remove that link; nothing was written.")
-        make(path)
 
 
 def hold(root: Path, folders: Iterable[Path]) -> None:

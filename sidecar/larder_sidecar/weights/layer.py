@@ -55,8 +55,12 @@ class Layer:
             tar.update(chunk)
             file.update(chunk)
         tar.update(tail)
-        size = len(head) + self.size + len(tail)
-        return Descriptor(LAYER, f"sha256:{tar.hexdigest()}", size), file.hexdigest()
+        return Descriptor(LAYER, f"sha256:{tar.hexdigest()}", self.total), file.hexdigest()
+
+    @property
+    def total(self) -> int:
+        """Bytes of the tar."""
+        return len(self._head()) + self.size + len(self._tail())
 
     def _head(self) -> bytes:
         folders = [_header(str(folder), tarfile.DIRTYPE) for folder in reversed(PurePosixPath(self.path).parents[:-1])]
@@ -69,7 +73,7 @@ class Layer:
         left = self.size - start
         with io.BytesIO(self.content) if isinstance(self.content, bytes) else untrusted.content(self.content) as file:
             file.seek(start)
-            while chunk := file.read(_CHUNK):
+            while left >= 0 and (chunk := file.read(_CHUNK)):
                 left -= len(chunk)
                 yield chunk
         if left:

@@ -8,6 +8,7 @@ Killed at any moment, the next run goes on: a marker is first renamed to `.forgo
 removed last. In between go manifests before links before blobs, so that no engine lists what it lacks.
 """
 
+import contextlib
 import os
 import re
 import stat
@@ -19,7 +20,7 @@ from ..config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from .disk import explained
 from .durable import sync_folder
 from .errors import PlanError
-from .folders import GGUF, STATE
+from .folders import GGUF, STATE, hold_state
 from .lease import Lease
 from .marker import Marker, load
 from .ollama_store import blob_path, manifests, referenced
@@ -50,12 +51,13 @@ class Prune:
     def preview(self) -> int:
         """Tell what would go; its bytes. Nothing is written. Raises FetchError."""
         with explained(self.root):
+            hold_state(self.root)
             kept, forgotten = self._plans()
             return self._tell("would-remove", goes(self.root, self._named(kept), forgotten.values()))
 
     def run(self) -> int:
         """Remove it; its bytes. Raises FetchError."""
-        with explained(self.root), Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds) as lease:
+        with explained(self.root), self._lease() as lease:
             kept, forgotten = self._plans()
             for path in forgotten:
                 lease.confirm()
@@ -69,6 +71,10 @@ class Prune:
             for path in forgotten:
                 path.with_suffix(_FORGOTTEN).unlink(missing_ok=True)
             return freed
+
+    def _lease(self) -> Lease:
+        hold_state(self.root)
+        return Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds)
 
     def _plans(self) -> tuple[list[Marker], dict[Path, Marker]]:
         """The plans that stay, and by their files those that are forgotten, also by a run that was killed."""
@@ -144,9 +150,20 @@ def _inside(root: Path, path: str) -> bool:
 def _other_names(root: Path, gone: set[str]) -> Iterable[str]:
     """The names under models/ of blobs that go: as long as one of them is there, their bytes stay."""
     blobs = {_same(root / path) for path in gone if path.startswith("blobs/")} - {None}
-    for path in (root / MODEL_FOLDERS).rglob("*"):
+    for path in _below(root / MODEL_FOLDERS):
         if _same(path) in blobs:
             yield str(path.relative_to(root))
+
+
+def _below(folder: Path) -> Iterable[Path]:
+    """Whatever is below a folder and has a path, behind no link."""
+    waiting = [folder]
+    while waiting:
+        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                yield Path(entry)
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry))
 
 
 def _same(path: Path) -> tuple[int, int] | None:

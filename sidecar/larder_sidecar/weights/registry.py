@@ -132,7 +132,7 @@ class Registry:
             answer = self._http.ask("GET", url, repository, headers, stream=True)
             if answer.status not in _REDIRECTS:
                 break
-            answer.drain_conn()
+            answer.close()
             url = self._http.location(answer, url)
         if answer.status not in {200, 206}:
             raise self._http.refusal(answer, repository, reading=True)

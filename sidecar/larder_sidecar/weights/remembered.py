@@ -48,7 +48,8 @@ class Layers:
         """The layer that holds the blob of `sha256` at `path`. Raises ImageError where the blob is another."""
         blob = blob_path(sha256)
         layer = Layer(path, self._root / blob, size)
-        if blob in self._vouched and (known := self._read(path, sha256, size)):
+        known = self._read(path, sha256, size) if blob in self._vouched else None
+        if known and known.size == layer.total:  # of another size, the registry would wait for bytes that never come
             return layer, known
         self._reporter.event("hashing", file=blob, bytes=size)
         descriptor, found = layer.described()

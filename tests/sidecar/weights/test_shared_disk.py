@@ -5,15 +5,21 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights.errors import FetchError
-from larder_sidecar.weights.marker import Marker, Stored, marker_path, write_marker
-from larder_sidecar.weights.ollama_store import blob_path, manifest_path, plain_path
-from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.assemble import copy
+from larder_sidecar.weights.errors import FetchError, ImageError
+from larder_sidecar.weights.journal import Journal
+from larder_sidecar.weights.layer import Layer
+from larder_sidecar.weights.lease import Lease
+from larder_sidecar.weights.marker import Marker, Stored, load, marker_path, write_marker
+from larder_sidecar.weights.ollama_store import blob_path, manifest_path, plain_path, referenced
+from larder_sidecar.weights.progress import Reporter, Transfer
 from larder_sidecar.weights.prune import OTHERS, Prune
 from larder_sidecar.weights.remembered import LAYERS, Layers
 from larder_sidecar.weights.sessions import UPLOADS, Sessions
@@ -22,6 +28,17 @@ from larder_sidecar.weights.wait import wait_for
 from tests.sidecar.weights.kitchen import Kitchen
 
 SECONDS = 4.0
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _nested(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    keys = st.sampled_from(["schema", "plan", "files", "config", "layers", "digest", "etag", "size", "length", "have"])
+    return st.lists(inner, max_size=3) | st.dictionaries(keys | st.text(max_size=5), inner, max_size=4)
+
+
 OTHER = "0" * 64
 
 
@@ -257,17 +274,22 @@ def test_a_marker_cannot_name_a_content_that_lies_elsewhere(kitchen: Kitchen, ou
     assert kitchen.models() == {"tiny:latest"}
 
 
-def test_a_deep_tree_of_others_is_no_end_of_the_run(kitchen: Kitchen) -> None:
-    kitchen.publish()
-    plan = kitchen.plan(kitchen.hub())
-    (kitchen.root / ".larder" / "tmp").mkdir(parents=True)
-    here = os.open(kitchen.root / ".larder" / "tmp", os.O_RDONLY)
+def deep(folder: Path) -> None:
+    """Folders in folders, deeper than a path may be long."""
+    here = os.open(folder, os.O_RDONLY)
     for _ in range(1500):
         os.mkdir("d", dir_fd=here)
         inner = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)
         here = inner
     os.close(here)
+
+
+def test_a_deep_tree_of_others_is_no_end_of_the_run(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    (kitchen.root / ".larder" / "tmp").mkdir(parents=True)
+    deep(kitchen.root / ".larder" / "tmp")
     try:
         assert Watched(lambda: kitchen.fetch(plan)).error is None
     finally:
@@ -352,3 +374,86 @@ def test_a_marker_of_a_plan_says_what_lies_in_the_store_only(kitchen: Kitchen, o
     Prune(plan, kitchen.root, [OTHERS], Reporter(kitchen.log)).run()
     assert (outside / "victim").read_text() == "victim"
     assert kitchen.models() == {"tiny:latest"}
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
+def test_a_prune_takes_no_link_for_the_folder_of_markers(
+    kitchen: Kitchen, outside: Path, tmp_path: Path, target: str
+) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files={}))
+    (kitchen.root / ".larder").rename(outside / "larder")
+    (kitchen.root / ".larder").symlink_to(tmp_path / target if target != "outside" else outside / "larder")
+    before = contents(outside)
+    for prune in (Prune(plan, kitchen.root, [OTHERS], Reporter(kitchen.log)),):
+        with pytest.raises(FetchError) as refused:
+            prune.run()
+        assert str(kitchen.root / ".larder") in refused.value.reason
+    assert contents(outside) == before
+
+
+def test_a_deep_tree_of_others_is_no_end_of_a_prune(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files={}))
+    (kitchen.root / "models").mkdir()
+    deep(kitchen.root / "models")
+    try:
+        assert Watched(lambda: Prune(plan, kitchen.root, [OTHERS], Reporter(kitchen.log)).run()).error is None
+    finally:
+        _remove_deep(kitchen.root / "models", 1500)
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_a_copy_reads_no_more_of_a_shared_file_than_the_model_has(kitchen: Kitchen, tmp_path: Path) -> None:
+    it = kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    blob = place("blob", kitchen, plan)
+    copied = tmp_path / "copy"
+
+    class Longer(Reporter):
+        """Others make the file longer when it is being read."""
+
+        def transfer(self, name: str, *, total: int, start: int) -> Transfer:
+            os.truncate(blob, 1 << 40)
+            return super().transfer(name, total=total, start=start)
+
+    run = Watched(lambda: copy(plan, copied, kitchen.root, Longer(kitchen.log)))
+    assert "more than" in str(run.error)
+    assert sum(path.stat().st_size for path in copied.rglob("*") if path.is_file()) < it.bytes + (8 << 20)
+
+
+def test_a_layer_ends_where_the_file_s_size_is_passed(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    os.truncate(file, 1 << 40)
+    with pytest.raises(ImageError, match="not 100"):
+        Layer("m/x.gguf", file, 100).described()
+
+
+def test_a_remembered_layer_of_another_size_is_made_anew(kitchen: Kitchen) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    file = plan.models[0].files[0]
+    _, known = Layers(kitchen.root, Reporter(kitchen.log)).of("m/tiny.gguf", file.sha256, file.bytes)
+    (path,) = (kitchen.root / LAYERS).iterdir()
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"size": 10**15}))
+    assert Layers(kitchen.root, Reporter(kitchen.log)).of("m/tiny.gguf", file.sha256, file.bytes)[1] == known
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=400) | st.recursive(st.none() | st.text(max_size=9) | st.integers(), _nested).map(_json))
+def test_no_content_of_a_small_file_is_more_than_unreadable(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    load(path)
+    referenced(path)
+    Journal(path, 10**9).close()
+    with suppress(FetchError), Lease(path, wait_seconds=0):
+        pass
+    path.unlink(missing_ok=True)

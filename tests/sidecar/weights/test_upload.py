@@ -239,3 +239,18 @@ def test_patience_counts_attempts_without_a_new_byte(small: SmallRegistry, tmp_p
         uploads = Uploads(registry, sessions, Reporter(io.StringIO()), patience, CHUNK)
         assert uploads.push("team/x", DESCRIPTOR, source()) == len(BLOB)
     assert small.stored[THERE] == BLOB
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "file"])
+def test_an_upload_that_others_say_goes_on_elsewhere_does_not(
+    small: SmallRegistry, tmp_path: Path, scheme: str
+) -> None:
+    with SmallRegistry().running() as thief:
+        with pytest.raises(KeyboardInterrupt):
+            push(small.host, tmp_path, source(dies_at=2 * CHUNK))
+        (session,) = (tmp_path / UPLOADS).glob("*.json")
+        told = json.loads(session.read_text())
+        session.write_text(json.dumps(told | {"location": f"{scheme}://{thief.host}/v2/team/x/blobs/uploads/1"}))
+        assert push(small.host, tmp_path) == len(BLOB)
+        assert small.stored[THERE] == BLOB
+        assert not [line for method in ("GET", "PATCH", "PUT") for line in thief.asked(method)]
