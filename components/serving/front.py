@@ -9,10 +9,10 @@ from pulumi_kubernetes.policy import v1 as disruption
 
 from ..component import Component
 from ..manifest import labels, metadata, pod_security, scratch, selector, spread
-from ..network import ADMIN, CLIENTS, Egress, dns_egress, gateway_ingress
+from ..network import CLIENTS, Egress, dns_egress, gateway_ingress
 from ..planning.plan import FRONT
 from ..settings import Settings
-from .gateway import gateway_config_map, gateway_container, gateway_volume, restarts_with
+from .gateway import drain_hook, gateway_config_map, gateway_container, gateway_volume, restarts_with
 from .kserve_rocm import PREDICTOR
 
 REPLICAS = 2
@@ -95,10 +95,7 @@ def _pod(image: str, *, grace_seconds: int) -> core.PodSpecArgsDict:
         "termination_grace_period_seconds": grace_seconds,
         "topology_spread_constraints": [spread(FRONT)],
         "containers": [
-            {
-                **gateway_container(image),
-                "lifecycle": {"pre_stop": {"http_get": {"path": "/drain", "port": ADMIN}}},
-            }
+            {**gateway_container(image), "lifecycle": drain_hook()},
         ],
         "volumes": [gateway_volume(FRONT), scratch()],
     }

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import pulumi
-from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.config.gateway import DRAIN, GatewayConfig
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.networking import v1 as networking
 
@@ -111,6 +111,17 @@ def probe(path: str, *, period: int, failures: int) -> core.ProbeArgsDict:
         "timeout_seconds": 3,  # the gateway itself gives its engine two seconds to answer
         "failure_threshold": failures,
     }
+
+
+def drain_hook() -> core.LifecycleArgsDict:
+    """The preStop hook that drains the gateway. Hook and gateway are of one pod template, and change together."""
+    name, value = DRAIN
+    hook: core.HTTPGetActionArgsDict = {
+        "path": "/drain",
+        "port": ADMIN,
+        "http_headers": [{"name": name, "value": value}],
+    }
+    return {"pre_stop": {"http_get": hook}}
 
 
 # The Deployment is what is waited for, as long as its weights take; endpoints follow at once.

@@ -22,10 +22,9 @@ from ..manifest import (
     selector,
     spread,
 )
-from ..network import ADMIN
 from ..node_pools import Placement, tolerations
 from ..planning.resources import EngineResources
-from .gateway import gateway_sidecar, gateway_volume, probe, token_mount, token_volume
+from .gateway import drain_hook, gateway_sidecar, gateway_volume, probe, token_mount, token_volume
 
 HOME = "/home/larder"
 STARTUP_PERIOD = 2
@@ -144,7 +143,7 @@ def _container(engine: EngineSpec, weights: Weights) -> Container:
         "env": environment({"HOME": HOME, **engine.env, **weights.env}),
         "startup_probe": probe("/enginez", period=STARTUP_PERIOD, failures=-(-engine.start_seconds // STARTUP_PERIOD)),
         # The engine would cut its streams at SIGTERM: the gateway first waits until nothing is in flight.
-        "lifecycle": {"pre_stop": {"http_get": {"path": "/drain", "port": ADMIN}}},
+        "lifecycle": drain_hook(),
         "resources": {"requests": {"cpu": size.cpu, "memory": size.requested}, "limits": {"memory": size.memory}},
         "volume_mounts": [*mounts, {"name": "home", "mount_path": HOME}, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
         "termination_message_policy": "FallbackToLogsOnError",

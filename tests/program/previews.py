@@ -116,6 +116,12 @@ def refusals(stack: str, strategy: str) -> tuple[str, ...]:
     return ()
 
 
+DRAINS = {
+    "preStop": {
+        "httpGet": {"path": "/drain", "port": 9090, "httpHeaders": [{"name": "x-larder-drain", "value": "1"}]},
+    }
+}
+"""The hook of a pod with a gateway: the header is what the gateway knows the kubelet by."""
 OF_DEV = tuple(strategy for strategy in STRATEGIES if not refusals("dev", strategy))
 """The strategies that an Ollama stack can have."""
 PAIRS = [(stack, strategy) for stack in STACKS for strategy in STRATEGIES]

@@ -9,7 +9,7 @@ from larder_sidecar.config.gateway import GatewayConfig
 from components.caching import STRATEGIES
 from components.settings import SettingsError
 from components.settings.kserve import WITH_URI
-from tests.program.previews import Preview
+from tests.program.previews import DRAINS, Preview
 from tests.program.test_manager import MANAGER
 
 Previews = Callable[..., Preview]
@@ -153,7 +153,7 @@ def test_the_front_is_two_pods_that_never_go_together_and_drain(seen: Preview) -
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     assert seen.one("PodDisruptionBudget").inputs["spec"]["maxUnavailable"] == 1
     (container,) = seen.pod("Deployment", "front")["containers"]
-    assert container["lifecycle"] == {"preStop": {"httpGet": {"path": "/drain", "port": 9090}}}
+    assert container["lifecycle"] == DRAINS
     config = GatewayConfig.from_json(seen.one("ConfigMap", "larder-front").inputs["data"]["gateway.json"])
     assert seen.pod("Deployment", "front")["terminationGracePeriodSeconds"] == config.drain.grace_seconds
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.settings.sources import merged
-from tests.program.previews import OF_DEV, Preview
+from tests.program.previews import DRAINS, OF_DEV, Preview
 
 Previews = Callable[..., Preview]
 SLOW = {"larder:cache": {"min-bandwidth": "1MiB/s"}}
@@ -119,7 +119,7 @@ def test_the_pod_drains_through_the_gateway_before_the_engine_stops(preview: Pre
 
     seen = preview(strategy)
     config = GatewayConfig.from_json(seen.one("ConfigMap", "larder-gateway").inputs["data"]["gateway.json"])
-    assert seen.engine()["lifecycle"] == {"preStop": {"httpGet": {"path": "/drain", "port": 9090}}}
+    assert seen.engine()["lifecycle"] == DRAINS
     assert seen.pod()["terminationGracePeriodSeconds"] == config.drain.grace_seconds
 
 

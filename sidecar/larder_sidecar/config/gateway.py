@@ -30,6 +30,8 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 Mutations = Literal["token", "open"]
 Place = Literal["alone", "front", "behind"]
+DRAIN = ("x-larder-drain", "1")
+"""The header of `GET /drain` that the pods' preStop hooks send. A web page cannot: a browser asks us first."""
 MOVING = ("ollama", "llama-server")
 """Engines that load and unload models when they are told to."""
 

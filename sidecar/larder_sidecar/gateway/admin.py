@@ -1,8 +1,10 @@
 """The application behind port 9090: health, metrics and drain, for the kubelet and Prometheus only."""
 
 from collections.abc import Callable, Coroutine
+from ipaddress import ip_address
 from typing import Any
 
+from ..config.gateway import DRAIN
 from .drain import Lifecycle
 from .journal import Journal
 from .metrics import Metrics
@@ -54,10 +56,11 @@ class Admin:
             return error(404, "path_not_found", f"admin paths: {', '.join(self._paths)}")
         if request.method not in ("GET", "HEAD"):
             return error(405, "method_not_allowed", f"{request.path} takes GET", headers=((b"allow", b"GET, HEAD"),))
-        return None
+        return _not_the_hook(request) if request.path == "/drain" else None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder:
         """Start the answer; none of them keeps the loop."""
+        request.yields = request.path != "/drain"  # the kubelet stops the engine when that one breaks off
         return Answering(self._paths[request.path](), request, client, goes_on=request.path == "/drain")
 
     def finished(self, request: Request) -> None:
@@ -94,3 +97,37 @@ class Admin:
 
     async def _drain(self) -> Answer:
         return document({"drained": True, "in_flight": await self._lifecycle.drain()})
+
+
+def _not_the_hook(request: Request) -> Answer | None:
+    """The answer to a request to drain that is not the kubelet's: a web page, above all, must not be able to send it.
+
+    Without the header a page needs no leave of ours (an image does); with it, only a page of this very origin needs
+    none, and such a page has come by a domain name that its owner has led here (DNS rebinding).
+    """
+    name, value = DRAIN
+    if request.header(name.encode()) != value.encode():
+        return _refused(
+            f"GET /drain acts only on requests with the header `{name}: {value}`, as the preStop hook sends it"
+        )
+    for header, _ in request.headers:
+        if header in (b"origin", b"referer") or header.startswith(b"sec-fetch-"):
+            return _refused(f"GET /drain takes no request of a web page, and this one has `{header.decode('latin-1')}`")
+    host = request.header(b"host").decode("latin-1").rpartition("@")[2]
+    if _is_domain(host):
+        return _refused(f"GET /drain is asked for at the pod's address, and not at {host[:100]!r}")
+    return None
+
+
+def _refused(message: str) -> Answer:
+    return error(403, "drain_refused", message)
+
+
+def _is_domain(host: str) -> bool:
+    """Whether it is a name that somebody can have led here: one with a dot in it that is not an address."""
+    name = host.rstrip(".") if host.startswith("[") else host.partition(":")[0].rstrip(".")
+    try:
+        ip_address(name.strip("[]").partition("]")[0])
+    except ValueError:
+        return "." in name
+    return False

@@ -30,7 +30,8 @@ Requests name a model by its id, an alias or the engine's own name; for those th
 `routing` decide in their order, and then its default. POST /api/llm/route with a request's body says which and why.
 The names and rules of a file that changes are in force two seconds later; a file that is wrong changes nothing.
 A web page may ask if its origin is in cors.origins; clients that are no browsers need not be listed.
-Port `listen` is for clients; port `admin` has /livez /readyz /enginez /metrics and GET /drain.
+Port `listen` is for clients; port `admin` has /livez /readyz /enginez /metrics and GET /drain, which wants the
+header `x-larder-drain: 1` and is asked for by the pod's preStop hook.
 SIGTERM lets requests in flight finish, within drain.grace-seconds.
 """
 

@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, settings
+from larder_sidecar.config.gateway import DRAIN
 from larder_sidecar.gateway.serve import Running
 
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For property tests: quick enough for every run, and no judge of a busy machine's speed."""
+HOOK = f"{DRAIN[0]}: {DRAIN[1]}\r\n"
+"""What the pod's preStop hook sends with its request."""
 WAIT = 5.0
 """Seconds that any single step of a test may take."""
 
@@ -245,9 +248,14 @@ async def ask(port: int, path: str, body: bytes = b"", headers: str = "", method
         return await client.response(head_only=method == "HEAD")
 
 
-async def admin(gateway: Running, path: str, method: str = "GET") -> tuple[int, dict[str, object]]:
-    response = await ask(gateway.admin_port, path, method=method)
+async def admin(gateway: Running, path: str, method: str = "GET", headers: str = "") -> tuple[int, dict[str, object]]:
+    response = await ask(gateway.admin_port, path, headers=headers, method=method)
     return response.status, response.json()
+
+
+async def drained(gateway: Running) -> tuple[int, dict[str, object]]:
+    """Drain as the kubelet does, and wait for it."""
+    return await admin(gateway, "/drain", headers=HOOK)
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -15,7 +15,19 @@ from larder_sidecar.gateway.wire.registry import Registry
 from larder_sidecar.gateway.wire.server import ServerConnection
 
 from tests.sidecar.gateway.conftest import CHAT, Start
-from tests.sidecar.gateway.scripted import WAIT, Client, Engine, Turn, admin, ask, connect, request, until
+from tests.sidecar.gateway.scripted import (
+    HOOK,
+    WAIT,
+    Client,
+    Engine,
+    Turn,
+    admin,
+    ask,
+    connect,
+    drained,
+    request,
+    until,
+)
 from tests.sidecar.gateway.test_gateway_framing import Echo, Wire
 
 QUICK = {"serve-seconds": 0.3, "grace-seconds": 8}
@@ -42,7 +54,7 @@ async def refusing(gateway: Running, slow: Client) -> AsyncIterator[asyncio.Task
     """A drain that waits for the stream of `slow`."""
     await slow.post(CHAT, b"{}")
     await slow.head()
-    drain = asyncio.create_task(admin(gateway, "/drain"))
+    drain = asyncio.create_task(drained(gateway))
     await until(lambda: gateway.lifecycle.phase is Phase.REFUSING, "the drain to refuse")
     yield drain
     assert await asyncio.wait_for(drain, WAIT) == (200, {"drained": True, "in_flight": 0})
@@ -88,7 +100,7 @@ async def test_a_drain_serves_then_refuses_then_returns(start: Start, engine: En
         assert (await idle.response())["connection"] == ""
         await slow.post(CHAT, b'{"slow":1}')
         await slow.head()
-        drain = asyncio.create_task(admin(gateway, "/drain"))
+        drain = asyncio.create_task(drained(gateway))
         await until(lambda: gateway.lifecycle.closing, "the drain to begin")
         # Whoever was just about to send is answered, and told.
         await idle.post(CHAT, b"{}")
@@ -109,7 +121,55 @@ async def test_a_drain_serves_then_refuses_then_returns(start: Start, engine: En
         assert await asyncio.wait_for(drain, WAIT) == (200, {"drained": True, "in_flight": 0})
         assert await slow.chunk() == b"data: 1\n\n"
         assert await slow.chunk() == b"data: [DONE]\n\n"
-        assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 0})
+        assert await drained(gateway) == (200, {"drained": True, "in_flight": 0})
+
+
+@pytest.mark.parametrize(
+    ("headers", "says"),
+    [
+        ("", "x-larder-drain: 1"),
+        ("x-larder-drain: 0\r\n", "x-larder-drain: 1"),
+        ("x-larder-drain:\r\n", "x-larder-drain: 1"),
+        (
+            "Referer: http://evil.example/\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: image\r\n",
+            "x-larder-drain: 1",
+        ),
+        (f"{HOOK}Origin: http://evil.example\r\n", "has `origin`"),
+        (f"{HOOK}Origin: null\r\n", "has `origin`"),
+        (f"{HOOK}Referer: http://10.0.0.7:9090/\r\n", "has `referer`"),
+        (f"{HOOK}Sec-Fetch-Site: same-origin\r\n", "has `sec-fetch-site`"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_drain_is_the_kubelets_to_ask_for(gateway: Running, headers: str, says: str, method: str) -> None:
+    answer = await ask(gateway.admin_port, "/drain", headers=headers, method=method)
+    assert answer.status == 403
+    if method == "GET":
+        assert (answer.code, says in answer.body.decode()) == ("drain_refused", True)
+    assert not gateway.lifecycle.closing
+    assert (await ask(gateway.port, CHAT, b"{}")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example:9090", 403),
+        ("evil.example", 403),
+        ("evil.example.", 403),
+        ("10.0.0.7.evil.example:9090", 403),
+        ("10.0.0.7:9090", 200),
+        ("10.0.0.7", 200),
+        ("[fd00::7]:9090", 200),
+        ("[fd00::7]", 200),
+        ("localhost:9090", 200),
+        ("larder", 200),
+    ],
+)
+async def test_a_page_whose_name_leads_here_drains_nothing(start: Start, host: str, status: int) -> None:
+    async with start(drain=AT_ONCE) as gateway, connect(gateway.admin_port) as client:
+        await client.send(f"GET /drain HTTP/1.1\r\nHost: {host}\r\n{HOOK}\r\n".encode())
+        assert (await client.response()).status == status
+        assert gateway.lifecycle.closing is (status == 200)
 
 
 async def test_a_drain_returns_in_time_for_the_engine_to_stop(start: Start, engine: Engine) -> None:
@@ -121,16 +181,16 @@ async def test_a_drain_returns_in_time_for_the_engine_to_stop(start: Start, engi
         await client.post(CHAT, b"{}")
         await until(lambda: len(engine.requests) == 1, "the request")
         async with asyncio.timeout(2):
-            assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 1})
+            assert await drained(gateway) == (200, {"drained": True, "in_flight": 1})
 
 
 async def test_a_drain_outlives_whoever_asked_for_it(start: Start) -> None:
     async with start(drain=QUICK) as gateway:
         async with connect(gateway.admin_port) as client:
-            await client.send(b"GET /drain HTTP/1.1\r\nHost: a\r\n\r\n")
+            await client.send(f"GET /drain HTTP/1.1\r\nHost: 10.0.0.7:9090\r\n{HOOK}\r\n".encode())
             await until(lambda: gateway.lifecycle.closing, "the drain to begin")
         await until(lambda: gateway.lifecycle.phase == 2, "the drain to go on")
-        assert await admin(gateway, "/drain") == (200, {"drained": True, "in_flight": 0})
+        assert await drained(gateway) == (200, {"drained": True, "in_flight": 0})
 
 
 async def test_whoever_has_connected_is_answered_however_long_the_drain_takes(start: Start, engine: Engine) -> None:
@@ -189,7 +249,7 @@ async def test_an_answer_that_its_client_has_not_taken_yet_is_in_flight() -> Non
 
 async def test_the_end_answers_who_has_connected_and_refuses_who_comes_later(start: Start) -> None:
     async with start(drain=AT_ONCE) as gateway, connect(gateway.port) as early:
-        assert (await admin(gateway, "/drain"))[0] == 200
+        assert (await drained(gateway))[0] == 200
         stop = asyncio.create_task(gateway.stop(0))
         await asyncio.sleep(0.05)
         with pytest.raises(ConnectionRefusedError):

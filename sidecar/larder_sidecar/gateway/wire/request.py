@@ -20,6 +20,7 @@ class Request:
 
     __slots__ = (
         "body",
+        "chunked",
         "code",
         "content_length",
         "cors",
@@ -45,6 +46,7 @@ class Request:
         "started",
         "status",
         "target",
+        "yields",
     )
 
     def __init__(self) -> None:
@@ -58,6 +60,7 @@ class Request:
         self.keep_alive = True
         self.expects_continue = False
         self.content_length: int | None = None
+        self.chunked = False
         self.head_done = False
         self.body = b""
         self.received = 0
@@ -68,6 +71,8 @@ class Request:
         """The rest of the connection is not read: close it after the answer."""
         self.cors: bytes | None = None
         """Lines of headers for browsers, on whatever the answer is; None until the application has looked."""
+        self.yields = False
+        """Its connection may make room for another one although it is being answered."""
         self.id = b""
         self.status = 0
         self.sent = 0
@@ -123,18 +128,21 @@ def read_head(request: Request, version: str) -> Answer | None:
             return refusal
     if hosts != 1 and (request.minor or hosts):
         return error(400, "bad_request", f"{hosts} Host headers; send exactly one")
+    if request.chunked and request.content_length is not None:  # somebody before us may go by the other one
+        return error(400, "bad_request", "send Transfer-Encoding or Content-Length, not both")
     return None
 
 
 def _transfer_encoding(request: Request, value: bytes) -> Answer | None:
     # Another coding would reach the engine without the header that explains it; in HTTP/1.0 the framing is undefined.
-    if value.strip() != b"chunked" or not request.minor:
-        return error(400, "bad_request", "Transfer-Encoding must be `chunked`, in HTTP/1.1")
+    if value != b"chunked" or not request.minor or request.chunked:
+        return error(400, "bad_request", "Transfer-Encoding must be `chunked`, once, in HTTP/1.1")
+    request.chunked = True
     return None
 
 
 def _expect(request: Request, value: bytes) -> Answer | None:
-    if value.strip() != b"100-continue":
+    if value != b"100-continue":
         return error(417, "expectation_failed", "the only expectation understood is 100-continue")
     request.expects_continue = bool(request.minor)
     return None
@@ -142,7 +150,7 @@ def _expect(request: Request, value: bytes) -> Answer | None:
 
 def _content_encoding(_request: Request, value: bytes) -> Answer | None:
     # The model field is inside; and a few bytes of gzip unpack to gigabytes in the engine.
-    if value.strip() not in (b"", b"identity"):
+    if value not in (b"", b"identity"):
         return error(415, "unsupported_encoding", "compressed request bodies are not accepted; send the JSON as it is")
     return None
 
