@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import itertools
+import socket
 from collections.abc import Callable, Iterable
 from typing import cast
 
@@ -19,6 +20,9 @@ from larder_sidecar.gateway.wire.upstream import ResponseHead, UpstreamConnectio
 
 from tests.sidecar.gateway.scripted import PROPERTY
 
+QUIET, _PEER = socket.socketpair()
+"""A socket on which nothing arrives."""
+
 
 class Wire(asyncio.Transport):
     """A transport that keeps what is written."""
@@ -28,6 +32,9 @@ class Wire(asyncio.Transport):
         self.written = b""
         self.unsent = 0
         self.ended = False
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        return QUIET if name == "socket" else default
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.written += data
@@ -97,6 +104,11 @@ REQUESTS = {
     "twice": b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
     "broken": b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b\r\nHost: y z\r\n\r\n",
     "last": b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "blanks": b"POST /a HTTP/1.1\r\nHost:\tx \t \r\nA: b c\t\r\nB:  \r\nTransfer-Encoding: chunked \r\n\r\n"
+    b"1\r\na\r\n0\r\n\r\n"
+    b"POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\t\r\n\r\n2\r\nbc\r\n0\r\n\r\n"
+    b"POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 1\t \r\nConnection: keep-alive\t\r\n\r\nd"
+    b"GET /d HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 RESPONSES = {
     "length": b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n\r\nhello",
@@ -114,13 +126,24 @@ def cut(message: bytes, at: set[int]) -> list[bytes]:
     return [message[a:b] for a, b in itertools.pairwise(edges) if a != b]
 
 
-def served(pieces: list[bytes]) -> bytes:
+async def all_answered(connection: ServerConnection) -> None:
+    """Give requests that wait their turns."""
+    while connection.waits:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+def served(pieces: list[bytes], *, pauses: bool = False) -> bytes:
+    """What is answered; `pauses`: all that waits is answered before the next piece comes."""
+
     async def run() -> bytes:
         connection, wire = ServerConnection(Echo(), Limits(), Registry(1)), Wire()
         connection.connection_made(wire)
         for piece in pieces:
             if not wire.ended:
                 connection.data_received(piece)
+            if pauses:
+                await all_answered(connection)
+        await all_answered(connection)
         connection.connection_lost(None)
         lines = [line for line in wire.written.split(b"\r\n") if not line.startswith(b"date: ")]
         return b"\r\n".join(lines) + (b"END" if wire.ended else b"")

@@ -1,17 +1,22 @@
 """Reads the requests of one connection, and holds them to their limits while they arrive."""
 
-import re
+import asyncio
 from typing import Protocol
 
 import httptools
 
 from ...config.gateway import Limits
-from .answer import RETRY_SOON, Answer, error
+from .answer import Answer, error
+from .body import Body, overloaded
+from .headers import render
 from .registry import Registry
 from .request import Request, read_head
 
 HEAD_BYTES = 32 * 1024
-_UPGRADE = re.compile(rb"^upgrade[ \t]*:", re.IGNORECASE | re.MULTILINE)
+MOST_HEADERS = 256
+"""Each costs a parser, a filter and an engine more than its bytes tell."""
+_START_LINE = 256
+"""Bytes that come with a head and do not count, or more: the method, the version, line ends."""
 
 
 class Consumer(Protocol):
@@ -27,41 +32,56 @@ class Consumer(Protocol):
         """A request is whole, or refused: it is to be answered in its turn."""
 
 
+class _DeafError(Exception):
+    """Ends the parser's work on a read of which nothing more is wanted."""
+
+
 class RequestReader:
     """Bytes in, requests out."""
 
     def __init__(self, consumer: Consumer, limits: Limits, registry: Registry) -> None:
         self._consumer = consumer
         self._limits = limits
-        self._registry = registry
-        self._parser = httptools.HttpRequestParser(self)
-        self._pieces: list[bytes] = []
+        self._parser = self._new_parser()
+        self.body = Body(limits, registry)
         self._overhead = 0
         """Read since the last request was whole or the last byte of its body came, or more: an upper bound that costs
         one addition a read. Heads, but chunk extensions and trailers as well."""
-        self._upgrade = False
-        self._completed = 0
+        self._uncounted = 0
+        """The same for the part of a head that came in one read with the end of another request."""
+        self._odd_coding = False
+        """A tab follows the head's Transfer-Encoding: the parser does not know it then, and reads to the end."""
+        self._odd_trailer = False
+        """There is a Content-Length among the trailers, and the parser may take it for that of the next request."""
+        self._again = b""
+        """The head to read again in place of the one that has just been read, whose body the parser will not read."""
+        self._unread: list[bytes] = []
+        """What follows that head."""
+        self.completed = 0
+        """Requests that the last read made whole."""
         self.current: Request | None = None
         """What is being read."""
         self.deaf = False
         """What arrives is thrown away."""
 
-    def feed(self, data: bytes) -> None:
-        """The next bytes of the connection."""
-        self._completed = 0
+    def feed(self, data: bytes | memoryview) -> None:
+        """The next bytes of the connection. Whatever is wrong with them is answered."""
+        if len(data) > HEAD_BYTES and (self.current is None or not self.current.head_done):
+            self._feed_by_and_by(data)
+            return
+        self.completed = 0
         self._overhead += len(data)
         try:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade:
-                self._upgrade = False
-                self._parser = httptools.HttpRequestParser(self)
-                self._parser.feed_data(self._without_upgrade(data))
+            self._parser.feed_data(data)
+            if self._again:
+                self._read_again(b"".join(self._unread))
+        except httptools.HttpParserUpgrade as offer:
+            self._read_again(memoryview(data)[int(offer.args[0]) :])
         except httptools.HttpParserError as reason:
-            self.reject(error(400, "bad_request", f"not HTTP/1.1: {reason}"))
-        if self.current is None or self._completed:
-            self._overhead = 0  # what a read brought of a pipelined head goes uncounted
-        elif self._overhead > HEAD_BYTES:
+            self._refuse(reason)
+        if self.current is None or self.completed:
+            self._overhead, self._uncounted = 0, len(data)
+        elif self._overhead > HEAD_BYTES + _START_LINE:
             self.reject(_head_too_large())
 
     def reject(self, answer: Answer) -> None:
@@ -75,7 +95,7 @@ class RequestReader:
         """Throw away what arrives, and what has arrived of an unfinished request."""
         self.deaf = True
         self.current = None
-        self._drop()
+        self.body.drop()
 
     def close(self) -> None:
         """The connection is gone."""
@@ -86,8 +106,10 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """Start a request."""
+        if self.deaf:
+            raise _DeafError
         self.current = Request()
-        self._pieces = []
+        self._odd_coding = self._odd_trailer = False
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
@@ -98,24 +120,34 @@ class RequestReader:
         """A header; trailers are dropped."""
         request = self.current
         if request is not None and not request.head_done:
-            request.headers.append((name.lower(), value))
+            # Blanks around a value are not part of it (RFC 9110 5.5); the parser takes only those before it away.
+            bare = value.rstrip(b" \t")
+            if bare is not value and b"\t" in value and bare.lower() == b"chunked":
+                self._odd_coding = True
+            request.headers.append((name.lower(), bare))
+        elif name.lower() == b"content-length":
+            self._odd_trailer = True
 
     def on_headers_complete(self) -> None:
         """Decide whether the body is worth reading."""
         request = self.current
         if request is None or self.deaf:
             return
-        request.head_done = True
         request.method = self._parser.get_method().decode()
-        request.keep_alive = self._parser.should_keep_alive()
-        if self._parser.should_upgrade():
-            self._upgrade = True
+        connect = request.method == "CONNECT"
+        if not connect and (self._parser.should_upgrade() or (self._odd_coding and _is_coded(request))):
+            self._again = self._plain_head(request)
             return
-        if self._overhead > HEAD_BYTES and request.head_size() > HEAD_BYTES:
+        request.head_done = True
+        request.keep_alive = self._parser.should_keep_alive()
+        large = self._overhead + self._uncounted > HEAD_BYTES and request.head_size() > HEAD_BYTES
+        if large or len(request.headers) > MOST_HEADERS:
             request.refusal = _head_too_large()
+        elif connect:
+            request.refusal = error(400, "bad_request", "CONNECT is not answered here: this is no proxy")
         else:
             request.refusal = read_head(request, self._parser.get_http_version())
-        self._overhead = 0
+        self._overhead = self._uncounted = 0
         if request.refusal is not None:
             self._cut(request)
             return
@@ -133,30 +165,90 @@ class RequestReader:
         request = self.current
         if request is None or self.deaf:
             return
+        if self._again:
+            self._unread.append(piece)
+            return
         self._overhead = 0
         request.received += len(piece)
         if request.received > self._limits.body_bytes:
             request.refusal = request.refusal or self._too_large()
             self._cut(request)
-        elif request.refusal is None:
-            self._registry.held += len(piece)
-            self._pieces.append(piece)
-            if self._registry.held > self._limits.buffered_bytes:
-                request.refusal = error(503, "overloaded", "too many large requests at once", headers=RETRY_SOON)
-                self._cut(request)
+        elif request.refusal is None and not self.body.add(piece, request.received):
+            request.refusal = overloaded()
+            self._cut(request)
 
     def on_message_complete(self) -> None:
         """A request is whole."""
         request = self.current
-        if request is None or self.deaf or self._upgrade:
+        if request is None or self.deaf or self._again:
             return
         self.current = None
-        self._completed += 1
-        request.body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces = []
+        self.completed += 1
+        request.body = self.body.take()
+        if self._odd_trailer and not self._parser.should_keep_alive():
+            request.last = True
         self._consumer.request_read(request)
+        if request.last or not request.keep_alive:
+            self.stop()
 
     # --- inside
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        """A parser that leaves to us what trailers, and not heads alone, would have it decide.
+
+        A head with two Transfer-Encodings, one that is not `chunked`, or one beside a Content-Length is refused by
+        `read_head`, and what follows `Connection: close` by `on_message_complete`.
+        """
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(
+            lenient_keep_alive=True, lenient_transfer_encoding=True, lenient_chunked_length=True
+        )
+        return parser
+
+    def _feed_by_and_by(self, data: bytes | memoryview) -> None:
+        """Look at a head before much more of it is read."""
+        completed, rest = 0, memoryview(data)
+        while rest and not self.deaf:
+            size = len(rest) if self.current is not None and self.current.head_done else HEAD_BYTES
+            self.feed(rest[:size])
+            completed += self.completed
+            rest = rest[size:]
+        self.completed = completed
+
+    def _read_again(self, rest: bytes | memoryview) -> None:
+        """Go on with `_again` in place of the head that has been read, and `rest` after it."""
+        while self._again and not self.deaf:
+            head, self._again, self._unread = self._again, b"", []
+            self._parser = self._new_parser()
+            try:
+                self._parser.feed_data(head)
+                self._parser.feed_data(rest)
+                rest = b"".join(self._unread)
+            except httptools.HttpParserUpgrade as offer:
+                rest = memoryview(rest)[int(offer.args[0]) :]
+            except httptools.HttpParserError as reason:
+                self._refuse(reason)
+
+    def _plain_head(self, request: Request) -> bytes:
+        """The same head without an offer to upgrade, and without blanks where the parser minds them.
+
+        RFC 9110 7.8 lets a server ignore the offer, which Java's client makes with each request; the parser would take
+        such a request to have no body.
+        """
+        version = self._parser.get_http_version().encode()
+        headers = [header for header in request.headers if header[0] != b"upgrade"]
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (request.method.encode(), request.target, version, render(headers))
+
+    def _refuse(self, reason: httptools.HttpParserError) -> None:
+        if self.deaf:
+            return
+        cause = reason.__context__
+        if isinstance(reason, httptools.HttpParserCallbackError) and cause is not None:
+            message = "cannot read a request"
+            asyncio.get_running_loop().call_exception_handler({"message": message, "exception": cause})
+            self.reject(error(500, "internal", f"{message}; the log says why"))
+        else:
+            self.reject(error(400, "bad_request", f"not HTTP/1.1: {reason}"))
 
     def _cut(self, request: Request) -> None:
         """Read no further; `request` is the last one."""
@@ -164,28 +256,14 @@ class RequestReader:
         self.stop()
         self._consumer.request_read(request)
 
-    def _drop(self) -> None:
-        self._registry.held -= sum(map(len, self._pieces))
-        self._pieces = []
-
     def _too_large(self) -> Answer:
         return error(413, "request_too_large", f"the body is larger than {self._limits.body_bytes} bytes")
 
-    def _without_upgrade(self, data: bytes) -> bytes:
-        """The same request offering no upgrade, to be read again: RFC 9110 7.8 lets us ignore the offer.
 
-        Java's client offers h2c with each request, and llhttp takes a request with an upgrade to have no body.
-        """
-        head, separator, rest = data.partition(b"\r\n\r\n")
-        request = self.current
-        whole = not self._completed and b" HTTP/1." in head.split(b"\r\n", 1)[0]
-        if request is None or request.method == "CONNECT" or not whole:
-            msg = "protocol upgrades are not offered here"
-            raise httptools.HttpParserError(msg)
-        return _UPGRADE.sub(b"x-not-upgraded:", head) + separator + rest
+def _is_coded(request: Request) -> bool:
+    return sum(name == b"transfer-encoding" for name, _ in request.headers) == 1
 
 
 def _head_too_large() -> Answer:
-    return error(
-        431, "headers_too_large", f"the request's head, or what goes with its chunks, is larger than {HEAD_BYTES} bytes"
-    )
+    message = f"the request's head, or what goes with its chunks, is larger than {HEAD_BYTES} bytes"
+    return error(431, "headers_too_large", f"{message} or has more than {MOST_HEADERS} headers")

@@ -1,6 +1,9 @@
 """All open client connections: their number is capped, their deadlines are looked at in one sweep."""
 
 import asyncio
+import math
+import time
+from collections import deque
 from typing import Protocol
 
 
@@ -12,6 +15,18 @@ class Member(Protocol):
     @property
     def busy(self) -> bool:
         """Whether a request is being read or answered, or an answer is not sent yet."""
+
+    def turn(self) -> None:
+        """Answer the next request that waits."""
+
+    def waited(self, now: float) -> float:
+        """How much of the time that its client has for what it does is used up, as a fraction; -inf: it must stay."""
+
+    def stands_still(self, now: float) -> float:
+        """Seconds for which the bodies that wait on it have not grown, 0 where there are none; `now` is monotonic."""
+
+    def shed(self) -> None:
+        """Refuse the requests whose bodies wait, and forget these."""
 
     @property
     def hears(self) -> bool:
@@ -27,10 +42,18 @@ class Member(Protocol):
         """Close if it is idle, so that a request which crosses the end is not reset."""
 
     def make_room(self) -> bool:
-        """Close at once, unless its client has asked for something; whether it did."""
+        """Close at once, unless its client has just asked for something; whether it did."""
 
     def abort(self) -> None:
         """Break off."""
+
+
+LOOKS = 4096
+"""Members that are looked at in one turn of the loop, to find who makes room: 2 ms on a slow machine."""
+STALE_SECONDS = 1.0
+"""Age of an order in which members make room; and how long a body stands still before it makes room."""
+_AT_A_TIME = 32
+"""Deadlines that pass in one turn of the loop."""
 
 
 class Registry:
@@ -46,21 +69,45 @@ class Registry:
         """Bytes of request bodies in memory."""
         self._period = period
         self._members: set[Member] = set()
+        self._queue: deque[Member] = deque()
+        """Who has requests that wait for their turn."""
+        self._leaving: list[tuple[float, int, Member]] = []
+        """Who makes room, the last one first."""
+        self._ordered = -math.inf
+        """When that order was made."""
+        self._looked_at = -math.inf
+        self._looked = 0
+        """Members looked at in the turn of the loop that began then."""
 
     def add(self, member: Member) -> bool:
-        """Take it in, for the one that has been idle longest if need be; or say that there are enough.
+        """Take it in, for another one if need be; or say that there are enough.
 
-        Else whoever holds idle connections, of the admin port above all, would have probes refused and the pod killed.
+        The one that has used up most of its time makes room, whatever it does: idles, sends a head or a body slowly, or
+        does not take its answer. Whose request is being answered stays. Else whoever holds connections, of the admin
+        port above all, would have everybody refused, probes among them, and the pod killed.
         """
-        if len(self._members) >= self.cap:
-            for idle in sorted((m for m in self._members if not m.busy), key=lambda m: m.deadline):
-                if idle.make_room():
-                    self._members.remove(idle)
-                    break
-            else:
-                return False
+        if len(self._members) >= self.cap and not self._make_room():
+            return False
         self._members.add(member)
         return True
+
+    def later(self, member: Member) -> None:
+        """Give it a turn: one of one member in each turn of the loop, so that none of them holds it."""
+        if not self._queue:
+            asyncio.get_running_loop().call_soon(self._turn)
+        self._queue.append(member)
+
+    def free(self, share: int) -> bool:
+        """Have bodies that stand still make room until no more than `share` is held; whether there is room."""
+        now = asyncio.get_running_loop().time()
+        if self._may_look(now):
+            clock = time.monotonic()
+            still = [(member.stands_still(clock), id(member), member) for member in self._members]
+            for seconds, _, member in sorted(still, reverse=True):
+                if seconds < STALE_SECONDS or self.held <= share:
+                    break
+                member.shed()
+        return self.held <= share
 
     def discard(self, member: Member) -> None:
         """It is closed."""
@@ -98,5 +145,42 @@ class Registry:
         while True:
             await asyncio.sleep(self._period)
             now = loop.time()
-            for member in [m for m in self._members if m.deadline < now]:
-                member.expire(now)
+            for count, member in enumerate([m for m in self._members if m.deadline < now], 1):
+                if member.deadline < now:
+                    member.expire(now)
+                if not count % _AT_A_TIME:
+                    await asyncio.sleep(0)
+
+    # --- inside
+
+    def _turn(self) -> None:
+        member = self._queue.popleft()
+        if self._queue:
+            asyncio.get_running_loop().call_soon(self._turn)
+        member.turn()
+
+    def _make_room(self) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now - self._ordered <= STALE_SECONDS and self._one_leaves(now):
+            return True
+        if not self._may_look(now):
+            return False
+        self._ordered = now
+        order = ((member.waited(now), id(member), member) for member in self._members)
+        self._leaving = sorted(one for one in order if one[0] > -math.inf)
+        return self._one_leaves(now)
+
+    def _one_leaves(self, now: float) -> bool:
+        while self._leaving:
+            waited, _, member = self._leaving.pop()
+            # It may have moved since the order was made.
+            if member in self._members and member.waited(now) >= waited and member.make_room():
+                self._members.discard(member)
+                return True
+        return False
+
+    def _may_look(self, now: float) -> bool:
+        if now != self._looked_at:  # the clock stands still for one turn of the loop
+            self._looked_at, self._looked = now, 0
+        self._looked += len(self._members)
+        return self._looked <= max(LOOKS, len(self._members))

@@ -4,20 +4,24 @@ import asyncio
 import fcntl
 import math
 import termios
+import time
 from collections import deque
 from typing import cast
 
 from ...config.gateway import Limits
 from .answer import RETRY_SOON, Answer, error
 from .application import Application, Responder
+from .body import MOVE_BYTES, overloaded
 from .reader import RequestReader
-from .registry import Registry
+from .registry import STALE_SECONDS, Registry
 from .request import Request
 from .shapes import shaped
 
 PIPELINED = 64
 """Requests taken from a connection while an earlier one is being answered."""
 LINGER_SECONDS = 2.0
+LEAST_RATE = 1024
+"""Bytes a second of an answer that a client has to take."""
 
 
 class ServerConnection(asyncio.Protocol):
@@ -31,11 +35,17 @@ class ServerConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._active: Request | None = None
         self._responder: Responder | None = None
-        self._stalled = 0
-        """Bytes that waited for a slow client when its deadline was last looked at."""
+        self._taken = 0
+        """Bytes of the answer that a slow client had taken when its deadline was last looked at."""
         self.paused = False
         self._fresh = True
-        """Whether its first request is still to come."""
+        """Whether its first byte is still to come."""
+        self._resting = True
+        """Whether no byte has come since the last request was whole."""
+        self._read_by = math.inf
+        """Until when the head or the body that is being read has to be there."""
+        self.waits = False
+        """Whether it has asked for a turn."""
         self.deadline = math.inf
         self.loop = asyncio.get_running_loop()
 
@@ -45,9 +55,7 @@ class ServerConnection(asyncio.Protocol):
         """Take the client in, or tell it that there are enough."""
         self._transport = cast("asyncio.Transport", transport)
         if not self._registry.add(self):
-            message = "the gateway has all the connections it may hold"
-            answer = error(503, "too_many_connections", message, headers=RETRY_SOON)
-            self._transport.write(answer.encode(b"", keep_alive=False))
+            self._transport.write(too_many().encode(b"", keep_alive=False))
             self.close()
             return
         self.deadline = self.loop.time() + self._limits.idle_seconds
@@ -64,8 +72,7 @@ class ServerConnection(asyncio.Protocol):
             if responder is not None:
                 responder.client_gone()
             request.code = request.code or "client_gone"
-            self.release_body(request)
-            self._app.finished(request)
+            self._over(request)
 
     def data_received(self, data: bytes) -> None:
         """Read on, and answer what is complete."""
@@ -73,10 +80,13 @@ class ServerConnection(asyncio.Protocol):
         reader = self._reader
         if reader.deaf:
             return
-        if reader.current is None and self._active is None:
-            self.deadline = self.loop.time() + self._limits.header_seconds
+        if self._resting:  # once: bytes that come one by one, or begin no request, do not put the end off
+            self._read_by = self.loop.time() + self._limits.header_seconds
+            if self._active is None:
+                self.deadline = self._read_by
         reader.feed(data)
-        if self._active is None:
+        self._resting = reader.current is None and reader.completed > 0
+        if self._queue and self._active is None and not self.waits:
             self._next()
 
     def eof_received(self) -> bool:
@@ -86,7 +96,7 @@ class ServerConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The client reads slower than the engine writes."""
         self.paused = True
-        self._stalled = self._transport.get_write_buffer_size()
+        self._taken = self._sent()
         self.deadline = self.loop.time() + self._limits.body_seconds
         if self._responder is not None:
             self._responder.pause()
@@ -95,6 +105,8 @@ class ServerConnection(asyncio.Protocol):
         """Go on."""
         self.paused = False
         self.deadline = self.loop.time() + self._limits.response_seconds
+        if self._active is None:
+            self.deadline = self.loop.time() + self._limits.idle_seconds if self._resting else self._read_by
         if self._responder is not None:
             self._responder.resume()
 
@@ -106,8 +118,9 @@ class ServerConnection(asyncio.Protocol):
 
     def head_read(self, request: Request) -> None:
         """The body has its own deadline; ask for it if the client waits and it is its turn."""
+        self._read_by = self.loop.time() + self._limits.body_seconds
         if self._active is None:
-            self.deadline = self.loop.time() + self._limits.body_seconds
+            self.deadline = self._read_by
             if request.expects_continue and not self._queue:
                 self._continue(request)
 
@@ -166,16 +179,17 @@ class ServerConnection(asyncio.Protocol):
         request = self._active
         if request is None:
             return
-        at_once = self._responder is None  # answered inside _next, which goes on by itself
         self._active = self._responder = None
-        self.release_body(request)
-        self._app.finished(request)
+        self._over(request)
         if not keep:
             self._end(linger=request.last)
             return
-        self.deadline = self.loop.time() + self._next_seconds()
-        if not at_once:
-            self._next()
+        self.deadline = self.loop.time() + self._limits.idle_seconds if self._resting else self._read_by
+        if self._queue:
+            self.waits = True
+            self._registry.later(self)
+        elif (reading := self._reader.current) is not None and reading.expects_continue:
+            self._continue(reading)
 
     def release_body(self, request: Request) -> None:
         """The body is not needed any more."""
@@ -186,8 +200,7 @@ class ServerConnection(asyncio.Protocol):
         """Break the connection off, so that the client sees its response is not whole."""
         request, self._active, self._responder = self._active, None, None
         if request is not None:
-            self.release_body(request)
-            self._app.finished(request)
+            self._over(request)
         self._transport.abort()
 
     def close(self) -> None:
@@ -200,18 +213,63 @@ class ServerConnection(asyncio.Protocol):
         if self.hears and not (self.busy or self._fresh or self._unread()):
             self._end(linger=True)
 
+    def waited(self, now: float) -> float:
+        """How much of the time that its client has for what it does is used up, as a fraction; -inf: it must stay."""
+        if self._active is not None:
+            return -1 / (1 + self._active.seconds()) if self._active.yields else -math.inf
+        reading = self._reader.current
+        if self._queue:
+            return -math.inf
+        if self._resting or self._reader.deaf:
+            return 1 - (self.deadline - now) / max(self._limits.idle_seconds, 1)
+        if reading is None or not reading.head_done:
+            return 1 - (self._read_by - now) / max(self._limits.header_seconds, 1)
+        still = time.monotonic() - self._moved(reading)
+        if still < STALE_SECONDS and reading.received >= MOVE_BYTES:
+            return -math.inf
+        return still / max(self._limits.body_seconds, 1)
+
     def make_room(self) -> bool:
-        """Close at once, unless the client has asked for something; whether it did."""
-        if self.busy or (self.hears and self._unread()):
+        """Close at once, unless the client has just asked for something; whether it did."""
+        if self.hears and self._unread():
             return False
-        self.close()
+        if self._active is None and self._reader.current is not None:
+            self._reader.reject(too_many())
+            self._next()
+        if self._active is not None or self._transport.get_write_buffer_size():
+            self.abort()  # it may never take what it has asked for
+        else:
+            self.close()
         return True
+
+    def stands_still(self, now: float) -> float:
+        """Seconds for which the bodies that wait here have not grown, 0 where there are none; `now` is monotonic."""
+        reading = self._reader.current
+        if reading is not None and self._reader.body:
+            return now - self._moved(reading)
+        if self._active is not None and any(request.body for request in self._queue):
+            return now - self._moved(self._queue[-1])
+        return 0.0
+
+    def shed(self) -> None:
+        """Refuse the requests whose bodies wait, and forget these."""
+        if self._active is not None:
+            for request in self._queue:
+                if request.body:
+                    self.release_body(request)
+                    request.refusal = overloaded()
+        if self._reader.body:
+            self._reader.reject(overloaded())
+            if self._active is None and not self.waits:
+                self._next()
 
     def expire(self, now: float) -> None:
         """A deadline has passed: which one depends on what the connection was doing."""
         reading = self._reader.current
         if self._active is not None:
             self._expire_response(self._active, now)
+        elif self._queue:
+            return  # its turn comes
         elif reading is not None:
             what = "body" if reading.head_done else "head"
             self._reader.reject(error(408, "request_timeout", f"the request's {what} did not arrive in time"))
@@ -219,21 +277,54 @@ class ServerConnection(asyncio.Protocol):
         else:
             self._transport.abort()
 
+    def turn(self) -> None:
+        """Answer the next request that waits, unless its client has gone."""
+        self.waits = False
+        if self._queue and self._active is None and not self._transport.is_closing():
+            self._next()
+
     # --- inside
 
     def _next(self) -> None:
-        """Answer what waits, in order, until one takes its time."""
-        while self._active is None and self._queue:
-            request = self._active = self._queue.popleft()
+        """Answer the first request in the queue. The others have their turns: one of them in a turn of the loop."""
+        request = self._active = self._queue.popleft()
+        try:
             if request.refusal is not None:
                 self.answer(request, request.refusal)
-                continue
+                return
             responder = self._app.respond(request, self)
-            if self._active is request:
-                self._responder = responder
-        reading = self._reader.current
-        if reading is not None and reading.expects_continue and self._active is None:
-            self._continue(reading)
+        except Exception as reason:  # noqa: BLE001 (whatever it is, the client hears of it)
+            self._failed(request, reason)
+            return
+        if self._active is request:
+            self._responder = responder
+
+    def _moved(self, request: Request) -> float:
+        return self._reader.body.moved if request.received >= MOVE_BYTES else request.started
+
+    def _over(self, request: Request) -> None:
+        """Forget the request, whatever comes of counting it."""
+        self._registry.held -= len(request.body)
+        request.body = b""
+        try:
+            self._app.finished(request)
+        except Exception as reason:  # noqa: BLE001 (the connection goes on)
+            self._report(request, reason)
+
+    def _failed(self, request: Request, reason: Exception) -> None:
+        message = self._report(request, reason)
+        if self._active is not request:
+            return
+        if request.sent:
+            self.abort()
+            return
+        request.model = request.rule = ""  # what it is answered with must not fail as well
+        self.answer(request, error(500, "internal", f"{message}; the log says why"))
+
+    def _report(self, request: Request, reason: Exception) -> str:
+        message = f"cannot answer {request.method} {request.path[:100]}"
+        self.loop.call_exception_handler({"message": message, "exception": reason})
+        return message
 
     def _unread(self) -> bool:
         """Whether the kernel holds bytes of the client that the loop has not come to read."""
@@ -242,23 +333,22 @@ class ServerConnection(asyncio.Protocol):
 
     def _continue(self, request: Request) -> None:
         request.expects_continue = False
+        self.deadline = self._read_by = self.loop.time() + self._limits.body_seconds
         if not self._transport.is_closing():
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    def _next_seconds(self) -> float:
-        reading = self._reader.current
-        if reading is None:
-            return self._limits.idle_seconds
-        return self._limits.body_seconds if reading.head_done else self._limits.header_seconds
+    def _sent(self) -> int:
+        """Bytes of the answer that have left, and a constant."""
+        return (self._active.sent if self._active else 0) - self._transport.get_write_buffer_size()
 
     def _expire_response(self, request: Request, now: float) -> None:
         if not self.paused:
             if self._responder is not None:
                 self._responder.expire()
             return
-        size = self._transport.get_write_buffer_size()
-        if size < self._stalled:  # slow, not dead
-            self._stalled = size
+        taken = self._sent()
+        if taken - self._taken >= LEAST_RATE * self._limits.body_seconds:  # slow, not dead
+            self._taken = taken
             self.deadline = now + self._limits.body_seconds
         else:
             request.code = "client_stalled"
@@ -277,3 +367,9 @@ class ServerConnection(asyncio.Protocol):
             return
         self._transport.write_eof()
         self.deadline = self.loop.time() + LINGER_SECONDS
+
+
+def too_many() -> Answer:
+    """For a client that finds no room among the connections, or has to make room."""
+    message = "the gateway has all the connections it may hold"
+    return error(503, "too_many_connections", message, headers=RETRY_SOON)
