@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from larder_sidecar.config.residency import Residency
-from larder_sidecar.config.routing import Routing
+from larder_sidecar.config.routing import Routing, stops_at_lines
 from larder_sidecar.config.weights import FIRST_PULL
 
 from ..settings import Settings
@@ -60,6 +60,12 @@ def _about_rules(settings: Settings) -> Iterator[str]:
             f"larder:gateway.routing.rules[{later}]: {names[later]} never decides: {names[earlier]}, before it, holds "
             "wherever it does. Drop it, or put it first."
         )
+    for index, (name, rule) in enumerate(zip(names, rules.rules, strict=True)):
+        if rule.pattern and stops_at_lines(rule.pattern):
+            yield (
+                f"larder:gateway.routing.rules[{index}].pattern: `.` of {name} stops at the end of a line, and a "
+                "message may have several. Begin it with (?s) where it should not; a length is said by max-characters."
+            )
 
 
 def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:

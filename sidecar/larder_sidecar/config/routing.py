@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
@@ -29,6 +30,10 @@ MAX_INSTRUCTIONS = 16_384
 """Of the programs of all patterns: a word has some ten, `.{0,100}` 900."""
 DEFAULT = "default"
 """What chose a model where no rule held."""
+_ONLY_A_LENGTH = re.compile(r"(?:\(\?i\))?(?:\^|\\A)\(?\.(?:[*+?]|\{\d{1,4}(?:,\d{0,4})?\})\??\)?(?:\$|\\z)")
+"""As `^.{0,100}$`: such a pattern is about all of the text, whose line ends are characters too."""
+_NO_DOT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+"""What holds no `.` that stands for any character: escapes and classes."""
 _BEYOND_RE2 = ("invalid perl operator: (?", "invalid escape sequence: \\")
 
 
@@ -46,7 +51,15 @@ def compiled(pattern: str) -> Any:  # noqa: ANN401 (re2 has no types)
 
     Kept, because it is judged alone and with the others, and then used.
     """
-    return re2.compile(pattern.encode(), _options())
+    lines = "(?s)" if _ONLY_A_LENGTH.fullmatch(pattern) else ""
+    return re2.compile((lines + pattern).encode(), _options())
+
+
+def stops_at_lines(pattern: str) -> bool:
+    """Does it hold a repeated `.` that stops at the end of a line, as `write.*code` does?"""
+    if _ONLY_A_LENGTH.fullmatch(pattern) or re.search(r"\(\?[a-zA-Z]*s", pattern):
+        return False
+    return re.search(r"\.[*+{]", _NO_DOT.sub("x", pattern)) is not None
 
 
 def _compiles(pattern: str) -> str:
@@ -78,7 +91,10 @@ def _in_lower_case(headers: object) -> object:
 
 
 Pattern = Annotated[str, Field(min_length=1, max_length=4096), AfterValidator(_compiles)]
-"""RE2's syntax. Found anywhere in the text; `.` stops at a line's end unless the pattern begins with (?s)."""
+"""RE2's syntax. Found anywhere in the text; `.` stops at a line's end unless the pattern begins with (?s).
+
+A pattern that says a length and nothing else (`^.{0,100}$`) counts line ends too.
+"""
 HeaderName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,254}[!-~])?$")]
 

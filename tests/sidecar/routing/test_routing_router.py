@@ -41,7 +41,20 @@ CASES: list[tuple[list[dict[str, Any]], str, str | None]] = [
     ([CODE, SHORT], "x" * 101, None),
     ([{**CODE, **SHORT}], "write code" + "x" * 100, None),
     ([{"pattern": "^.{0,100}$"}], "short", "m1"),
-    ([{"pattern": "^.{0,100}$"}], "two\nlines", None),  # the seed's rule: a line end is no character for `.`
+    ([{"pattern": "^.{0,100}$"}], "two\nlines", "m1"),  # a length and nothing else is that of all lines
+    ([{"pattern": "^.{0,100}$"}], "x\n" * 50, "m1"),
+    ([{"pattern": "^.{0,100}$"}], "x\n" * 50 + "x", None),
+    ([{"pattern": "^.{0,100}$"}], "", "m1"),
+    ([{"pattern": "^.{0,100}$"}], "é\n" * 50, "m1"),
+    ([{"pattern": "^.{0,100}$"}], "x\n" * SCANNED, None),
+    ([{"pattern": r"\A.{5,}\z"}], "a\nbcd", "m1"),
+    ([{"pattern": "(?i)^(.{2,3})$"}], "a\nb", "m1"),
+    ([{"pattern": "^.*$"}], "two\nlines", "m1"),
+    ([{"pattern": "^a.{0,100}$"}], "a\nb", None),  # not a length alone
+    ([{"pattern": "(write|generate|implement).*code"}], "Please implement some code", "m1"),
+    ([{"pattern": "(write|generate|implement).*code"}], "Please implement\nsome code", None),
+    ([{"pattern": "(?s)(write|generate|implement).*code"}], "Please implement\nsome code", "m1"),
+    ([{"pattern": "(code|function|class|implement)"}], "sort it\nby a function", "m1"),
     ([{"pattern": "(?s)^.{0,100}$"}], "two\nlines", "m1"),
     ([{"pattern": "(?s)^.{0,100}$"}], "x" * 101, None),
     ([SHORT], "two\nlines", "m1"),

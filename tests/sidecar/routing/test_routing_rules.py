@@ -4,7 +4,7 @@ from typing import Any, get_args
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.config.routing import Endpoint, Routing
+from larder_sidecar.config.routing import Endpoint, Routing, stops_at_lines
 from larder_sidecar.gateway.routes import ROUTES
 from pydantic import ValidationError
 
@@ -86,3 +86,25 @@ def test_a_rule_after_one_that_holds_wherever_it_does_never_decides(
 ) -> None:
     routing = Routing.model_validate({"rules": [{**first, "model": "m"}, {**second, "model": "n"}]})
     assert list(routing.shadowed()) == ([(0, 1)] if shadowed else [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "stops"),
+    [
+        ("(write|generate|implement).*code", True),
+        ("(?i)(write|implement).*code", True),
+        ("^a.{0,100}$", True),
+        ("a.+b", True),
+        ("(?s)write.*code", False),
+        ("(?is)write.*code", False),
+        ("(?s:write.*code)", False),
+        ("(code|function|class|implement)", False),
+        ("^.{0,100}$", False),
+        (r"v1\.*", False),
+        ("[.]*", False),
+        (r"[\].]*x", False),
+        ("a.b", False),
+    ],
+)
+def test_a_repeated_dot_that_stops_at_a_line_is_known(pattern: str, stops: bool) -> None:
+    assert stops_at_lines(pattern) is stops

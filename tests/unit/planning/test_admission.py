@@ -16,6 +16,9 @@ RULE = {"max-characters": 100, "model": "alpha"}
 SHADOWED = {"larder:gateway": {"routing": {"rules": [RULE, {**RULE, "pattern": "a"}]}}}
 
 
+OF_LINES = {"larder:gateway": {"routing": {"rules": [{"pattern": "write.*code", "model": "alpha"}]}}}
+
+
 def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
     found = settings(changes)
     return dict(line.split(maxsplit=1) for line in admission(found, make_plan(found)))
@@ -63,6 +66,7 @@ def test_while_pods_overlap_a_node_holds_both() -> None:
         ({"larder:models": ["gamma"]}, ["larder:models"]),
         ({"larder:ollama": {"memory": "100Mi"}}, ["larder:ollama.memory"]),
         (SHADOWED, ["larder:gateway.routing.rules[1]"]),
+        (OF_LINES, ["larder:gateway.routing.rules[0].pattern"]),
         ({"larder:hub": {"endpoint": "http://hub"}}, ["larder:hub.endpoint"]),
         (
             {"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "3Gi"}}},
@@ -80,6 +84,7 @@ def test_while_pods_overlap_a_node_holds_both() -> None:
         "first pull",
         "too little memory",
         "shadowed",
+        "a dot that stops at a line",
         "plain http",
         "nearly full",
         "images",
