@@ -33,9 +33,9 @@ class Address:
 
 def read(url: str) -> Address:
     """The address that a connection to `url` leads to. Raises UrlError."""
-    scheme, _, port = authority(url)
-    if scheme not in _PORTS:
+    if not re.match("https?:", url, re.IGNORECASE):
         raise UrlError("is not http or https")
+    scheme, _, port = authority(url)
     try:
         parts = parse_url(url)
     except LocationParseError:

@@ -503,7 +503,7 @@ def test_a_hub_is_a_host_that_pods_can_reach(host: str) -> None:
     assert [line.partition(": ")[0] for line in found] == ["larder:hub.endpoint"]
 
 
-@pytest.mark.parametrize("host", ["10.244.0.1:8090", "[fd00::1]:8090", "hub.ai.svc", "mirror/huggingface", "a" * 300])
+@pytest.mark.parametrize("host", ["10.244.0.1:8090", "[fd00::1]:8090", "hub.ai.svc", "mirror/huggingface", "a" * 253])
 def test_a_hub_is_a_name_or_an_address(host: str) -> None:
     assert problems({"larder:hub": {"endpoint": f"http://{host}"}}) == []
 
