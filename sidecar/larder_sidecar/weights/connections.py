@@ -54,8 +54,6 @@ class Connections:
         headers: Mapping[str, str],
         reach: Reach,
         body: Body = None,
-        *,
-        stream: bool = True,
     ) -> urllib3.BaseHTTPResponse:
         """One answer; its redirects are not followed. Raises OutOfReachError, HubError and urllib3's exceptions."""
         reach = self._held(address, reach)
@@ -80,8 +78,6 @@ class Connections:
         if isinstance(answer.connection, _Connection):
             public = is_public(answer.connection.address)
             self._public[address.origin] = public or self._public.get(address.origin, False)
-        if not stream:
-            answer.read(cache_content=True)
         return answer
 
     def reach(self, sender: Address, target: Address) -> Reach:

@@ -39,6 +39,11 @@ class Login:
         value = f"Bearer {self.token}" if self.token else self._bought.get(repository)
         return {"Authorization": value} if value else {}
 
+    def secrets(self) -> list[str]:
+        """All that no message may repeat."""
+        given = [it for it in (self.token, self.password, (self.password or "").partition(":")[2]) if it]
+        return [*given, *(value.partition(" ")[2] for value in self._bought.values())]
+
     def renew(
         self,
         repository: str,

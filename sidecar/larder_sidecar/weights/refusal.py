@@ -48,10 +48,14 @@ class Refusal:
         return named(self.url).origin != named(self.asked).origin
 
     @property
+    def code(self) -> str:
+        """The status, and by way of which proxy it came."""
+        return f"{self.status}{_way(self.url, self.headers)}"
+
+    @property
     def told(self) -> str:
         """What the host answered, for a message."""
-        quoted = f": {self.words}" if self.words else ""
-        return f"{self.status}{_way(self.url, self.headers)}{quoted}"
+        return f"{self.code}: {self.words}" if self.words else self.code
 
     def error(self, denied: str, missing: str, other: str) -> HubError:
         """The error; the arguments are the remedies for 401 and 403, for 404, and for the rest."""
@@ -90,7 +94,7 @@ class Refusal:
 def refusal(response: urllib3.BaseHTTPResponse, asked: str, who: str, hide: Iterable[str] = ()) -> Refusal:
     """Read a little of an answer that is not content. `hide` are secrets that are not to be repeated."""
     url = response.url or asked
-    return Refusal(who, asked, url, response.status, response.headers, said(response.headers, _head(response), hide))
+    return Refusal(who, asked, url, response.status, response.headers, said(response.headers, head(response), hide))
 
 
 def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
@@ -98,15 +102,15 @@ def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
     media_type = response.headers.get("Content-Type", "").lower()
     size = whole(response.headers.get("Content-Length", ""))
     if response.status == 200 and media_type.startswith("text/html") and size not in (None, file.bytes):
-        title = said(response.headers, _head(response))
+        title = said(response.headers, head(response))
         raise RedirectError(
             f"{shown(response.url or file.url)} sends a web page{title and f' ({title})'} in place of {file.path}",
             "A login page or a proxy may stand between: check the network, or the endpoint in the settings.",
         )
 
 
-def _head(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The beginning of a body; nothing where it does not come at once."""
+def head(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The beginning of a body; nothing where it does not come within a few seconds."""
     try:
         return within(_BODY_SECONDS, lambda: response.read(READ, decode_content=False), too_late=lambda _: None)
     except TimeoutError:

@@ -2,25 +2,35 @@
 
 import contextlib
 import hashlib
+import json
+import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote
 
 import urllib3
 
-from .errors import ChunkError, ContentError, TransientError
+from .errors import ChunkError, ContentError, HubError, TransientError
 from .image import MAX_MANIFEST, Document
 from .layer import Descriptor
 from .login import Login
 from .reference import registry_name
-from .registry_http import TRANSIENT, RegistryHttp, code_in
-from .web import MAX_REDIRECTS, explained, whole
+from .refusal import TRANSIENT, head
+from .registry_http import Answer, RegistryHttp
+from .web import REDIRECTS, explained, whole
 
 _READ = 1 << 20
-_THERE = {200, 307, 308}
-_REDIRECTS = {301, 302, 303, 307, 308}
-_NO_CHUNKS = {404, 405, 416, 501}
+_DONE = {200, 201, 202, 204}
+"""For whatever was asked: registries differ in which of them they answer (GHCR, ECR, Nexus)."""
+_THERE = {200, 206, *REDIRECTS}
+_LOST = {404, 410}
+_OF_ANY_REQUEST = {401, 407, 408, 413, 425, 429, 500, 502, 503, 504}
+"""Refusals that say nothing about parts."""
 _STREAM = {"Content-Type": "application/octet-stream"}
 _OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."
+
+
+class PartError(TransientError):
+    """A registry that has taken parts of a blob refuses the next one, or all of them together."""
 
 
 class Registry:
@@ -30,6 +40,8 @@ class Registry:
         self, host: str, *, plain_http: bool = False, login: Login | None = None, stall_seconds: float = 300.0
     ) -> None:
         self.host = registry_name(host)
+        self.least = 0
+        """Bytes that the registry wants in every part of a blob but the last, as far as it has said."""
         self._http = RegistryHttp(self.host, login or Login(), plain_http=plain_http, stall_seconds=stall_seconds)
 
     def __enter__(self) -> "Registry":
@@ -39,84 +51,100 @@ class Registry:
         self._http.close()
 
     def has(self, repository: str, digest: str) -> bool:
-        """Whether a blob is there. Raises HubError."""
-        answer = self._http.ask("HEAD", f"{self._http.base}{repository}/blobs/{digest}", repository)
-        if answer.status not in {*_THERE, 404}:
+        """Whether the registry says that a blob is there. Raises HubError where it is too busy to say it."""
+        url = f"{self._http.base}{repository}/blobs/{digest}"
+        answer = self._http.ask("HEAD", url, repository)
+        if answer.status not in {*_THERE, 401, *_LOST, 429, 503}:
+            answer = self._http.ask("GET", url, repository, {"Range": "bytes=0-0"})
+        if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)
+        # Any other refusal is left to the upload: who may push may not always read.
         return answer.status in _THERE
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Take over a blob from another repository of this registry, if it lets us. Raises HubError."""
+        """Take over a blob from another repository of this registry, if it lets us."""
         query = f"?mount={digest}&from={quote(source)}"
-        answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/{query}", repository)
-        if answer.status in TRANSIENT:
-            raise self._http.refusal(answer, repository)
-        return answer.status == 201
+        try:
+            answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/{query}", repository)
+        except HubError:
+            return False
+        return answer.status == 201 and "/uploads/" not in answer.headers.get("Location", "")
 
     def start(self, repository: str) -> str:
         """Where to send the bytes of a blob. Raises HubError."""
-        url = f"{self._http.base}{repository}/blobs/uploads/"
-        answer = self._http.ask("POST", url, repository)
-        if answer.status != 202:
+        answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/", repository)
+        if answer.status not in _DONE:
             raise self._http.refusal(answer, repository)
-        return self._http.location(answer, url)
+        return self._next(answer)
 
     def arrived(self, repository: str, location: str) -> tuple[str, int] | None:
-        """Where an upload goes on, and how many bytes it has; None where the registry knows nothing of it any more."""
+        """Where an upload goes on, and how many bytes it has; None where the registry does not say it."""
         if not self._http.names(location):
             return None
         answer = self._http.ask("GET", location, repository)
         if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)
-        if answer.status != 204:
-            return None
-        return self._http.location(answer, location), _have(answer) or 0
+        have = _have(answer)
+        return None if answer.status not in _DONE or have is None else (self._next(answer), have)
 
-    def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, int]:
-        """Send `size` bytes that follow the `start` which are there: where it goes on, and how many are there then.
+    def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, bool]:
+        """Send `size` bytes that follow the `start` which are there: where it goes on, and whether they are confirmed.
 
-        Raises ChunkError where the registry takes blobs as a whole only, HubError otherwise.
+        A registry that takes a part and says that it has less or more is believed to have taken it: many repeat an
+        older Range. What it has is held against the digest in the end. Raises ChunkError where it takes blobs as a
+        whole only, PartError where it takes this part not, HubError otherwise.
         """
         span = {"Content-Length": str(size), "Content-Range": f"{start}-{start + size - 1}"}
         answer = self._http.ask("PATCH", location, repository, _STREAM | span, body)
-        if answer.status in _NO_CHUNKS:
-            where = f"{self.host}/{repository}: the registry answers {answer.status} to a part of a blob"
-            raise ChunkError(where) if start == 0 else TransientError(where)
-        if answer.status not in {201, 202, 204}:
-            raise self._http.refusal(answer, repository)
-        there = _have(answer)  # it has to say so, but not all do
-        return self._http.location(answer, location), start + size if there is None else there
+        if answer.status in _DONE:
+            return self._next(answer), _have(answer) in {None, start + size}
+        error = self._http.refusal(answer, repository)
+        if answer.status in _OF_ANY_REQUEST:
+            raise error
+        raise ChunkError(error.reason) if start == 0 else PartError(error.reason)
 
-    def finish(self, repository: str, location: str, digest: str, body: Iterable[bytes] = (), size: int = 0) -> None:
-        """Send what is missing of a blob, and have the registry hold it against its digest. Raises HubError."""
+    def finish(
+        self, repository: str, location: str, digest: str, body: Iterable[bytes] | None = None, size: int = 0
+    ) -> None:
+        """Have the registry hold a blob against its digest; `body` is the blob, None where it went in parts.
+
+        Raises ContentError where it is another, PartError where parts do not make a whole, HubError otherwise.
+        """
         url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
         answer = self._http.ask("PUT", url, repository, {**_STREAM, "Content-Length": str(size)}, body or b"")
-        if answer.status == 400 and code_in(answer.data) in {"DIGEST_INVALID", "SIZE_INVALID"}:
+        other = answer.status == 400 and code_in(answer.body) in {"DIGEST_INVALID", "SIZE_INVALID"}
+        if other or (answer.status in _DONE and _other(answer, digest)):
             raise ContentError(
                 f"{self.host}/{repository}: what arrived is not {digest[:19]}… (DIGEST_INVALID)",
                 "The source changed, or the way damages it. Mend the store, larder-sidecar fetch --verify, and start "
                 "again.",
             )
-        if answer.status != 201:
-            raise self._http.refusal(answer, repository)
+        if answer.status not in _DONE:
+            error = self._http.refusal(answer, repository)
+            whole_or_no = body is not None or answer.status in _OF_ANY_REQUEST
+            raise error if whole_or_no else PartError(error.reason, error.remedy)
 
     def push_manifest(self, repository: str, reference: str, manifest: Document) -> None:
         """Store a manifest or an index under a tag or its digest. Raises HubError."""
         headers = {"Content-Type": manifest.descriptor.media_type}
         url = f"{self._http.base}{repository}/manifests/{reference}"
         answer = self._http.ask("PUT", url, repository, headers, manifest.content)
-        if answer.status != 201:
+        if answer.status not in _DONE:
             raise self._http.refusal(answer, repository)
+        if _other(answer, manifest.descriptor.digest):
+            raise ContentError(
+                f"{self.host}/{repository}: what was stored is not manifest {manifest.descriptor.digest[:19]}…",
+                "Something before the registry rewrites manifests: push past it.",
+            )
 
     def manifest(self, repository: str, digest: str, accept: Iterable[str]) -> bytes:
         """A manifest or an index, held against its digest. Raises HubError."""
         url = f"{self._http.base}{repository}/manifests/{digest}"
-        answer = self._http.ask("GET", url, repository, {"Accept": ", ".join(accept)}, stream=True)
-        if answer.status != 200:
-            raise self._http.refusal(answer, repository, reading=True)
-        with explained(url):
-            content = answer.read(MAX_MANIFEST)
-            answer.release_conn()
+        with contextlib.closing(self._http.open(url, repository, {"Accept": ", ".join(accept)})) as answer:
+            if answer.status != 200:
+                raise self._refusal(answer, repository)
+            with explained(url):
+                content = answer.read(MAX_MANIFEST)
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(f"{self.host}/{repository}: a manifest is not its digest {digest[:19]}…", _OTHER)
         return content
@@ -127,15 +155,13 @@ class Registry:
         Raises HubError.
         """
         url, digest, have = f"{self._http.base}{repository}/blobs/{blob.digest}", hashlib.sha256(), start
-        headers = {"Range": f"bytes={start}-"} if start else {}
-        for _ in range(MAX_REDIRECTS + 1):
-            answer = self._http.ask("GET", url, repository, headers, stream=True)
-            if answer.status not in _REDIRECTS:
-                break
-            answer.close()
-            url = self._http.location(answer, url)
+        answer = self._http.open(url, repository, {"Range": f"bytes={start}-"} if start else {})
+        if start and answer.status not in {200, 206, 401, 403, *_LOST, *TRANSIENT}:
+            answer.close()  # it refuses the range: what is there already is read again
+            answer = self._http.open(url, repository, {})
         if answer.status not in {200, 206}:
-            raise self._http.refusal(answer, repository, reading=True)
+            with contextlib.closing(answer):
+                raise self._refusal(answer, repository)
         skipped = start if answer.status == 200 else 0  # it knows no ranges
         with contextlib.closing(answer), explained(url):
             for chunk in answer.stream(_READ):
@@ -150,8 +176,31 @@ class Registry:
                 f"{self.host}/{repository}: {blob.digest[:19]}… has {have} bytes of {blob.size}, or others", _OTHER
             )
 
+    def _refusal(self, answer: urllib3.BaseHTTPResponse, repository: str) -> HubError:
+        heard = Answer(answer.url or self._http.base, answer.status, answer.headers, head(answer))
+        return self._http.refusal(heard, repository, reading=True)
 
-def _have(answer: urllib3.BaseHTTPResponse) -> int | None:
+    def _next(self, answer: Answer) -> str:
+        self.least = whole(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.least
+        return self._http.location(answer)
+
+
+def _have(answer: Answer) -> int | None:
     """Bytes that an upload has, by the Range of an answer: `0-<last>`, and `0-0` for none as for one."""
-    last = whole(answer.headers.get("Range", "").removeprefix("bytes=").removeprefix("0-"))
+    last = whole(answer.headers.get("Range", "").strip().removeprefix("bytes=").removeprefix("0-"))
     return last and last + 1
+
+
+def _other(answer: Answer, digest: str) -> bool:
+    """Whether the registry names another sha256 than `digest` for what it has stored."""
+    named = answer.headers.get("Docker-Content-Digest", "").strip().lower()
+    return re.fullmatch(r"sha256:[0-9a-f]{64}", named) is not None and named != digest
+
+
+def code_in(body: bytes) -> str:
+    """The word by which registries explain themselves; nothing where they do not."""
+    try:
+        code = str(json.loads(body)["errors"][0]["code"])
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return ""
+    return code if re.fullmatch(r"[A-Z_]{1,64}", code) else ""

@@ -1,25 +1,37 @@
 """The requests of one registry: its credentials, proxy and waits, and its refusals in our words."""
 
 import contextlib
-import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import urllib3
 
 from ..config.url import UrlError
-from . import proxy
-from .address import Address, Origin, named, read, redirected
+from .address import Address, Origin, meant, named, read, redirected
+from .challenge import challenges
 from .connections import Body, Connections, OutOfReachError
-from .errors import DeniedError, HubError, NotFoundError, TransientError
+from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
 from .login import LARGEST, Login
 from .reach import Reach
 from .reference import registry_address
-from .web import explained, into_our_network, whole
+from .refusal import Refusal, head
+from .said import said
+from .web import MAX_REDIRECTS, REDIRECTS, explained, into_our_network
 
-TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _LOCKED = {401, 403}
 """403 too: there are registries that answer it to whoever has not logged in."""
+_SCHEMES = {"bearer", "basic"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer with the beginning of its body. `asked` is the URL of the question."""
+
+    asked: str
+    status: int
+    headers: urllib3.HTTPHeaderDict
+    body: bytes
 
 
 class RegistryHttp:
@@ -42,14 +54,6 @@ class RegistryHttp:
         """Give the connections back."""
         self._connections.close()
 
-    def location(self, answer: urllib3.BaseHTTPResponse, before: str) -> str:
-        """Where an answer sends us on to; `before` is what was asked. Raises RedirectError."""
-        sender = named(before)
-        target = redirected(sender, answer.headers.get("Location", before))
-        if target.origin != self._home.origin or sender.origin != self._home.origin:
-            self._senders[target.origin] = sender
-        return target.url
-
     def names(self, location: str) -> bool:
         """Whether an upload may go on at a location that was kept on a disk, where others may write.
 
@@ -63,6 +67,31 @@ class RegistryHttp:
         at_home = address.origin == self._home.origin and "upload" in path and "/manifests/" not in path
         return at_home or address.origin in self._senders
 
+    def location(self, answer: Answer) -> str:
+        """Where an answer sends us on to; where it says nothing, to where it was asked. Raises RedirectError."""
+        sender, upload = named(answer.asked), answer.headers.get("Docker-Upload-UUID", "")
+        location = answer.headers.get("Location", "").strip()
+        if not location and answer.asked.endswith("/uploads/"):
+            if not re.fullmatch(r"[A-Za-z0-9_.=-]{1,200}", upload) or not upload.strip("."):
+                raise RedirectError(f"{self.host} names no place to send a blob to", "Check that this is a registry.")
+            location = answer.asked + upload
+        target = redirected(sender, self._over_tls(sender, location))
+        if target.origin != self._home.origin or sender.origin != self._home.origin:
+            self._senders[target.origin] = sender
+        return target.url
+
+    def _over_tls(self, sender: Address, location: str) -> str:
+        """The location with the registry's own scheme: behind a proxy that ends TLS a registry may call itself http."""
+        try:
+            target = meant(sender, location)
+        except UrlError:
+            return location
+        home = self._home
+        itself = target.host == home.host and target.port in {80, home.port} and sender.origin == home.origin
+        if (target.scheme, home.scheme) != ("http", "https") or not itself:
+            return location
+        return f"{self.base.removesuffix('/v2/')}/{target.url.partition('://')[2].partition('/')[2]}"
+
     def ask(
         self,
         method: str,
@@ -70,18 +99,38 @@ class RegistryHttp:
         repository: str,
         headers: dict[str, str] | None = None,
         body: Body = None,
-        *,
-        stream: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
+    ) -> Answer:
         """One answer about `repository`, after a login where the registry asks for one. Raises HubError."""
+        with contextlib.closing(self._opened(method, url, repository, headers or {}, body)) as answer:
+            return Answer(url, answer.status, answer.headers, head(answer))
+
+    def open(self, url: str, repository: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
+        """The answer to a GET, after redirects; whoever gets it closes it. Raises HubError."""
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = self._opened("GET", url, repository, headers)
+            answer.url = url
+            if answer.status not in REDIRECTS:
+                return answer
+            with contextlib.closing(answer):
+                url = self.location(Answer(url, answer.status, answer.headers, head(answer)))
+        raise RedirectError(f"{self.host}/{repository}: more than {MAX_REDIRECTS} redirects", "Check the registry.")
+
+    def _opened(
+        self, method: str, url: str, repository: str, headers: dict[str, str], body: Body = None
+    ) -> urllib3.BaseHTTPResponse:
         ours = named(url).origin == self._home.origin
         sent = self._login.header(repository) if ours else {}
-        answer = self._once(method, url, (headers or {}) | sent, body, stream=stream)
-        if answer.status not in _LOCKED or not ours or not self._renew(method, url, repository, answer, sent):
+        answer = self._once(method, url, headers | sent, body)
+        if answer.status not in _LOCKED or not ours:
             return answer
+        with contextlib.ExitStack() as undo:
+            undo.callback(answer.close)
+            if not self._renew(method, url, repository, answer, sent):
+                undo.pop_all()
+                return answer
+            head(answer)  # so that its connection can be kept
         if isinstance(body, bytes | None):
-            answer.drain_conn()
-            return self._once(method, url, (headers or {}) | self._login.header(repository), body, stream=stream)
+            return self._once(method, url, headers | self._login.header(repository), body)
         raise TransientError(f"{self.host}/{repository}: the token ran out")  # and part of the body is gone
 
     def _renew(
@@ -96,59 +145,47 @@ class RegistryHttp:
 
     def _door(self) -> list[str]:
         if self._challenges is None:
-            self._challenges = self._once("GET", self.base, {}).headers.getlist("WWW-Authenticate") or ["Basic"]
+            with contextlib.closing(self._once("GET", self.base, {})) as answer:
+                self._challenges = answer.headers.getlist("WWW-Authenticate") or ["Basic"]
+                head(answer)
         return self._challenges
 
     def _buy(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
-        with contextlib.closing(self._once("GET", url, headers, stream=True)) as answer, explained(url):
+        with contextlib.closing(self._once("GET", url, headers)) as answer, explained(url):
             return answer.status, answer.read(LARGEST)
 
-    def _once(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        body: Body = None,
-        *,
-        stream: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
+    def _once(self, method: str, url: str, headers: dict[str, str], body: Body = None) -> urllib3.BaseHTTPResponse:
         address = named(url)
         ours = address.origin == self._home.origin
         sender = self._senders.get(address.origin, None if ours else self._home)
         reach = Reach.ANYWHERE if sender is None else self._connections.reach(sender, address)
         try:
             with explained(url):
-                return self._connections.request(method, address, headers, reach, body, stream=stream)
+                return self._connections.request(method, address, headers, reach, body)
         except OutOfReachError:
             raise into_our_network(sender, address) from None
 
-    def refusal(self, answer: urllib3.BaseHTTPResponse, repository: str, *, reading: bool = False) -> HubError:
+    def refusal(self, answer: Answer, repository: str, *, reading: bool = False) -> HubError:
         """The error for an answer that is not what was asked for."""
-        where, status, code = f"{self.host}/{repository}", answer.status, code_in(answer.data)
-        why = f"{where}: the registry answers {status}{f' ({code})' if code else ''}"
-        if status in TRANSIENT:
-            return TransientError(why, wait=min(60, whole(answer.headers.get("Retry-After", "")) or 0))
-        return proxy.denied(where) if status == 407 else _final(why, status, reading=reading)
+        words = said(answer.headers, answer.body, hide=self._login.secrets())
+        it = Refusal("the registry", self.base, answer.asked, answer.status, answer.headers, words)
+        where, status = f"{self.host}/{repository}", it.status
+        why = f"{where}: the registry answers {it.code}{f' ({words})' if words else ''}"
+        if status == 413:
+            return HubError(why, "Something before the registry limits its requests: pass a smaller --chunk-size.")
+        if found := it.passing():
+            return found
+        if status in {401, 403}:
+            return DeniedError(why, _credentials(answer.headers, "read" if reading else "push"))
+        if status == 404:
+            what = "image" if reading else "project"
+            return NotFoundError(why, f"Check the registry's name and whether its {what} exists.")
+        return HubError(why, "Check that this is a registry, and its limits.")
 
 
-def _final(why: str, status: int, *, reading: bool) -> HubError:
-    if status in {401, 403}:
-        may = "read" if reading else "push"
-        return DeniedError(
-            why, f"Pass credentials that may {may} there with --token-file or --credentials-file, not by --plain-http."
-        )
-    if status == 404:
-        what = "image" if reading else "project"
-        return NotFoundError(why, f"Check the registry's name and whether its {what} exists.")
-    if status == 413:
-        return HubError(why, "Something before the registry limits its requests: pass a smaller --chunk-size.")
-    return HubError(why, "Check that this is a registry, and its limits.")
-
-
-def code_in(body: bytes) -> str:
-    """The word by which registries explain themselves; nothing where they do not."""
-    try:
-        code = str(json.loads(body)["errors"][0]["code"])
-    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        return ""
-    return code if re.fullmatch(r"[A-Z_]{1,64}", code) else ""
+def _credentials(headers: urllib3.HTTPHeaderDict, may: str) -> str:
+    schemes = {it.scheme for it in challenges(headers.getlist("WWW-Authenticate"))}
+    if schemes and not schemes & _SCHEMES:
+        offered = ", ".join(sorted(schemes))[:100]
+        return f"The registry logs in by {offered} alone: have it take passwords (Basic) or tokens (Bearer)."
+    return f"Pass credentials that may {may} there with --token-file or --credentials-file, not by --plain-http."

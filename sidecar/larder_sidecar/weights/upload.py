@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from .errors import ChunkError, ContentError, TransientError
+from .errors import ChunkError, ContentError, HubError, TransientError
 from .layer import Descriptor
 from .patience import Patience, Tries, window
 from .progress import Reporter
-from .registry import Registry
+from .registry import PartError, Registry
 from .sessions import Sessions
 
 T = TypeVar("T")
 CHUNK = 64 << 20
 """Bytes of a part: below the 100 MB at which hosted proxies cut requests, and few enough for gigabytes."""
+_PARTS_REFUSED = 2
+"""Refusals of parts, in a row, before a blob goes as a whole: one as a connection was lost, one of a new upload."""
 Content = Callable[[int], Iterator[bytes]]
 """The bytes of a blob from a position. Raises FetchError."""
 
@@ -51,20 +53,30 @@ class Uploads:
                     return blob.size if upload.sent else 0
                 upload.send()
             except ChunkError as error:
-                self._whole = True
-                self.reporter.event("whole", reason=error.reason)
-            except ContentError:
+                self._send_whole(error)
+            except ContentError as error:
                 upload.forget()
-                raise
+                if self._whole or upload.confirmed:
+                    raise
+                self._send_whole(error)  # the parts that it did not confirm are missing
+            except PartError as error:
+                if upload.refused() > _PARTS_REFUSED:
+                    self._send_whole(error)
+                else:
+                    _pause(tries, error, upload.sent, self.reporter)
             except TransientError as error:
                 _pause(tries, error, upload.sent, self.reporter)
             else:
                 upload.forget()
                 return blob.size
 
+    def _send_whole(self, error: HubError) -> None:
+        self._whole = True
+        self.reporter.event("whole", reason=error.reason)
+
     def in_parts(self, blob: Descriptor) -> bool:
         """Does a blob go in parts?"""
-        return blob.size > self.chunk and not self._whole
+        return blob.size > max(self.chunk, self.registry.least) and not self._whole
 
 
 def patiently(attempt: Callable[[], T], patience: Patience, reporter: Reporter) -> T:
@@ -94,6 +106,20 @@ class _Upload:
     content: Content
     tell: Callable[[int], None]
     sent: int = 0
+    confirmed: bool = True
+    """Has the registry said of every part that it has as many bytes as were sent?"""
+    _unproven: bool = False
+    """Has no part been taken since the registry said how far it got?"""
+    _refusals: int = 0
+    _refused_at: int = 0
+
+    def refused(self) -> int:
+        """Note that a part was refused; how often that has happened without a byte between."""
+        self._refusals = self._refusals + 1 if self.sent <= self._refused_at else 1
+        self._refused_at = self.sent
+        if self._refusals > 1 or self._unproven:
+            self.forget()  # what the registry says of this upload leads nowhere: the next attempt begins anew
+        return self._refusals
 
     def mounted(self, siblings: Iterable[str]) -> bool:
         """Was the blob taken over from one of these repositories?"""
@@ -107,15 +133,15 @@ class _Upload:
             location = registry.start(repository)
             registry.finish(repository, location, self.blob.digest, self._told(self.content(0)), size)
             return
-        location, have = self._resumed() or self._started()
+        found = self._resumed()
+        self._unproven = found is not None
+        location, have = found or self._started()
         body = Pieces(self.content(have))
         while have < size:
-            part = min(self.uploads.chunk, size - have)
-            location, there = registry.append(repository, location, have, body.take(part), part)
+            part = min(max(self.uploads.chunk, registry.least), size - have)
+            location, confirmed = registry.append(repository, location, have, body.take(part), part)
             self._keep(location)
-            have += part
-            if there != have:
-                raise TransientError(f"{registry.host}/{repository}: the registry kept {there} bytes of {have}")
+            self._unproven, have, self.confirmed = False, have + part, self.confirmed and confirmed
             self.sent = max(self.sent, have)
             self.tell(have)
         registry.finish(repository, location, self.blob.digest)

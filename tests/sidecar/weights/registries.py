@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append(f"{self.command} {self.path}")
         self.server.headers.append(dict(self.headers))
         if self.server.fail:
-            status, body = self.server.fail.pop(0), b'{"errors": [{"code": "DENIED", "message": "secret text"}]}'
+            status, body = self.server.fail.pop(0), b'{"errors": [{"code": "DENIED", "message": "not you"}]}'
         elif self.server.wants and self.headers.get("Authorization") != self.server.wants and not free:
             told = "" if self.server.shy and self.path != "/v2/" else self.server.challenge
             status, body = self.server.locked, b""

@@ -117,14 +117,13 @@ def test_a_registry_that_is_busy_is_asked_again(kitchen: Kitchen, small: SmallRe
     ("status", "error", "remedy"),
     [(401, DeniedError, "--token-file"), (413, HubError, "--chunk-size"), (418, HubError, "its limits")],
 )
-def test_a_refusal_is_one_line_without_the_registrys_own_text(
+def test_a_refusal_is_one_line_with_the_registrys_own_words(
     kitchen: Kitchen, small: SmallRegistry, status: int, error: type[HubError], remedy: str
 ) -> None:
     kitchen.publish()
     small.fail = [404, status]
-    with pytest.raises(error, match=rf"weights/tiny: the registry answers {status} \(DENIED\)\. .*{remedy}") as caught:
+    with pytest.raises(error, match=rf"weights/tiny: the registry answers {status} \(DENIED: not you\)\. .*{remedy}"):
         publish(kitchen, small.host)
-    assert "secret" not in str(caught.value)
 
 
 def test_a_token_never_travels_in_clear_text(small: SmallRegistry, tmp_path: Path, capsys: Any) -> None:
