@@ -1,6 +1,7 @@
 """Which model a request means: by id, by the engine's name or by an alias."""
 
 import difflib
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -134,7 +135,9 @@ class Names:
         return Unknown(404, "model_not_found", f"model {shown!r} is not served here; {self._near(name)}")
 
     def _near(self, name: str) -> str:
-        wanted = [m.id for m in self.models[:_COMPARED]] + [name for m in self._known.values() for name in m.aliases]
+        ids = [m.id for m in self.models[:_COMPARED]]
+        aliases = dict.fromkeys(name for m in self._known.values() for name in m.aliases)
+        wanted = [*ids, *itertools.islice(aliases, _COMPARED)]
         if near := difflib.get_close_matches(name.casefold()[:100], wanted, n=3, cutoff=0.5):
             return f"did you mean {' or '.join(near)}?"
         return f"here: {self._listed()}"

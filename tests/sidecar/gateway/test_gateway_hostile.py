@@ -14,7 +14,7 @@ from bench import hostile
 from tests.sidecar.gateway.conftest import CHAT, Lines, Start
 from tests.sidecar.gateway.holding import Holding
 from tests.sidecar.gateway.resident import With
-from tests.sidecar.gateway.scripted import Engine, Response, ask, connect, request, until
+from tests.sidecar.gateway.scripted import Engine, Response, Turn, admin, ask, connect, request, until
 
 GOOD = b'{"model":"tiny"}'
 ROUTE = "/api/llm/route"
@@ -182,3 +182,20 @@ async def test_an_error_of_ours_is_an_answer(gateway: Running, monkeypatch: pyte
             await client.post(CHAT, GOOD)
             assert (await client.response()).status == 500
     assert len(heard) == 2
+
+
+async def test_an_engine_that_answers_a_question_of_ours_without_end_is_ill(gateway: Running, engine: Engine) -> None:
+    sent = 0
+
+    async def script(turn: Turn) -> None:
+        nonlocal sent
+        await turn.stream_head("application/json")
+        while not turn.gone.is_set():
+            await turn.chunk(b" " * 2**16)
+            sent += 2**16
+
+    engine.script = script
+    status, told = await admin(gateway, "/enginez")
+    assert status == 503
+    assert "more than" in json.dumps(told)
+    assert sent < 2**24

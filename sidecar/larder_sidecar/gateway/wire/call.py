@@ -8,6 +8,8 @@ from .pool import Pool
 from .upstream import ResponseHead, UpstreamConnection
 
 SECONDS = 2.0
+LARGEST = 2**20
+"""Bytes of an answer: a list of a thousand models fits."""
 
 
 class Call:
@@ -15,15 +17,20 @@ class Call:
 
     def __init__(self) -> None:
         self.status = 0
-        self.body = b""
+        self._pieces: list[bytes] = []
+        self._size = 0
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
         """Keep it."""
         if head is not None:
             self.status = head.status
-        self.body += b"".join(pieces)
-        if done and not self._done.done():
+        self._pieces += pieces
+        self._size += sum(map(len, pieces))
+        if self._size > LARGEST:
+            self._pieces.clear()
+            self.response_lost(f"the answer has more than {LARGEST:,} bytes")
+        elif done and not self._done.done():
             self._done.set_result(None)
 
     def response_lost(self, reason: str) -> None:
@@ -31,12 +38,17 @@ class Call:
         if not self._done.done():
             self._done.set_exception(ConnectionError(reason))
 
+    @property
+    def body(self) -> bytes:
+        """What came."""
+        return b"".join(self._pieces)
+
     async def run(self, connection: UpstreamConnection, request: bytes) -> None:
         """Send and wait. Raises ConnectionError."""
         connection.send(self, [request])
         try:
             await self._done
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             connection.abandon()
             raise
 
