@@ -54,5 +54,5 @@ def _place(steps: tuple[int | str, ...]) -> str:
 
 
 def _short(text: str, most: int) -> str:
-    line = " ".join(text.split())
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= most else f"{line[: most - 1]}…"

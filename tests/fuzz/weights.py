@@ -1,0 +1,195 @@
+"""What hubs, registries, proxies and shared disks give to fetch, publish and pull."""
+
+import contextlib
+import io
+import re
+from urllib.parse import urlsplit
+
+from larder_sidecar.config.url import UrlError
+from larder_sidecar.weights import lease, proxy, rate_limit, reference
+from larder_sidecar.weights.address import Address, meant, read, shown
+from larder_sidecar.weights.challenge import challenges
+from larder_sidecar.weights.errors import FetchError, GgufError
+from larder_sidecar.weights.gguf import read_gguf
+from larder_sidecar.weights.marker import Marker
+from larder_sidecar.weights.registry import code_in
+from larder_sidecar.weights.said import LONGEST, said
+from pydantic import ValidationError
+from urllib3.util import parse_url
+
+from testbed.hub.tiny_model import tiny_model
+from tests.fuzz.target import Target
+
+GGUF = b"".join(tiny_model(0))
+
+
+def gguf(raw: bytes) -> None:
+    """A file is a model or is refused."""
+    with contextlib.suppress(GgufError):
+        read_gguf(io.BytesIO(raw), len(raw))
+    with contextlib.suppress(GgufError):  # as if its tensors followed
+        read_gguf(io.BytesIO(raw), 10**9)
+
+
+def references(raw: bytes) -> None:
+    """Names of images are taken or refused."""
+    text = raw.decode(errors="surrogateescape")
+    for of in (reference.place, reference.image_name):
+        with contextlib.suppress(FetchError):
+            of(text)
+
+
+_SENDER = read("https://hub.example/a/b?c")
+
+
+def addresses(raw: bytes) -> None:
+    """A URL is refused, or every parser finds the same host in it."""
+    text = raw.decode("latin-1")
+    found: Address | None = None
+    with contextlib.suppress(UrlError):
+        found = read(text)
+    shown(text)
+    for address in filter(None, (found, _meant(text))):
+        again = read(address.url)
+        assert again == address, "its one spelling is another address"
+        parts = parse_url(address.url)
+        assert (parts.scheme, parts.host) == (address.scheme, address.host)
+        other = urlsplit(address.url)
+        assert (other.hostname or "") == address.host.strip("[]").lower(), "Python's other parser finds another host"
+        assert not re.search(r"[\x00-\x20\x7f\\@]", f"{address.host}"), "a host has characters that end one"
+
+
+def _meant(text: str) -> Address | None:
+    try:
+        return meant(_SENDER, text)
+    except UrlError:
+        return None
+
+
+def challenge(raw: bytes) -> None:
+    """Any header is a list of challenges, perhaps an empty one."""
+    for one in challenges([raw.decode("latin-1")]):
+        assert one.scheme == one.scheme.lower()
+        assert all(name == name.lower() for name in one.parameters)
+
+
+def limits(raw: bytes) -> None:
+    """Any headers ask for a wait that ends."""
+    lines = (line.partition(":") for line in raw.decode("latin-1").split("\n"))
+    headers = {name.strip(): value.strip() for name, _, value in lines}
+    assert 0 <= rate_limit.pause(headers, 1.8e9) <= rate_limit.LONGEST
+    rate_limit.exhausted(headers)
+
+
+def no_proxy(raw: bytes) -> None:
+    """Any value of NO_PROXY bypasses the proxy or does not."""
+    text = raw.decode("latin-1")
+    for host in ("https://hub.example", "http://10.1.2.3:8080", "https://[2001:db8::1]"):
+        proxy._bypassed(read(host), text)
+
+
+def leases(raw: bytes) -> None:
+    """Any lease has a holder, if only an unknown one."""
+    holder = lease._parse(raw)
+    assert all(isinstance(word, str) and word.isprintable() for word in vars(holder).values())
+
+
+def markers(raw: bytes) -> None:
+    """A marker is one or is none."""
+    with contextlib.suppress(ValidationError):
+        Marker.from_json(raw)
+
+
+def refusals(raw: bytes) -> None:
+    """What a server says of its refusal is one printable line, without the secret."""
+    head, _, body = raw.partition(b"\n")
+    assert re.fullmatch(r"[A-Z_]*", code_in(body))
+    for headers in ({"Content-Type": head.decode("latin-1")}, {"X-Error-Message": raw.decode("latin-1")}):
+        line = said(headers, body, ["hf_secret"])
+        assert line.isprintable()
+        assert len(line) <= LONGEST
+        assert "hf_secret" not in line
+
+
+HASH = b"9" * 64
+TARGETS = [
+    Target(
+        "gguf",
+        gguf,
+        [GGUF[:3000], GGUF[:500], b"GGUF\x03\0\0\0"],
+        [b"GGUF", b"\xff" * 8, b"\0" * 8, b"general.alignment"],
+    ),
+    Target(
+        "references",
+        references,
+        [b"docker.io/ollama/ollama@sha256:" + HASH, b"localhost:5000/a/b", b"[::1]:5000/x@sha256:" + HASH],
+        [b"@sha256:", b"/", b":", b"docker.io", b"library/"],
+    ),
+    Target(
+        "addresses",
+        addresses,
+        [
+            *(
+                b"https://hub.example/org/a?b=c#d",
+                b"http://user:pw@hub.example:8080/x",
+                b"//other.example/y",
+                b"../z?q",
+            ),
+            *(b"http://127.0.0.1:7777\\@hub/x", b"http://[2001:db8::1]:443/a", b"https://xn--e1afmkfd.example/%2f"),
+        ],
+        [b"\\@", b"@", b"://", b"//", b"/..", b"[::1]", b"127.0.0.1", b"%40", b"\xc2\xa0", b"?", b"#"],
+    ),
+    Target(
+        "challenges",
+        challenge,
+        [
+            b'Bearer realm="https://auth.example/token",service="registry",scope="repository:a/b:pull"',
+            b"Basic realm=x, Bearer realm=https://a.example/t , Negotiate YWJj==",
+        ],
+        [b"realm=", b'="', b'\\"', b"Bearer ", b", "],
+    ),
+    Target(
+        "rate-limits",
+        limits,
+        [
+            b"Retry-After: 30",
+            b"Retry-After: Fri, 31 Dec 1999 23:59:59 GMT\nDate: Fri, 31 Dec 1999 23:59:00 GMT",
+            b'RateLimit: "api";r=0;t=55, limit=100, remaining=0, reset=55',
+            b"X-RateLimit-Remaining: 0\nX-RateLimit-Reset: 1800000055\nRateLimit-Remaining: 0;w=21600",
+        ],
+        [
+            b"Retry-After:",
+            b"2026-11-30T10:00:00Z",
+            b"-9999",
+            b"0001-01-01T00:00:00+23:59",
+            b"9999-12-31T23:59:59-23:59",
+        ],
+    ),
+    Target(
+        "no-proxy", no_proxy, [b"localhost,10.0.0.0/8,.svc,hub.example:443,[2001:db8::]/32,*"], [b"/33", b"::", b"*."]
+    ),
+    Target(
+        "leases",
+        leases,
+        [b'{"id": "a1", "host": "node", "kernel": "b", "since": "2026-11-30T10:00:00+00:00"}'],
+        [b'"id":', b'"host":null', b'"extra":1'],
+    ),
+    Target(
+        "markers",
+        markers,
+        [
+            b'{"schema":1,"plan":"a","completed-at":"b","seconds":1.5,"fetched-bytes":3,"files":{"a":{"bytes":1,"modified":2,'
+            b'"sha256":"' + HASH + b'"}},"first-pull":{}}',
+        ],
+    ),
+    Target(
+        "refusals",
+        refusals,
+        [
+            b'application/json\n{"errors":[{"code":"DENIED","message":"no hf_secret https://u:p@a.example/b?sig=1"}]}',
+            b"application/xml\n<Error><Code>AccessDenied</Code><Message>a &amp; b</Message></Error>",
+            b"text/html\n<html><title>403 &lt;Forbidden&gt;</title></html>",
+        ],
+        [b"hf_secret", b"<title>", b"https://", b"?", b'{"error":{"message":', b"&#x1b;", b"&#0;", b"\x1b[31m"],
+    ),
+]
