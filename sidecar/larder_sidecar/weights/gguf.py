@@ -213,8 +213,8 @@ def _tensor_table(reader: _Reader, tensors: int, alignment: int) -> tuple[int, i
         shape = _shape(reader, name)
         kind, offset = reader.number("i", name), reader.number("Q", name)
         block, block_bytes = _block(kind, name)
-        if shape and shape[0] % block:
-            raise GgufError(f"GGUF: rows of tensor {name!r} are {shape[0]} long, no multiple of its block of {block}")
+        if (row := shape[0] if shape else 1) % block:
+            raise GgufError(f"GGUF: rows of tensor {name!r} are {row} long, no multiple of its block of {block}")
         count = math.prod(shape)
         # gguf.cpp: each tensor begins where the one before it ends, padded to the alignment.
         if offset != least and (exact or offset < least or offset % alignment):
