@@ -40,6 +40,16 @@ SourceUri = Annotated[
 """The same, of one model; an image by its digest."""
 
 
+DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
+MODES = {"RawDeployment": "Standard", "Serverless": "Knative"}
+"""Names that KServe had for modes before 0.16 -> those that it writes since."""
+
+
+def _todays_mode(annotations: dict[str, str]) -> dict[str, str]:
+    mode = annotations.get(DEPLOYMENT_MODE)
+    return {**annotations, DEPLOYMENT_MODE: MODES.get(mode, mode)} if mode else annotations
+
+
 class UnknownSourceError(Exception):
     """The weights of this model are nowhere: neither `sources` nor a `storage-uri` lead to them."""
 
@@ -73,7 +83,7 @@ class InferenceService(Model):
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")] = "active-llm"
     """KServe takes no dot in it, and no digit at its beginning."""
-    annotations: dict[str, str] = Field(default={"serving.kserve.io/deploymentMode": "Standard"})
+    annotations: Annotated[dict[str, str], AfterValidator(_todays_mode)] = Field(default={DEPLOYMENT_MODE: "Standard"})
     predictor: dict[str, JsonValue]
     """Its predictor as it is for every model; `model` gets the storage URI and more arguments."""
     storage_uri: StorageUri | None = None

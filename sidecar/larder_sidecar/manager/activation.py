@@ -183,7 +183,7 @@ class Activations:
 
     async def _bring(self, wanted: Object, wish: State, seconds: float) -> None:
         """Apply, and wait until it is so. Raises ApiError where it was not even taken, FailedError after that."""
-        taken = await asyncio.to_thread(self._api.apply, self._path, wanted)
+        taken = await self._apply(wanted)
         if gone := inference.deletion(taken):
             raise _GoneError(gone)
         verdict = Verdict(State.WAITING, "it was not looked at")
@@ -199,6 +199,18 @@ class Activations:
             raise FailedError(msg) from None
         if verdict.state is not wish:
             raise FailedError(verdict.reason)
+
+    async def _apply(self, wanted: Object) -> Object:
+        try:
+            return await asyncio.to_thread(self._api.apply, self._path, wanted)
+        except ApiError as reason:
+            # KServe's webhook compares names of modes letter by letter, and has two names for each.
+            if "deploymentMode" not in str(reason):
+                raise
+            again = inference.with_mode_of(wanted, await self._get())
+            if again is wanted:
+                raise
+            return await asyncio.to_thread(self._api.apply, self._path, again)
 
     async def _look(self, taken: Object, wish: State) -> Verdict:
         """What has become of the object whose metadata, once applied, was `taken`."""

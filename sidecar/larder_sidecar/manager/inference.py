@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from ..config.manager import GROUP, InferenceService
+from ..config.manager import DEPLOYMENT_MODE, GROUP, MODES, InferenceService
 from .kube import Object
 
 STOP = "serving.kserve.io/stop"
@@ -49,6 +49,16 @@ def is_stopped(content: Object) -> bool:
 def annotations(content: Object) -> Mapping[str, str]:
     """Its annotations, none as well."""
     return metadata(content).get("annotations") or {}
+
+
+def with_mode_of(content: Object, observed: Object) -> Object:
+    """The content with its deployment mode by the name that the object has for it, where both mean the same."""
+    known = (observed.get("status") or {}).get("deploymentMode")
+    wanted = annotations(content).get(DEPLOYMENT_MODE)
+    if not isinstance(known, str) or known == wanted or MODES.get(known, known) != MODES.get(str(wanted), wanted):
+        return content
+    about = metadata(content)
+    return {**content, "metadata": {**about, "annotations": {**about["annotations"], DEPLOYMENT_MODE: known}}}
 
 
 def metadata(content: Object) -> Mapping[str, Any]:

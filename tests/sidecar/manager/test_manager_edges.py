@@ -100,6 +100,52 @@ async def test_an_api_server_that_answers_with_something_else_is_no_fault_of_our
     assert (await manager.get("/active")).status == 503
 
 
+# --- the object that somebody made with an older KServe
+
+
+def _kserve(cluster: Cluster, mode: str) -> None:
+    """Refuse as KServe's webhook does, which compares the annotation with the status letter by letter."""
+    decide = cluster._decide
+
+    def deciding(method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        if method == "PATCH":
+            wanted = json.loads(body)["metadata"]["annotations"]["serving.kserve.io/deploymentMode"]
+            if wanted != mode:
+                said = f"update rejected: deploymentMode cannot be changed from '{mode}' to '{wanted}'"
+                return 403, json.dumps({"message": said}).encode()
+        status, answer = decide(method, path, body)
+        content = json.loads(answer)
+        content.setdefault("status", {})["deploymentMode"] = mode
+        return status, json.dumps(content).encode()
+
+    cluster._decide = deciding  # type: ignore[method-assign]  # the scripted server takes any decision
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "status"),
+    [
+        ("RawDeployment", "Standard", 200),
+        ("Standard", "RawDeployment", 200),
+        ("Serverless", "Knative", 200),
+        ("Knative", "Serverless", 200),
+        ("Standard", "Standard", 200),
+        ("Knative", "Standard", 503),
+        ("Serverless", "Standard", 503),
+    ],
+)
+async def test_a_deployment_mode_by_its_other_name_is_the_same_mode(
+    start: Start, repository: Repository, cluster: Cluster, config: dict[str, Any], theirs: str, ours: str, status: int
+) -> None:
+    repository.publish("alpha", "beta")
+    cluster.object = {"metadata": {"generation": 1, "annotations": {"larder/model": "old"}}, "spec": {}}
+    _kserve(cluster, theirs)
+    service = {**config["inference-service"], "annotations": {"serving.kserve.io/deploymentMode": ours}}
+    async with start(**{"inference-service": service}) as manager:
+        reply = await manager.activate("alpha")
+    assert reply.status == status
+    assert cluster.serves() == ("alpha" if status == 200 else "old")
+
+
 # --- the state
 
 
