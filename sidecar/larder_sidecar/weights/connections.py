@@ -84,6 +84,8 @@ class Connections:
         """Where a connection to `target` may lead, to which `sender` has sent us: nobody outside sends us inside."""
         if proxy.proxy_for(sender) is None:
             inside = self._public.get(sender.origin) is False
+        elif proxy.proxy_for(target) is None:
+            inside = False  # what the sender's name resolves to here says nothing of who answered the proxy
         else:
             inside = sender.host == target.host or Reach.INSIDE.allows_name(sender.host)
         return Reach.ANYWHERE if inside else Reach.PUBLIC

@@ -36,8 +36,8 @@ def network() -> Iterator[None]:
                 raise OSError(ctypes.get_errno(), "setns")
             os.close(inside)
             yield
-            setns(before, _NEW_NETWORK)
         finally:
+            setns(before, _NEW_NETWORK)
             os.close(before)
             holder.stdin.close() if holder.stdin else None
 

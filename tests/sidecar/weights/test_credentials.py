@@ -14,6 +14,7 @@ from larder_sidecar.weights.login import Login
 from larder_sidecar.weights.registry import Registry
 
 from testbed.hub.faults import Faults
+from tests.sidecar.weights.conftest import made_certificate
 from tests.sidecar.weights.internet import Handler, Site
 from tests.sidecar.weights.kitchen import Kitchen
 
@@ -64,12 +65,17 @@ DIGEST = f"sha256:{hashlib.sha256(BLOB).hexdigest()}"
 Start = Callable[[Callable[[Handler], None]], Site]
 
 
+@pytest.fixture(scope="module")
+def shared_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_certificate(tmp_path_factory.mktemp("tls"), "IP:127.0.0.1")
+
+
 @pytest.fixture
-def secure(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def secure(shared_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts web servers with TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, f"{certificate}.key")
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    context.load_cert_chain(shared_certificate, f"{shared_certificate}.key")
+    monkeypatch.setenv("SSL_CERT_FILE", str(shared_certificate))
     with contextlib.ExitStack() as stack:
         yield lambda answer: stack.enter_context(Site(("127.0.0.1", 0), answer, context).running())
 

@@ -58,7 +58,7 @@ def test_an_address_that_is_none_of_the_internet(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def internet() -> Iterator[None]:
     try:
         with network():
@@ -302,6 +302,23 @@ def test_a_name_that_only_the_proxy_knows_is_one_of_the_internet(
     ):
         monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
         assert kitchen.fetch(kitchen.plan("http://hub.test:8090")).fetched_bytes == it.bytes
+
+
+def test_a_cdn_behind_a_proxy_that_calls_itself_private_sends_nobody_past_the_proxy(
+    kitchen: Kitchen, service: Site, names: dict[str, Iterator[list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kitchen.publish()
+    names.update({"hub.test": turns([HUB]), "cdn.test": turns([CDN], [CDN], ["10.0.0.5"])})
+    with (
+        Proxy(None) as proxy,
+        Site((HUB, 8090), hub_that_redirects(kitchen, "http://cdn.test:8091/x")).running(),
+        Site((CDN, 8091), lambda handler: handler.say(302, Location="http://10.0.0.5:7777/x")).running(),
+    ):
+        monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+        monkeypatch.setenv("http_proxy", f"http://{proxy.address}")
+        with pytest.raises(RedirectError, match=r"cdn\.test.* into the private network"):
+            kitchen.fetch(kitchen.plan("http://hub.test:8090"))
+    assert service.asked == []
 
 
 @pytest.mark.parametrize("protocol", ["HTTP/1.0", "HTTP/1.1"])
