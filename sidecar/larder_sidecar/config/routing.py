@@ -19,6 +19,8 @@ Endpoint = Literal[
     "/v1/responses",
     "/v1/messages",
     "/v1/messages/count_tokens",
+    "/v1/chat/completions/input_tokens",
+    "/v1/responses/input_tokens",
     "/api/chat",
     "/api/generate",
     "/api/embed",

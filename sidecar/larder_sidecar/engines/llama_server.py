@@ -8,6 +8,17 @@ from .resident import Loaded, Resident, looks
 _HERE = ("loaded", "sleeping")
 """Of the words for a model's status, those of one that holds memory and answers."""
 
+_OWN = frozenset(
+    (
+        "/v1/responses/input_tokens",
+        "/v1/chat/completions/input_tokens",
+        "/v1/reranking",
+        "/reranking",
+        "/apply-template",
+        "/infill",
+    )
+)
+
 
 class LlamaServer(Resident):
     """Healthy means the router: the first request that names a model loads it (--models-autoload)."""
@@ -17,7 +28,7 @@ class LlamaServer(Resident):
     # Without `reload` the router lists what it saw at its start: tools/server/server-models.cpp, get_router_models.
     names_path = "/models?reload=1"
     # tools/server/server.cpp: all of them choose the model by the body's `model`, and change nothing.
-    paths = COMMON | EMBEDDING | COUNTING | RERANKING | {"/v1/reranking", "/reranking", "/apply-template", "/infill"}
+    paths = COMMON | EMBEDDING | COUNTING | RERANKING | _OWN
 
     async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
         """It has no keep-alive of its own; it answers at once, and its list says how it went."""

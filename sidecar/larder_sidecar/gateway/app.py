@@ -142,7 +142,8 @@ class Gateway:
 
     def identify(self, request: Request) -> bytes:
         """`x-request-id`, what browsers want to see, and `x-larder-model` once it is known."""
-        if request.cors is None:  # refused before it got to `admit`
+        if request.cors is None:  # refused before it got to `admit`, perhaps before all headers were looked at
+            request.by_browser = True
             self._origins.judge(request)
         lines = b"x-request-id: %b\r\n" % (request.id or self._id(request))
         if request.model:

@@ -16,8 +16,6 @@ from .wire.request import Request
 
 MAX_AGE = 7200
 """Seconds that a browser may remember a preflight; Chrome takes no more."""
-_MARKS = frozenset((b"origin", b"sec-fetch-site"))
-"""Headers that browsers alone send. Sec-Fetch-Mode is not among them: fetch() of Node.js sends it."""
 _EXPOSED = b"x-request-id, x-larder-model, x-larder-rule, x-larder-cache, x-larder-queue-ms, retry-after"
 _HEADER_NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:[ \t]*,[ \t]*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 _PORT = re.compile(rb":(?:80|443)?$")
@@ -43,13 +41,12 @@ class Origins:
 
     def judge(self, request: Request) -> Answer | None:
         """Refuse, answer a preflight, or let pass; sets the lines that `request.cors` adds to every answer."""
-        marks = [item for item in request.headers if item[0] in _MARKS]
         request.cors = self._vary
-        if not marks or self._place == "behind":  # it is the front that browsers reach
+        if not request.by_browser or self._place == "behind":  # it is the front that browsers reach
             return None
-        origins = [value for name, value in marks if name == b"origin"]
+        origins = [value for name, value in request.headers if name == b"origin"]
         if not origins:
-            return self._without_origin(request, marks[0][1].lower())
+            return self._without_origin(request, request.header(b"sec-fetch-site").lower())
         origin = origins[0]
         if len(origins) == 1 and self._listed(origin):
             to = b"*" if self._any else origin

@@ -41,6 +41,7 @@ class Route:
 
 
 _NATIVE = ("keep_alive", "options")
+_COUNT = ("/v1/messages/count_tokens", "/v1/responses/input_tokens", "/v1/chat/completions/input_tokens")
 _RERANK = ("/v1/rerank", "/v2/rerank", "/rerank", "/v1/reranking", "/reranking")
 ROUTES = {
     route.path: route
@@ -50,7 +51,7 @@ ROUTES = {
         Route("/v1/embeddings", "POST", "infer", "embeddings"),
         Route("/v1/responses", "POST", "infer", "chat", stream=RESPONSES),
         Route("/v1/messages", "POST", "infer", "chat", stream=ANTHROPIC),
-        Route("/v1/messages/count_tokens", "POST", "infer", "count_tokens"),
+        *(Route(path, "POST", "infer", "count_tokens") for path in _COUNT),
         *(Route(path, "POST", "infer", "rerank") for path in _RERANK),
         *(Route(path, "POST", "infer", "score") for path in ("/score", "/v1/score", "/classify", "/pooling")),
         *(Route(path, "POST", "infer", "tokenize") for path in ("/tokenize", "/detokenize", "/apply-template")),

@@ -15,7 +15,14 @@ NATIVE = ["/api/chat", "/api/generate", "/api/embed", "/api/embeddings", "/api/s
 COUNTS = ["/v1/messages/count_tokens"]
 RERANKS = ["/rerank", "/v1/rerank"]
 TOKENS = ["/tokenize", "/detokenize"]
-LLAMA = ["/reranking", "/v1/reranking", "/apply-template", "/infill"]
+LLAMA = [
+    "/v1/responses/input_tokens",
+    "/v1/chat/completions/input_tokens",
+    "/reranking",
+    "/v1/reranking",
+    "/apply-template",
+    "/infill",
+]
 VLLM = ["/v2/rerank", "/score", "/v1/score", "/classify", "/pooling"]
 HAS = {
     "ollama": [*COMMON, *EMBEDS, *NATIVE],

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .answer import Answer, error
 
@@ -21,6 +21,7 @@ class Request:
     __slots__ = (
         "body",
         "chunked",
+        "by_browser",
         "code",
         "content_length",
         "cors",
@@ -69,6 +70,8 @@ class Request:
         """What the application found for the path."""
         self.last = False
         """The rest of the connection is not read: close it after the answer."""
+        self.by_browser = False
+        """Whether it has a header that browsers alone send."""
         self.cors: bytes | None = None
         """Lines of headers for browsers, on whatever the answer is; None until the application has looked."""
         self.yields = False
@@ -155,4 +158,15 @@ def _content_encoding(_request: Request, value: bytes) -> Answer | None:
     return None
 
 
-_CHECKS = {b"transfer-encoding": _transfer_encoding, b"expect": _expect, b"content-encoding": _content_encoding}
+def _browser(request: Request, _value: bytes) -> None:
+    # Sec-Fetch-Mode is no such header: fetch() of Node.js sends it.
+    request.by_browser = True
+
+
+_CHECKS: dict[bytes, Callable[[Request, bytes], Answer | None]] = {
+    b"origin": _browser,
+    b"sec-fetch-site": _browser,
+    b"transfer-encoding": _transfer_encoding,
+    b"expect": _expect,
+    b"content-encoding": _content_encoding,
+}
