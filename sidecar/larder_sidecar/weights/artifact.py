@@ -20,7 +20,7 @@ from .address import named
 from .errors import ContentError, HubError, NotFoundError
 from .login import LARGEST, Login
 from .reference import registry_address, repository_name
-from .refusal import not_a_page, refusal
+from .refusal import busy, not_a_page, refusal
 from .source import FileMetadata
 from .web import Web
 
@@ -144,6 +144,7 @@ class Artifact:
 
     def _buy(self, registry: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
         with self._web.ask("GET", url, headers, follow_to_others=False, sender=registry) as response:
+            busy(response, url, "the token service")
             return response.status, response.read(LARGEST)
 
 

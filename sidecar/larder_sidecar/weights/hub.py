@@ -7,7 +7,7 @@ redirect to a CDN; so redirects to another host are followed for bytes and never
 import contextlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import urllib3
@@ -19,6 +19,7 @@ from .refusal import not_a_page, refusal
 from .source import FileMetadata
 from .web import REDIRECTS, Web, whole
 
+_CONTENT = {200, 206, 416}
 _OF_ANY_QUESTION = {407, 408, 425, 429, 503}
 """Refusals that have nothing to do with HEAD."""
 _NEEDS_ACCESS = "Check the repository's name, or pass a token that may read it with --token-file or HF_TOKEN."
@@ -41,6 +42,8 @@ class Hub:
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
         self._token, self._authorization = token, {"Authorization": f"Bearer {token}"} if token else {}
         self._web = Web(stall_seconds=stall_seconds)
+        self._places: dict[str, str] = {}
+        """The host beside the hub that sent a file's bytes, with its signature, by the file's URL."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +85,12 @@ class Hub:
                 "Check the endpoint in the settings, or write the file's revision and sha256, or its URL as `https`, "
                 "into the catalog entry: then the sha256 decides.",
             )
-        return found
+        return found if found.bytes else replace(found, bytes=self._total(file))
+
+    def _total(self, file: WeightsFile) -> int | None:
+        """The size that the host with the bytes tells, if any. Raises HubError."""
+        with self._ask("GET", file, {"Range": "bytes=0-0"}, follow_to_others=True) as response:
+            return _size(response)
 
     def _facts(self, method: str, file: WeightsFile) -> HubFile:
         """What the first answer says; its commit is empty where it names none. Raises HubError."""
@@ -109,12 +117,34 @@ class Hub:
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer (200, 206 or 416) to a GET with `headers`. Raises HubError for every other one."""
-        with self._ask("GET", file, headers, follow_to_others=True) as response:
-            if response.status not in {200, 206, 416}:
-                raise self._refusal(response, file)
-            not_a_page(response, file)
-            yield response
+        """The answer (200, 206 or 416) to a GET with `headers`. Raises HubError for every other one.
+
+        Hubs count what they are asked: where one has redirected to another host, that host is asked for the next piece,
+        until it refuses or fails.
+        """
+        with self._kept(file):
+            if place := self._places.get(file.url):
+                with self._web.ask("GET", place, headers, follow_to_others=True, sender=file.url) as response:
+                    if response.status in _CONTENT:
+                        yield response
+                        return
+            self._places.pop(file.url, None)
+            with self._ask("GET", file, headers, follow_to_others=True) as response:
+                if response.status not in _CONTENT:
+                    raise self._refusal(response, file)
+                not_a_page(response, file)
+                if named(response.url or file.url).origin != named(file.url).origin:
+                    self._places[file.url] = response.url or file.url
+                yield response
+
+    @contextlib.contextmanager
+    def _kept(self, file: WeightsFile) -> Iterator[None]:
+        """Forget the place of a file's bytes where asking there or reading fails."""
+        try:
+            yield
+        except HubError:
+            self._places.pop(file.url, None)
+            raise
 
     def _ask(
         self, method: str, file: WeightsFile, headers: Mapping[str, str], *, follow_to_others: bool

@@ -15,6 +15,7 @@ from ..config.url import UrlError
 from .address import Address, check_tls, meant, named, shown
 from .challenge import Challenge, challenges
 from .errors import DeniedError, RedirectError
+from .said import said
 
 LARGEST = 64 << 10
 """Bytes of an answer with a token."""
@@ -86,13 +87,14 @@ class Login:
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted + [('scope', it) for it in scopes])}"
         status, answer = ask(url, {"Authorization": self._basic()} if self.password else {})
         try:
-            said = json.loads(answer) if status == 200 else {}
-            token = said.get("token") or said.get("access_token")
+            told = json.loads(answer) if status == 200 else {}
+            token = told.get("token") or told.get("access_token")
         except (ValueError, AttributeError, RecursionError):
             token = None
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            words = said({}, answer, hide=self.secrets()) if status != 200 else ""
             raise DeniedError(
-                f"{shown(realm)}: gives no token ({status})",
+                f"{shown(realm)}: gives no token ({status}){words and f': {words}'}",
                 "Check user and password in --credentials-file." if self.password else self.remedy,
             )
         return token

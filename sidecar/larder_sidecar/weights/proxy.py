@@ -93,18 +93,30 @@ def manager(proxy: str) -> urllib3.ProxyManager:
     return urllib3.ProxyManager(address.url, proxy_headers=headers, maxsize=KEPT)
 
 
-def denied(where: str) -> HubError:
+def denied(url: str) -> HubError:
     """The error for 407, which only a proxy answers."""
     return DeniedError(
-        f"{where}: the proxy asks for other credentials (407)",
+        f"{url}: the proxy{_named(url, ' {}')} asks for other credentials (407)",
         "Put user:password@ into HTTPS_PROXY and HTTP_PROXY, with % codes for special characters.",
     )
 
 
-def refusal(where: str, error: Exception) -> HubError:
+def refusal(url: str, error: Exception) -> HubError:
     """The error for a proxy that cannot be reached or makes no tunnel; what it said stays with it."""
     status = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
     if status and status[1] == "407":
-        return denied(where)
-    reason = f"the proxy answers {status[1]}" if status else "cannot get through the proxy"
-    return TransientError(f"{where}: {reason}", _CHECK)
+        return denied(url)
+    if status:
+        reason = f"the proxy answers {status[1]}{_named(url, ' ({})')}"
+        return TransientError(f"{url}: {reason}", f"Have the proxy let this host through. {_CHECK}")
+    return TransientError(f"{url}: cannot get through the proxy{_named(url, ' {}')}", _CHECK)
+
+
+def _named(url: str, words: str) -> str:
+    """The proxy for a URL by host and port alone, in `words`; empty where it cannot be read."""
+    try:
+        way = proxy_for(read(url)) or ""
+    except UrlError:
+        return ""
+    place = re.split(r"[/?#]", way.rpartition("://")[2])[0].rpartition("@")[2]
+    return words.format(place) if re.fullmatch(r"[A-Za-z0-9.:\[\]_-]{1,100}", place) else ""

@@ -97,6 +97,12 @@ def refusal(response: urllib3.BaseHTTPResponse, asked: str, who: str, hide: Iter
     return Refusal(who, asked, url, response.status, response.headers, said(response.headers, head(response), hide))
 
 
+def busy(response: urllib3.BaseHTTPResponse, asked: str, who: str) -> None:
+    """Raise the error of a host that has too much to do, if it is one."""
+    if response.status in TRANSIENT and (error := refusal(response, asked, who).passing()):
+        raise error
+
+
 def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
     """Raise RedirectError where a web page comes in place of a file: a login page, or that of a proxy."""
     media_type = response.headers.get("Content-Type", "").lower()

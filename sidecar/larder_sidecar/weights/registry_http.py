@@ -15,7 +15,7 @@ from .errors import DeniedError, HubError, NotFoundError, RedirectError, Transie
 from .login import LARGEST, Login
 from .reach import Reach
 from .reference import registry_address
-from .refusal import Refusal, head
+from .refusal import Refusal, busy, head
 from .said import said
 from .web import MAX_REDIRECTS, REDIRECTS, explained, into_our_network
 
@@ -152,6 +152,8 @@ class RegistryHttp:
 
     def _buy(self, url: str, headers: dict[str, str]) -> tuple[int, bytes]:
         with contextlib.closing(self._once("GET", url, headers)) as answer, explained(url):
+            answer.url = url
+            busy(answer, url, "the token service")
             return answer.status, answer.read(LARGEST)
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: Body = None) -> urllib3.BaseHTTPResponse:

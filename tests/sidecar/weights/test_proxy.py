@@ -86,7 +86,7 @@ def test_a_proxy_that_has_no_way_is_asked_again_and_named(kitchen: Kitchen, monk
     kitchen.publish()
     with Proxy("another", refusal="502 Bad Gateway") as proxy:
         monkeypatch.setenv("https_proxy", f"http://{QUOTED}@{proxy.address}")
-        with pytest.raises(TransientError, match=r"the proxy answers 502") as caught:
+        with pytest.raises(TransientError, match=rf"the proxy answers 502 \({proxy.address}\)") as caught:
             kitchen.fetch(kitchen.plan("https://hub.test"))
     assert len(proxy.heads) == PATIENCE.failures
     _tells_nothing(kitchen, caught.value)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from pathlib import Path
 from time import time
 
 import pytest
@@ -18,7 +19,10 @@ from larder_sidecar.weights.errors import (
     RedirectError,
     TransientError,
 )
+from larder_sidecar.weights.hub import Hub
 from larder_sidecar.weights.pieces import LEAST
+from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.pull import Pull, Wanted
 
 from testbed.hub.tiny_model import tiny_model
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
@@ -102,6 +106,31 @@ def test_a_cdn_that_gave_bytes_before_is_worth_another_run(kitchen: Kitchen) -> 
     with Scripted(with_cdn(cdn)) as server, pytest.raises(TransientError, match=r"localhost.*refuses") as caught:
         kitchen.fetch(plan(server))
     assert not caught.value.lasting
+
+
+def test_a_hub_is_asked_for_the_place_of_the_bytes_once_while_it_is_good(kitchen: Kitchen) -> None:
+    with Scripted(with_cdn(lambda request, _: request.send_file(MODEL, [("ETag", '"e"')]))) as server:
+        kitchen.fetch(plan(server))
+        asked = [line for line in server.seen if "/resolve/" in line]
+        assert len([line for line in server.seen if "/blob" in line]) == 3
+    assert [line.split()[0] for line in asked] == ["HEAD", "GET"]
+
+
+def test_a_place_that_is_good_no_more_is_asked_for_again(kitchen: Kitchen) -> None:
+    signed: list[int] = []
+
+    def respond(request: Request) -> None:
+        if "/resolve/" in request.path:
+            signed.append(1)
+            request.send(302, b"", [*FACTS, ("Location", f"{request.server.elsewhere}/blob?{len(signed)}")])
+        elif request.path.endswith(f"?{len(signed)}") and request.server.seen.count(f"GET {request.path}") == 1:
+            request.send_file(MODEL, [("ETag", '"e"')])
+        else:
+            request.send(403, XML)
+
+    with Scripted(respond) as server:
+        kitchen.fetch(plan(server))
+    assert "retry" not in kitchen.events() or len(signed) > 3
 
 
 def test_a_server_that_refuses_in_the_middle_is_asked_again(kitchen: Kitchen) -> None:
@@ -207,6 +236,21 @@ def test_a_hub_that_takes_no_head_tells_what_a_file_is_by_get(kitchen: Kitchen, 
     told = [("X-Repo-Commit", COMMIT)]
     with Scripted(lambda it: it.send(status) if it.command == "HEAD" else it.send_file(MODEL, told)) as server:
         kitchen.fetch(plan(server, sha256=FIRST_PULL))
+
+
+@pytest.mark.parametrize("cdn_has_head", [True, False])
+def test_a_size_that_the_hub_does_not_tell_is_the_cdns(tmp_path: Path, cdn_has_head: bool) -> None:
+    def respond(request: Request) -> None:
+        if request.path == "/blob":
+            request.send(403) if request.command == "HEAD" and not cdn_has_head else request.send_file(MODEL)
+        else:
+            told = [("X-Repo-Commit", COMMIT), ("Location", f"{request.server.elsewhere}/blob")]
+            request.send(302, b"", told)
+
+    with Scripted(respond) as server, Hub() as hub:
+        wanted = Wanted(model="org/tiny-GGUF", filename="tiny.gguf")
+        pull = Pull(wanted, tmp_path, server.url, hub, Reporter(None), patience=PATIENCE, free=lambda _: 1 << 40)
+        assert pull.run().bytes == len(MODEL)
 
 
 PAGE = b"<html><title>Guest Wi-Fi</title>Log in</html>"

@@ -32,6 +32,7 @@ class Server(ThreadingHTTPServer):
         self.moved: dict[str, str] = {}
         self.no_head = self.closed = False
         self.length: int | None = None
+        self.busy = 0
         self.token, self.locked, self.shy = "", 401, False
         self.challenges = 'Bearer realm="http://HOST/token",service="s",scope="repository:a/b:pull"'
         self.seen: list[str] = []
@@ -71,7 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
         server, path = self.server, self.path
         token = self.headers.get("Authorization", "-")
         server.seen.append(f"{self.command} {path} {token}")
-        if path.startswith("/token?"):
+        if path.startswith("/token?") and server.busy:
+            server.busy -= 1
+            self._send(429, b"", {"RateLimit": '"tokens";r=0;t=1'})
+        elif path.startswith("/token?"):
             self._send(403 if server.closed else 200, json.dumps({"token": server.token}).encode())
         elif server.token and path.startswith("/v2/") and token != f"Bearer {server.token}":
             told = server.challenges.replace("HOST", server.host)
@@ -255,6 +259,12 @@ def test_a_private_artifact_is_denied_in_words(kitchen: Kitchen, server: Server)
     server.token, server.closed = "for-nobody", True
     with pytest.raises(DeniedError, match=r"gives no token \(403\).*Make the artifact public"):
         kitchen.fetch(plan(server.artifact()))
+
+
+def test_a_token_service_that_is_busy_is_waited_for(kitchen: Kitchen, server: Server) -> None:
+    server.token, server.busy = "given-to-all", 1
+    kitchen.fetch(plan(server.artifact()))
+    assert "waiting" in kitchen.events()
 
 
 def test_a_dead_registry_is_tried_a_few_times(kitchen: Kitchen) -> None:
