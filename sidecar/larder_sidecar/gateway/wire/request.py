@@ -20,8 +20,8 @@ class Request:
 
     __slots__ = (
         "body",
-        "chunked",
         "by_browser",
+        "chunked",
         "code",
         "content_length",
         "cors",
