@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from . import untrusted
@@ -16,6 +16,8 @@ STATE = Path(".larder")
 """Folder inside the store for everything that is not the engine's: markers, parts, lease."""
 PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
 ABANDONED_SECONDS = 7 * 86_400
+MOST_ENTRIES = 20_000
+"""Of one kind in a store. Ours hold a few for each model; the folders of a shared disk may hold anything."""
 GGUF = Path("gguf")
 """Folder inside the store with the weights under plain names, for engines that take files."""
 _SHARED = (Path("blobs"), Path("manifests"), GGUF)
@@ -24,7 +26,7 @@ _OURS = (STATE, PARTS, SCRATCH)
 
 def prepare(root: Path) -> None:
     """Make the folders of a store. Raises StoreError where one leads out of it: we write and delete in them."""
-    levels = (root.glob(f"manifests/{depth}") for depth in ("*", "*/*", "*/*/*"))
+    levels = (entries(root / "manifests", depth) for depth in range(3))
     hold(root, itertools.chain((root / name for name in _SHARED), *levels))
     for name in _SHARED:
         make(root / name)
@@ -58,6 +60,28 @@ def hold(root: Path, folders: Iterable[Path]) -> None:
             raise StoreError(f"{path} leads out of the store, to {target}", "Remove that link; nothing was written.")
 
 
+def entries(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Whatever lies `depth` folders below a folder of a store; nothing where it cannot be read.
+
+    Raises StoreError where more lies there than a store has.
+    """
+    waiting, count = [(folder, depth)], 0
+    while waiting:
+        here, below = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(here) as found:
+            for entry in found:
+                count += 1
+                if count > MOST_ENTRIES:
+                    raise StoreError(
+                        f"{folder}: more than {MOST_ENTRIES} entries lie there", "Remove what is not ours."
+                    )
+                path = Path(entry)
+                if not below:
+                    yield path
+                elif path.is_dir():
+                    waiting.append((path, below - 1))
+
+
 def make(path: Path) -> None:
     """Make a folder where there is none. Raises StoreError where something else has its name."""
     try:
@@ -71,12 +95,12 @@ def sweep(root: Path) -> None:
 
     What others left there and cannot be removed stays.
     """
-    with untrusted.folder(root, *SCRATCH.parts) as scratch:
-        for entry in list(os.scandir(scratch)):
+    with untrusted.folder(root, *SCRATCH.parts) as scratch, os.scandir(scratch) as found:
+        for entry in found:
             _remove(entry.name, scratch)
     old = time.time() - ABANDONED_SECONDS
-    with untrusted.folder(root, *PARTS.parts) as parts:
-        for entry in list(os.scandir(parts)):
+    with untrusted.folder(root, *PARTS.parts) as parts, os.scandir(parts) as found:
+        for entry in found:
             with contextlib.suppress(OSError):
                 facts = entry.stat(follow_symlinks=False)
                 # A file with a second name is somebody else's too, and would be written into.

@@ -1,6 +1,7 @@
 """The done marker: `<root>/.larder/<plan sha256>.json`, written last, says that a store holds a plan and as what."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,10 +11,13 @@ from pydantic import Field, ValidationError
 from ..config.base import Model
 from . import untrusted
 from .durable import write_atomically
-from .folders import SCRATCH, STATE
+from .errors import StoreError
+from .folders import SCRATCH, STATE, entries
 
 _LARGEST = 16 << 20
 """Bytes of a marker: of ten thousand files and more."""
+MOST_BYTES = 64 << 20
+"""Bytes of all markers of a store."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """It becomes part of a path: a marker is a file that others may write."""
 
@@ -83,9 +87,11 @@ def faults(root: Path, marker: Marker) -> list[Fault]:
 def vouched(root: Path) -> dict[str, Stored]:
     """Blobs that any marker of the store verified and that look untouched since, by path."""
     known: dict[str, Stored] = {}
-    for path in (root / STATE).glob("*.json"):
-        if marker := load(path):
-            known |= untouched(root, marker.files)
+    with contextlib.suppress(StoreError):  # what the rest would vouch for is read again
+        for _, marker in markers(root):
+            if marker:
+                blobs = {name: was for name, was in marker.files.items() if name.startswith("blobs/")}
+                known |= untouched(root, blobs)
     return known
 
 
@@ -97,10 +103,23 @@ def untouched(root: Path, files: Mapping[str, Stored]) -> dict[str, Stored]:
 def first_pulls(root: Path) -> dict[str, str]:
     """Hashes that earlier pulls recorded, by URL."""
     known: dict[str, str] = {}
-    for path in (root / STATE).glob("*.json"):
-        if marker := load(path):
-            known |= marker.first_pull
+    with contextlib.suppress(StoreError):
+        for _, marker in markers(root):
+            known |= marker.first_pull if marker else {}
     return known
+
+
+def markers(root: Path) -> Iterator[tuple[Path, Marker | None]]:
+    """All markers of a store, each with its file; None for one that cannot be read. Raises StoreError for too many."""
+    left = MOST_BYTES
+    for path in entries(root / STATE):
+        if path.suffix == ".json":
+            content = _content(path)
+            left -= len(content)
+            if left < 0:
+                where = f"{root / STATE}: the markers have more than {MOST_BYTES} bytes"
+                raise StoreError(where, "Remove those of plans that nobody wants.")
+            yield path, _parsed(content)
 
 
 def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
@@ -115,7 +134,18 @@ def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
 
 def load(path: Path) -> Marker | None:
     """The marker in a file; None where there is none that can be read."""
+    return _parsed(_content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
-        return Marker.from_json(untrusted.read(path, _LARGEST))
-    except (OSError, ValidationError):
+        return untrusted.read(path, _LARGEST)
+    except OSError:
+        return b""
+
+
+def _parsed(content: bytes) -> Marker | None:
+    try:
+        return Marker.from_json(content)
+    except ValidationError:
         return None

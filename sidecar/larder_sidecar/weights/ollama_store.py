@@ -15,7 +15,7 @@ from pathlib import Path
 from ..config.weights import ModelWeights, OllamaRecipe
 from . import untrusted
 from .errors import PlanError
-from .folders import GGUF
+from .folders import GGUF, entries
 from .gguf import GgufInfo
 
 _REGISTRY = "manifests/registry.ollama.ai/library"
@@ -117,7 +117,7 @@ def referenced(manifest: Path) -> set[str] | None:
 
 def manifests(root: Path) -> list[Path]:
     """Everything that Ollama would list."""
-    return [path for path in root.glob("manifests/*/*/*/*") if path.is_file()]
+    return [path for path in entries(root / "manifests", depth=3) if path.is_file()]
 
 
 def _layer_kind(model: ModelWeights, file: StoredFile) -> str:

@@ -116,7 +116,10 @@ class Part:
             return self._journal.pieces.front
 
     def _believe_the_disk(self) -> None:
-        """A journal that counts bytes behind the end of the file is another file's: nothing of it is believed."""
+        """Cut a file that is longer than it should be, and drop a journal that counts bytes behind its end."""
+        size = self._journal.pieces.size
+        if os.fstat(self._file).st_size > size:
+            os.ftruncate(self._file, size)
         if any(
             have and number * self._journal.pieces.length + have > os.fstat(self._file).st_size
             for number, have in enumerate(self._journal.pieces.have)

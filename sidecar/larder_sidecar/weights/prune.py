@@ -20,9 +20,10 @@ from ..config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from .disk import explained
 from .durable import sync_folder
 from .errors import PlanError
-from .folders import GGUF, STATE, hold_state
+from .folders import GGUF, STATE, entries, hold_state
 from .lease import Lease
 from .marker import Marker, load
+from .marker import markers as all_markers
 from .ollama_store import blob_path, manifests, referenced
 from .progress import Reporter
 
@@ -80,8 +81,8 @@ class Prune:
         """The plans that stay, and by their files those that are forgotten, also by a run that was killed."""
         ours, folder = self.plan.digest(), self.root / STATE
         markers: dict[Path, Marker] = {}
-        for path in sorted(folder.glob("*.json")):
-            if (marker := load(path)) is None:
+        for path, marker in sorted(all_markers(self.root), key=lambda it: it[0]):
+            if marker is None:
                 # Of another version of us, perhaps: what its plan wants nobody can tell then.
                 raise PlanError(f"{path}: cannot be read", "Remove it where nobody wants its plan any more.")
             markers[path] = marker
@@ -91,7 +92,8 @@ class Prune:
                     f"--forget {word!r}: is no digest", "Write four or more of its hex digits, or `others`."
                 )
         named = {path for path, marker in markers.items() if self._forgets(marker.plan, ours)}
-        begun = {path: marker for path in folder.glob(f"*{_FORGOTTEN}") if (marker := load(path))}
+        withdrawn = (path for path in entries(folder) if path.suffix == _FORGOTTEN)
+        begun = {path: read for path in withdrawn if (read := load(path))}
         plans = {marker.plan for marker in (*markers.values(), *begun.values())}
         for word in self.forget:
             found = [plan for plan in plans if plan.startswith(word)]
@@ -131,7 +133,7 @@ def goes(root: Path, named: set[str], forgotten: Iterable[Marker]) -> dict[str, 
     manifest_paths = {str(path.relative_to(root)): path for path in manifests(root)}
     staying = [path for name, path in manifest_paths.items() if name not in candidates]
     needed = {blob for path in staying for blob in referenced(path) or ()}
-    links = {str(path.relative_to(root)): path for path in (root / GGUF).glob("*") if path.is_symlink()}
+    links = {str(path.relative_to(root)): path for path in entries(root / GGUF) if path.is_symlink()}
     needed |= {f"blobs/{path.readlink().name}" for name, path in links.items() if name not in candidates}
     # A marker is a file that others may write: nothing that it names but these is touched.
     whole = {path for path in candidates - needed if path.startswith(_ORDER) and _inside(root, path)}

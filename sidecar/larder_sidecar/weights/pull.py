@@ -26,7 +26,7 @@ from .disk import explained
 from .download import Download
 from .errors import DiskFullError, FetchError, GgufError, HubError, OccupiedError
 from .fetch import SPARE
-from .folders import PARTS, STATE, prepare_state, sweep
+from .folders import MOST_ENTRIES, PARTS, STATE, prepare_state, sweep
 from .gguf import GgufInfo, check_gguf
 from .hosts import Host
 from .hub import Hub, HubFile
@@ -180,7 +180,8 @@ def names_of(folder: Path) -> list[str]:
     """Models of the folder as llama-server calls them: the files' names without `.gguf`, whatever is in them."""
     try:
         with os.scandir(folder) as entries:
-            found = (entry.name for entry in entries if entry.name.endswith(".gguf") and Path(entry).is_file())
+            seen = itertools.islice(entries, MOST_ENTRIES)
+            found = (entry.name for entry in seen if entry.name.endswith(".gguf") and Path(entry).is_file())
             return sorted(name.removesuffix(".gguf") for name in itertools.islice(found, MOST_FILES))
     except OSError:
         return []

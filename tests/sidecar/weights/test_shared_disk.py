@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from larder_sidecar.config.weights import WeightsPlan
+from larder_sidecar.weights import folders, marker
 from larder_sidecar.weights.assemble import copy
 from larder_sidecar.weights.errors import FetchError, ImageError
 from larder_sidecar.weights.journal import Journal
@@ -25,7 +26,8 @@ from larder_sidecar.weights.remembered import LAYERS, Layers
 from larder_sidecar.weights.sessions import UPLOADS, Sessions
 from larder_sidecar.weights.wait import wait_for
 
-from tests.sidecar.weights.kitchen import Kitchen
+from testbed.hub.faults import Faults
+from tests.sidecar.weights.kitchen import BIG, IMPATIENT, Kitchen
 
 SECONDS = 4.0
 
@@ -457,3 +459,57 @@ def test_no_content_of_a_small_file_is_more_than_unreadable(tmp_path: Path, cont
     with suppress(FetchError), Lease(path, wait_seconds=0):
         pass
     path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    "where", ["manifests", "manifests/a", "manifests/a/b/c", ".larder", "gguf"], ids=lambda where: where.strip(".")
+)
+def test_a_folder_of_more_entries_than_a_store_has_is_named(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files={}))
+    monkeypatch.setattr(folders, "MOST_ENTRIES", 20)
+    (kitchen.root / where).mkdir(parents=True, exist_ok=True)
+    for number in range(30):
+        (kitchen.root / where / f"{number}.json").touch()
+    prune = Prune(plan, kitchen.root, [OTHERS], Reporter(kitchen.log))
+    with pytest.raises(FetchError, match="more than 20 entries") as refused:
+        prune.run()
+    assert str(kitchen.root / where.partition("/")[0]) in refused.value.reason
+    assert (kitchen.root / manifest_path("tiny")).is_file()
+    if where.startswith("manifests"):
+        with pytest.raises(FetchError, match="more than 20 entries"):
+            kitchen.fetch(plan, distrust=True)
+    else:
+        assert kitchen.fetch(plan, distrust=True).fetched_bytes == 0
+
+
+def test_markers_of_others_take_no_more_memory_than_their_share(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    kitchen.fetch(plan)
+    odd = {f"blobs/../x{number}": Stored(bytes=1, modified=1, sha256=OTHER) for number in range(100)}
+    write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files=odd))
+    monkeypatch.setattr(marker, "MOST_BYTES", 5000)
+    assert kitchen.fetch(plan, distrust=True).fetched_bytes == 0
+    with pytest.raises(FetchError, match=r"\.larder: the markers have more than"):
+        Prune(plan, kitchen.root, [OTHERS], Reporter(kitchen.log)).run()
+    assert kitchen.models() == {"tiny:latest"}
+
+
+def test_a_part_that_is_longer_than_the_file_is_cut(kitchen: Kitchen) -> None:
+    it = kitchen.publish(size=BIG)
+    hub = kitchen.hub(Faults(stall_after=BIG // 2))
+    plan = kitchen.plan(hub)
+    with pytest.raises(FetchError):
+        kitchen.fetch(plan, patience=IMPATIENT)
+    part = place("part", kitchen, plan)
+    os.truncate(part, 1 << 40)
+    hub.faults = Faults()
+    assert kitchen.fetch(plan).fetched_bytes < it.bytes
+    assert place("blob", kitchen, plan).stat().st_size == it.bytes
