@@ -14,17 +14,21 @@ _DOUBLINGS = 16
 
 
 def again(
-    work: Callable[[], T], *, seconds: float, failed: Callable[[FetchError, float], None], pauses: Patience = PAUSES
+    work: Callable[[float], T],
+    *,
+    seconds: float,
+    failed: Callable[[FetchError, float], None],
+    pauses: Patience = PAUSES,
 ) -> T:
     """Return the result of `work`; begin it again for up to `seconds` while it fails with an error that may go away.
 
-    `failed` gets each such error and the pause, in seconds, that follows. Raises FetchError: a lasting one at once, any
-    other when the next try would begin too late.
+    `work` gets the seconds that are left, `failed` each such error and the pause, in seconds, that follows. Raises
+    FetchError: a lasting one at once, any other when the next try would begin too late.
     """
     end, failures = time.monotonic() + seconds, 0
     while True:
         try:
-            return work()
+            return work(max(0.0, end - time.monotonic()))
         except FetchError as error:
             failures += 1
             asked = error.wait if isinstance(error, TransientError) else 0.0

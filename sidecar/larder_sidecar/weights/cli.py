@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with stoppable():
             summary, pruned = again(
-                lambda: _run(options, reporter, verified), seconds=options.patience, failed=partial(_tell, reporter)
+                partial(_run, options, reporter, verified), seconds=options.patience, failed=partial(_tell, reporter)
             )
     except FetchError as error:
         leave_message(str(error), options.termination_log)
@@ -67,7 +68,9 @@ def _tell(reporter: Reporter, error: FetchError, pause: float) -> None:
     reporter.event("again", reason=str(error), seconds=round(pause, 1))
 
 
-def _run(options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored]) -> tuple[Summary, list[str]]:
+def _run(
+    options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored], left: float
+) -> tuple[Summary, list[str]]:
     """What was done, and what was pruned in words."""
     plan = read_plan(options.config)
     _check_pruning(options)
@@ -75,7 +78,7 @@ def _run(options: argparse.Namespace, reporter: Reporter, verified: dict[str, St
     if options.dry_run:
         reporter.event("would-free", bytes=(freed := prune.preview()))
         return Summary(0, 0, 0.0), [f"nothing was removed; {_plans(prune)} would be forgotten and free {freed} bytes"]
-    summary = _fill(plan, options, reporter, verified)
+    summary = _fill(plan, options, reporter, verified, left)
     if not options.prune:
         return summary, []
     reporter.event("freed", bytes=(freed := prune.run()))
@@ -86,7 +89,9 @@ def _plans(prune: Prune) -> str:
     return f"plan {', '.join(prune.forgotten)}" if prune.forgotten else "no plan"
 
 
-def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored]) -> Summary:
+def _fill(
+    plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored], left: float
+) -> Summary:
     if options.link:
         if options.copy_from or options.wait is not None:
             raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
@@ -101,7 +106,7 @@ def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter, ve
             root=options.root,
             source=sources,
             reporter=reporter,
-            patience=Patience(stall_seconds=options.stall_seconds),
+            patience=_patience(options, left),
             lease_seconds=options.lease_seconds,
             distrust=options.verify,
             verified=verified,
@@ -109,6 +114,12 @@ def _fill(plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter, ve
     if options.model_folders:
         make_model_folders(plan, options.root)
     return summary
+
+
+def _patience(options: argparse.Namespace, left: float) -> Patience:
+    """Wait for a host's rate limit for no longer than there is time, where the command line says how much there is."""
+    patience = Patience(stall_seconds=options.stall_seconds)
+    return replace(patience, window_seconds=min(patience.window_seconds, left)) if options.patience else patience
 
 
 def _check_pruning(options: argparse.Namespace) -> None:
