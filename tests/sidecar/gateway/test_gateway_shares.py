@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway.serve import ADMIN_LIMITS, Running
+from larder_sidecar.gateway.wire import reader
 from larder_sidecar.gateway.wire import registry as registries
 from larder_sidecar.gateway.wire.body import SMALL_BODY
+from larder_sidecar.gateway.wire.reader import MOST_HEADERS
 from larder_sidecar.gateway.wire.registry import LOOKS, Registry
-from larder_sidecar.gateway.wire.server import ServerConnection
+from larder_sidecar.gateway.wire.request import Request
+from larder_sidecar.gateway.wire.server import PIPELINED, ServerConnection
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import HOOK, Client, Engine, Turn, admin, ask, connect, request, until
@@ -275,6 +278,60 @@ async def test_whole_bodies_that_wait_behind_a_request_make_room(
         go.set()
         assert (await other).status == 200
         assert [(await client.response()).status for _ in range(4)] == [200, 503, 503, 503]
+
+
+async def test_heads_that_wait_behind_a_request_take_of_the_memory_for_bodies(start: Start, engine: Engine) -> None:
+    go = asyncio.Event()
+
+    async def script(turn: Turn) -> None:
+        await go.wait()
+        await turn.reply(b"{}")
+
+    engine.script = script
+    async with start(limits={"buffered-bytes": 200_000}) as gateway, connect(gateway.port) as client:
+        large = request("/v1/models", headers=f"X: {'x' * 30_000}\r\n", method="GET")
+        await client.send(request(CHAT, b"{}") + large * 20)
+        await until(lambda: held(gateway) > 200_000, "the heads")
+        assert held(gateway) < 250_000
+        go.set()
+        answers = [await client.response() for _ in range(8)]
+        assert [answer.status for answer in answers] == [200] * 8
+        assert answers[-1]["connection"] == "close"
+        assert await client.closed()
+    await until(lambda: not held(gateway), "the bytes to be let go")
+
+
+async def test_a_head_of_too_many_headers_is_refused_before_it_ends(gateway: Running) -> None:
+    async with connect(gateway.port) as client:
+        await client.send(HEAD.encode() + b"a:b\r\n" * 2 * MOST_HEADERS)
+        assert (await client.response()).status == 431
+
+
+@pytest.mark.parametrize(
+    ("stream", "most"),
+    [
+        (b"GET /a HTTP/1.1\r\nHost: a\r\n\r\n" * 9000, 2 * PIPELINED),
+        (b"POST /a HTTP/1.1\r\nHost: a\r\n" + b"a:\r\n" * 60_000, 2),
+        (b"POST /missing HTTP/1.1\r\nHost: a\r\n\r\n" * 9000, 2 * PIPELINED),
+        (b"GET /a HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n" * 4000, 2 * PIPELINED),
+    ],
+    ids=["requests", "headers", "refused", "offers"],
+)
+async def test_one_read_is_bounded_work(monkeypatch: pytest.MonkeyPatch, stream: bytes, most: int) -> None:
+    begun = 0
+
+    class Counted(Request):
+        def __init__(self) -> None:
+            nonlocal begun
+            begun += 1
+            super().__init__()
+
+    monkeypatch.setattr(reader, "Request", Counted)
+    wire = Wire()
+    connection = ServerConnection(Echo(), Limits(), Registry(1))
+    connection.connection_made(wire)
+    connection.data_received(stream)
+    assert begun <= most
 
 
 async def test_a_body_in_pieces_takes_no_more_memory_than_it_has_bytes(start: Start) -> None:

@@ -81,7 +81,7 @@ class RequestReader:
             self._refuse(reason)
         if self.current is None or self.completed:
             self._overhead, self._uncounted = 0, len(data)
-        elif self._overhead > HEAD_BYTES + _START_LINE:
+        elif self._overhead > HEAD_BYTES + _START_LINE or len(self.current.headers) > MOST_HEADERS:
             self.reject(_head_too_large())
 
     def reject(self, answer: Answer) -> None:

@@ -19,6 +19,7 @@ class Request:
     """Filled while it is read; `status`, `sent`, `model` and `failure` while it is answered."""
 
     __slots__ = (
+        "ahead",
         "body",
         "by_browser",
         "chunked",
@@ -65,6 +66,8 @@ class Request:
         self.head_done = False
         self.body = b""
         self.received = 0
+        self.ahead = 0
+        """Bytes of its head, where it came before it was its turn: they take the memory of bodies."""
         self.refusal: Answer | None = None
         self.route: object = None
         """What the application found for the path."""

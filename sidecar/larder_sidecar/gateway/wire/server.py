@@ -126,10 +126,14 @@ class ServerConnection(asyncio.Protocol):
 
     def request_read(self, request: Request) -> None:
         """Queue it."""
-        self._queue.append(request)
-        if len(self._queue) >= PIPELINED:
-            request.last = True
-            self._reader.stop()
+        queue = self._queue
+        if queue or self._active is not None:
+            request.ahead = request.head_size()
+            self._registry.held += request.ahead
+            if len(queue) + 1 >= PIPELINED or self._registry.held > self._limits.buffered_bytes:
+                request.last = True
+                self._reader.stop()
+        queue.append(request)
 
     # --- for responders
 
@@ -193,8 +197,8 @@ class ServerConnection(asyncio.Protocol):
 
     def release_body(self, request: Request) -> None:
         """The body is not needed any more."""
-        self._registry.held -= len(request.body)
-        request.body = b""
+        self._registry.held -= len(request.body) + request.ahead
+        request.body, request.ahead = b"", 0
 
     def abort(self) -> None:
         """Break the connection off, so that the client sees its response is not whole."""
@@ -236,6 +240,8 @@ class ServerConnection(asyncio.Protocol):
         if self._active is None and self._reader.current is not None:
             self._reader.reject(too_many())
             self._next()
+        if self._responder is not None:
+            self._responder.client_gone()
         if self._active is not None or self._transport.get_write_buffer_size():
             self.abort()  # it may never take what it has asked for
         else:
@@ -304,8 +310,8 @@ class ServerConnection(asyncio.Protocol):
 
     def _over(self, request: Request) -> None:
         """Forget the request, whatever comes of counting it."""
-        self._registry.held -= len(request.body)
-        request.body = b""
+        self._registry.held -= len(request.body) + request.ahead
+        request.body, request.ahead = b"", 0
         try:
             self._app.finished(request)
         except Exception as reason:  # noqa: BLE001 (the connection goes on)
