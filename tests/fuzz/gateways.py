@@ -2,13 +2,14 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from larder_sidecar.config.gateway import GatewayConfig, Limits
 from larder_sidecar.config.residency import Residency
 from larder_sidecar.config.routing import Routing
-from larder_sidecar.gateway import splice
+from larder_sidecar.gateway import generation, splice
 from larder_sidecar.gateway.names import Names, Unknown
 from larder_sidecar.gateway.streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream, watch_for
 from larder_sidecar.gateway.wire.headers import header_value
@@ -159,14 +160,13 @@ def words(raw: bytes) -> None:
 
 
 _RESIDENCY = Residency.model_validate({"client-options": "ignore"})
-_NAMES = Names(
-    GatewayConfig.model_validate(
-        {
-            "engines": [{"kind": "ollama", "url": "http://127.0.0.1:1"}],
-            "models": [{"id": f"tiny-{n}", "engine-name": f"tiny:{n}", "aliases": [f"gpt-{n}"]} for n in range(9)],
-        }
-    )
+_CONFIG = GatewayConfig.model_validate(
+    {
+        "engines": [{"kind": "ollama", "url": "http://127.0.0.1:1"}],
+        "models": [{"id": f"tiny-{n}", "engine-name": f"tiny:{n}", "aliases": [f"gpt-{n}"]} for n in range(9)],
+    }
 )
+_NAMES = Names(_CONFIG)
 
 
 def names(raw: bytes) -> None:
@@ -178,6 +178,29 @@ def names(raw: bytes) -> None:
         assert len(found.message) < 2000
     value = header_value(name).decode("ascii")
     assert value.isprintable()
+
+
+def pulled(raw: bytes) -> None:
+    """Of files of any names each is served under its own, which is fit for a header, or listed with a reason."""
+    stems = {line.decode(errors="surrogateescape") for line in raw.split(b"\n")}
+    known = Names(_CONFIG)
+    known.add_pulled(stems)
+    served = {model.id for model in known.models} - {model.id for model in _CONFIG.models}
+    assert served | set(known.unservable) == {stem if stem in served else ascii(stem) for stem in stems}
+    for name in served:
+        assert re.fullmatch(r"[ -~]{1,127}", name)
+        assert not set(name) & set("\"\\<>&'`")
+        model = known.resolve(name)
+        assert not isinstance(model, Unknown)
+        assert model.id == name
+
+
+def generations(raw: bytes) -> None:
+    """An engine's answer becomes one of the service, or an error."""
+    for status in (200, 400):
+        answer = generation.generated("tiny", status, raw)
+        told = json.loads(answer.body)
+        assert isinstance(told["response"], str) if answer.status == 200 else answer.message
 
 
 class _Consumer:
@@ -235,6 +258,15 @@ TARGETS = [
     Target("prompts", prompts, BODIES, BODY_TOKENS),
     Target(
         "keep-alive", words, [b'"30m"', b"-1", b'"1h30m5.5s"', b'{"num_ctx":4096,"temperature":0}', b"null", b"1e400"]
+    ),
+    Target(
+        "pulled-names", pulled, [b"a-Q4_0\na.Q8_0\nA\nauto\n.x", b"caf\xe9\nTiny\ntiny-1\na b\n"], [b"\n", b"-Q4_K_M"]
+    ),
+    Target(
+        "generations",
+        generations,
+        [b'{"choices":[{"text":"a","finish_reason":"stop"}],"usage":{"a":1}}', b'{"error":{"message":"m"}}'],
+        BODY_TOKENS,
     ),
     Target("names", names, [b"tiny-1", b"TINY:2", b"gpt-3", b"a:cloud", b"hf.co/a/b:Q4_K_M", b"auto"]),
 ]

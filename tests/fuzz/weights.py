@@ -2,7 +2,10 @@
 
 import contextlib
 import io
+import os
 import re
+import tempfile
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from larder_sidecar.config.url import UrlError
@@ -11,7 +14,9 @@ from larder_sidecar.weights.address import Address, meant, read, shown
 from larder_sidecar.weights.challenge import challenges
 from larder_sidecar.weights.errors import FetchError, GgufError
 from larder_sidecar.weights.gguf import read_gguf
+from larder_sidecar.weights.journal import Journal
 from larder_sidecar.weights.marker import Marker
+from larder_sidecar.weights.ollama_store import referenced
 from larder_sidecar.weights.registry import code_in
 from larder_sidecar.weights.said import LONGEST, said
 from pydantic import ValidationError
@@ -100,6 +105,28 @@ def markers(raw: bytes) -> None:
         Marker.from_json(raw)
 
 
+_FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
+
+
+def manifests(raw: bytes) -> None:
+    """A manifest names blobs of the store alone, or is none."""
+    path = _FOLDER / f"larder-fuzz-manifest-{os.getpid()}"
+    path.write_bytes(raw)
+    assert all(re.fullmatch(r"blobs/sha256-[0-9a-f]{64}", blob) for blob in referenced(path) or ())
+    path.unlink()
+
+
+def journals(raw: bytes) -> None:
+    """A journal of a part counts no more bytes than the file has, or is not believed."""
+    path = _FOLDER / f"larder-fuzz-journal-{os.getpid()}"
+    path.write_bytes(raw)
+    journal = Journal(path, 10_000_000)
+    assert 0 <= journal.pieces.held <= 10_000_000
+    assert len(journal.pieces.have) == -(-10_000_000 // journal.pieces.length)
+    journal.close()
+    path.unlink()
+
+
 def refusals(raw: bytes) -> None:
     """What a server says of its refusal is one printable line, without the secret."""
     head, _, body = raw.partition(b"\n")
@@ -181,6 +208,18 @@ TARGETS = [
             b'{"schema":1,"plan":"a","completed-at":"b","seconds":1.5,"fetched-bytes":3,"files":{"a":{"bytes":1,"modified":2,'
             b'"sha256":"' + HASH + b'"}},"first-pull":{}}',
         ],
+    ),
+    Target(
+        "manifests",
+        manifests,
+        [b'{"config":{"digest":"sha256:' + HASH + b'"},"layers":[{"digest":"sha256:' + HASH + b'"},{"digest":""}]}'],
+        [b'"digest":', b"sha256-", b"../", b"null", b"1e99"],
+    ),
+    Target(
+        "journals",
+        journals,
+        [b'{"etag": "\\"abc\\"", "size": 10000000, "length": 4194304, "have": [  4194304,    98304,        0]}'],
+        [b'"have": [', b"  4194305", b"-1", b"true", b'"length": 33554432', b"9" * 30],
     ),
     Target(
         "refusals",

@@ -81,15 +81,15 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     if data_end > size:
         raise GgufError(f"GGUF: tensors end at byte {data_end}, the file has {size}: truncated or corrupted")
     context, file_type = metadata.get(f"{architecture}.context_length"), metadata.get("general.file_type")
-    splits = metadata.get("split.count", 1)
+    splits, kind = metadata.get("split.count"), metadata.get("general.type")
     return GgufInfo(
         version=version,
         architecture=architecture,
-        kind=str(metadata.get("general.type", "model")),
+        kind=kind if isinstance(kind, str) else "model",
         file_type=FILE_TYPES.get(file_type, "unknown") if isinstance(file_type, int) else "unknown",
         context_length=context if isinstance(context, int) else None,
         chat_template=bool(metadata.get("tokenizer.chat_template")),
-        splits=splits if isinstance(splits, int) else 1,
+        splits=splits if isinstance(splits, int) and splits > 0 else 1,
         tensors=tensors,
         parameters=parameters,
         data_end=data_end,

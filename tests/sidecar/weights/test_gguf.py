@@ -60,6 +60,12 @@ def test_a_file_without_chat_template_says_so() -> None:
     assert not check(gguf({"general.architecture": "llama"}, [])).chat_template
 
 
+@pytest.mark.parametrize("value", [0, [1], "x"])
+def test_a_file_that_says_nothing_of_use_about_its_parts_is_one_model(value: int | list[int] | str) -> None:
+    info = check(gguf({"general.architecture": "llama", "split.count": value, "general.type": 7}, []))
+    assert (info.splits, info.kind) == (1, "model")
+
+
 def test_a_quantized_tensor_is_measured_in_blocks() -> None:
     assert check(one(tensor(256, 2, kind=12), data=288)).parameters == 512
     with pytest.raises(GgufError, match="truncated"):
@@ -207,7 +213,7 @@ def tables(draw: st.DrawFn) -> bytes:
             places = st.sampled_from([0, 1, 32, 64, 2**63, 2**64 - 1, 2**64 - 32])
             place = draw(places) if what == "place" else place
         out.append(text(name) + struct.pack(f"<I{len(shape)}qIQ", len(shape), *shape, kind, place))
-    return many(*out, data=offset - draw(st.sampled_from([0, 0, 0, 1, 40, offset])))
+    return many(*out, data=max(0, offset - draw(st.sampled_from([0, 0, 0, 1, 40, offset]))))
 
 
 @settings(max_examples=200, deadline=None)
