@@ -1,20 +1,18 @@
 """The clients that people have, before a real Ollama: what works with it works through the gateway."""
 
-import asyncio
+import os
+import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.gateway.journal import Journal
-from larder_sidecar.gateway.serve import running
 
 from tests.engines.ollama_process import Ollama, find
 from tests.engines.process import lacking
+from tests.engines.serving import serving
 from tests.engines.test_ollama_store import ENTRY, fill, seal, unseal
 
 if TYPE_CHECKING:  # three seconds of imports, for the one worker that needs them
@@ -25,6 +23,7 @@ pytestmark = pytest.mark.xdist_group("clients")
 MODELS = ("alpha", "beta")
 HELLO = [{"role": "user", "content": "hello"}]
 KEEP_ALIVE = 700
+UNKNOWN = "model 'alpah' is not served here; did you mean alpha or my-alpha?"
 
 
 @pytest.fixture(scope="module")
@@ -48,33 +47,13 @@ def server() -> Iterator[Ollama]:
 
 @pytest.fixture(scope="module")
 def url(server: Ollama) -> Iterator[str]:
-    """The gateway on a loop of its own, for clients that block."""
-    config = GatewayConfig.model_validate(
-        {
-            "listen": "127.0.0.1:0",
-            "admin": "127.0.0.1:0",
-            "engines": [{"kind": "ollama", "url": server.url}],
-            "models": [{"id": model, "engine-name": model, "aliases": [f"my-{model}"]} for model in MODELS],
-            "routing": {"rules": [{"name": "greeting", "pattern": "^hello$", "model": "beta"}]},
-            "residency": {"max-models": 1, "keep-alive": KEEP_ALIVE},
-        }
-    )
-    loop, ready, over = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    ports: list[int] = []
-
-    async def serve() -> None:
-        async with running(config, Journal("error")) as gateway:
-            ports.append(gateway.port)
-            ready.set()
-            await over.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    yield f"http://127.0.0.1:{ports[0]}"
-    loop.call_soon_threadsafe(over.set)
-    thread.join(10)
-    loop.close()
+    with serving(
+        engines=[{"kind": "ollama", "url": server.url}],
+        models=[{"id": model, "engine-name": model, "aliases": [f"my-{model}"]} for model in MODELS],
+        routing={"rules": [{"name": "greeting", "pattern": "^hello$", "model": "beta"}]},
+        residency={"max-models": 1, "keep-alive": KEEP_ALIVE},
+    ) as url:
+        yield url
 
 
 @pytest.fixture
@@ -177,6 +156,56 @@ def test_what_ollama_s_clients_say_of_loading_makes_nobody_wait(by_ollama: "olla
     assert after["context_length"] == before["context_length"]
     left = datetime.fromisoformat(after["expires_at"]) - datetime.now(UTC)
     assert left.total_seconds() <= KEEP_ALIVE
+
+
+def test_ollama_s_own_embeddings_have_two_paths(by_ollama: "ollama.Client") -> None:
+    import ollama
+
+    for ask in (lambda: by_ollama.embeddings("alpha", "hello"), lambda: by_ollama.embed("alpha", "hello")):
+        with pytest.raises(ollama.ResponseError, match="does not support embeddings"):
+            ask()
+
+
+def test_ollama_s_clients_read_what_the_gateway_says(by_ollama: "ollama.Client") -> None:
+    import ollama
+
+    with pytest.raises(ollama.ResponseError) as refused:
+        by_ollama.chat(model="alpah", messages=HELLO)
+    assert refused.value.error == UNKNOWN
+
+
+def test_anthropic_s_clients_read_what_the_gateway_says(url: str) -> None:
+    import anthropic
+
+    with anthropic.Anthropic(base_url=url, api_key="any", max_retries=0, timeout=60) as client:
+        with pytest.raises(anthropic.NotFoundError) as refused:
+            client.messages.create(model="alpah", messages=HELLO, max_tokens=8)  # type: ignore[arg-type]
+        assert refused.value.body == {
+            "type": "error",
+            "error": {"type": "not_found_error", "message": UNKNOWN},
+        }
+        assert [model.id for model in client.models.list()] == list(MODELS)
+
+
+def by_cli(url: str, home: Path, *words: str) -> str:
+    """What Ollama's command line prints."""
+    binary = find()
+    assert binary
+    env = {"PATH": os.environ["PATH"], "HOME": str(home), "OLLAMA_HOST": url}
+    done = subprocess.run([binary, *words], env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_command_line_of_ollama_works(url: str, server: Ollama, tmp_path: Path) -> None:
+    assert all(model in by_cli(url, tmp_path, "list") for model in MODELS)
+    assert "architecture" in by_cli(url, tmp_path, "show", "alpha")
+    assert by_cli(url, tmp_path, "run", "alpha", "hello").strip()
+    assert "alpha" in by_cli(url, tmp_path, "ps")
+    by_cli(url, tmp_path, "stop", "beta")
+    by_cli(url, tmp_path, "stop", "alpha")
+    (held,) = server.get("/api/ps")["models"]  # others may be asking it
+    assert held["name"] == "alpha:latest"
 
 
 def test_ollama_may_not_change_what_is_stored(by_ollama: "ollama.Client") -> None:

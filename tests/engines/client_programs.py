@@ -1,0 +1,66 @@
+"""Programs in other languages that ask by the clients which people have there (tests/engines/clients/)."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from testbed.locks import alone
+from testbed.paths import CACHE, ROOT
+from tests.engines.process import lacking
+
+SOURCES = Path(__file__).parent / "clients"
+HOME = ROOT / ".larder" / "clients"
+LANGUAGES = ("javascript", "go", "java")
+
+
+def program(language: str) -> list[str]:
+    """The command that runs it, made ready first; skips, or fails in CI, where the language is not there."""
+    tool = {"javascript": "npm", "go": "go", "java": "java"}[language]
+    if shutil.which(tool) is None:
+        lacking(f"no {tool} on PATH, for the clients in {language}")
+    HOME.mkdir(parents=True, exist_ok=True)
+    with alone(HOME / f"{language}.lock", f"another run prepares the clients in {language}"):
+        return {"javascript": _javascript, "go": _go, "java": _java}[language]()
+
+
+def asked(command: list[str], url: str, model: str) -> dict[str, dict[str, Any]]:
+    """What each step of a program came to, by its name."""
+    done = subprocess.run([*command, url, model], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    return {line.pop("step"): line for line in lines}
+
+
+def _javascript() -> list[str]:
+    folder, source = HOME / "js", SOURCES / "js"
+    folder.mkdir(exist_ok=True)
+    installed, lock = folder / "node_modules" / ".of", (source / "package-lock.json").read_text()
+    if not installed.exists() or installed.read_text() != lock:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy2(source / name, folder)
+        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder)
+        installed.write_text(lock)
+    return ["node", str(shutil.copy2(source / "client.mjs", folder))]
+
+
+def _go() -> list[str]:
+    binary = HOME / "go" / "clients"
+    # Beside the toolchain's own, so that nothing is fetched or built twice.
+    folders = {"GOMODCACHE": str(CACHE / "go-mod"), "GOCACHE": str(CACHE / "go-build")}
+    env = {**folders, "GOFLAGS": "-modcacherw -mod=readonly", "CGO_ENABLED": "0"}
+    _run(["go", "build", "-trimpath", "-o", str(binary), "."], SOURCES / "go", **env)
+    return [str(binary)]
+
+
+def _java() -> list[str]:
+    return ["java", str(SOURCES / "java" / "Client.java")]
+
+
+def _run(command: list[str], folder: Path, **env: str) -> None:
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | env, capture_output=True, text=True, timeout=900, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
