@@ -78,6 +78,15 @@ def check_tls(sender: Address, target: Address) -> None:
         )
 
 
+def over_tls(home: Address, target: Address) -> Address:
+    """`target`, or `home`'s address for it: a service behind a proxy that ends TLS often calls itself http."""
+    itself = target.host == home.host and target.port in {80, home.port}
+    if (home.scheme, target.scheme) != ("https", "http") or not itself:
+        return target
+    rest = target.url.partition("://")[2].partition("/")[2]
+    return read(f"https://{home.host}:{home.port}/{rest}")
+
+
 def _joined(sender: Address, location: str) -> str:
     """The URL that a reference means (RFC 3986 5.2). Python's urljoin drops empty parts of a path."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location):

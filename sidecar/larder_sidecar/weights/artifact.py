@@ -76,7 +76,7 @@ class Artifact:
         url = f"{base}/blobs/{self._layer(file).digest}"
         with self._ask(url, base, headers) as response:
             if response.status not in {200, 206, 416}:
-                raise _refused(response, url)
+                raise self._refused(response, url)
             not_a_page(response, file)
             yield response
 
@@ -105,7 +105,7 @@ class Artifact:
         url = f"{base}/manifests/{digest}"
         with self._ask(url, base, {"Accept": ", ".join(_MANIFESTS)}) as response:
             if response.status != 200:
-                raise _refused(response, url)
+                raise self._refused(response, url)
             content = response.read(_LARGEST + 1)
         if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(
@@ -129,6 +129,13 @@ class Artifact:
         with ask(credentials=self._login.header(base)) as response:
             yield response
 
+    def _refused(self, response: urllib3.BaseHTTPResponse, url: str) -> HubError:
+        return refusal(response, url, "the registry", hide=self._login.secrets()).error(
+            "Make the artifact public: only what anybody may pull is fetched.",
+            "Check the catalog entry, and whether the artifact is still there.",
+            "Check the catalog entry.",
+        )
+
     def _renew(self, base: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str]) -> bool:
         # From elsewhere than the registry it is no question for a token of its own.
         if named(response.url or "").origin != named(base).origin:
@@ -146,14 +153,6 @@ class Artifact:
         with self._web.ask("GET", url, headers, follow_to_others=False, sender=registry) as response:
             busy(response, url, "the token service")
             return response.status, response.read(LARGEST)
-
-
-def _refused(response: urllib3.BaseHTTPResponse, url: str) -> HubError:
-    return refusal(response, url, "the registry").error(
-        "Make the artifact public: only what anybody may pull is fetched.",
-        "Check the catalog entry, and whether the artifact is still there.",
-        "Check the catalog entry.",
-    )
 
 
 def _place(url: str) -> tuple[str, str]:

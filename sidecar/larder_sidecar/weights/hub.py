@@ -63,7 +63,7 @@ class Hub:
                 found = self._facts("HEAD", file)
             except (_HeadError, RedirectError):
                 return FileMetadata(sha256=None, bytes=None)
-        if found.commit not in {"", file.revision}:
+        if found.commit.lower() not in {"", file.revision}:
             raise RevisionError(
                 f"{shown(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
                 "Pin that commit in the catalog entry after checking what changed.",

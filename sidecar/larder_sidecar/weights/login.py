@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from ..config.url import UrlError
-from .address import Address, check_tls, meant, named, shown
+from .address import Address, check_tls, meant, named, over_tls, shown
 from .challenge import Challenge, challenges
 from .errors import DeniedError, RedirectError
 from .said import said
@@ -106,6 +106,7 @@ def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, s
     if not re.match(r"(https?:)?//[^/]|/(?!/)", realm, re.IGNORECASE):
         return None
     try:
-        return meant(named(registry), realm), challenge.parameters
+        home = named(registry)
+        return over_tls(home, meant(home, realm)), challenge.parameters
     except UrlError:
         return None

@@ -96,7 +96,7 @@ def manager(proxy: str) -> urllib3.ProxyManager:
 def denied(url: str) -> HubError:
     """The error for 407, which only a proxy answers."""
     return DeniedError(
-        f"{url}: the proxy{_named(url, ' {}')} asks for other credentials (407)",
+        f"{url}: the proxy{called(url, ' {}')} asks for other credentials (407)",
         "Put user:password@ into HTTPS_PROXY and HTTP_PROXY, with % codes for special characters.",
     )
 
@@ -107,12 +107,12 @@ def refusal(url: str, error: Exception) -> HubError:
     if status and status[1] == "407":
         return denied(url)
     if status:
-        reason = f"the proxy answers {status[1]}{_named(url, ' ({})')}"
+        reason = f"the proxy answers {status[1]}{called(url, ' ({})')}"
         return TransientError(f"{url}: {reason}", f"Have the proxy let this host through. {_CHECK}")
-    return TransientError(f"{url}: cannot get through the proxy{_named(url, ' {}')}", _CHECK)
+    return TransientError(f"{url}: cannot get through the proxy{called(url, ' {}')}", _CHECK)
 
 
-def _named(url: str, words: str) -> str:
+def called(url: str, words: str) -> str:
     """The proxy for a URL by host and port alone, in `words`; empty where it cannot be read."""
     try:
         way = proxy_for(read(url)) or ""

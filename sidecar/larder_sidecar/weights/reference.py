@@ -16,13 +16,15 @@ _DOCKER_HUB_NAMES = {DOCKER_HUB, _DOCKER_HUB_API, "index.docker.io", "registry.d
 
 
 def registry_name(host: str) -> str:
-    """The one name of a registry that people know by several; any other host stays as it is."""
-    return DOCKER_HUB if host.lower().removesuffix(":443").removesuffix(".") in _DOCKER_HUB_NAMES else host
+    """The one name of a registry: in small letters, and of Docker Hub's several the one that people write."""
+    name = host.lower()
+    return DOCKER_HUB if name.removesuffix(":443").removesuffix(".") in _DOCKER_HUB_NAMES else name
 
 
 def registry_address(host: str) -> str:
     """The host, with its port, that answers for a registry."""
-    return _DOCKER_HUB_API if registry_name(host) == DOCKER_HUB else host
+    name = registry_name(host)
+    return _DOCKER_HUB_API if name == DOCKER_HUB else name
 
 
 def repository_name(host: str, repository: str) -> str:

@@ -44,13 +44,16 @@ class Refusal:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether another host answered than the one that was asked first."""
-        return named(self.url).origin != named(self.asked).origin
+        """Whether another host answered than the one that was asked first, which may have sent us on to TLS."""
+        asked, answered = named(self.asked), named(self.url)
+        upgraded = (asked.port, answered.port, answered.host) == (80, 443, asked.host)
+        return answered.origin != asked.origin and not upgraded
 
     @property
     def code(self) -> str:
-        """The status, and by way of which proxy it came."""
-        return f"{self.status}{_way(self.url, self.headers)}"
+        """The status, and by way of which proxy it came where the hub's own words do not show who answered."""
+        own = "X-Error-Code" in self.headers or "X-Error-Message" in self.headers
+        return f"{self.status}{'' if own else _way(self.url, self.headers)}"
 
     @property
     def told(self) -> str:
@@ -63,7 +66,7 @@ class Refusal:
         if found := self.passing():
             return found
         if self.status in {401, 403}:
-            return DeniedError(f"{where}: {self.who} denies access ({self.told})", denied)
+            return DeniedError(f"{where}: access denied by {self.who} ({self.told})", denied)
         if self.status == 404:
             return NotFoundError(f"{where}: not found ({self.told})", missing)
         return HubError(f"{where}: {self.who} answers {self.told}", other)
@@ -82,7 +85,9 @@ class Refusal:
         if self.status in TRANSIENT or limited:
             who = "this host" if self.elsewhere else self.who
             kind = BusyError if self.status in _BUSY else TransientError
-            return kind(f"{where}: {who} answers {self.told}", wait=pause(self.headers))
+            wait = pause(self.headers)
+            asks = f"; it asks for a pause of {wait:.0f} s" if wait else ""
+            return kind(f"{where}: {who} answers {self.told}{asks}", wait=wait)
         if self.elsewhere:
             return CdnError(
                 f"{where} refuses ({self.told}) what {shown(self.asked)} redirects to; {self.who} itself had answered",
@@ -107,7 +112,8 @@ def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
     """Raise RedirectError where a web page comes in place of a file: a login page, or that of a proxy."""
     media_type = response.headers.get("Content-Type", "").lower()
     size = whole(response.headers.get("Content-Length", ""))
-    if response.status == 200 and media_type.startswith("text/html") and size not in (None, file.bytes):
+    other = size != file.bytes if size is not None else (response.url or file.url) != file.url
+    if response.status == 200 and media_type.startswith("text/html") and other:
         title = said(response.headers, head(response))
         raise RedirectError(
             f"{shown(response.url or file.url)} sends a web page{title and f' ({title})'} in place of {file.path}",
@@ -116,7 +122,9 @@ def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
 
 
 def head(response: urllib3.BaseHTTPResponse) -> bytes:
-    """The beginning of a body; nothing where it does not come within a few seconds."""
+    """The beginning of a body; nothing where it does not come within a few seconds, or is compressed."""
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return b""
     try:
         return within(_BODY_SECONDS, lambda: response.read(READ, decode_content=False), too_late=lambda _: None)
     except TimeoutError:
@@ -132,4 +140,4 @@ def _way(url: str, headers: Mapping[str, str]) -> str:
     via = " ".join(char for char in headers.get("Via", "").split() if char.isprintable())[:100]
     if via:
         return f" by way of {via}"
-    return " through the proxy of HTTP_PROXY" if url.startswith("http://") and proxy.proxy_for(named(url)) else ""
+    return proxy.called(url, " through the proxy {}") if url.startswith("http://") else ""

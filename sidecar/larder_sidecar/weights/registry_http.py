@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import urllib3
 
 from ..config.url import UrlError
-from .address import Address, Origin, meant, named, read, redirected
+from .address import Address, Origin, meant, named, over_tls, read, redirected
 from .challenge import challenges
 from .connections import Body, Connections, OutOfReachError
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
@@ -75,22 +75,13 @@ class RegistryHttp:
             if not re.fullmatch(r"[A-Za-z0-9_.=-]{1,200}", upload) or not upload.strip("."):
                 raise RedirectError(f"{self.host} names no place to send a blob to", "Check that this is a registry.")
             location = answer.asked + upload
-        target = redirected(sender, self._over_tls(sender, location))
+        if sender.origin == self._home.origin:
+            with contextlib.suppress(UrlError):
+                location = over_tls(self._home, meant(sender, location)).url
+        target = redirected(sender, location)
         if target.origin != self._home.origin or sender.origin != self._home.origin:
             self._senders[target.origin] = sender
         return target.url
-
-    def _over_tls(self, sender: Address, location: str) -> str:
-        """The location with the registry's own scheme: behind a proxy that ends TLS a registry may call itself http."""
-        try:
-            target = meant(sender, location)
-        except UrlError:
-            return location
-        home = self._home
-        itself = target.host == home.host and target.port in {80, home.port} and sender.origin == home.origin
-        if (target.scheme, home.scheme) != ("http", "https") or not itself:
-            return location
-        return f"{self.base.removesuffix('/v2/')}/{target.url.partition('://')[2].partition('/')[2]}"
 
     def ask(
         self,

@@ -6,7 +6,7 @@ Its errors are in our words, and no URL in them has a query: a CDN's query is a 
 import contextlib
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import urllib3
@@ -57,13 +57,13 @@ class Web:
         for _ in range(MAX_REDIRECTS + 1):
             ours = credentials if credentials and current.origin == first.origin else {}
             hop = functools.partial(self._hop, method, previous, current, sent, ours)
-            with explained(current.url):
-                try:
-                    response = within(self._head_seconds, hop, too_late=_close)
-                except TimeoutError:
-                    raise StallError(
-                        f"{shown(current.url)}: no answer was complete after {self._head_seconds:g} s"
-                    ) from None
+            try:
+                with explained(current.url):
+                    response = self._answered(hop, current)
+            except HubError as error:
+                if current.origin != first.origin:
+                    error.reason += f"; {shown(first.url)}, which redirects there, had answered"
+                raise
             response.url = current.url  # urllib3 keeps the path alone
             try:
                 target = _followed(response, current, first if not follow_to_others else None)
@@ -75,6 +75,13 @@ class Web:
                 response.close()
             previous, current = current, target
         raise RedirectError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
+
+    def _answered(self, hop: Callable[[], urllib3.BaseHTTPResponse], address: Address) -> urllib3.BaseHTTPResponse:
+        try:
+            return within(self._head_seconds, hop, too_late=_close)
+        except TimeoutError:
+            why = f"{shown(address.url)}: no answer was complete after {self._head_seconds:g} s"
+            raise StallError(why) from None
 
     def _hop(
         self,

@@ -39,6 +39,8 @@ class SmallRegistry(ThreadingHTTPServer):
         """Does it keep to itself how much it has?"""
         self.wants = ""
         """The Authorization without which everything is 401."""
+        self.locations = ""
+        """What stands before the paths of uploads."""
         self.locked = 401
         """Status for whoever comes without it."""
         self.challenge = ""
@@ -103,7 +105,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return
         path = f"{parts.path}{len(self.server.uploads) + 1}"
         self.server.uploads[path] = bytearray()
-        self._answer(202, Location=f"{path}?state=x")
+        self._answer(202, Location=f"{self.server.locations}{path}?state=x")
 
     def do_PATCH(self) -> None:
         upload, size = self.server.uploads.get(urlsplit(self.path).path), int(self.headers["Content-Length"])

@@ -212,6 +212,16 @@ def test_a_registry_is_logged_in_to_however_it_says_that_it_must_be(
     assert secure.asked("GET").count("/v2/") <= 1
 
 
+@pytest.mark.parametrize("port", [True, False])
+def test_a_registry_behind_a_proxy_that_ends_tls_may_call_itself_http(secure: SmallRegistry, port: bool) -> None:
+    name = secure.host if port else secure.host.partition(":")[0]
+    secure.challenge = f'Bearer realm="http://{name}/token"'
+    secure.locations = f"http://{name}"
+    with Registry(secure.host, login=Login(password=USER)) as registry:
+        assert registry.start("w/tiny").startswith(f"https://{secure.host}/v2/w/tiny/blobs/uploads/")
+    assert BASIC in [headers.get("Authorization") for headers in secure.headers]
+
+
 @pytest.mark.parametrize(
     ("content", "more", "words"),
     [

@@ -21,6 +21,7 @@ DIGEST = f"sha256:{'1' * 64}"
         ("registry.example/weights", Place("registry.example", "weights")),
         ("localhost:5000/a/b__c/d-e.f", Place("localhost:5000", "a/b__c/d-e.f")),
         ("[::1]:5000/weights", Place("[::1]:5000", "weights")),
+        ("Registry.Example/weights", Place("registry.example", "weights")),
     ],
 )
 def test_a_place_is_a_host_and_a_folder(text: str, found: Place) -> None:

@@ -99,6 +99,16 @@ def test_a_cdn_that_refuses_everything_is_named_and_not_the_source(kitchen: Kitc
     assert "private" not in words
 
 
+def test_a_cdn_that_cannot_be_reached_is_told_from_the_hub_that_can(kitchen: Kitchen) -> None:
+    there = [*FACTS, ("Location", "http://127.0.0.1:1/blob?X-Signature=abc")]
+    unreached = pytest.raises(
+        TransientError, match=r"http://127\.0\.0\.1:1/blob: cannot connect .*which redirects there, had"
+    )
+    with Scripted(lambda it: it.send(302, b"", there)) as server, unreached as caught:
+        kitchen.fetch(plan(server))
+    assert f"{server.url}{RESOLVE}, which redirects there" in str(caught.value)
+
+
 def test_a_cdn_that_gave_bytes_before_is_worth_another_run(kitchen: Kitchen) -> None:
     def cdn(request: Request, number: int) -> None:
         request.send_file(MODEL, [("ETag", '"e"')]) if number == 1 else request.send(403, XML)
@@ -283,6 +293,15 @@ def test_what_stands_between_is_named(kitchen: Kitchen, source: str) -> None:
     login = pytest.raises(TransientError, match="the network between asks for a login")
     with Scripted(lambda it: it.send(511, page)) as server, login:
         kitchen.fetch(plan(server, source))
+
+
+def test_the_hubs_own_words_name_no_proxy_before_it(kitchen: Kitchen) -> None:
+    told = [("Via", "1.1 abc.cloudfront.net (CloudFront)"), ("X-Error-Code", "GatedRepo")]
+    with (
+        Scripted(lambda it: it.send(401, b"", told)) as server,
+        pytest.raises(DeniedError, match=r"gated \(401: GatedRepo\)"),
+    ):
+        kitchen.fetch(plan(server))
 
 
 LIMITS: dict[str, Callable[[float], tuple[str, str]]] = {
