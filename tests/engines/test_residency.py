@@ -97,7 +97,8 @@ class Gateway:
 
     async def say(self, word: str, model: str, **more: object) -> Response:
         body = json.dumps({"model": model, **more}).encode()
-        return await ask(self.port, f"/api/llm/{word}", body, f"Authorization: Bearer {TOKEN}\r\n")
+        headers = f"Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+        return await ask(self.port, f"/api/llm/{word}", body, headers)
 
     async def stats(self) -> dict[str, Any]:
         return (await ask(self.port, "/api/llm/stats", method="GET")).json()
