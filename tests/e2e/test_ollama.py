@@ -95,7 +95,9 @@ def test_a_rule_reaches_the_gateway_that_runs(platform: Platform) -> None:
 
 
 def test_every_container_runs_as_nobody_special_on_a_read_only_root(platform: Platform) -> None:
-    for pod in platform.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]:
+    pods = platform.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]
+    assert pods
+    for pod in pods:
         spec = pod["spec"]
         for container in [*spec["initContainers"], *spec["containers"]]:
             asked = container["securityContext"]

@@ -36,7 +36,9 @@ class Preview:
 
     def objects(self) -> list[Registered]:
         """Objects of the cluster."""
-        return [resource for resource in self.recording.resources if is_manifest(resource)]
+        found = [resource for resource in self.recording.resources if is_manifest(resource)]
+        assert found, "the preview has no objects: what a test says of each of them would hold"
+        return found
 
     def all(self, wanted: str) -> list[Registered]:
         """Objects of a kind."""
@@ -60,6 +62,7 @@ class Preview:
     def pods(self) -> dict[str, dict[str, Any]]:
         """The pod template's spec of everything that makes pods."""
         makers = {name: r for name, r in self.named().items() if "template" in r.inputs.get("spec", {})}
+        assert makers, "no object of the preview makes pods: what a test says of each of them would hold"
         return {name: resource.inputs["spec"]["template"]["spec"] for name, resource in makers.items()}
 
     def inference(self) -> InferenceService:

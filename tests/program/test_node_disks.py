@@ -81,7 +81,9 @@ def test_a_host_of_the_longest_name_has_a_job_whose_label_kubernetes_takes(previ
             "larder:cache": {"node-local": {"node": None, "pool": "cpu"}},
         },
     )
-    for job in seen.all("Job"):
+    jobs = seen.all("Job")
+    assert len(jobs) > 1
+    for job in jobs:
         assert len(job.inputs["metadata"]["name"]) <= 63
         assert len(job.inputs["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]) <= 63
 

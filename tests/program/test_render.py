@@ -42,6 +42,7 @@ def test_nothing_that_only_pulumi_reads_is_rendered(preview: Previews) -> None:
 def test_what_pulumi_protects_is_kept_by_others_too(preview: Previews) -> None:
     seen = preview("node-local")
     kept = {f"{r.type.rpartition(':')[2].lower()}-" for r in seen.objects() if r.protect}
+    assert kept
     for name, text in render(seen.recording)[0].items():
         annotations = yaml.safe_load(text)["metadata"]["annotations"]
         is_kept = any(name[3:].startswith(prefix) for prefix in kept)

@@ -70,9 +70,10 @@ def test_what_keeps_its_name_keeps_its_place_in_the_tree(preview: Previews, befo
 
 @each
 def test_data_is_protected_and_outlives_its_removal(preview: Previews, strategy: str) -> None:
-    for name, resource in preview(strategy).named().items():
-        if name.split()[0] in DATA - {"StorageClass"}:
-            assert (resource.protect, resource.retain_on_delete) == (True, True), name
+    kept = {n: r for n, r in preview(strategy).named().items() if n.split()[0] in DATA - {"StorageClass"}}
+    assert kept
+    for name, resource in kept.items():
+        assert (resource.protect, resource.retain_on_delete) == (True, True), name
 
 
 @pytest.mark.parametrize(("owner", "name"), [("larder-", "larder-"), ("ai-shared-", "shared-")])
@@ -229,7 +230,8 @@ def test_read_directly_the_share_is_the_store_and_nothing_is_mapped(preview: Pre
     seen = preview("shared-storage", {"larder:cache": {"shared-storage": {"read": "direct"}}})
     share = {"name": "share-shared-storage", "mountPath": "/weights", "readOnly": True}
     assert _shared(seen.engine()) == _shared(seen.init("fetch")) == share
-    assert STORE == "/weights/ollama"
+    assert {"name": "OLLAMA_MODELS", "value": f"{share['mountPath']}/ollama"} in seen.engine()["env"]
+    assert seen.init("fetch")["args"][3:5] == ["--root", f"{share['mountPath']}/ollama"]
     env = {variable["name"]: variable["value"] for variable in seen.engine()["env"]}
     assert env["LLAMA_ARG_LOAD_MODE"] == "none"
     assert "LLAMA_ARG_LOAD_MODE" not in {v["name"] for v in preview("shared-storage").engine()["env"]}

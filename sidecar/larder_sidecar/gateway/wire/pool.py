@@ -22,7 +22,8 @@ class Pool:
         self.authority = parts.netloc.encode()
         self.connect_seconds = connect_seconds
         self._idle: list[UpstreamConnection] = []
-        self._open = self._connecting = 0
+        self._open: set[UpstreamConnection] = set()
+        self._connecting = 0
         self._loop = asyncio.get_running_loop()  # kept: to ask for it is a system call, getpid(2)
         self._outbox: list[tuple[UpstreamConnection, Sequence[bytes | memoryview]]] = []
         self._failed_at = -math.inf
@@ -30,7 +31,7 @@ class Pool:
     @property
     def busy(self) -> int:
         """Connections that carry a client's request, or are made for one."""
-        return self._connecting + self._open - len(self._idle)
+        return self._connecting + len(self._open) - len(self._idle)
 
     def take(self) -> UpstreamConnection | None:
         """An idle connection, if there is one."""
@@ -55,6 +56,7 @@ class Pool:
         except BaseException as reason:
             for connection in made:  # one may stand already when whoever asked for it is cancelled
                 connection.abandon()
+                self.forget(connection)  # uvloop does not always say that such a connection is lost
             if isinstance(reason, OSError):
                 self.failed()
             raise
@@ -75,7 +77,8 @@ class Pool:
 
     def opened(self, connection: UpstreamConnection) -> None:
         """One more stands."""
-        self._open += not connection.single
+        if not connection.single:
+            self._open.add(connection)
 
     def post(self, connection: UpstreamConnection, request: Sequence[bytes | memoryview]) -> None:
         """Have the connection write this: now where it is the only one, else at the end of the loop's turn.
@@ -105,7 +108,7 @@ class Pool:
 
     def forget(self, connection: UpstreamConnection) -> None:
         """It is closed."""
-        self._open -= not connection.single
+        self._open.discard(connection)
         with contextlib.suppress(ValueError):
             self._idle.remove(connection)
 

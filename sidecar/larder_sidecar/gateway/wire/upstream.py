@@ -125,9 +125,10 @@ class UpstreamConnection(asyncio.Protocol):
         """Connected."""
         self._transport = cast("asyncio.Transport", transport)
         self._connected = True
-        self._keeper.opened(self)
         if self._abandoned:
             self._transport.abort()
+        else:
+            self._keeper.opened(self)
 
     def data_received(self, data: bytes) -> None:
         """Parse, and tell the owner once for all that this read brought."""
