@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from larder_sidecar.residency.policy import NEVER, Decision, Phase, Rules, Seen, decide
 
@@ -43,14 +43,45 @@ def states(draw: st.DrawFn) -> list[Seen]:
     return models
 
 
+@st.composite
+def crowds(draw: st.DrawFn, least: int = 0) -> tuple[Rules, list[Seen]]:
+    """States in which somebody waits, and those who are loaded have time: most of them move something."""
+    rest = [
+        Seen(
+            name=f"m{index}",
+            phase=Phase.LOADED,
+            used=draw(MOMENTS),
+            loaded=draw(st.floats(min_value=NOW - 100, max_value=NOW - 70)),
+            took=draw(st.sampled_from([0.0, 5.0])),
+            keep_alive=NEVER,
+            pinned=draw(st.integers(0, 4)) == 4,
+            size=draw(st.integers(0, 10)),
+        )
+        for index in range(draw(st.integers(least, 4)))
+    ]
+    waiting = [
+        Seen(name=f"w{index}", phase=Phase.COLD, asked=draw(MOMENTS), size=draw(st.integers(0, 10)))
+        for index in range(draw(st.integers(1, 3)))
+    ]
+    rules = replace(draw(RULES), max_models=max(1, len(rest) + draw(st.integers(-1, 2))))
+    return rules, draw(st.permutations([*rest, *waiting]))
+
+
+SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Not `filter_too_much`: where hardly any state has what a test is about, it says so."""
+ANY = st.one_of(crowds(), st.tuples(RULES, states()), crowds())
+
+
 def at(decision: Decision, models: list[Seen]) -> dict[str, Seen]:
     return {model.name: model for model in models if model.name in decision.unload}
 
 
-@given(RULES, states())
+@SLOWLY
+@given(ANY)
 def test_nobody_who_is_busy_is_unloaded_and_nobody_pinned_unless_he_was_told_to_go(
-    rules: Rules, models: list[Seen]
+    state: tuple[Rules, list[Seen]],
 ) -> None:
+    rules, models = state
     unloaded = at(decide(rules, models, NOW), models)
     assume(unloaded)
     for model in unloaded.values():
@@ -58,8 +89,10 @@ def test_nobody_who_is_busy_is_unloaded_and_nobody_pinned_unless_he_was_told_to_
         assert model.leaving or not model.pinned
 
 
-@given(RULES, states())
-def test_a_load_finds_its_place_free(rules: Rules, models: list[Seen]) -> None:
+@SLOWLY
+@given(ANY)
+def test_a_load_finds_its_place_free(state: tuple[Rules, list[Seen]]) -> None:
+    rules, models = state
     decision = decide(rules, models, NOW)
     assume(decision.load)
     here = [model for model in models if model.phase is not Phase.COLD]
@@ -74,16 +107,20 @@ def test_a_load_finds_its_place_free(rules: Rules, models: list[Seen]) -> None:
     )
 
 
-@given(RULES, states())
-def test_who_waits_longest_is_loaded_first(rules: Rules, models: list[Seen]) -> None:
+@SLOWLY
+@given(ANY)
+def test_who_waits_longest_is_loaded_first(state: tuple[Rules, list[Seen]]) -> None:
+    rules, models = state
     decision = decide(rules, models, NOW)
     waiting = {model.name: model.asked for model in models if model.phase is Phase.COLD and model.asked <= NOW}
     assume(decision.load)
     assert waiting[decision.load] == min(waiting.values())
 
 
-@given(RULES, states())
-def test_who_gives_way_was_used_least_recently(rules: Rules, models: list[Seen]) -> None:
+@SLOWLY
+@given(crowds(least=2))
+def test_who_gives_way_was_used_least_recently(state: tuple[Rules, list[Seen]]) -> None:
+    rules, models = state
     decision = decide(rules, models, NOW)
     gone = [model for model in models if decision.unload.get(model.name) == "room"]
     stayed = [m for m in models if m.idle and not m.pinned and m.name not in decision.unload]
@@ -111,6 +148,7 @@ def test_nobody_waits_without_something_on_its_way(rules: Rules, models: list[Se
     assert decision.load or decision.unload or under_way or draining or decision.wake < NEVER
 
 
+@SLOWLY
 @given(RULES, states())
 def test_a_model_stays_while_its_keep_alive_lasts_and_nobody_wants_its_place(rules: Rules, models: list[Seen]) -> None:
     quiet = [replace(m, asked=NEVER, leaving=False) for m in models]
