@@ -89,8 +89,9 @@ async def test_a_body_of_a_megabyte_is_413_unread(manager: Client) -> None:
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])
 async def test_only_json_is_taken_so_that_no_web_page_can_send_it(manager: Client, kind: str) -> None:
-    reply = await manager.post("/models/activate", {"id": "alpha"}, kind=kind)
-    assert (reply.status, reply.body["error"]["code"]) == (415, "not_json")
+    for path in ("/models/activate", "/models/deactivate"):
+        reply = await manager.post(path, {"id": "alpha"}, kind=kind)
+        assert (reply.status, reply.body["error"]["code"]) == (415, "not_json")
 
 
 @pytest.mark.parametrize(
