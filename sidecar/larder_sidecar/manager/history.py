@@ -113,7 +113,8 @@ class History:
 
     def close(self) -> None:
         """Let another process have it."""
-        self._db.close()
+        with self._lock:  # a thread may be writing how the last change ended
+            self._db.close()
 
     def _write_late(self) -> None:
         for number, (finished, outcome, reason) in list(self._late.items()):

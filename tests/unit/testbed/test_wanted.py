@@ -44,3 +44,12 @@ def test_a_stack_of_kserve_has_its_weights_published_too(tmp_path: Path) -> None
     (tmp_path / "overlay").write_text(json.dumps(overlay))
     told = json.loads(wanted(ROOT / "Pulumi.dev.yaml", tmp_path / "overlay"))
     assert [model["id"] for model in json.loads(told["weights"])["models"]] == BOTH["larder:models"]
+
+
+@pytest.mark.parametrize("content", ["a: [", "y: !!bool x", "a: &a [*a]", "[1]"])
+def test_files_that_cannot_be_read_are_left_to_the_program(tmp_path: Path, content: str) -> None:
+    good, bad = ROOT / "Pulumi.dev.yaml", tmp_path / "Pulumi.dev.yaml"
+    bad.write_text(content)
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("larder:cache: {strategy: image-volume}")
+    assert wanted(bad, overlay) == wanted(good, bad) == ""
