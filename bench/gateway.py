@@ -17,9 +17,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from larder_sidecar.config.gateway import GatewayConfig
+
 from . import load, peers
 from .peers import Target
 from .processes import cpu_seconds, resident_mb, started
+from .turns import worst_ms
 from .upstream import CHUNKS
 
 BLOCKS, PER_BLOCK = 20, 100
@@ -41,7 +44,7 @@ def measure() -> dict[str, float]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         _, port = stack.enter_context(started(1, "bench.upstream"))
         direct = Target("direct", int(port))
-        config = _config(folder, direct.port)
+        config = config_of(folder, direct.port)
         with started(0, "larder_sidecar", "gateway", "--config", str(config)):
             pass  # so that it is compiled, as it is in an image
         began = time.perf_counter()
@@ -58,6 +61,7 @@ def measure() -> dict[str, float]:
         rest = MANY / figures["gateway.rps_per_core"] - ROUNDS * ROUND_SECONDS
         asyncio.run(load.crowd(ours.port, load.request(load.chat(SMALL)), connections=32, seconds=rest))
         figures["gateway.rss_after_mb"] = resident_mb(pid)
+        figures["gateway.worst_turn_ms"] = worst_ms(GatewayConfig.from_json(config.read_bytes()))
         print(f"  beside {', '.join(peer.told_version(program) for peer, program in found) or 'no peer'}")
     return figures
 
@@ -84,7 +88,8 @@ def _throughput(target: Target) -> float:
     return answers / seconds
 
 
-def _config(folder: Path, port: int) -> Path:
+def config_of(folder: Path, port: int) -> Path:
+    """A file with every feature on, before the engine at that port."""
     path = folder / "gateway.json"
     path.write_text(
         json.dumps(

@@ -269,4 +269,5 @@ TARGETS = [
         BODY_TOKENS,
     ),
     Target("names", names, [b"tiny-1", b"TINY:2", b"gpt-3", b"a:cloud", b"hf.co/a/b:Q4_K_M", b"auto"]),
+    Target("requests", requests, HTTP, HTTP_TOKENS),
 ]

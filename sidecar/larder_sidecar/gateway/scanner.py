@@ -21,8 +21,8 @@ WINDOW = 32 * 1024
 """Bytes that are scanned at a time: 1.5 ms at the worst that was found, 40 us of text."""
 _FIRST_WINDOW = 2048
 """Smaller, and doubled from one to the next: a long text begins early in most bodies, and is skipped."""
-_STRING_WORK, _NAME_WORK = 20, 600
-"""Work for a quote, and for a string that spells a wanted name, measured in bytes of text."""
+_STRING_WORK, _NAME_WORK, _ESCAPE_WORK = 20, 600, 4
+"""Work for a quote, a string that spells a wanted name, and a byte where there are escapes, in bytes of text."""
 MAX_NAMES = 10_000
 """Strings in one body that spell a wanted name, at any depth."""
 _LONGEST_KEY = 80
@@ -61,12 +61,13 @@ class Reader:
             at = self._skip(at)
         end = min(at + self._size, len(body))
         self._size = min(2 * self._size, WINDOW)
-        text = body[at:end]
+        text = bytes(body[at:end])
         if b"\\" in text:
             if end < len(body) and (len(text) - len(text.rstrip(b"\\"))) % 2:
                 end -= 1
                 text = text[:-1]
             text = masked(text)
+            self.work += _ESCAPE_WORK * len(text)
         pieces = text.split(b'"')
         inside = self._inside != (len(pieces) % 2 == 0)
         if inside and end < len(body) and len(pieces) > 1 and len(pieces[-1]) <= _LONGEST_KEY:

@@ -199,3 +199,23 @@ async def test_an_engine_that_answers_a_question_of_ours_without_end_is_ill(gate
     assert status == 503
     assert "more than" in json.dumps(told)
     assert sent < 2**24
+
+
+@pytest.mark.parametrize("size", [100_000, 3_000_000, 20_000_000])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_long_body_arrives_as_it_was_sent(
+    gateway: Running, engine: Engine, turns: list[float], size: int, chunked: bool
+) -> None:
+    said = b'{"messages":[{"role":"user","content":"' + b"word " * (size // 5) + b'"}],"model":"tiny"}'
+    async with connect(gateway.port) as client:
+        if chunked:
+            await client.send(f"POST {CHAT} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+            for at in range(0, len(said), 300_000):
+                piece = said[at : at + 300_000]
+                await client.send(b"%x\r\n%b\r\n" % (len(piece), piece))
+            await client.send(b"0\r\n\r\n")
+        else:
+            await client.send(request(CHAT, said))
+        assert (await client.response()).status == 200
+    assert engine.requests[-1].body == said.replace(b'"model":"tiny"', b'"model":"tiny:q4"')
+    assert max(turns) < 0.03

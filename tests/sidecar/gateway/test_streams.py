@@ -264,6 +264,10 @@ def test_memory_and_work_are_bounded_whatever_an_engine_sends(kind: str, filler:
     assert max(worst, time.thread_time() - began) < 0.02
 
 
+def test_many_lines_in_one_read_do_not_hide_the_end() -> None:
+    assert seen(NDJSON, lines(DONE) + b":true}\n" * 800) == (True, False)
+
+
 def test_the_middle_of_an_event_that_is_too_long_is_not_read_with_its_end() -> None:
     begun = b'{"done":false,"message":{"content":"'
     assert seen(NDJSON, begun + b"a" * watch.LONGEST, b'"},"done":true}\n') == (False, False)

@@ -20,6 +20,8 @@ from .shapes import shaped
 PIPELINED = 64
 """Requests taken from a connection while an earlier one is being answered."""
 LINGER_SECONDS = 2.0
+BURST_BYTES = 2**20
+"""Read from one client in a turn of the loop."""
 LEAST_RATE = 1024
 """Bytes a second of an answer that a client has to take."""
 
@@ -35,6 +37,8 @@ class ServerConnection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._active: Request | None = None
         self._responder: Responder | None = None
+        self._burst = 0
+        """Bytes read since it last gave way to others."""
         self._taken = 0
         """Bytes of the answer that a slow client had taken when its deadline was last looked at."""
         self.paused = False
@@ -84,10 +88,19 @@ class ServerConnection(asyncio.Protocol):
             self._read_by = self.loop.time() + self._limits.header_seconds
             if self._active is None:
                 self.deadline = self._read_by
+        self._burst += len(data)
+        if self._burst >= BURST_BYTES:  # libuv reads up to 32 times before it looks at anybody else
+            self._burst = 0
+            self._transport.pause_reading()
+            self.loop.call_soon(self._read_on)
         reader.feed(data)
         self._resting = reader.current is None and reader.completed > 0
         if self._queue and self._active is None and not self.waits:
             self._next()
+
+    def _read_on(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """A client that closes its sending side has gone: most of those that leave look like this."""
