@@ -53,7 +53,7 @@ def test_what_we_take_llama_cpp_reads(content: bytes) -> None:
     assert refusal(content) == ""
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(tables())
 def test_no_tensor_table_that_we_take_is_refused_by_llama_cpp(content: bytes) -> None:
     said, why_not = refusal(content), ""
@@ -61,5 +61,7 @@ def test_no_tensor_table_that_we_take_is_refused_by_llama_cpp(content: bytes) ->
         check(content)
     except GgufError as error:
         why_not = error.reason
-    # A tensor without an element is refused by some versions of llama.cpp only, a type of tomorrow by all of today.
-    assert bool(said) == bool(why_not) or "extent 0" in why_not or "invalid ggml type 43" in said, (why_not, said)
+    # A tensor without an element is refused by some versions of llama.cpp only, a type of tomorrow by all of today. Of
+    # sizes near 2^63 its own arithmetic overflows (ggml_nbytes): it finds out as it reads what is not there.
+    ours_alone = re.search(r"extent 0|end at byte \d{17,}", why_not)
+    assert bool(said) == bool(why_not) or ours_alone or "invalid ggml type 43" in said, (why_not, said)
