@@ -98,7 +98,7 @@ def _run(names: Sequence[str]) -> dict[str, proof.Outcome]:
         VENV / "bin" / "python",
         "-m",
         "pytest",
-        "-v",
+        "-vv",
         "--durations=12",
         f"--junitxml={report}",
         *files,

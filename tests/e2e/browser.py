@@ -72,13 +72,23 @@ class Browser:
             time.sleep(0.1)
 
     def text(self, selector: str) -> str:
-        return str(self._do(f"/element/{self.find(selector)}/text"))
+        return str(self._on(selector, "text"))
 
     def click(self, selector: str) -> None:
-        self._do(f"/element/{self.find(selector)}/click", {})
+        self._on(selector, "click", {})
 
     def write(self, selector: str, text: str) -> None:
-        self._do(f"/element/{self.find(selector)}/value", {"text": text})
+        self._on(selector, "value", {"text": text})
+
+    def _on(self, selector: str, word: str, body: object = None) -> Any:
+        """Act on an element. The page draws its rows anew every few seconds: one that was replaced is found again."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                return self._do(f"/element/{self.find(selector)}/{word}", body)
+            except AssertionError as error:
+                if "stale element" not in str(error) or time.monotonic() > deadline:
+                    raise
 
     def until(self, selector: str, text: str) -> None:
         """Wait until the element says so."""

@@ -38,7 +38,7 @@ class KServe:
 
     def deploy(self, choice: str, *, models: tuple[str, str], more: str = "", strategy: str = "node-local") -> None:
         """Stack dev with KServe beside Ollama."""
-        text = self.before.replace("strategy: none", f"strategy: {strategy}")
+        text = re.sub(r"(?m)^    strategy: \S+$", f"    strategy: {strategy}", self.before, count=1)
         text = re.sub(
             r"(?m)^    cpu: (.*)$", r"    cpu: \1\n    rocm: {hosts: [larder], accelerator: amd.com/gpu}", text, count=1
         )
