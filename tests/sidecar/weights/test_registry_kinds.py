@@ -261,6 +261,22 @@ def test_a_storage_that_refuses_an_upload_is_named(tmp_path: Path) -> None:
         push(server, tmp_path)
 
 
+@pytest.mark.parametrize("limit", [("RateLimit-Remaining", "0;w=1"), ("Retry-After", "1")])
+def test_the_end_of_a_registrys_window_is_waited_for(tmp_path: Path, limit: tuple[str, str]) -> None:
+    kind, busy = Kind(), [1, 1]
+
+    def respond(it: Request) -> None:
+        if it.command == "POST" and busy:
+            busy.pop()
+            it.send(429, b'{"errors":[{"code":"TOOMANYREQUESTS"}]}', [limit])
+        else:
+            kind(it)
+
+    with Scripted(respond) as server:
+        assert [it for it in push(server, tmp_path) if it != "progress"] == ["waiting", "waiting"]
+    assert kind.blobs == {DIGEST: BLOB}
+
+
 def test_a_manifest_is_followed_to_where_a_registry_keeps_it() -> None:
     def respond(it: Request) -> None:
         if "/manifests/" in it.path:
