@@ -1,6 +1,7 @@
 """Paths that some engines have and others do not; and the greeting, which many tools ask for first."""
 
 import json
+from pathlib import Path
 
 import pytest
 from larder_sidecar.engines import ADAPTERS
@@ -73,3 +74,14 @@ async def test_whoever_looks_whether_it_is_there_is_greeted(
         refused = await ask(running.port, "/", b"{}")
         assert (refused.status, refused["allow"]) == (405, "GET, HEAD")
     assert not engine.requests
+
+
+async def test_where_models_may_be_pulled_the_service_tells_of_itself(
+    start: Start, engine: Engine, tmp_path: Path
+) -> None:
+    engines = [{"kind": "llama-server", "url": engine.url}]
+    pulls = {"folder": str(tmp_path), "endpoint": "http://127.0.0.1:1"}
+    async with start(engines=engines, pulls=pulls, auth={"mutations": "open"}) as running:
+        head = await ask(running.port, "/", method="HEAD")
+        assert (head.status, head.body) == (200, b"")
+        assert (await ask(running.port, "/", method="GET")).json()["engine"] == "llama-server"
