@@ -93,7 +93,7 @@ class Hub:
             return _size(response)
 
     def _facts(self, method: str, file: WeightsFile) -> HubFile:
-        """What the first answer says; its commit is empty where it names none. Raises HubError."""
+        """Read what the first answer says; the commit is empty where it names none. Raises HubError."""
         asked = {"Range": "bytes=0-0"} if method == "GET" else {}
         with self._ask(method, file, asked, follow_to_others=False) as response:
             headers = response.headers

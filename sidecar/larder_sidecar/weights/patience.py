@@ -35,7 +35,7 @@ class Patience:
 
 
 def window(error: TransientError) -> bool:
-    """Whether a host has said when it may be asked again."""
+    """Tell whether a host has said when it may be asked again."""
     return isinstance(error, BusyError) and error.wait > 0
 
 

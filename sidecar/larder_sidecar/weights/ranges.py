@@ -1,4 +1,4 @@
-"""What a download asks for and is sent: ranges of a file, and the ETag that they belong to."""
+"""Ranges of a file, as a download asks for them and gets them, and the ETag that they belong to."""
 
 import re
 
@@ -9,7 +9,7 @@ from .pieces import Piece
 
 
 def asked_range(part: Part, piece: Piece) -> dict[str, str]:
-    """What asks for a piece; nothing for the whole file."""
+    """The headers that ask for a piece; none for the whole file."""
     if piece.start == 0 and part.pieces == 1:
         return {}
     asked = {"Range": f"bytes={piece.start}-{piece.stop - 1}"}

@@ -36,7 +36,7 @@ def pause(headers: Mapping[str, str], now: float | None = None) -> float:
 
 
 def exhausted(headers: Mapping[str, str]) -> bool:
-    """Whether a refusal of any status is a rate limit's."""
+    """Tell whether a refusal of any status is a rate limit's."""
     left = (_first(_text(headers, f"{family}-Remaining")) for family in _FAMILIES)
     return "Retry-After" in headers or any(it == 0 for it in left)
 

@@ -44,7 +44,7 @@ class Refusal:
 
     @property
     def elsewhere(self) -> bool:
-        """Whether another host answered than the one that was asked first, which may have sent us on to TLS."""
+        """Tell whether another host answered than the first one, which may have redirected to itself over TLS."""
         asked, answered = named(self.asked), named(self.url)
         upgraded = (asked.port, answered.port, answered.host) == (80, 443, asked.host)
         return answered.origin != asked.origin and not upgraded
@@ -57,7 +57,7 @@ class Refusal:
 
     @property
     def told(self) -> str:
-        """What the host answered, for a message."""
+        """The answer, for a message."""
         return f"{self.code}: {self.words}" if self.words else self.code
 
     def error(self, denied: str, missing: str, other: str) -> HubError:
@@ -136,7 +136,7 @@ def head(response: urllib3.BaseHTTPResponse) -> bytes:
 
 
 def _way(url: str, headers: Mapping[str, str]) -> str:
-    """By way of which proxy an answer came, where it or the environment says so."""
+    """The proxy that an answer came through, where the answer or the environment names one."""
     via = " ".join(char for char in headers.get("Via", "").split() if char.isprintable())[:100]
     if via:
         return f" by way of {via}"

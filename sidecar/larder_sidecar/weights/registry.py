@@ -51,7 +51,7 @@ class Registry:
         self._http.close()
 
     def has(self, repository: str, digest: str) -> bool:
-        """Whether the registry says that a blob is there. Raises HubError where it is too busy to say it."""
+        """Tell whether the registry says that it has a blob. Raises HubError where it is too busy to say it."""
         url = f"{self._http.base}{repository}/blobs/{digest}"
         answer = self._http.ask("HEAD", url, repository)
         if answer.status not in {*_THERE, 401, *_LOST, 429, 503}:
@@ -71,14 +71,14 @@ class Registry:
         return answer.status == 201 and "/uploads/" not in answer.headers.get("Location", "")
 
     def start(self, repository: str) -> str:
-        """Where to send the bytes of a blob. Raises HubError."""
+        """Begin an upload; returns the URL for the bytes of a blob. Raises HubError."""
         answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/", repository)
         if answer.status not in _DONE:
             raise self._http.refusal(answer, repository)
         return self._next(answer)
 
     def arrived(self, repository: str, location: str) -> tuple[str, int] | None:
-        """Where an upload goes on, and how many bytes it has; None where the registry does not say it."""
+        """The URL at which an upload goes on, and the bytes that it has; None where the registry does not say it."""
         if not self._http.names(location):
             return None
         answer = self._http.ask("GET", location, repository)
@@ -88,11 +88,11 @@ class Registry:
         return None if answer.status not in _DONE or have is None else (self._next(answer), have)
 
     def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, bool]:
-        """Send `size` bytes that follow the `start` which are there: where it goes on, and whether they are confirmed.
+        """Send `size` bytes behind the first `start`; returns the next URL, and whether they are confirmed.
 
         A registry that takes a part and says that it has less or more is believed to have taken it: many repeat an
         older Range. What it has is held against the digest in the end. Raises ChunkError where it takes blobs as a
-        whole only, PartError where it takes this part not, HubError otherwise.
+        whole only, PartError where it refuses this part, HubError otherwise.
         """
         span = {"Content-Length": str(size), "Content-Range": f"{start}-{start + size - 1}"}
         answer = self._http.ask("PATCH", location, repository, _STREAM | span, body)
@@ -192,7 +192,7 @@ def _have(answer: Answer) -> int | None:
 
 
 def _other(answer: Answer, digest: str) -> bool:
-    """Whether the registry names another sha256 than `digest` for what it has stored."""
+    """Tell whether the registry names another sha256 than `digest` for what it has stored."""
     named = answer.headers.get("Docker-Content-Digest", "").strip().lower()
     return re.fullmatch(r"sha256:[0-9a-f]{64}", named) is not None and named != digest
 

@@ -68,7 +68,7 @@ class RegistryHttp:
         return at_home or address.origin in self._senders
 
     def location(self, answer: Answer) -> str:
-        """Where an answer sends us on to; where it says nothing, to where it was asked. Raises RedirectError."""
+        """The URL to go on at: the answer's Location, or the URL that was asked. Raises RedirectError."""
         sender, upload = named(answer.asked), answer.headers.get("Docker-Upload-UUID", "")
         location = answer.headers.get("Location", "").strip()
         if not location and answer.asked.endswith("/uploads/"):

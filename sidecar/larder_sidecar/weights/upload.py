@@ -107,9 +107,9 @@ class _Upload:
     tell: Callable[[int], None]
     sent: int = 0
     confirmed: bool = True
-    """Has the registry said of every part that it has as many bytes as were sent?"""
+    """The registry has said of every part that it has as many bytes as were sent."""
     _unproven: bool = False
-    """Has no part been taken since the registry said how far it got?"""
+    """No part has been taken since the registry said how far it got."""
     _refusals: int = 0
     _refused_at: int = 0
 
