@@ -3,6 +3,11 @@
 import gc
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault of a property.
+settings.register_profile("larder", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("larder")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
