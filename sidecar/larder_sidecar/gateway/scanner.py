@@ -21,8 +21,9 @@ WINDOW = 32 * 1024
 """Bytes that are scanned at a time: 1.5 ms at the worst that was found, 40 us of text."""
 _FIRST_WINDOW = 2048
 """Smaller, and doubled from one to the next: a long text begins early in most bodies, and is skipped."""
-_STRING_WORK, _NAME_WORK, _ESCAPE_WORK = 20, 600, 4
-"""Work for a quote, a string that spells a wanted name, and a byte where there are escapes, in bytes of text."""
+_STRING_WORK, _CLOSE_WORK, _NAME_WORK, _ESCAPE_WORK = 20, 40, 600, 4
+"""Work for a quote, a closing bracket, a string that spells a wanted name, and a byte where there are escapes, in bytes
+of text."""
 MAX_NAMES = 10_000
 """Strings in one body that spell a wanted name, at any depth."""
 _LONGEST_KEY = 80
@@ -79,9 +80,11 @@ class Reader:
         found = []
         closes = outside.count(b"}") + outside.count(b"]")
         if self._depth - closes <= 1:  # else the window is too deep for a key of the object itself
-            if self._depth <= closes and _GOES_ON.search(outside):
-                msg = f"the body is not one JSON object, or goes on after it (before byte {end})"
-                raise BodyError(msg)
+            if self._depth <= closes:
+                self.work += _CLOSE_WORK * closes
+                if _GOES_ON.search(outside):
+                    msg = f"the body is not one JSON object, or goes on after it (before byte {end})"
+                    raise BodyError(msg)
             found = self._keys(text, at)
         self._depth += outside.count(b"{") + outside.count(b"[") - closes
         self._inside, self.at = inside, end
@@ -129,8 +132,8 @@ class Reader:
 
     def _ends(self) -> None:
         """Refuse what goes on after the object."""
-        rest = self._body[self.at :]
-        if self._depth or len(rest) > BLANK_BYTES or rest.strip(b" \t\r\n"):
+        left = len(self._body) - self.at
+        if self._depth or left > BLANK_BYTES or self._body[self.at :].strip(b" \t\r\n"):
             msg = f"the body goes on after the JSON object (byte {self.at})"
             raise BodyError(msg)
         self.at = len(self._body)
