@@ -23,13 +23,14 @@ from .part import Part
 from .patience import STALL_BYTES, Patience, Tries, window
 from .pieces import Piece
 from .progress import Reporter, Transfer
-from .ranges import asked_range, span, strong_etag
+from .ranges import asked_range, encoding, span, strong_etag
 from .source import FileMetadata, Source
 from .web import whole
 
 T = TypeVar("T")
 CHUNK = 1 << 19
 """Bytes of a file that comes alone. Measured with four connections: twice as many cost 5 MB more and gain nothing."""
+_ENCODINGS = {"gzip", "x-gzip", "deflate"}
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
@@ -151,8 +152,11 @@ class Download:
     def _begin(self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, crew: Crew) -> tuple[int, int]:
         """Decide from the head of the answer where its bytes go: from where, up to where."""
         where, size, etag = shown(self._file.url), self._file.bytes, strong_etag(response)
+        stop = span(response, piece, size)
+        if response.status == 416 or (response.status == 206 and stop is None and self._ranges):
+            self._ranges = False
+            self._start_over(part, crew, "the source cannot resume at this place")
         if response.status == 206:
-            stop = span(response, piece, size)
             if stop is None:
                 crew.disband()
                 part.discard()
@@ -164,10 +168,13 @@ class Download:
                 self._start_over(part, crew, "the file has changed since its first bytes came")
             crew.grow(min(self._host.most, part.pieces) - 1)
             return piece.start, stop
-        if response.status == 416:
-            self._ranges = False
-            self._start_over(part, crew, "the source cannot resume at this place")
-        announced = whole(response.headers.get("Content-Length", ""))
+        packed = encoding(response)
+        if packed and packed not in _ENCODINGS:
+            raise HubError(
+                f"{where} comes compressed ({packed[:40]}), which was not asked for",
+                "Have the server, and what stands before it, send this file as it is.",
+            )
+        announced = None if packed else whole(response.headers.get("Content-Length", ""))
         if announced not in (None, size):
             raise ContentError(f"{where} sends {announced} bytes, the plan says {size}", _CHECK_ENTRY)
         crew.disband()
@@ -233,8 +240,8 @@ class Download:
 
 
 def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:
-    """What has come of a body, undecoded. Raises TimeoutError."""
-    read = functools.partial(response.read1, most, decode_content=False)
+    """Read what has come of a body; one that came compressed is unpacked. Raises TimeoutError."""
+    read = functools.partial(response.read1, most, decode_content="Content-Encoding" in response.headers)
     if "Transfer-Encoding" not in response.headers:
         return read()
     # Between the bytes of a body stand the heads of its chunks, which may drip as any head.

@@ -14,7 +14,16 @@ import urllib3
 
 from ..config.weights import FIRST_PULL, WeightsFile
 from .address import named, redirected, shown
-from .errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError
+from .errors import (
+    BusyError,
+    DeniedError,
+    HubError,
+    NotFoundError,
+    RedirectError,
+    RevisionError,
+    TransientError,
+)
+from .ranges import encoding
 from .refusal import not_a_page, refusal
 from .source import FileMetadata
 from .web import REDIRECTS, Web, whole
@@ -22,6 +31,8 @@ from .web import REDIRECTS, Web, whole
 _CONTENT = {200, 206, 416}
 _OF_ANY_QUESTION = {407, 408, 425, 429, 503}
 """Refusals that have nothing to do with HEAD."""
+_NAME = re.compile(r"(?![0-9a-fA-F]{7,64}\Z)[\w./-]{1,255}", re.ASCII)
+"""A name of a revision that is no commit."""
 _NEEDS_ACCESS = "Check the repository's name, or pass a token that may read it with --token-file or HF_TOKEN."
 _NEEDS_RIGHTS = (
     "Check the repository's name, and what the token of --token-file or HF_TOKEN may read: a fine-grained one needs a "
@@ -95,25 +106,38 @@ class Hub:
     def _facts(self, method: str, file: WeightsFile) -> HubFile:
         """Read what the first answer says; the commit is empty where it names none. Raises HubError."""
         asked = {"Range": "bytes=0-0"} if method == "GET" else {}
-        with self._ask(method, file, asked, follow_to_others=False) as response:
+        with self._first(method, file, asked) as response:
             headers = response.headers
             if response.status not in {200, 206, *REDIRECTS}:
                 error = self._refusal(response, file)
                 unexplained = response.status not in _OF_ANY_QUESTION and "X-Error-Code" not in headers
                 raise _HeadError(error) if method == "HEAD" and unexplained else error
-            commit = headers.get("X-Repo-Commit", "")
+            commit = headers.get("X-Repo-Commit", "").strip()
+            if _NAME.fullmatch(commit):
+                commit = ""  # of a branch or a tag, which says nothing of the commit
             if not commit and response.status in REDIRECTS:
                 elsewhere = shown(redirected(named(file.url), headers.get("Location", "")).url)
                 raise RedirectError(
                     f"{shown(file.url)} redirects to {elsewhere} without saying what the file is",
                     "A login page or proxy may stand between: check the network, or the endpoint in the settings.",
                 )
-            etag = headers.get("X-Linked-Etag", "").removeprefix("W/").strip('"').lower()
+            etag = headers.get("X-Linked-Etag", "").strip().removeprefix("W/").strip('"').lower()
             return HubFile(
                 commit=commit,
                 sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
                 bytes=whole(headers.get("X-Linked-Size", "")) or (_size(response) if commit else None),
             )
+
+    @contextlib.contextmanager
+    def _first(self, method: str, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Ask what a file is. Raises _HeadError where a HEAD gets no answer, which a GET may get."""
+        try:
+            with self._ask(method, file, headers, follow_to_others=False) as response:
+                yield response
+        except BusyError:
+            raise
+        except TransientError as error:
+            raise _HeadError(error) if method == "HEAD" else error from None
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -188,7 +212,7 @@ class Hub:
 
 
 class _HeadError(HubError):
-    """A HEAD is refused without the hub's own code: the same question as a GET may be answered."""
+    """A HEAD is refused without the hub's own code, or gets no answer: the same question as a GET may get one."""
 
     def __init__(self, error: HubError) -> None:
         super().__init__(error.reason, error.remedy)
@@ -196,6 +220,8 @@ class _HeadError(HubError):
 
 def _size(response: urllib3.BaseHTTPResponse) -> int | None:
     """The size of a file that the hub sends itself."""
+    if encoding(response):
+        return None
     if response.status == 206:
         return whole(response.headers.get("Content-Range", "").rpartition("/")[2])
     return whole(response.headers.get("Content-Length", "")) or None if response.status == 200 else None

@@ -18,8 +18,9 @@ def asked_range(part: Part, piece: Piece) -> dict[str, str]:
 
 def span(response: urllib3.BaseHTTPResponse, piece: Piece, size: int) -> int | None:
     """Up to where a partial answer goes; None where it is none, or not from the beginning of the piece."""
-    told = re.fullmatch(rf"bytes {piece.start}-(\d{{1,18}})/({size}|\*)", response.headers.get("Content-Range", ""))
-    if response.status != 206 or told is None or not piece.start <= int(told[1]) < size:
+    text = response.headers.get("Content-Range", "").strip()
+    told = re.fullmatch(rf"bytes[ =]+{piece.start}-(\d{{1,18}})/({size}|\*)", text, re.IGNORECASE)
+    if response.status != 206 or encoding(response) or told is None or not piece.start <= int(told[1]) < size:
         return None
     return min(int(told[1]) + 1, piece.stop)
 
@@ -28,3 +29,9 @@ def strong_etag(response: urllib3.BaseHTTPResponse) -> str | None:
     """The ETag where it is a strong one: only such may stand in If-Range (RFC 9110 13.1.5)."""
     etag = response.headers.get("ETag")
     return etag if etag and re.fullmatch(r'"[!-~]{0,200}"', etag) else None
+
+
+def encoding(response: urllib3.BaseHTTPResponse) -> str:
+    """How a body is compressed, which was not asked for; empty where it is not. Its length is another one then."""
+    name = response.headers.get("Content-Encoding", "").strip().lower()
+    return "" if name == "identity" else name

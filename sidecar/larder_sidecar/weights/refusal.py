@@ -15,9 +15,11 @@ from .rate_limit import exhausted, pause
 from .said import READ, said
 from .web import whole
 
-TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 509, *range(520, 531), 598, 599}
+"""From 509 on they are those of hosters and CDNs, for an origin that does not answer or a quota."""
 _BUSY = {403, 429, 503}
 _BODY_SECONDS = 5.0
+_PAGES = ("text/html", "application/xhtml")
 
 
 class CdnError(TransientError):
@@ -110,11 +112,13 @@ def busy(response: urllib3.BaseHTTPResponse, asked: str, who: str) -> None:
 
 def not_a_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> None:
     """Raise RedirectError where a web page comes in place of a file: a login page, or that of a proxy."""
-    media_type = response.headers.get("Content-Type", "").lower()
     size = whole(response.headers.get("Content-Length", ""))
-    other = size != file.bytes if size is not None else (response.url or file.url) != file.url
-    if response.status == 200 and media_type.startswith("text/html") and other:
-        title = said(response.headers, head(response))
+    is_page = response.headers.get("Content-Type", "").lower().startswith(_PAGES)
+    if response.status != 200 or size == file.bytes or not (is_page or (size or READ) < READ):
+        return
+    body = head(response)  # of another size than the file, so nobody misses it
+    if is_page or body.lstrip().startswith(b"<"):
+        title = said(response.headers, body)
         raise RedirectError(
             f"{shown(response.url or file.url)} sends a web page{title and f' ({title})'} in place of {file.path}",
             "A login page or a proxy may stand between: check the network, or the endpoint in the settings.",

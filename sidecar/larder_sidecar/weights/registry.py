@@ -23,7 +23,7 @@ _DONE = {200, 201, 202, 204}
 """For whatever was asked: registries differ in which of them they answer (GHCR, ECR, Nexus)."""
 _THERE = {200, 206, *REDIRECTS}
 _LOST = {404, 410}
-_OF_ANY_REQUEST = {401, 407, 408, 413, 425, 429, 500, 502, 503, 504}
+_OF_ANY_REQUEST = {401, 407, 413, *TRANSIENT}
 """Refusals that say nothing about parts."""
 _STREAM = {"Content-Type": "application/octet-stream"}
 _OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."

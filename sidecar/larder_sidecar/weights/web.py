@@ -130,7 +130,8 @@ def _close(response: urllib3.BaseHTTPResponse) -> None:
 
 def whole(text: str) -> int | None:
     """The number in a header; None where it is none, or has more digits than any size."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+    digits = text.strip(" \t")
+    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
 
 @contextlib.contextmanager
@@ -142,7 +143,7 @@ def explained(url: str) -> Iterator[None]:
         raise StallError(f"{shown(url)}: no bytes came for the stall time") from None
     except urllib3.exceptions.SSLError as error:
         raise HubError(
-            f"{shown(url)}: TLS failed: {type(error.args[0]).__name__ if error.args else 'SSLError'}",
+            f"{shown(url)}: TLS failed: {_tls_problem(error.args[0] if error.args else error)}",
             "Check the certificate; a private CA goes into SSL_CERT_FILE.",
         ) from None
     except urllib3.exceptions.ProxyError as error:
@@ -153,3 +154,9 @@ def explained(url: str) -> Iterator[None]:
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise TransientError(f"{shown(url)}: connection lost ({type(error).__name__})") from None
+
+
+def _tls_problem(error: object) -> str:
+    """The kind of an error of TLS and OpenSSL's words for it, in which there is no URL."""
+    words = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return f"{type(error).__name__}{f' ({words})' if words else ''}"[:300]

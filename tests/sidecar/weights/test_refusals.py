@@ -1,5 +1,6 @@
 """Whoever refuses is named, with its own words; what is refused for a while is asked for again."""
 
+import gzip
 import hashlib
 import json
 import re
@@ -7,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
+from socket import SHUT_RDWR
 from time import time
 
 import pytest
@@ -29,6 +31,7 @@ from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
 from tests.sidecar.weights.scripted import Headers, Request, Scripted
 
 MODEL = b"".join(tiny_model(size=2 * LEAST + 1000))
+PACKED = gzip.compress(MODEL, 1)
 SHA256 = hashlib.sha256(MODEL).hexdigest()
 COMMIT = "a" * 40
 RESOLVE = f"/org/tiny-GGUF/resolve/{COMMIT}/tiny.gguf"
@@ -225,7 +228,45 @@ WITHOUT: dict[str, Callable[[Request], None]] = {
         else it.send(302, b"", [("Location", f"{it.server.elsewhere}/storage")])
     ),
     "the right media type": lambda it: it.send_file(MODEL, [("Content-Type", "text/html; charset=utf-8")]),
+    "an answer to HEAD": lambda it: hang_up(it) if it.command == "HEAD" else it.send_file(MODEL, FACTS),
+    "a commit in place of a branch": lambda it: it.send_file(MODEL, [("X-Repo-Commit", "main"), *FACTS[1:]]),
+    "a length of HEAD that is not compressed": lambda it: (
+        it.send(200, b"", [*FACTS[:1], ("Content-Encoding", "gzip"), ("Content-Length", "999")])
+        if it.command == "HEAD"
+        else it.send_file(MODEL)
+    ),
+    "a body that is not compressed": lambda it: it.send(200, PACKED, [("Content-Encoding", "gzip")]),
+    "a part that is not compressed": lambda it: it.send(
+        206 if it.headers["Range"] else 200,
+        PACKED,
+        [("Content-Encoding", "gzip"), ("Content-Range", f"bytes 0-{len(MODEL) - 1}/{len(MODEL)}")],
+    ),
+    "blanks that end": lambda it: it.send_file(MODEL, [(name, f" {value} ") for name, value in FACTS]),
+    "a place of the part": lambda it: it.send(206 if it.headers["Range"] else 200, MODEL, FACTS),
+    "another place than the first": lambda it: it.send(
+        206 if it.headers["Range"] else 200,
+        MODEL,
+        [*FACTS, ("Content-Range", f"bytes 0-{len(MODEL) - 1}/{len(MODEL)}")],
+    ),
+    "the size in a part's place": lambda it: it.send(
+        206 if it.headers["Range"] else 200, MODEL, [("Content-Range", f"bytes 0-99/{len(MODEL) + 1}")]
+    ),
+    "a unit as the RFC writes it": lambda it: send_span(it, "Bytes={}-{}/{}"),
 }
+
+
+def hang_up(request: Request) -> None:
+    request.close_connection = True
+    request.connection.shutdown(SHUT_RDWR)
+
+
+def send_span(request: Request, spelling: str) -> None:
+    if not (asked := request.headers["Range"]):
+        return request.send(200, MODEL)
+    start, stop = (int(it) for it in asked.removeprefix("bytes=").split("-"))
+    stop = min(stop, len(MODEL) - 1)
+    told = ("Content-Range", spelling.format(start, stop, len(MODEL)))
+    return request.send(206, MODEL[start : stop + 1], [told])
 
 
 @pytest.mark.parametrize("source", ["hub", "https"])
@@ -264,7 +305,50 @@ def test_a_size_that_the_hub_does_not_tell_is_the_cdns(tmp_path: Path, cdn_has_h
         assert pull.run().bytes == len(MODEL)
 
 
+def test_a_compression_that_cannot_be_undone_is_named(kitchen: Kitchen) -> None:
+    with (
+        Scripted(lambda it: it.send(200, MODEL, [("Content-Encoding", "br")])) as server,
+        pytest.raises(HubError, match=r"comes compressed \(br\)"),
+    ):
+        kitchen.fetch(plan(server, "https"))
+
+
+@pytest.mark.parametrize("status", [500, 520, 522, 524, 529, 530])
+def test_what_a_cdn_says_of_an_origin_that_fails_may_go_away(kitchen: Kitchen, status: int) -> None:
+    asked: list[str] = []
+
+    def respond(request: Request) -> None:
+        asked.append(request.path)
+        request.send(status) if len(asked) == 2 else request.send_file(MODEL, FACTS)
+
+    with Scripted(respond) as server:
+        kitchen.fetch(plan(server))
+
+
 PAGE = b"<html><title>Guest Wi-Fi</title>Log in</html>"
+
+
+@pytest.mark.parametrize("media_type", ["", "text/plain", "application/octet-stream", "application/xhtml+xml"])
+def test_a_page_is_known_by_its_beginning_too(kitchen: Kitchen, media_type: str) -> None:
+    told = [("Content-Type", media_type)]
+    named = pytest.raises(RedirectError, match="sends a web page")
+    with Scripted(lambda it: it.send(200, PAGE, told)) as server, named:
+        kitchen.fetch(plan(server))
+
+
+def test_a_page_without_a_length_is_known_by_its_media_type(kitchen: Kitchen) -> None:
+    def respond(request: Request) -> None:
+        request.send(200, PAGE, [("Content-Type", "text/html"), ("Content-Length", str(len(PAGE)))])
+
+    def chunked(request: Request) -> None:
+        if request.command == "HEAD":
+            return respond(request)
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nTransfer-Encoding: chunked\r\n\r\n"
+        request.wfile.write(head + b"%x\r\n%s\r\n0\r\n\r\n" % (len(PAGE), PAGE))
+        return None
+
+    with Scripted(chunked) as server, pytest.raises(RedirectError, match=r"sends a web page \(Guest Wi-Fi\)"):
+        kitchen.fetch(plan(server))
 
 
 @pytest.mark.parametrize("source", SOURCES)
