@@ -1,7 +1,7 @@
 """Reads WWW-Authenticate: a list of challenges over one or several header lines (RFC 9110 11.6.1).
 
-Lenient where servers are: unquoted URLs as values, parameters without commas, quoted text without an end. The work is
-linear in the text, and at most LONGEST characters are read.
+Lenient where servers are: unquoted URLs as values, single quotes, parameters without commas, quoted text without an
+end. The work is linear in the text, and at most LONGEST characters are read.
 """
 
 import re
@@ -42,7 +42,7 @@ def _read(text: str) -> Iterable[Challenge]:
         if parameter := _PARAMETER.match(text, at):
             name, quoted, plain = parameter.groups()
             # A name that comes twice is an error (RFC 9110 11.2); the first one counts.
-            parameters.setdefault(name.lower(), plain if quoted is None else _ESCAPED.sub(r"\1", quoted))
+            parameters.setdefault(name.lower(), _bare(plain) if quoted is None else _ESCAPED.sub(r"\1", quoted))
             at = parameter.end()
         elif start := _SCHEME.match(text, at):
             if scheme:
@@ -53,3 +53,8 @@ def _read(text: str) -> Iterable[Challenge]:
             at += 1  # a comma, a blank, or what belongs nowhere
     if scheme:
         yield Challenge(scheme, parameters, token68)
+
+
+def _bare(text: str) -> str:
+    """Take off single quotes, which RFC 9110 counts as characters of the value."""
+    return text[1:-1] if re.fullmatch(r"'[^']*'", text) else text

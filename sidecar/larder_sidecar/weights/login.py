@@ -102,7 +102,7 @@ class Login:
 
 def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, str]] | None:
     """The address that gives tokens, which may be relative to the registry's, and the challenge's parameters."""
-    realm = challenge.parameters.get("realm", "")
+    realm = challenge.parameters.get("realm", "").strip()
     if not re.match(r"(https?:)?//[^/]|/(?!/)", realm, re.IGNORECASE):
         return None
     try:

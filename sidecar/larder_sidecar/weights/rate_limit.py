@@ -1,8 +1,8 @@
 """Reads how long a server asks to be left alone, in any of the headers by which servers say it.
 
 Retry-After in seconds or as a date (RFC 9110 10.2.3); RateLimit as a list of policies (draft-ietf-httpapi-ratelimit-
-headers) and in its older forms; X-RateLimit-Reset as seconds or as a time; Docker Hub's `0;w=21600`, which tells the
-window's length alone.
+headers) and in its older forms; X-RateLimit-Reset as seconds, as a duration (`1m30s`) or as a time; Docker Hub's
+`0;w=21600`, which tells the window's length alone; Retry-After-Ms of Azure and OpenAI.
 """
 
 import math
@@ -17,19 +17,25 @@ LONGEST = 86_400.0
 LOOK = 900.0
 """Seconds until another attempt where a window's length is known and its end is not."""
 _READ = 1024
-_EPOCH, _MILLISECONDS = 1e8, 1e11
-"""A number from here on is a time since 1970, in seconds or in milliseconds."""
-_NUMBER = r"(\d{1,18}(?:\.\d{1,9})?)"
-_FIRST = re.compile(rf"\s*{_NUMBER}\s*(?:[,;sS]|\Z)")
+_EPOCH, _THOUSANDTHS = 1e8, 1e11
+"""A number from the first on is a time since 1970, in seconds; from the second on in thousandths, or in theirs."""
+_NUMBER = r"(\d{1,19}(?:\.\d{1,9})?)"
+_FIRST = re.compile(rf'\s*["+]?{_NUMBER}"?\s*(?:[,;sS]|\Z)')
+_AMOUNT = r"(\d{1,9}(?:\.\d{1,9})?)"
+_DURATION = re.compile(rf"\s*(?:PT)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?(?:{_AMOUNT}ms)?\s*\Z", re.IGNORECASE)
+"""As Go and ISO 8601 write it."""
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PARAMETER = re.compile(rf"([a-z]{{1,16}})\s*=\s*{_NUMBER}(?=[\s,;]|\Z)", re.IGNORECASE)
 _FAMILIES = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
+_AFTER = ("Retry-After", "X-Retry-After", "X-RateLimit-Retry-After", "X-Rate-Limit-Retry-After-Seconds")
+_AFTER_MS = ("Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Retry-After-Ms")
 
 
 def pause(headers: Mapping[str, str], now: float | None = None) -> float:
     """The seconds to wait before another request, 0 where the headers ask for none. `now` is the time since 1970."""
     clock = time.time() if now is None else now
-    told = [_moment(_text(headers, name), headers, clock) for name in ("Retry-After", "X-Retry-After")]
+    told = [_moment(_text(headers, name), headers, clock) for name in _AFTER]
+    told.extend((_first(_text(headers, name)) or 0.0) / 1000 for name in _AFTER_MS)
     told.append(_policies(_text(headers, "RateLimit")))
     told.extend(_family(headers, family, clock) for family in _FAMILIES)
     return max((seconds for seconds in told if 0 < seconds <= LONGEST), default=0.0)
@@ -64,15 +70,18 @@ def _family(headers: Mapping[str, str], name: str, clock: float) -> float:
 
 
 def _moment(text: str, headers: Mapping[str, str], clock: float) -> float:
-    """Seconds until what is a number of seconds, a time since 1970 or a date."""
+    """Seconds until what is a number of seconds, a duration, a time since 1970 or a date."""
     number = _first(text)
+    if number is None and (parts := _DURATION.match(text)):
+        hours, minutes, seconds, thousandths = (float(it or 0) for it in parts.groups())
+        number = 3600 * hours + 60 * minutes + seconds + thousandths / 1000
     if number is not None and number < _EPOCH:
         return number
     end = _date(text) if number is None else number
     if end is None:
         return 0.0
-    if number is not None and number >= _MILLISECONDS:
-        end = number / 1000
+    while end >= _THOUSANDTHS:
+        end /= 1000
     # By the clock of the server, which may differ from ours, where it tells it.
     theirs = _date(_text(headers, "Date"))
     by_theirs = end - theirs if theirs is not None else math.inf

@@ -129,7 +129,7 @@ class RegistryHttp:
     ) -> bool:
         """Log in as the answer asks, or as the registry's front door does where the answer does not say how."""
         lines = answer.headers.getlist("WWW-Authenticate")
-        if not lines and (answer.status == 401 or not sent):
+        if not challenges(lines) and (answer.status == 401 or not sent):
             lines = self._door()
         scope = f"repository:{repository}:{'pull' if method in {'GET', 'HEAD'} else 'pull,push'}"
         return self._login.renew(repository, url, lines, self._buy, sent, scope)
@@ -137,7 +137,8 @@ class RegistryHttp:
     def _door(self) -> list[str]:
         if self._challenges is None:
             with contextlib.closing(self._once("GET", self.base, {})) as answer:
-                self._challenges = answer.headers.getlist("WWW-Authenticate") or ["Basic"]
+                lines = answer.headers.getlist("WWW-Authenticate")
+                self._challenges = lines if challenges(lines) else ["Basic"]
                 head(answer)
         return self._challenges
 

@@ -34,6 +34,8 @@ WRITTEN: dict[str, tuple[list[str], list[tuple[str, dict[str, str]]]]] = {
     "a folded line": (['Bearer realm="https://auth.example/token",\r\n service="x"'], [("bearer", BEARER)]),
     "a name twice": (['Basic realm="a", realm="b"'], [("basic", {"realm": "a"})]),
     "parameters of nobody": (['realm="a", Basic realm="b"'], [("basic", {"realm": "b"})]),
+    "single quotes": (["Bearer realm='https://auth.example/token',service='x'"], [("bearer", BEARER)]),
+    "semicolons": (['Bearer realm="https://auth.example/token"; service=x'], [("bearer", BEARER)]),
     "nothing": (["", " ", ",", '"', "="], []),
 }
 

@@ -62,6 +62,7 @@ OFFERED: dict[str, tuple[list[str], str]] = {
     "in one line": ([f'Negotiate, Basic realm="Registry", {TOKENS}'], "Bearer abc"),
     "what we cannot do, then a password": (['Negotiate YII=, Digest realm="r", nonce="n"', "Basic realm=x"], BASIC),
     "a token of no place, then a password": (['Bearer realm="Registry"', "Basic"], BASIC),
+    "a realm with blanks": (['Bearer realm=" https://auth.example/token "'], "Bearer abc"),
     "a token of no place, then of one": (['Bearer realm="Registry"', TOKENS], "Bearer abc"),
     "an error that looks like a realm": (
         ['Bearer error="x, realm=y", realm="https://auth.example/token"'],
@@ -197,7 +198,7 @@ def test_the_command_pushes_as_who_it_is_told_and_never_says_by_what_secret(
 
 @pytest.mark.parametrize("shy", [False, True], ids=["everywhere", "at /v2/ alone"])
 @pytest.mark.parametrize("locked", [401, 403])
-@pytest.mark.parametrize("challenge", ["token", "Basic realm=x", ""])
+@pytest.mark.parametrize("challenge", ["token", "Basic realm=x", "", ","])
 def test_a_registry_is_logged_in_to_however_it_says_that_it_must_be(
     secure: SmallRegistry, locked: int, shy: bool, challenge: str
 ) -> None:
