@@ -6,12 +6,13 @@ import os
 import shutil
 import sys
 
-from . import e2e, python, up
+from . import e2e, packages, preflight, python, up
 from .cluster import cluster
 from .locks import alone
 from .paths import CACHE, HOME, STATE
 from .progress import TestbedError, say, step
 from .pulumi import Stack
+from .toolchain import tools
 
 
 def main() -> int:
@@ -77,6 +78,17 @@ def _url() -> None:
     say(kept.read_text())
 
 
+def _cluster() -> None:
+    """Start the embedded cluster and nothing on it, with the CLI to deploy to it."""
+    preflight.check((), embedded=True)
+    packages.install()
+    for tool in tools.CLUSTER:
+        tool.ensure()
+    if shutil.which("pulumi") is None:
+        tools.PULUMI.ensure()
+    cluster.start(egress=up.hub_answers())
+
+
 def _drop() -> None:
     """End the cluster and forget everything of this state folder."""
     cluster.drop(keep_disk=False)
@@ -101,6 +113,7 @@ COMMANDS = {
     "venv": python.ensure,
     "clouds": python.clouds,
     "e2e": e2e.main,
+    "cluster": _cluster,
     "drop": _drop,
     "clean": _clean,
     "clean-cache": _clean_cache,

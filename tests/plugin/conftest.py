@@ -12,8 +12,6 @@ from testbed.cluster import cluster
 from testbed.paths import CACHE
 from testbed.plugin import kubeconfig
 from testbed.plugin.client import Client
-from testbed.toolchain import tools
-from testbed.up import hub_answers
 from tests.plugin.stack import Stack
 
 
@@ -28,9 +26,9 @@ def _lacking(what: str) -> None:
 def kubeconfig_path() -> Path:
     """The kubeconfig of an API server that tests may write to."""
     named = os.environ.get("KUBECONFIG_TEST")
-    # The cluster of this checkout is for `make e2e` alone, which ends it: `make test` stays quick beside a running one.
-    if not named and os.environ.get("LARDER_E2E"):
-        named = str(cluster.start(egress=hub_answers()).kubeconfig)
+    # The cluster of this checkout is for `make e2e` alone, which starts it: `make test` stays quick beside a running one.
+    if not named and os.environ.get("LARDER_E2E") and (running := cluster.running()):
+        named = str(running.kubeconfig)
     if not named:
         _lacking("no API server: KUBECONFIG_TEST names no kubeconfig")
     path = Path(str(named))
@@ -52,8 +50,6 @@ def cli() -> Path:
     """The Pulumi CLI: on PATH, else the newest that this user's cache holds."""
     built = sorted(CACHE.glob("pulumi-*/bin/pulumi"), key=lambda path: path.stat().st_mtime)
     found = shutil.which("pulumi") or (str(built[-1]) if built else None)
-    if found is None and os.environ.get("LARDER_E2E"):
-        found = str(tools.PULUMI.ensure() / "bin" / "pulumi")
     if found is None:
         _lacking("no Pulumi CLI on PATH or in the cache folder")
     return Path(str(found))
