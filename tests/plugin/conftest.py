@@ -26,7 +26,7 @@ def _lacking(what: str) -> None:
 def kubeconfig_path() -> Path:
     """The kubeconfig of an API server that tests may write to."""
     named = os.environ.get("KUBECONFIG_TEST")
-    # The cluster of this checkout is for `make e2e` alone, which starts it: `make test` stays quick beside a running one.
+    # The cluster of this checkout is for `make e2e`, which starts it: `make test` stays quick beside a running one.
     if not named and os.environ.get("LARDER_E2E") and (running := cluster.running()):
         named = str(running.kubeconfig)
     if not named:
