@@ -223,8 +223,9 @@ def _requests(pieces: list[bytes]) -> list[tuple[object, ...]]:
     consumer = _Consumer()
     reader = RequestReader(consumer, Limits(body_bytes=2000), Registry(10))
     for piece in pieces:
-        if piece and not reader.deaf:
-            reader.feed(piece)
+        rest: bytes | memoryview = piece
+        while rest and not reader.deaf:
+            rest = reader.feed(rest)
     return consumer.seen
 
 

@@ -218,7 +218,7 @@ class Exchange:
         self._wire = ()
         self._client.release_body(request)
         self._line.metrics.first_byte(request.operation, request.model, request.seconds())
-        self._watch = watch_for(self._stream, head.status, head.content_type)
+        self._watch = watch_for(self._stream, head.status, head.content_type, head.headers)
         if self._begun:
             return b""
         request.status = head.status

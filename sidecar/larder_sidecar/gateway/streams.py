@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .watch import Sign, Watch, json_object, top_level
+from .wire.request import Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,13 @@ def _openai(name: bytes, data: bytes) -> Sign:
     if name == b"error" or said.get("error") or said.get("object") == b'"error"':
         return Sign.ERROR
     # vLLM goes on to [DONE] after it has given a request up.
-    return Sign.ABORT if b'"abort"' in data and _is_aborted(data) else Sign.NONE
+    return Sign.ABORT if (b'"abort"' in data or b'"error"' in data) and _is_aborted(data) else Sign.NONE
 
 
 def _is_aborted(data: bytes) -> bool:
     choices = (json_object(data) or {}).get("choices")
     return isinstance(choices, list) and any(
-        isinstance(choice, dict) and choice.get("finish_reason") == "abort" for choice in choices
+        isinstance(choice, dict) and choice.get("finish_reason") in ("abort", "error") for choice in choices
     )
 
 
@@ -74,7 +75,7 @@ def _line(_name: bytes, data: bytes) -> Sign:
     return Sign.END if said.get("done") == b"true" else Sign.NONE
 
 
-_RESPONSE = (b"response.completed", b"response.incomplete", b"response.failed")
+_RESPONSE = (b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled")
 OPENAI = Stream("sse", _openai, (b"[DONE]", b"error", b'"abort"'))
 ANTHROPIC = Stream("sse", _named(b"message_stop"), (b"message_stop", b"error"))
 RESPONSES = Stream("sse", _named(*_RESPONSE), (*_RESPONSE, b"error"))
@@ -83,8 +84,13 @@ NDJSON = Stream("ndjson", _line, (b"true", b"error"))
 _CONTENT_TYPES = {"sse": b"text/event-stream", "ndjson": b"application/x-ndjson"}
 
 
-def watch_for(stream: Stream | None, status: int, content_type: bytes) -> Watch | None:
-    """A watch if the response is a stream of the kind that the route may answer with."""
+def watch_for(stream: Stream | None, status: int, content_type: bytes, headers: Headers = ()) -> Watch | None:
+    """A watch if the response is a stream of the kind that the route may answer with, and its text can be read.
+
+    Nothing can be added to a compressed one: it goes on as it comes.
+    """
     if stream is None or status != 200 or not content_type.lower().startswith(_CONTENT_TYPES[stream.framing]):
+        return None
+    if any(name == b"content-encoding" and value.lower() not in (b"", b"identity") for name, value in headers):
         return None
     return Watch(stream.judge, stream.hints, events=stream.framing == "sse")

@@ -1,6 +1,7 @@
 """Clients that leave stop the engine; engines that fail are told to the client, never hidden."""
 
 import asyncio
+import gzip
 import json
 import re
 import time
@@ -127,6 +128,21 @@ async def test_a_whole_stream_is_not_called_broken(
     assert (await ask(gateway.port, path, b"{}")).body == b"".join(pieces)
     assert "truncated_total{" in gateway.metrics.text().decode()
     assert not re.search(r"^larder_stream_truncated_total.* 1\.0$", gateway.metrics.text().decode(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(("content_type", "path", "line"), [SSE, ANTHROPIC, NDJSON])
+async def test_nothing_is_added_to_a_compressed_stream(
+    gateway: Running, engine: Engine, content_type: str, path: str, line: bytes
+) -> None:
+    packed = gzip.compress(line)
+
+    async def script(turn: Turn) -> None:
+        await turn.stream_head(f"{content_type}\r\nContent-Encoding: gzip")
+        await turn.chunk(packed)
+        await turn.end()
+
+    engine.script = script
+    assert (await ask(gateway.port, path, b"{}")).body == packed
 
 
 async def test_text_that_speaks_of_the_end_is_not_the_end(gateway: Running, engine: Engine) -> None:

@@ -1,5 +1,7 @@
 """Which model a name means."""
 
+import time
+
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.names import Names, Unknown
@@ -51,6 +53,21 @@ def test_near_names_are_offered() -> None:
     found = Names(config(("phi-3-mini", "phi3", []), ("tiny", "t", ["tinyllama"]))).resolve("phi-3-mni")
     assert isinstance(found, Unknown)
     assert found.message.endswith("did you mean phi-3-mini?")
+
+
+@pytest.mark.parametrize("letters", ["t", "ab", "model-"])
+def test_an_unknown_name_costs_little_among_many_long_ones(letters: str) -> None:
+    names = Names(config(*((f"{letters * 60}"[:60] + f"-{number}", f"e{number}", []) for number in range(300))))
+    began = time.thread_time()
+    assert isinstance(names.resolve(letters * 1000), Unknown)
+    assert time.thread_time() - began < 0.02
+
+
+def test_near_names_are_offered_among_many() -> None:
+    names = Names(config(*((f"model-{number}-instruct", f"e{number}", []) for number in range(200))))
+    found = names.resolve("model-199-instuct")
+    assert isinstance(found, Unknown)
+    assert "model-199-instruct" in found.message
 
 
 @pytest.mark.parametrize(

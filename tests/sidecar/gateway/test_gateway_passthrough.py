@@ -281,6 +281,8 @@ async def test_an_offer_to_upgrade_is_ignored_and_the_body_kept(gateway: Running
 async def test_a_query_and_an_absolute_target_are_understood(gateway: Running, engine: Engine) -> None:
     assert (await ask(gateway.port, "http://larder/v1/messages?beta=true", b"{}")).status == 200
     assert engine.requests[0].line == "POST /v1/messages?beta=true HTTP/1.1"
+    for target in ("http://larder", "http://larder?a=b", "HTTP://LARDER/?a=b"):
+        assert (await ask(gateway.port, target, method="GET")).body == b"Ollama is running"
 
 
 async def test_the_models_are_those_of_the_configuration(gateway: Running, engine: Engine) -> None:

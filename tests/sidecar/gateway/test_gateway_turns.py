@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 
@@ -104,6 +105,58 @@ async def test_probes_are_answered_between_the_requests_of_a_queue(gateway: Runn
 
 async def _answers(client: Client, count: int) -> list[int]:
     return [(await client.response()).status for _ in range(count)]
+
+
+class Pausing(Wire):
+    """A transport that counts how often it was told not to read on."""
+
+    pauses = 0
+
+    def pause_reading(self) -> None:
+        self.pauses += 1
+
+    def resume_reading(self) -> None: ...
+
+
+CODINGS = {
+    "plain": "Transfer-Encoding: chunked\r\n",
+    "tab": "Transfer-Encoding: chunked\t\r\n",
+    "upgrade": "Transfer-Encoding: chunked\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n",
+}
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("before", [b"", request("/b", b"hello"), request("/b", b"h" * 50_000)])
+async def test_a_body_in_very_many_pieces_is_taken_in_turns_of_the_loop(coding: str, before: bytes) -> None:
+    connection, wire = ServerConnection(Echo(), Limits(), Registry(1)), Pausing()
+    connection.connection_made(wire)
+    body = bytes(range(97, 123)) * 1500
+    head = f"POST /a HTTP/1.1\r\nHost: x\r\n{CODINGS[coding]}\r\n".encode()
+    sent = before + head + b"".join(b"1\r\n%c\r\n" % letter for letter in body) + b"0\r\n\r\n" + request("/c")
+    began, worst = time.thread_time(), 0.0
+    connection.data_received(sent)
+    count = 2 + bool(before)
+    while wire.written.count(b"HTTP/1.1 200 ") < count:
+        worst = max(worst, time.thread_time() - began)
+        began = time.thread_time()
+        await asyncio.sleep(0)
+    assert body in wire.written
+    assert wire.pauses >= 6
+    assert worst < 0.02
+
+
+async def test_the_rest_of_a_body_in_many_pieces_is_forgotten_with_its_client() -> None:
+    registry, wire = Registry(1), Pausing()
+    connection = ServerConnection(Echo(), Limits(), registry)
+    connection.connection_made(wire)
+    connection.data_received(
+        b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 40_000
+    )
+    assert registry.held
+    wire.close()
+    connection.connection_lost(None)
+    await asyncio.sleep(0.01)
+    assert (registry.held, wire.written) == (0, b"")
 
 
 async def test_who_goes_while_its_requests_wait_costs_the_engine_nothing(gateway: Running, engine: Engine) -> None:

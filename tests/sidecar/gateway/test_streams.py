@@ -67,7 +67,7 @@ ENDS: list[tuple[str, bytes]] = [
     ("anthropic", sse({"type": "message_stop"}, name="message_stop", end="\r\n", blank="")),
     *(
         ("responses", sse({"type": f"response.{how}", "response": {"error": None}}, name=name))
-        for how in ("completed", "failed", "incomplete")
+        for how in ("completed", "failed", "incomplete", "cancelled")
         for name in ("", f"response.{how}")
     ),
     ("ndjson", lines(SAID, DONE)),
@@ -110,6 +110,7 @@ FAILS: list[tuple[str, bytes]] = [
     ("openai", sse(chunk(), {"object": "error", "message": "gone", "code": 400}, "[DONE]")),
     ("openai", sse(chunk("abort"), "[DONE]")),
     ("openai", sse(chunk("abort"), "[DONE]", end="\r\n")),
+    ("openai", sse(chunk("error"), "[DONE]")),
     ("openai", sse(chunk()) + sse({"message": "gone"}, name="error") + sse("[DONE]")),
     ("openai", sse(chunk()) + b'error: {"code":500,"message":"gone"}\n\n' + sse("[DONE]")),
     ("anthropic", sse({"type": "error", "error": {}}, name="error") + sse({}, name="message_stop")),
@@ -170,7 +171,8 @@ def reference(text: bytes) -> tuple[bool, bool]:
             continue
         if isinstance(said, dict):
             failed |= bool(said.get("error")) or any(
-                isinstance(one, dict) and one.get("finish_reason") == "abort" for one in said.get("choices", [])
+                isinstance(one, dict) and one.get("finish_reason") in ("abort", "error")
+                for one in said.get("choices", [])
             )
     return ended, failed
 
@@ -193,7 +195,14 @@ PARTS = st.sampled_from(
             "{",
             '"error"',
         ),
-        *('{"error":{}}', '{"error":"x"}', '{"a":{"error":1}}', json.dumps(chunk()), json.dumps(chunk("abort"))),
+        *(
+            '{"error":{}}',
+            '{"error":"x"}',
+            '{"a":{"error":1}}',
+            json.dumps(chunk()),
+            json.dumps(chunk("abort")),
+            json.dumps(chunk("error")),
+        ),
     ]
 )
 EVENTS = st.sampled_from(

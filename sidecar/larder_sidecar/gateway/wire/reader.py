@@ -15,6 +15,8 @@ from .request import Request, read_head
 HEAD_BYTES = 32 * 1024
 MOST_HEADERS = 256
 """Each costs a parser, a filter and an engine more than its bytes tell."""
+MOST_PIECES = 2048
+"""Pieces of bodies in one turn of the loop after which the rest of a read waits for the next."""
 _START_LINE = 256
 """Bytes that come with a head and do not count, or more: the method, the version, line ends."""
 
@@ -59,16 +61,34 @@ class RequestReader:
         """What follows that head."""
         self.completed = 0
         """Requests that the last read made whole."""
+        self._pieces = 0
+        """Pieces of bodies in it."""
         self.current: Request | None = None
         """What is being read."""
         self.deaf = False
         """What arrives is thrown away."""
 
-    def feed(self, data: bytes | memoryview) -> None:
-        """The next bytes of the connection. Whatever is wrong with them is answered."""
-        if len(data) > HEAD_BYTES and (self.current is None or not self.current.head_done):
-            self._feed_by_and_by(data)
-            return
+    def feed(self, data: bytes | memoryview) -> bytes | memoryview:
+        """Take the next bytes of the connection, and answer whatever is wrong with them.
+
+        Returns the rest, to be fed in another turn of the loop, where a body comes in very many pieces.
+        """
+        self.completed = self._pieces = 0
+        if len(data) <= HEAD_BYTES:
+            self._feed(data)
+            return b""
+        completed, rest = 0, memoryview(data)
+        while rest and not self.deaf and self._pieces < MOST_PIECES:
+            size = HEAD_BYTES  # look at a head, and count chunks, before much more is read
+            if (request := self.current) is not None and request.head_done:
+                size = max(size, (request.content_length or 0) - request.received)
+            self._feed(rest[:size])
+            completed += self.completed
+            rest = rest[size:]
+        self.completed = completed
+        return b"" if self.deaf else rest
+
+    def _feed(self, data: bytes | memoryview) -> None:
         self.completed = 0
         self._overhead += len(data)
         try:
@@ -169,6 +189,7 @@ class RequestReader:
             self._unread.append(piece)
             return
         self._overhead = 0
+        self._pieces += 1
         request.received += len(piece)
         if request.received > self._limits.body_bytes:
             request.refusal = request.refusal or self._too_large()
@@ -204,16 +225,6 @@ class RequestReader:
             lenient_keep_alive=True, lenient_transfer_encoding=True, lenient_chunked_length=True
         )
         return parser
-
-    def _feed_by_and_by(self, data: bytes | memoryview) -> None:
-        """Look at a head before much more of it is read."""
-        completed, rest = 0, memoryview(data)
-        while rest and not self.deaf:
-            size = len(rest) if self.current is not None and self.current.head_done else HEAD_BYTES
-            self.feed(rest[:size])
-            completed += self.completed
-            rest = rest[size:]
-        self.completed = completed
 
     def _read_again(self, rest: bytes | memoryview) -> None:
         """Go on with `_again` in place of the head that has been read, and `rest` after it."""

@@ -117,8 +117,9 @@ def read_head(request: Request, version: str) -> Answer | None:
     """Take path, length and expectation out of the head; the answer to a head that no server should accept."""
     target = request.target.decode("latin-1")
     if not target.startswith("/") and (match := _ABSOLUTE.match(target)):
-        target = target[match.end() :] or "/"
+        target = target[match.end() :]
     request.path, _, request.query = target.partition("?")
+    request.path = request.path or "/"
     if version not in ("1.1", "1.0"):
         return error(505, "http_version", f"HTTP/{version} is not spoken here; use HTTP/1.1")
     request.minor = int(version[2])

@@ -39,6 +39,8 @@ class ServerConnection(asyncio.Protocol):
         self._responder: Responder | None = None
         self._burst = 0
         """Bytes read since it last gave way to others."""
+        self._unfed: bytes | memoryview = b""
+        """What has come and has to wait for another turn."""
         self._taken = 0
         """Bytes of the answer that a slow client had taken when its deadline was last looked at."""
         self.paused = False
@@ -78,7 +80,7 @@ class ServerConnection(asyncio.Protocol):
             request.code = request.code or "client_gone"
             self._over(request)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         """Read on, and answer what is complete."""
         self._fresh = False
         reader = self._reader
@@ -88,12 +90,13 @@ class ServerConnection(asyncio.Protocol):
             self._read_by = self.loop.time() + self._limits.header_seconds
             if self._active is None:
                 self.deadline = self._read_by
+        self._unfed = reader.feed(data)
         self._burst += len(data)
-        if self._burst >= BURST_BYTES:  # libuv reads up to 32 times before it looks at anybody else
+        if self._unfed or self._burst >= BURST_BYTES:  # libuv reads up to 32 times before it looks at anybody else
             self._burst = 0
-            self._transport.pause_reading()
-            self.loop.call_soon(self._read_on)
-        reader.feed(data)
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+                self.loop.call_soon(self._read_on)
         self._resting = reader.current is None and reader.completed > 0
         if self._queue and self._active is None and not self.waits:
             self._next()
@@ -101,6 +104,9 @@ class ServerConnection(asyncio.Protocol):
     def _read_on(self) -> None:
         if not self._transport.is_closing():
             self._transport.resume_reading()
+            unfed, self._unfed = self._unfed, b""
+            if unfed:
+                self.data_received(unfed)
 
     def eof_received(self) -> bool:
         """A client that closes its sending side has gone: most of those that leave look like this."""
@@ -346,7 +352,9 @@ class ServerConnection(asyncio.Protocol):
         return message
 
     def _unread(self) -> bool:
-        """Whether the kernel holds bytes of the client that the loop has not come to read."""
+        """Whether there are bytes of the client that the loop has not come to read."""
+        if self._unfed:
+            return True
         count = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
         return any(count)
 
