@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from .errors import ChunkError, ContentError, HubError, TransientError
+from .errors import BusyError, ChunkError, ContentError, DeniedError, HubError, TransientError
 from .image import MAX_MANIFEST, Document
 from .layer import Descriptor
 from .login import Login
@@ -25,6 +25,7 @@ _THERE = {200, 206, *REDIRECTS}
 _LOST = {404, 410}
 _OF_ANY_REQUEST = {401, 407, 413, *TRANSIENT}
 """Refusals that say nothing about parts."""
+_NOT_YET = {"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}
 _STREAM = {"Content-Type": "application/octet-stream"}
 _OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."
 
@@ -53,8 +54,13 @@ class Registry:
     def has(self, repository: str, digest: str) -> bool:
         """Tell whether the registry says that it has a blob. Raises HubError where it is too busy to say it."""
         url = f"{self._http.base}{repository}/blobs/{digest}"
-        answer = self._http.ask("HEAD", url, repository)
-        if answer.status not in {*_THERE, 401, *_LOST, 429, 503}:
+        try:
+            answer = self._http.ask("HEAD", url, repository)
+        except BusyError:
+            raise
+        except TransientError:
+            answer = None
+        if answer is None or answer.status not in {*_THERE, 401, *_LOST, 429, 503}:
             answer = self._http.ask("GET", url, repository, {"Range": "bytes=0-0"})
         if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)
@@ -130,12 +136,28 @@ class Registry:
         url = f"{self._http.base}{repository}/manifests/{reference}"
         answer = self._http.ask("PUT", url, repository, headers, manifest.content)
         if answer.status not in _DONE:
-            raise self._http.refusal(answer, repository)
+            error = self._http.refusal(answer, repository)
+            # Some registries find a blob a moment after they have taken it.
+            raise TransientError(error.reason) if code_in(answer.body) in _NOT_YET else error
+        if answer.status != 201 and "Docker-Content-Digest" not in answer.headers:
+            self._check_kept(repository, manifest)
         if _other(answer, manifest.descriptor.digest):
             raise ContentError(
                 f"{self.host}/{repository}: what was stored is not manifest {manifest.descriptor.digest[:19]}…",
                 "Something before the registry rewrites manifests: push past it.",
             )
+
+    def _check_kept(self, repository: str, manifest: Document) -> None:
+        """Read a manifest back: a web page that answers 200 to everything keeps nothing. Raises HubError."""
+        try:
+            self.manifest(repository, manifest.descriptor.digest, [manifest.descriptor.media_type])
+        except (DeniedError, TransientError):
+            pass  # who may push may not always read
+        except HubError:
+            raise ContentError(
+                f"{self.host}/{repository}: a manifest was taken and is not there",
+                "Check the registry's name: a web page or a proxy may answer in its place.",
+            ) from None
 
     def manifest(self, repository: str, digest: str, accept: Iterable[str]) -> bytes:
         """A manifest or an index, held against its digest. Raises HubError."""

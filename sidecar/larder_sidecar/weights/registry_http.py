@@ -21,6 +21,7 @@ from .web import MAX_REDIRECTS, REDIRECTS, explained, into_our_network
 
 _LOCKED = {401, 403}
 """403 too: there are registries that answer it to whoever has not logged in."""
+_SAME_METHOD = {307, 308}
 _SCHEMES = {"bearer", "basic"}
 
 
@@ -91,9 +92,18 @@ class RegistryHttp:
         headers: dict[str, str] | None = None,
         body: Body = None,
     ) -> Answer:
-        """One answer about `repository`, after a login where the registry asks for one. Raises HubError."""
-        with contextlib.closing(self._opened(method, url, repository, headers or {}, body)) as answer:
-            return Answer(url, answer.status, answer.headers, head(answer))
+        """One answer about `repository`, after a login where the registry asks for one. Raises HubError.
+
+        A registry may send a change on to another URL, unless its body is a stream, which is gone by then.
+        """
+        for _ in range(MAX_REDIRECTS + 1):
+            with contextlib.closing(self._opened(method, url, repository, headers or {}, body)) as opened:
+                answer = Answer(url, opened.status, opened.headers, head(opened))
+            elsewhere = answer.status in _SAME_METHOD and "Location" in answer.headers
+            if not elsewhere or method in {"GET", "HEAD"} or not isinstance(body, bytes | None):
+                return answer
+            url = self.location(answer)
+        raise self._endless(repository)
 
     def open(self, url: str, repository: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
         """The answer to a GET, after redirects; whoever gets it closes it. Raises HubError."""
@@ -104,7 +114,10 @@ class RegistryHttp:
                 return answer
             with contextlib.closing(answer):
                 url = self.location(Answer(url, answer.status, answer.headers, head(answer)))
-        raise RedirectError(f"{self.host}/{repository}: more than {MAX_REDIRECTS} redirects", "Check the registry.")
+        raise self._endless(repository)
+
+    def _endless(self, repository: str) -> RedirectError:
+        return RedirectError(f"{self.host}/{repository}: more than {MAX_REDIRECTS} redirects", "Check the registry.")
 
     def _opened(
         self, method: str, url: str, repository: str, headers: dict[str, str], body: Body = None

@@ -6,10 +6,18 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import SHUT_RDWR
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, NotFoundError, RedirectError
+from larder_sidecar.weights.errors import (
+    ContentError,
+    DeniedError,
+    HubError,
+    NotFoundError,
+    RedirectError,
+    TransientError,
+)
 from larder_sidecar.weights.image import MANIFEST, document
 from larder_sidecar.weights.layer import LAYER, Descriptor
 from larder_sidecar.weights.progress import Reporter
@@ -212,10 +220,72 @@ def test_another_digest_than_the_one_that_was_sent_is_an_error(tmp_path: Path) -
         push(server, tmp_path)
 
 
-@pytest.mark.parametrize("status", [200, 202, 204])
-def test_a_manifest_is_stored_whatever_good_status_says_it(status: int) -> None:
-    with Scripted(lambda it: it.send(status)) as server, Registry(host(server), plain_http=True) as registry:
+@pytest.mark.parametrize("reads", [200, 401, 403])
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_a_manifest_is_stored_whatever_good_status_says_it(status: int, reads: int) -> None:
+    wanted = document(MANIFEST, {})
+    respond: Callable[[Request], None] = lambda it: (  # noqa: E731
+        it.send(status) if it.command == "PUT" else it.send(reads, wanted.content if reads == 200 else b"")
+    )
+    with Scripted(respond) as server, Registry(host(server), plain_http=True) as registry:
+        registry.push_manifest("team/x", "tag", wanted)
+
+
+def test_a_web_page_that_answers_everything_keeps_no_manifest() -> None:
+    respond: Callable[[Request], None] = lambda it: it.send(200, b"<html>", [("Content-Type", "text/html")])  # noqa: E731
+    refused = pytest.raises(ContentError, match="taken and is not there")
+    with Scripted(respond) as server, Registry(host(server), plain_http=True) as registry, refused:
         registry.push_manifest("team/x", "tag", document(MANIFEST, {}))
+
+
+@pytest.mark.parametrize(("status", "code"), [(400, "MANIFEST_BLOB_UNKNOWN"), (404, "BLOB_UNKNOWN")])
+def test_a_blob_that_a_registry_does_not_find_yet_may_be_found_later(status: int, code: str) -> None:
+    body = json.dumps({"errors": [{"code": code}]}).encode()
+    later = pytest.raises(TransientError, match=code)
+    with (
+        Scripted(lambda it: it.send(status, body)) as server,
+        Registry(host(server), plain_http=True) as registry,
+        later,
+    ):
+        registry.push_manifest("team/x", "tag", document(MANIFEST, {}))
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_registry_may_send_a_change_on_to_another_url(tmp_path: Path, status: int) -> None:
+    kind = Kind()
+
+    def respond(it: Request) -> None:
+        if it.command in {"POST", "PUT"} and "moved" not in it.path:
+            it.send(status, b"", [("Location", f"{it.path}{'&' if '?' in it.path else '?'}moved=1")])
+        else:
+            it.path = it.path.replace("?moved=1", "").replace("&moved=1", "")
+            kind(it)
+
+    with Scripted(respond) as server:
+        push(server, tmp_path)
+    assert kind.blobs == {DIGEST: BLOB}
+
+
+def test_a_registry_that_sends_on_for_ever_is_left() -> None:
+    respond: Callable[[Request], None] = lambda it: it.send(307, b"", [("Location", it.path)])  # noqa: E731
+    left = pytest.raises(RedirectError, match="more than 5 redirects")
+    with Scripted(respond) as server, Registry(host(server), plain_http=True) as registry, left:
+        registry.push_manifest("team/x", "tag", document(MANIFEST, {}))
+
+
+def test_a_registry_that_hangs_up_on_head_is_asked_by_get(tmp_path: Path) -> None:
+    kind = Kind(blobs={DIGEST: BLOB})
+
+    def respond(it: Request) -> None:
+        if it.command == "HEAD":
+            it.close_connection = True
+            it.connection.shutdown(SHUT_RDWR)
+        else:
+            kind(it)
+
+    with Scripted(respond) as server:
+        push(server, tmp_path)
+        assert not any(line.startswith("POST") for line in server.seen)
 
 
 def host(server: Scripted) -> str:
