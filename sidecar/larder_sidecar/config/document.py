@@ -55,7 +55,7 @@ def load_document(path: Path, *, most: int = MOST_BYTES, trusted: bool = True) -
             msg = f"not YAML: {problem}{line}"
         raise DocumentError(msg) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        msg = "not YAML: it holds bytes or characters that no text has"
+        msg = "not YAML: it is not UTF-8, or holds control characters. Fix: save it as plain text in UTF-8"
         raise DocumentError(msg) from error
     except DocumentError:
         raise
@@ -122,7 +122,7 @@ class _Loader(yaml.SafeLoader):
         self._left = most
         self._depth = 0
         self._weights: dict[int, int] = {}
-        """What a node and all in it come to, by id; 0 while the node is not finished."""
+        """The weight of a node with all in it, by id; 0 while the node is not finished."""
         # Built from the inside out, where the base class refuses what it meets again before it is finished.
         self.deep_construct = True
 

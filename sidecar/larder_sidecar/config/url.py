@@ -14,7 +14,7 @@ _HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::([^:\]]*
 
 
 class UrlError(ValueError):
-    """A URL that is none, or that parsers read in different ways. The text goes behind "it" and quotes nothing."""
+    """The error for text that is no URL, or one that parsers read in different ways. Its words go behind "it"."""
 
 
 class UserError(UrlError):
@@ -26,7 +26,7 @@ class PortError(UrlError):
 
 
 class Authority(NamedTuple):
-    """Where a URL leads. `scheme` and `host` are in lower case; an IPv6 address has no brackets."""
+    """Scheme, host and port of a URL. `scheme` and `host` are in lower case; an IPv6 address has no brackets."""
 
     scheme: str
     host: str
@@ -34,7 +34,7 @@ class Authority(NamedTuple):
 
 
 def authority(url: str) -> Authority:
-    """Where a URL leads. Raises UrlError."""
+    """Read scheme, host and port of a URL. Raises UrlError."""
     if _AMBIGUOUS.search(url):
         raise UrlError("holds a blank, a backslash or a control character")
     found = _URL.match(url)

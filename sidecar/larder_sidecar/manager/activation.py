@@ -213,7 +213,7 @@ class Activations:
             return await asyncio.to_thread(self._api.apply, self._path, again)
 
     async def _look(self, taken: Object, wish: State) -> Verdict:
-        """What has become of the object whose metadata, once applied, was `taken`."""
+        """Judge the object whose metadata, once applied, was `taken`."""
         name = self._service.name
         try:
             observed = await self._get()

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ..catalog import CatalogEntry, load_catalog
 from ..catalog.models import CatalogError
 from ..config.manager import SyncedFolder
@@ -120,10 +118,6 @@ class SyncedCatalog:
         if not folder.is_dir():
             msg = f"the repository has no folder {self._path!r} (catalog.path)"
             raise CatalogMissingError(msg)
-
-
-def _line(why: ValidationError | str) -> str:
-    return why if isinstance(why, str) else problems(why)
 
 
 def _seen(reading: asyncio.Task[Catalog]) -> None:

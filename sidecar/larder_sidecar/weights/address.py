@@ -59,7 +59,7 @@ def meant(sender: Address, reference: str) -> Address:
 
 
 def redirected(sender: Address, location: str) -> Address:
-    """Where the Location that `sender` answered with leads. Raises RedirectError."""
+    """Return the address that a redirect of `sender` leads to. Raises RedirectError."""
     try:
         target = meant(sender, location)
     except UrlError as reason:
@@ -76,6 +76,12 @@ def check_tls(sender: Address, target: Address) -> None:
             f"{shown(sender.url)} redirects to {shown(target.url)}: not over TLS",
             "Not followed. Check the endpoint and what stands between it and the cluster.",
         )
+
+
+def is_elsewhere(first: Address, other: Address) -> bool:
+    """Return True for another origin than `first`'s, unless it is the same host that went over to TLS."""
+    upgraded = (first.scheme, first.port) == ("http", 80) and other.origin == ("https", first.host, 443)
+    return other.origin != first.origin and not upgraded
 
 
 def over_tls(home: Address, target: Address) -> Address:

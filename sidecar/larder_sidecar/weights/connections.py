@@ -81,7 +81,7 @@ class Connections:
         return answer
 
     def reach(self, sender: Address, target: Address) -> Reach:
-        """Where a connection to `target` may lead, to which `sender` has sent us: nobody outside sends us inside."""
+        """Return the reach for `target`, to which `sender` has sent us: nobody outside sends us inside."""
         if proxy.proxy_for(sender) is None:
             inside = self._public.get(sender.origin) is False
         elif proxy.proxy_for(target) is None:

@@ -26,4 +26,8 @@ def explained(root: Path) -> Iterator[None]:
                 f"{where}, and the store is not complete",
                 "Mount it writable for uid 1000 (fsGroup), or fill it by the populate Job and use --wait here.",
             ) from error
+        if error.errno in {errno.ENOTDIR, errno.EEXIST}:
+            raise StoreError(
+                f"{where}: something lies in the place of a folder", "Remove it, and start again."
+            ) from error
         raise StoreError(where, "Check the volume and its mount.") from error

@@ -17,7 +17,7 @@ STATE = Path(".larder")
 PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
 ABANDONED_SECONDS = 7 * 86_400
 MOST_ENTRIES = 20_000
-"""Of one kind in a store. Ours hold a few for each model; the folders of a shared disk may hold anything."""
+"""Most entries of one kind in a store. Ours hold a few for each model; a shared disk may hold anything."""
 GGUF = Path("gguf")
 """Folder inside the store with the weights under plain names, for engines that take files."""
 _SHARED = (Path("blobs"), Path("manifests"), GGUF)

@@ -206,7 +206,7 @@ def _tensor_table(reader: _Reader, tensors: int, alignment: int) -> tuple[int, i
     """Number of weights, and where the last tensor ends, counted from the start of the data."""
     parameters = end = least = 0
     exact = True
-    """Whether the next tensor must begin at `least`: behind one of a type that we do not know it may begin later."""
+    """True while the next tensor must begin at `least`; behind one of a type that we do not know it may begin later."""
     names: set[bytes] = set()
     for _ in range(tensors):
         name = _tensor_name(reader, names)

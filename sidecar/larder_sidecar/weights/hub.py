@@ -13,7 +13,7 @@ from typing import Self
 import urllib3
 
 from ..config.weights import FIRST_PULL, WeightsFile
-from .address import named, redirected, shown
+from .address import is_elsewhere, named, redirected, shown
 from .errors import (
     BusyError,
     DeniedError,
@@ -157,7 +157,7 @@ class Hub:
                 if response.status not in _CONTENT:
                     raise self._refusal(response, file)
                 not_a_page(response, file)
-                if named(response.url or file.url).origin != named(file.url).origin:
+                if is_elsewhere(named(file.url), named(response.url or file.url)):
                     self._places[file.url] = response.url or file.url
                 yield response
 

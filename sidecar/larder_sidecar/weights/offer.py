@@ -32,7 +32,7 @@ def offer(model: ModelWeights, files: Sequence[StoredFile], root: Path) -> dict[
 
 
 def _is(path: Path, content: bytes) -> bool:
-    """Whether a file is there with this content."""
+    """Return True if a file is there with this content."""
     try:
         return untrusted.read(path, len(content)) == content
     except OSError:

@@ -24,7 +24,7 @@ def proxy_for(address: Address) -> str | None:
 
 
 def _bypassed(address: Address, no_proxy: str) -> bool:
-    """Whether NO_PROXY lists an address: see the README of golang.org/x/net/http/httpproxy, curl(1) and requests.
+    """Return True if NO_PROXY lists an address, by golang.org/x/net/http/httpproxy, curl(1) and requests.
 
     Where they differ, the entry counts: `.example` is also for example itself, and `*` may stand beside others.
     """

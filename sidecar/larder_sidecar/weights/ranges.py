@@ -17,7 +17,7 @@ def asked_range(part: Part, piece: Piece) -> dict[str, str]:
 
 
 def span(response: urllib3.BaseHTTPResponse, piece: Piece, size: int) -> int | None:
-    """Up to where a partial answer goes; None where it is none, or not from the beginning of the piece."""
+    """Return the end of a partial answer; None where it is none, or not from the beginning of the piece."""
     text = response.headers.get("Content-Range", "").strip()
     told = re.fullmatch(rf"bytes[ =]+{piece.start}-(\d{{1,18}})/({size}|\*)", text, re.IGNORECASE)
     if response.status != 206 or encoding(response) or told is None or not piece.start <= int(told[1]) < size:
@@ -32,6 +32,6 @@ def strong_etag(response: urllib3.BaseHTTPResponse) -> str | None:
 
 
 def encoding(response: urllib3.BaseHTTPResponse) -> str:
-    """How a body is compressed, which was not asked for; empty where it is not. Its length is another one then."""
+    """Name the compression of a body, which nobody asked for; empty where there is none."""
     name = response.headers.get("Content-Encoding", "").strip().lower()
     return "" if name == "identity" else name

@@ -21,18 +21,18 @@ _MAPPED, _NAT64 = ip_network("::ffff:0:0/96"), ip_network("64:ff9b::/96")
 
 
 class Reach(enum.Enum):
-    """Where a connection may lead."""
+    """The addresses that a connection may lead to."""
 
     ANYWHERE = enum.auto()
     PUBLIC = enum.auto()
     INSIDE = enum.auto()
 
     def allows(self, address: str) -> bool:
-        """Whether an address, as getaddrinfo writes it, is one of those."""
+        """Return True if an address, as getaddrinfo writes it, is one of those."""
         return self is Reach.ANYWHERE or is_public(address) is (self is Reach.PUBLIC)
 
     def allows_name(self, host: str) -> bool:
-        """Whether it allows all addresses of a host. A host without any is held to be public."""
+        """Return True if it allows all addresses of a host. A host without any is held to be public."""
         if self is Reach.ANYWHERE:
             return True
         try:
@@ -43,7 +43,7 @@ class Reach(enum.Enum):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet; an IPv4 address inside an IPv6 one is what counts."""
+    """Return True for an address of the public internet; an IPv4 address inside an IPv6 one is what counts."""
     return _is_public(ip_address(address.strip("[]").partition("%")[0]))
 
 

@@ -8,7 +8,7 @@ import urllib3
 
 from ..config.weights import WeightsFile
 from . import proxy
-from .address import named, shown
+from .address import is_elsewhere, named, shown
 from .deadline import within
 from .errors import BusyError, DeniedError, HubError, NotFoundError, RedirectError, TransientError
 from .rate_limit import exhausted, pause
@@ -47,9 +47,7 @@ class Refusal:
     @property
     def elsewhere(self) -> bool:
         """Tell whether another host answered than the first one, which may have redirected to itself over TLS."""
-        asked, answered = named(self.asked), named(self.url)
-        upgraded = (asked.port, answered.port, answered.host) == (80, 443, asked.host)
-        return answered.origin != asked.origin and not upgraded
+        return is_elsewhere(named(self.asked), named(self.url))
 
     @property
     def code(self) -> str:

@@ -56,7 +56,7 @@ class RegistryHttp:
         self._connections.close()
 
     def names(self, location: str) -> bool:
-        """Whether an upload may go on at a location that was kept on a disk, where others may write.
+        """Return True if an upload may go on at a location that was kept on a disk, where others may write.
 
         It is at the registry, among its uploads, or at a host that the registry has named in this run.
         """

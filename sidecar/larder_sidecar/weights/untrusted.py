@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _ODD = {errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EFBIG}
-"""What open(2) says of links, sockets and folders in the place of a file."""
+"""Errors of open(2) for links, sockets and folders in the place of a file."""
 
 
 class OddFileError(OSError):

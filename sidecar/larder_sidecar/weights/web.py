@@ -12,7 +12,7 @@ from typing import Self
 import urllib3
 
 from . import proxy
-from .address import Address, named, redirected, shown
+from .address import Address, is_elsewhere, named, redirected, shown
 from .connections import Connections, OutOfReachError
 from .deadline import within
 from .errors import HubError, RedirectError, StallError, TransientError
@@ -47,7 +47,7 @@ class Web:
     ) -> Iterator[urllib3.BaseHTTPResponse]:
         """The answer to a question; its `url` is the one that answered, after redirects.
 
-        `credentials` are headers for the host of `url` alone; see `_hop`.
+        `credentials` are headers for the host of `url` alone, also where it goes over to TLS; see `_hop`.
 
         `sender` is the URL whose answer named this one. Raises HubError.
         """
@@ -55,7 +55,7 @@ class Web:
         previous = None if sender is None else named(sender)
         sent = {"Accept-Encoding": "identity", **headers}
         for _ in range(MAX_REDIRECTS + 1):
-            ours = credentials if credentials and current.origin == first.origin else {}
+            ours = credentials if credentials and not is_elsewhere(first, current) else {}
             hop = functools.partial(self._hop, method, previous, current, sent, ours)
             try:
                 with explained(current.url):
@@ -108,12 +108,12 @@ class Web:
 
 
 def _followed(response: urllib3.BaseHTTPResponse, current: Address, only: Address | None) -> Address | None:
-    """Where a redirect leads, if it is one and stays with the host of `only`. Raises RedirectError."""
+    """Return the address that a redirect leads to, if it stays with the host of `only`. Raises RedirectError."""
     location = response.headers.get("Location")
     if response.status not in REDIRECTS or not location:
         return None
     target = redirected(current, location)
-    return target if only is None or target.origin == only.origin else None
+    return None if only is not None and is_elsewhere(only, target) else target
 
 
 def into_our_network(sender: Address | None, target: Address) -> RedirectError:

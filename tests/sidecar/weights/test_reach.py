@@ -357,3 +357,32 @@ def test_tls_and_the_host_header_keep_the_name(
         with pytest.raises(HubError, match="TLS failed"):
             kitchen.fetch(kitchen.plan(f"https://other.test:{site.server_port}"))
     assert {*told} == {"hub.test", f"hub.test:{site.server_port}", "other.test"}
+
+
+@pytest.mark.parametrize(("port", "sent"), [(443, "Bearer hf_secret"), (8443, None)])
+def test_the_token_of_a_hub_that_goes_over_to_tls_goes_along(
+    kitchen: Kitchen,
+    internet: None,
+    shared_certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    port: int,
+    sent: str | None,
+) -> None:
+    kitchen.publish()
+    monkeypatch.setenv("SSL_CERT_FILE", str(shared_certificate))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shared_certificate, f"{shared_certificate}.key")
+    there = f"https://{HUB}" + (f":{port}" if port != 443 else "")
+    with (
+        Site((HUB, 80), lambda it: it.say(301, Location=there + it.path)).running() as clear,
+        Site((HUB, port), lambda it: it.say(404), context).running() as secure,
+        pytest.raises(HubError),
+    ):
+        kitchen.fetch(kitchen.plan(f"http://{HUB}"), token="hf_secret")
+    assert {authorization for *_, authorization in clear.asked} == {None}
+    assert {authorization for *_, authorization in secure.asked} == {sent}
+
+
+@pytest.fixture(scope="module")
+def shared_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_certificate(tmp_path_factory.mktemp("tls"), f"IP:{HUB}")

@@ -261,6 +261,16 @@ def test_a_file_in_a_folder_s_place_is_named(kitchen: Kitchen) -> None:
         kitchen.fetch(plan)
 
 
+@pytest.mark.parametrize("folder", ["manifests/registry.ollama.ai", "manifests/registry.ollama.ai/library/tiny"])
+def test_a_file_in_a_folder_of_ollama_is_named_with_the_way_out(kitchen: Kitchen, folder: str) -> None:
+    kitchen.publish()
+    plan = kitchen.plan(kitchen.hub())
+    (kitchen.root / folder).parent.mkdir(parents=True)
+    (kitchen.root / folder).write_text("")
+    with pytest.raises(FetchError, match=r"in the place of a folder\. Remove it"):
+        kitchen.fetch(plan)
+
+
 def test_a_marker_cannot_name_a_content_that_lies_elsewhere(kitchen: Kitchen, outside: Path) -> None:
     kitchen.publish()
     plan = kitchen.plan(kitchen.hub(), sha256="first-pull")
