@@ -72,8 +72,8 @@ class Control:
             wanted = Wanted.model_validate_json(request.body)
         except ValidationError as reason:
             first = reason.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            return error(400, "bad_body", f'the body must be {{"model": …}}: {where}: {first["msg"]}')
+            problem = ": ".join([*(str(key)[:100] for key in first["loc"]), first["msg"]])
+            return error(400, "bad_body", f'the body must be {{"model": …}}: {problem}')
         if is_open(wanted.model):
             return NAME_IT
         model = self._names.resolve(wanted.model)

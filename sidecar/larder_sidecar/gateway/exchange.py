@@ -316,7 +316,7 @@ class Exchange:
         """The client was promised a stream, and the engine sends something else."""
         self._request.code = "engine_error"
         self._line.metrics.truncated("engine_error")
-        self._end_begun(f"the engine answered {status}")
+        self._end_begun(f"the engine answered {status} in place of the stream that the request asked for")
 
     def _end_begun(self, message: str) -> None:
         self._end_stream(self._stream.failure(message, b"\n\n") if self._stream else b"")

@@ -7,8 +7,8 @@ from .exchange import Exchange
 from .wire.answer import Answer, document, error
 from .wire.upstream import ResponseHead
 
-LARGEST = 4 << 20
-"""Bytes of an engine's answer; a streamed one has no bound, and passes as it comes."""
+LARGEST = 512 * 1024
+"""Bytes of an engine's answer, which takes 20 ms to decode at the worst; a streamed one has no bound."""
 
 
 class Generation(Exchange):
@@ -51,9 +51,9 @@ class Generation(Exchange):
 def generated(model: str, status: int, body: bytes) -> Answer:
     """The answer to a client, from an engine's answer to a completion."""
     if status != 200:
-        return error(status, "engine_error", f"the engine answered {said(status, body)}")
+        return error(status if status >= 400 else 502, "engine_error", f"the engine answered {said(status, body)}")
     try:
-        answer = json.loads(body)
+        answer = json.loads(body, parse_constant=lambda _: None)  # NaN is no JSON
         choice = answer["choices"][0]
         text = choice["text"]
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):

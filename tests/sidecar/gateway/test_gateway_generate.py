@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ FAULTS = {
     "no choice": (answering(b'{"choices": []}'), 502, "no text"),
     "no text": (answering(b'{"choices": [{"text": 5}]}'), 502, "no text"),
     "deep": (answering(b"[" * 100_000), 502, "no text"),
+    "nothing": (answering(b"", "204 No Content"), 502, "answered 204"),
+    "elsewhere": (answering(b"", "302 Found", "Location: /\r\n"), 502, "answered 302"),
     "too large": (answering(b" " * (generation.LARGEST + 1)), 502, "ask for a stream"),
 }
 
@@ -80,6 +83,22 @@ async def test_what_goes_wrong_has_the_shape_of_the_service(
         response = await ask(running.port, GENERATE, BODY)
         assert (response.status, response.json()["status"]) == (status, "error")
         assert says in str(response.json()["error"])
+
+
+async def test_what_is_no_json_in_an_engines_answer_does_not_go_on(pantry: Pantry, engine: Engine) -> None:
+    engine.script = answering(b'{"choices": [{"text": "a"}], "usage": {"seconds": NaN, "rate": -Infinity}}')
+    async with pantry.gateway() as (running, _):
+        response = await ask(running.port, GENERATE, BODY)
+        assert response.json()["usage"] == {"seconds": None, "rate": None}
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b"1e5,", b'{"a":1},'])
+def test_the_longest_answer_is_soon_decoded(piece: bytes) -> None:
+    begin, end = b'{"choices": [{"text": "a"}], "x": [', b"1]}"
+    body = begin + piece * ((generation.LARGEST - 100) // len(piece)) + end
+    began = time.thread_time()
+    assert generation.generated("tiny", 200, body).status == 200
+    assert time.thread_time() - began < 0.06
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b'{"model": "nobody"}', 404), (b'{"model": ["x"]}', 400)])
