@@ -146,7 +146,7 @@ class GatewayConfig(Model):
     drain: Drain = Drain()
 
     def fixed(self) -> dict[str, Any]:
-        """What a gateway that runs keeps to its end: all but names, rules, origins, and how long what stays loaded."""
+        """The settings that a running gateway keeps: all but names, rules, origins, and how long models stay loaded."""
         told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency", "cors"})
         served = sorted([model.id, model.engine_name] for model in self.models)
         return {**told, "models": served, "residency": self.residency is not None}

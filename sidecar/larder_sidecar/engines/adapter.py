@@ -1,4 +1,4 @@
-"""What the gateway asks of an engine, whichever it is."""
+"""The questions that the gateway asks of any engine."""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Whether the engine answers, and what it said."""
+    """The state of an engine, and its own words about it."""
 
     ok: bool
     detail: str
@@ -49,7 +49,7 @@ class Adapter:
         self._ask = ask
 
     def speaks(self, path: str) -> bool:
-        """Whether it answers a path at all."""
+        """Tell if it answers a path at all."""
         return path in self.paths
 
     async def health(self) -> Health:
@@ -80,7 +80,7 @@ class Adapter:
 
 
 def said(status: int, body: bytes) -> str:
-    """What an engine says went wrong: the message of its error, or the beginning of whatever it sent."""
+    """The engine's own account of a failure: the message of its error, or the beginning of whatever it sent."""
     try:
         told = json.loads(body)["error"]
         told = told["message"] if isinstance(told, dict) else told

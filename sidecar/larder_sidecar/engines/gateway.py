@@ -18,7 +18,7 @@ class Gateway(Adapter):
         return True
 
     async def stats(self) -> dict[str, Any] | None:
-        """What it says of its models; None where it has nothing to say, or does not answer."""
+        """Return its stats of its models; None if it has none or does not answer."""
         try:
             told = await self._json("/api/llm/stats")
         except (OSError, EngineError):

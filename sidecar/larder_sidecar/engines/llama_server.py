@@ -6,7 +6,7 @@ from .adapter import COMMON, COUNTING, EMBEDDING, RERANKING, EngineError
 from .resident import Loaded, Resident, looks
 
 _HERE = ("loaded", "sleeping")
-"""Of the words for a model's status, those of one that holds memory and answers."""
+"""Statuses of a model that holds memory and answers."""
 
 _OWN = frozenset(
     (

@@ -17,7 +17,7 @@ class Ollama(Resident):
     paths = COMMON | EMBEDDING | _NATIVE
 
     async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
-        """By a request without a prompt, on the native path: /v1 knows no keep_alive (openai/openai.go)."""
+        """Load by a request without a prompt on the native path: /v1 knows no keep_alive (openai/openai.go)."""
         body = {"model": name, "stream": False, "keep_alive": -1 if keep_alive is None else keep_alive}
         status, answer = await self._ask("/api/generate", body, seconds=seconds)
         if status == 400 and b"does not support generate" in answer:  # it only embeds

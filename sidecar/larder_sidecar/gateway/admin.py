@@ -124,7 +124,7 @@ def _refused(message: str) -> Answer:
 
 
 def _is_domain(host: str) -> bool:
-    """Whether it is a name that somebody can have led here: one with a dot in it that is not an address."""
+    """Tell if a host is a public DNS name, which anybody may point here: it has a dot and is no address."""
     name = host.rstrip(".") if host.startswith("[") else host.partition(":")[0].rstrip(".")
     try:
         ip_address(name.strip("[]").partition("]")[0])

@@ -79,7 +79,7 @@ class Gateway:
     # --- what a listener asks of an application
 
     def closing(self) -> bool:
-        """Whether every response says `Connection: close`."""
+        """Tell if every response says `Connection: close`."""
         return self._lifecycle.closing
 
     def admit(self, request: Request) -> Answer | None:
@@ -229,7 +229,7 @@ class Gateway:
         return Held(residency, client, request, route.stream, carry, keep_alive).wait(model.engine_name)
 
     def _meant(self, request: Request, route: Route, named: str) -> Generator[None, None, Chosen | Answer]:
-        """By the front's choice, else by the name in the body, else by the rules."""
+        """Choose the model by the front's choice, else by the name in the body, else by the rules."""
         if route.kind == "control" and is_open(named):
             return NAME_IT
         # Nobody but the front gets behind it, and it has chosen already.
@@ -300,7 +300,7 @@ class Gateway:
 
 
 def _said(body: bytes, fields: splice.Fields, values: tuple[str, ...]) -> dict[str, bytes]:
-    """How the client wants the model to be loaded, as it wrote it."""
+    """The members that say how the model is to be loaded, as the client wrote them."""
     return {name: body[fields[name].start : fields[name].end] for name in values if name in fields}
 
 

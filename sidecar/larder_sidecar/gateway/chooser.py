@@ -17,7 +17,7 @@ from .wire.request import Request
 
 
 class Chosen(NamedTuple):
-    """What answers: its id, the engine's name for it, and what chose it, '' where the client did."""
+    """The model that answers: its id, the engine's name for it, and the rule that chose it, '' if the client did."""
 
     id: str
     engine_name: str
@@ -33,7 +33,7 @@ class Chooser:
         self._router = Router(config.routing)
 
     def read(self, config: GatewayConfig, router: Router) -> None:
-        """From now on by this file and its rules."""
+        """Choose by this file and its rules from now on."""
         self._names.read(config)
         self._router = router
         for upstream in self._upstreams:
@@ -48,11 +48,11 @@ class Chooser:
         return Chosen(model.id, model.engine_name, rule)
 
     def choose(self, request: Request, endpoint: str) -> Generator[None, None, Chosen | Answer]:
-        """By the rules, where the path `endpoint` is one that has a prompt. Yields where a turn should end."""
+        """Choose by the rules if requests to `endpoint` have a prompt. Yields where a turn should end."""
         return self._of((yield from self._considered(request, endpoint)))
 
     def explain(self, request: Request) -> Generator[None, None, Answer]:
-        """What would become of the request whose body this is; `?endpoint=` says where it would go. Nothing is run.
+        """Tell what would become of the request with this body, sent to `?endpoint=`. Nothing is run.
 
         Yields where a turn should end.
         """

@@ -33,7 +33,7 @@ class Wanted(Document):
 
 
 class Control:
-    """Who may say something, and what happens then. Raises TokenError where the token cannot be read."""
+    """Admits operators and carries out what they say. Raises TokenError if the token cannot be read."""
 
     def __init__(self, auth: Auth, names: Names, upstreams: Upstreams) -> None:
         self._names = names

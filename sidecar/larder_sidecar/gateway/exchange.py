@@ -94,7 +94,7 @@ class Exchange:
         self._watch: Watch | None = None
         self._reused = False
         self._lost_at = 0.0
-        """When the first connection was lost without an answer, 0 while none was."""
+        """Loop time at which the first connection was lost without an answer, 0 while none was."""
         self._begun = begun
         self._head_sent = False
         self._seen_body = False
@@ -189,7 +189,7 @@ class Exchange:
             self._fail(502, "engine_failed", f"{reason} before it answered")
 
     def _may_go_again(self) -> bool:
-        """Whether a request that was lost before a byte of its answer is sent again.
+        """Tell if a request that was lost before a byte of its answer is sent again.
 
         Most likely the engine closed an idle connection, or was dying, as the request was on its way; but it may have
         read the request and died of it. Sending it again, once, is right for what routes.py lets through: an inference
@@ -203,7 +203,7 @@ class Exchange:
         return hold > 0 and now - self._lost_at < DYING_SECONDS
 
     def _turned_away(self, head: ResponseHead) -> bool:
-        """Whether the request goes elsewhere: a gateway that is about to go did not let it in."""
+        """Send the request elsewhere if a gateway that is about to go did not let it in; returns True if so."""
         if TURNED_AWAY not in head.headers or self._request.seconds() >= self._line.limits.hold_seconds:
             return False
         if self._upstream is not None:

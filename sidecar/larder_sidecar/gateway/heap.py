@@ -8,7 +8,7 @@ import ctypes
 
 KEPT_BYTES = 16 * 2**20
 MAPPED_BYTES = 8 * 2**20
-"""From this size on memory is the kernel's: there a body grows without being copied, in pages that are mapped anew."""
+"""Allocations from this size on are mapped by the kernel, so that a body grows there without being copied."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 """malloc.h"""
 

@@ -29,7 +29,7 @@ class Carry(Protocol):
 
 
 def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -> bool:
-    """Whether the model of the request is loaded, so that it need not wait; it is counted there then.
+    """Tell if the model of the request is loaded, and count the request on it then: it need not wait.
 
     `keep_alive` is what its client was granted, in seconds.
     """
@@ -66,7 +66,7 @@ class Held:
         self._timer: asyncio.TimerHandle | None = None
         self._steps = splice.scan(request.body, (), ("stream",))
         self._begun = False
-        """Whether the client has its 200."""
+        """The client has its 200."""
 
     def wait(self, named: str) -> "Held | None":
         """Begin; `named` is the model by its engine. None where too many wait already, and the client has heard so."""
@@ -171,7 +171,7 @@ class Held:
 
 
 def refusal(reason: RefusedError) -> Answer:
-    """What a client gets."""
+    """The answer to a client whose request was refused."""
     if reason.code == "draining":
         return going_away()
     retry = ((b"retry-after", b"%d" % reason.retry_seconds),) if reason.retry_seconds else ()

@@ -26,7 +26,7 @@ LAST_SECONDS = 0.5
 
 
 class Sink(Protocol):
-    """Where the lines go."""
+    """The destination of the lines."""
 
     def write(self, data: bytes, /) -> int:
         """Take as many bytes as go without waiting, and say how many. Raises OSError when no more will ever go."""
@@ -73,7 +73,7 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
 
     def enabled(self, level: str) -> bool:
-        """Whether lines of this level are written."""
+        """Tell if lines of this level are written."""
         return LEVELS.index(level) >= self._least
 
     def say(self, level: str, message: str, **fields: object) -> None:

@@ -1,4 +1,4 @@
-"""What the gateway counts. Labels come from the configuration or a fixed list: clients cannot add series.
+"""The counts of one gateway. Labels come from the configuration or a fixed list: clients cannot add series.
 
 Counts are plain numbers until somebody asks.
 """
@@ -89,7 +89,7 @@ class Metrics(Collector):
         return b"".join(out)
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus-client renders."""
+        """Yield the families that prometheus-client renders."""
         requests = CounterMetricFamily("larder_requests", "Answered requests.", labels=["operation", "model", "code"])
         for key, count in self._requests.items():
             requests.add_metric(key, count)
@@ -131,7 +131,7 @@ class _One(Collector):
         self._family = family
 
     def collect(self) -> Iterator[Metric]:
-        """What prometheus-client renders."""
+        """Yield the families that prometheus-client renders."""
         yield self._family
 
 

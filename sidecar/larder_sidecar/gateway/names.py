@@ -25,11 +25,11 @@ class Model(Protocol):
 
     @property
     def id(self) -> str:
-        """What clients see."""
+        """The name that clients see."""
 
     @property
     def engine_name(self) -> str:
-        """What the engine is told."""
+        """The name that the engine is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ _GRAMMAR = "a name is up to 127 letters, digits, blanks and ._,+@=()-, and begin
 
 
 def unservable(stem: str) -> str:
-    """Why no request can name a file that is called so without its `.gguf`; '' where one can."""
+    """Say why no request can name a file with this stem (the name without `.gguf`); '' if one can."""
     if not _SERVABLE.fullmatch(stem):
         return _GRAMMAR
     return f"{stem!r} leaves the choice of the model to the gateway" if is_open(stem) else ""
@@ -97,7 +97,7 @@ class Names:
         return model.id if model else None
 
     def add_pulled(self, stems: Iterable[str]) -> None:
-        """These are the pulled models now.
+        """Replace the pulled models by these.
 
         In another case, or without its quantization, a name is good where it means one of them.
         """

@@ -75,7 +75,7 @@ class Origins:
         return self._pattern is not None and self._pattern.fullmatch(origin) is not None
 
     def _ours(self, host: bytes) -> bool:
-        """Whether the host is an address, a name that public DNS cannot have, or that of a listed origin."""
+        """Tell if the host is an address, a name that public DNS cannot have, or the host of a listed origin."""
         name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
         name = name.removesuffix(b".")
         if b"." not in name and b":" not in name and name:

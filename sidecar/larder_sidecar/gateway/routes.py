@@ -25,12 +25,12 @@ class Route:
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
     values: tuple[str, ...] = ()
-    """Of `infer`: members by which a client says how the model is to be loaded."""
+    """Members of the body by which a client says how the model is to be loaded (`infer` only)."""
     loads: bool = True
-    """Of `infer`: whether the engine has to load the model for it."""
+    """The engine has to load the model for it (`infer` only)."""
     stream: Stream | None = None
     changes: bool = False
-    """Whether it changes something: its body must be called JSON then, which a web page cannot do unasked."""
+    """It changes something, so its body must be declared as JSON: a web page cannot do that without a preflight."""
     engine_path: str = ""
     """The engine's own path for it, where that is another."""
 
@@ -95,5 +95,5 @@ def find_route(path: str) -> Route | None:
 
 
 def is_catalog_only(path: str) -> bool:
-    """Whether the path is one of Ollama's that change the store."""
+    """Tell if the path is one of Ollama's that change the store."""
     return path in CATALOG_ONLY or path.startswith("/api/blobs/")

@@ -29,7 +29,7 @@ MAX_NAMES = 10_000
 _LONGEST_KEY = 80
 """Bytes of the longest wanted name if each letter is escaped."""
 VALUE_BYTES = 16_384
-"""Of a longer value, one byte more than this is reported: no caller reads one."""
+"""Longest value that is measured; a longer one is reported as one byte more, for no caller reads it."""
 
 
 class BodyError(ValueError):
@@ -50,7 +50,7 @@ class Reader:
         self.work = 0
         self._depth = 0
         self._inside = False
-        """Whether `at` is inside a string."""
+        """`at` is inside a string."""
         self._quote = 0
         """The next quote, escaped or not, once `at` is inside a string."""
         self._seen = 0

@@ -107,12 +107,12 @@ def replace(body: bytes, fields: Fields, name: str, values: Mapping[str, bytes] 
 
 
 def is_true(body: bytes, fields: Fields, name: str) -> bool:
-    """Whether that member is there and is `true`."""
+    """Tell if that member is there and is `true`."""
     return name in fields and body[fields[name].start : fields[name].end] == b"true"
 
 
 def _no_model_after(plain: bytes, at: int) -> bool:
-    """Whether no key there can be another `model`, neither plain nor with escapes."""
+    """Tell if no key there can be another `model`, neither plain nor with escapes."""
     if len(plain) - at > _NEAR:
         return False
     rest = plain[at:].lower()

@@ -15,7 +15,7 @@ _LONGEST = 8
 
 
 def is_stop(path: str, body: bytes, said: Mapping[str, bytes]) -> Generator[None, None, bool]:
-    """Whether Ollama would unload the model and do nothing else. Yields where a turn should end. Raises WordsError."""
+    """Tell if Ollama would unload the model and do nothing else. Yields where a turn should end. Raises WordsError."""
     if path not in _EMPTY or "keep_alive" not in said or seconds_of(said["keep_alive"]) != 0:
         return False
     member, empty = _EMPTY[path]

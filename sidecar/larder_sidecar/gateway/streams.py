@@ -20,7 +20,7 @@ class Stream:
     """Events without any of these bytes need no look."""
 
     def failure(self, message: str, last: bytes) -> bytes:
-        """What tells the client, after `last` has been sent, that the answer is not whole."""
+        """The bytes that tell the client, after `last` has been sent, that the answer is not whole."""
         if self.framing == "ndjson":
             return (b"" if last.endswith(b"\n") else b"\n") + json.dumps({"error": message}).encode() + b"\n"
         fault: dict[str, object] = {
@@ -57,7 +57,7 @@ def _is_aborted(data: bytes) -> bool:
 
 
 def _named(*ends: bytes) -> Callable[[bytes, bytes], Sign]:
-    """By the name of the event, or the `type` in it, of which a client reads one or the other."""
+    """Judge by the event's name or the `type` in it: a client reads one or the other."""
 
     def judge(name: bytes, data: bytes) -> Sign:
         names = (name, top_level(data, "type").get("type", b"").strip(b'"'))

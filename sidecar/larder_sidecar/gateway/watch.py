@@ -15,12 +15,12 @@ LONGEST = 256 * 1024
 SPLIT, LOOKED_AT = 5000, 2000
 """Events of one read that are told apart, and of these how many are looked into: the last ones."""
 _LINES = 100
-"""Of an event."""
+"""Lines of one event that are read."""
 _NOTHING = (b"null", b"false", b'""', b"{}")
 
 
 class Sign(enum.Enum):
-    """What an event says about its stream."""
+    """The meaning of an event for its stream."""
 
     NONE = enum.auto()
     END = enum.auto()
@@ -42,11 +42,11 @@ class Watch:
         self._events = events
         self._gap = b"\n\n" if events else b"\n"
         self._open = b""
-        """What came of the last event, with LF for each line end."""
+        """The last event as far as it has come, with LF for each line end."""
         self._return = False
-        """Whether a CR came last, which may be half of a line end."""
+        """A CR came last, which may be half of a line end."""
         self._cut = False
-        """Whether the middle of the open event was dropped."""
+        """The middle of the open event was dropped."""
         self.ended = False
         """The answer is whole."""
         self.told = False
@@ -56,7 +56,7 @@ class Watch:
 
     @property
     def failed(self) -> bool:
-        """Whether the answer is not what was asked for, even if it ended as it should."""
+        """True if the answer is not what was asked for, even if it ended as it should."""
         return self.told or self.aborted
 
     def see(self, piece: bytes) -> None:
@@ -81,7 +81,7 @@ class Watch:
             self._keep(rest)
 
     def finish(self) -> None:
-        """Nothing more comes: a last event without its end counts if it is complete in itself."""
+        """Judge a last event that has no end: it counts if it is complete in itself."""
         text, self._open = self._open, self._open[-2:]
         name, data = self._read(text)
         if not self._cut and (data.strip() == b"[DONE]" or json_object(data) is not None):
@@ -107,7 +107,7 @@ class Watch:
         self._open = text
 
     def _look(self, whole: bytes) -> None:
-        """From the last event to the first, until all is known."""
+        """Judge from the last event to the first, until all is known."""
         left = LOOKED_AT
         events = whole.rsplit(self._gap, SPLIT)
         if len(events) > SPLIT:

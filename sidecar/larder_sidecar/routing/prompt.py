@@ -1,4 +1,4 @@
-"""What the user wrote last, taken out of a request of any of the APIs."""
+"""The user's last words, taken out of a request of any of the APIs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ FIELDS: Mapping[Endpoint, str] = {
     "/api/generate": "prompt",
     "/api/embeddings": "prompt",
 }
-"""Where the prompt is in the requests to a path."""
+"""The member that holds the prompt, by the path of the request."""
 READ_WORK = 5 * 2**20
 """Bodies that take more work, measured in bytes of plain text, are not read: the worst that was found takes 12 ms."""
 _COMMA_WORK, _ESCAPE_WORK = 120, 4
@@ -71,7 +71,7 @@ def _text(body: bytes) -> str:
 
 
 def _said(content: object) -> str | None:
-    """Of a string itself; of messages the last of the user with text; of a list of strings all of them."""
+    """Return a string itself, the last message of the user with text, or all strings of a list."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):

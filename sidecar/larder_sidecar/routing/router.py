@@ -13,7 +13,7 @@ SCANNED = 64 * 1024
 WORK = 8_000_000
 """Characters times instructions: what bounds the time of the worst text under the worst rules, to some 50 ms in all."""
 SLICE = 1_000_000
-"""Of this work, how much belongs into one turn of the loop, and into one pattern."""
+"""The part of this work that belongs into one turn of the loop, and into one pattern."""
 _LONG = 64 * 1024
 """Bytes of a body that takes a turn of its own to be read."""
 

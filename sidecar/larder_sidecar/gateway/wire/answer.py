@@ -52,7 +52,7 @@ def error(
 
 
 def error_object(status: int, code: str, message: str, param: str | None = None) -> dict[str, dict[str, str | None]]:
-    """What OpenAI's clients raise their exceptions from."""
+    """The object from which OpenAI's clients raise their exceptions."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": message, "type": kind, "code": code, "param": param}}
 
@@ -68,5 +68,5 @@ TURNED_AWAY = (b"x-larder-turned-away", b"1")
 
 
 def going_away() -> Answer:
-    """From a gateway that is about to go."""
+    """The answer of a gateway that is about to go."""
     return error(503, "draining", "this gateway is going away; try again", headers=(*RETRY_SOON, TURNED_AWAY))

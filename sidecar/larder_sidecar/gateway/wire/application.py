@@ -1,4 +1,4 @@
-"""What a listener asks of whoever answers its requests."""
+"""The protocols between a listener and whoever answers its requests."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,10 +26,10 @@ class Responder(Protocol):
 
 
 class Application(Protocol):
-    """What stands behind a listener."""
+    """The application behind a listener."""
 
     def closing(self) -> bool:
-        """Whether every response says `Connection: close`."""
+        """Tell if every response says `Connection: close`."""
 
     def admit(self, request: Request) -> Answer | None:
         """Look at a complete head: None to have the body read, an answer to refuse."""

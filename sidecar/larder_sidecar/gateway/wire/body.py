@@ -26,7 +26,7 @@ class Body:
         self._content: bytes | bytearray = b""
         self._next_move = 0
         self.moved = 0.0
-        """When it last grew by MOVE_BYTES, by the monotonic clock; means nothing while it is smaller."""
+        """Monotonic time at which it last grew by MOVE_BYTES; means nothing while it is smaller."""
 
     def add(self, piece: bytes, received: int) -> bool:
         """Keep a piece, with which the body has `received` bytes.
@@ -64,7 +64,7 @@ class Body:
         self._content = b""
 
     def __bool__(self) -> bool:
-        """Whether some of it has arrived."""
+        """True if some of it has arrived."""
         return bool(self._content)
 
 

@@ -40,7 +40,7 @@ class Call:
 
     @property
     def body(self) -> bytes:
-        """What came."""
+        """The body that has arrived."""
         return b"".join(self._pieces)
 
     async def run(self, connection: UpstreamConnection, request: bytes) -> None:

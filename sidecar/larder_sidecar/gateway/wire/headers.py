@@ -74,7 +74,7 @@ TO_ENGINE = Filter(
 """No hop-by-hop header, no credential, nothing about who forwarded the request."""
 TO_CLIENT = Filter(frozenset(), ())
 FROM_GATEWAY = Filter(frozenset(), (), frozenset((b"x-larder-cache", b"x-larder-queue-ms")))
-"""Of an answer of the gateway beside an engine, which knows how the request met its model."""
+"""Headers of an answer from the gateway beside an engine, which knows how the request met its model."""
 
 
 def printable(text: str) -> str:

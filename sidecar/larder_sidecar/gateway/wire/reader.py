@@ -22,7 +22,7 @@ _START_LINE = 256
 
 
 class Consumer(Protocol):
-    """Who gets the requests."""
+    """The receiver of the requests."""
 
     def admit(self, request: Request) -> Answer | None:
         """Look at a complete head: None to have the body read, an answer to refuse."""
@@ -58,15 +58,15 @@ class RequestReader:
         self._again = b""
         """The head to read again in place of the one that has just been read, whose body the parser will not read."""
         self._unread: list[bytes] = []
-        """What follows that head."""
+        """The bytes that follow that head."""
         self.completed = 0
         """Requests that the last read made whole."""
         self._pieces = 0
         """Pieces of bodies in it."""
         self.current: Request | None = None
-        """What is being read."""
+        """The request that is being read."""
         self.deaf = False
-        """What arrives is thrown away."""
+        """Everything that arrives is thrown away."""
 
     def feed(self, data: bytes | memoryview) -> bytes | memoryview:
         """Take the next bytes of the connection, and answer whatever is wrong with them.
@@ -105,7 +105,7 @@ class RequestReader:
             self.reject(_head_too_large())
 
     def reject(self, answer: Answer) -> None:
-        """What is being read is wrong: answer it in its turn, and read no further."""
+        """Refuse the request that is being read, answer it in its turn, and read no further."""
         if not self.deaf:
             request = self.current or Request()
             request.refusal = answer

@@ -8,19 +8,19 @@ from typing import Protocol
 
 
 class Member(Protocol):
-    """What the registry asks of a connection."""
+    """A connection as the registry sees it."""
 
     deadline: float
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered, or an answer is not sent yet."""
+        """True if a request is being read or answered, or an answer is not sent yet."""
 
     def turn(self) -> None:
         """Answer the next request that waits."""
 
     def waited(self, now: float) -> float:
-        """How much of the time that its client has for what it does is used up, as a fraction; -inf: it must stay."""
+        """The fraction of its client's time that is used up; -inf if the connection must stay."""
 
     def stands_still(self, now: float) -> float:
         """Seconds for which the bodies that wait on it have not grown, 0 where there are none; `now` is monotonic."""
@@ -30,7 +30,7 @@ class Member(Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether it will answer another request."""
+        """True if it will answer another request."""
 
     def expire(self, now: float) -> None:
         """The deadline has passed."""
@@ -70,11 +70,11 @@ class Registry:
         self._period = period
         self._members: set[Member] = set()
         self._queue: deque[Member] = deque()
-        """Who has requests that wait for their turn."""
+        """Members with requests that wait for their turn."""
         self._leaving: list[tuple[float, int, Member]] = []
-        """Who makes room, the last one first."""
+        """Members that make room, the last one first."""
         self._ordered = -math.inf
-        """When that order was made."""
+        """Loop time at which that order was made."""
         self._looked_at = -math.inf
         self._looked = 0
         """Members looked at in the turn of the loop that began then."""

@@ -70,11 +70,11 @@ class Request:
         """Bytes of its head, where it came before it was its turn: they take the memory of bodies."""
         self.refusal: Answer | None = None
         self.route: object = None
-        """What the application found for the path."""
+        """The route that the application found for the path."""
         self.last = False
         """The rest of the connection is not read: close it after the answer."""
         self.by_browser = False
-        """Whether it has a header that browsers alone send."""
+        """It has a header that browsers alone send."""
         self.cors: bytes | None = None
         """Lines of headers for browsers, on whatever the answer is; None until the application has looked."""
         self.yields = False
@@ -84,9 +84,9 @@ class Request:
         self.sent = 0
         self.model = ""
         self.rule = ""
-        """What chose the model, where the request left the choice: a rule's name, or `default`."""
+        """The rule that chose the model, or `default`, if the request left the choice."""
         self.place: object = None
-        """Where the application counts it, as long as the engine answers it."""
+        """The place in which the application counts it while the engine answers it."""
         self.queued = -1.0
         """Seconds that it waited for its model: 0 where that was loaded, less where nobody looked."""
         self.operation = ""
@@ -108,7 +108,7 @@ class Request:
         return b""
 
     def is_json(self) -> bool:
-        """Whether it says that its body is JSON, in whatever case and with whatever parameters."""
+        """Tell if its body is declared as JSON, in whatever case and with whatever parameters."""
         types = [value for name, value in self.headers if name == b"content-type"]
         return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
 

@@ -40,18 +40,18 @@ class ServerConnection(asyncio.Protocol):
         self._burst = 0
         """Bytes read since it last gave way to others."""
         self._unfed: bytes | memoryview = b""
-        """What has come and has to wait for another turn."""
+        """Bytes that have come and wait for another turn of the loop."""
         self._taken = 0
         """Bytes of the answer that a slow client had taken when its deadline was last looked at."""
         self.paused = False
         self._fresh = True
-        """Whether its first byte is still to come."""
+        """Its first byte is still to come."""
         self._resting = True
-        """Whether no byte has come since the last request was whole."""
+        """No byte has come since the last request was whole."""
         self._read_by = math.inf
-        """Until when the head or the body that is being read has to be there."""
+        """Loop time by which the head or the body that is being read has to be there."""
         self.waits = False
-        """Whether it has asked for a turn."""
+        """It has asked for a turn."""
         self.deadline = math.inf
         self.loop = asyncio.get_running_loop()
 
@@ -158,7 +158,7 @@ class ServerConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being read or answered, or an answer is not sent yet."""
+        """True if a request is being read or answered, or an answer is not sent yet."""
         return (
             self._active is not None
             or self._reader.current is not None
@@ -168,7 +168,7 @@ class ServerConnection(asyncio.Protocol):
 
     @property
     def hears(self) -> bool:
-        """Whether it will answer another request."""
+        """True if it will answer another request."""
         return not (self._reader.deaf or self._transport.is_closing())
 
     def write(self, data: bytes) -> None:
@@ -179,7 +179,7 @@ class ServerConnection(asyncio.Protocol):
         self._transport.write(data)
 
     def keeps(self, request: Request) -> bool:
-        """Whether the connection stays open after the answer to `request`."""
+        """Tell if the connection stays open after the answer to `request`."""
         return request.keep_alive and not request.last and not self._app.closing()
 
     def identify(self, request: Request) -> bytes:
@@ -237,7 +237,7 @@ class ServerConnection(asyncio.Protocol):
             self._end(linger=True)
 
     def waited(self, now: float) -> float:
-        """How much of the time that its client has for what it does is used up, as a fraction; -inf: it must stay."""
+        """The fraction of its client's time that is used up; -inf if the connection must stay."""
         if self._active is not None:
             return -1 / (1 + self._active.seconds()) if self._active.yields else -math.inf
         reading = self._reader.current
@@ -352,7 +352,7 @@ class ServerConnection(asyncio.Protocol):
         return message
 
     def _unread(self) -> bool:
-        """Whether there are bytes of the client that the loop has not come to read."""
+        """Tell if there are bytes of the client that the loop has not read yet."""
         if self._unfed:
             return True
         count = fcntl.ioctl(self._transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))

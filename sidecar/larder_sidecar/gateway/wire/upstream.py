@@ -21,7 +21,7 @@ class ResponseHead:
 
 
 class Owner(Protocol):
-    """Who waits for the response on a connection."""
+    """The receiver of the response on a connection."""
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
         """The head when it has just become complete, what came of the body, and whether that was all of it."""
@@ -31,7 +31,7 @@ class Owner(Protocol):
 
 
 class Keeper(Protocol):
-    """Who keeps the connection while nobody uses it."""
+    """The keeper of a connection that nobody uses."""
 
     def opened(self, connection: "UpstreamConnection") -> None:
         """It stands."""
@@ -106,7 +106,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """Whether a request may be sent on it."""
+        """True if a request may be sent on it."""
         return not self._transport.is_closing()
 
     def pause_reading(self) -> None:
