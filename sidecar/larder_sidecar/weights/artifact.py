@@ -13,12 +13,12 @@ import threading
 from collections.abc import Iterator, Mapping
 
 import urllib3
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from ..config.weights import WeightsFile
 from .address import named
 from .errors import ContentError, HubError, NotFoundError
-from .login import LARGEST, Login
+from .login import LARGEST, Login, leads_in
 from .reference import registry_address, repository_name
 from .refusal import busy, not_a_page, refusal
 from .source import FileMetadata
@@ -40,7 +40,7 @@ class _Layer(BaseModel):
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     size: int = Field(ge=0)
     media_type: str = Field(alias="mediaType")
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: dict[str, str] | None = None
 
     @property
     def sha256(self) -> str:
@@ -48,11 +48,13 @@ class _Layer(BaseModel):
 
     @property
     def titles(self) -> set[str]:
-        return {self.annotations[key] for key in _TITLES if key in self.annotations}
+        told = self.annotations or {}
+        return {told[key] for key in _TITLES if key in told}
 
 
 class _Manifest(BaseModel):
-    layers: list[_Layer]
+    layers: list[_Layer] = Field(validation_alias=AliasChoices("layers", "blobs"))
+    """`blobs` in OCI's manifest of an artifact."""
 
 
 class Artifact:
@@ -142,9 +144,9 @@ class Artifact:
             return False
         lines = response.headers.getlist("WWW-Authenticate")
         root, _, repository = base.partition("/v2/")
-        if not lines and (response.status == 401 or not sent):
+        if not leads_in(lines) and (response.status == 401 or not sent):
             with self._web.ask("GET", f"{root}/v2/", {}, follow_to_others=False) as door:
-                lines = door.headers.getlist("WWW-Authenticate")
+                lines = door.headers.getlist("WWW-Authenticate") or lines
         return self._login.renew(
             base, base, lines, functools.partial(self._buy, base), sent, f"repository:{repository}:pull"
         )

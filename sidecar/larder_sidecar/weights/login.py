@@ -21,6 +21,7 @@ LARGEST = 64 << 10
 """Bytes of an answer with a token."""
 Ask = Callable[[str, dict[str, str]], tuple[int, bytes]]
 """Status and at most LARGEST bytes of the answer to a GET of a URL that the registry named. Raises HubError."""
+_DONE = {200, 201, 202}
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
@@ -87,17 +88,22 @@ class Login:
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted + [('scope', it) for it in scopes])}"
         status, answer = ask(url, {"Authorization": self._basic()} if self.password else {})
         try:
-            told = json.loads(answer) if status == 200 else {}
-            token = told.get("token") or told.get("access_token")
+            told = json.loads(answer) if status in _DONE else {}
+            token = str(told.get("token") or told.get("access_token") or "").strip()
         except (ValueError, AttributeError, RecursionError):
-            token = None
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            words = said({}, answer, hide=self.secrets()) if status != 200 else ""
+            token = ""
+        if not _TOKEN.fullmatch(token):
+            words = said({}, answer, hide=self.secrets()) if status not in _DONE else ""
             raise DeniedError(
                 f"{shown(realm)}: gives no token ({status}){words and f': {words}'}",
                 "Check user and password in --credentials-file." if self.password else self.remedy,
             )
         return token
+
+
+def leads_in(lines: Iterable[str]) -> bool:
+    """Return True if one of the challenges tells enough to log in by."""
+    return any(it.scheme == "basic" or (it.scheme == "bearer" and "realm" in it.parameters) for it in challenges(lines))
 
 
 def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, str]] | None:

@@ -12,7 +12,7 @@ from .address import Address, Origin, meant, named, over_tls, read, redirected
 from .challenge import challenges
 from .connections import Body, Connections, OutOfReachError
 from .errors import DeniedError, HubError, NotFoundError, RedirectError, TransientError
-from .login import LARGEST, Login
+from .login import LARGEST, Login, leads_in
 from .reach import Reach
 from .reference import registry_address
 from .refusal import Refusal, busy, head
@@ -141,17 +141,16 @@ class RegistryHttp:
         self, method: str, url: str, repository: str, answer: urllib3.BaseHTTPResponse, sent: Mapping[str, str]
     ) -> bool:
         """Log in as the answer asks, or as the registry's front door does where the answer does not say how."""
-        lines = answer.headers.getlist("WWW-Authenticate")
-        if not challenges(lines) and (answer.status == 401 or not sent):
-            lines = self._door()
+        lines = [it for it in answer.headers.getlist("WWW-Authenticate") if challenges([it])]
+        if not leads_in(lines) and (answer.status == 401 or not sent):
+            lines = self._door() or lines or ["Basic"]
         scope = f"repository:{repository}:{'pull' if method in {'GET', 'HEAD'} else 'pull,push'}"
         return self._login.renew(repository, url, lines, self._buy, sent, scope)
 
     def _door(self) -> list[str]:
         if self._challenges is None:
             with contextlib.closing(self._once("GET", self.base, {})) as answer:
-                lines = answer.headers.getlist("WWW-Authenticate")
-                self._challenges = lines if challenges(lines) else ["Basic"]
+                self._challenges = [it for it in answer.headers.getlist("WWW-Authenticate") if challenges([it])]
                 head(answer)
         return self._challenges
 

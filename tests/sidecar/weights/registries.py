@@ -44,6 +44,8 @@ class SmallRegistry(ThreadingHTTPServer):
         self.locked = 401
         """Status for whoever comes without it."""
         self.challenge = ""
+        self.half = ""
+        """The challenge everywhere else than at /v2/."""
         self.shy = False
         """Is the challenge at /v2/ alone?"""
         self.tokens: dict[str, str] = {}
@@ -153,7 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.fail:
             status, body = self.server.fail.pop(0), b'{"errors": [{"code": "DENIED", "message": "not you"}]}'
         elif self.server.wants and self.headers.get("Authorization") != self.server.wants and not free:
-            told = "" if self.server.shy and self.path != "/v2/" else self.server.challenge
+            told = self.server.challenge if self.path == "/v2/" or not self.server.shy else ""
+            if self.server.half and self.path != "/v2/":
+                told = self.server.half
             status, body = self.server.locked, b""
             headers = {"WWW-Authenticate": told} if told else {}
         self.send_response(status)

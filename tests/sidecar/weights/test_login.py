@@ -213,6 +213,21 @@ def test_a_registry_is_logged_in_to_however_it_says_that_it_must_be(
     assert secure.asked("GET").count("/v2/") <= 1
 
 
+@pytest.mark.parametrize("half", ['Bearer error="invalid_token"', "Bearer", "Negotiate", 'Digest realm="x"'])
+def test_a_challenge_that_leads_nowhere_is_asked_for_at_the_front_door(secure: SmallRegistry, half: str) -> None:
+    secure.half = half
+    with Registry(secure.host, login=Login(password=USER)) as registry:
+        registry.start("w/tiny")
+
+
+@pytest.mark.parametrize("status", [200, 201])
+@pytest.mark.parametrize("body", [b'{"token": "abc\\n"}', b'{"token": "", "access_token": "abc"}'])
+def test_a_token_is_taken_as_token_services_give_it(status: int, body: bytes) -> None:
+    login = Login()
+    login.renew("team/x", REGISTRY, [CHALLENGE], Office(status, body), {}, SCOPE)
+    assert login.header("team/x") == {"Authorization": "Bearer abc"}
+
+
 @pytest.mark.parametrize("port", [True, False])
 def test_a_registry_behind_a_proxy_that_ends_tls_may_call_itself_http(secure: SmallRegistry, port: bool) -> None:
     name = secure.host if port else secure.host.partition(":")[0]

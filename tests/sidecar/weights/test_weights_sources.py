@@ -33,7 +33,7 @@ class Server(ThreadingHTTPServer):
         self.no_head = self.closed = False
         self.length: int | None = None
         self.busy = 0
-        self.token, self.locked, self.shy = "", 401, False
+        self.token, self.locked, self.shy, self.half = "", 401, False, ""
         self.challenges = 'Bearer realm="http://HOST/token",service="s",scope="repository:a/b:pull"'
         self.seen: list[str] = []
 
@@ -80,6 +80,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif server.token and path.startswith("/v2/") and token != f"Bearer {server.token}":
             told = server.challenges.replace("HOST", server.host)
             shy = server.shy and path != "/v2/"
+            if server.half and path != "/v2/":
+                told = server.half
             self._send(server.locked, b"{}", {} if shy else {"WWW-Authenticate": told})
         elif self.command == "HEAD" and server.no_head:
             self._send(405, b"")
@@ -211,6 +213,21 @@ def test_a_registry_says_in_its_own_way_that_it_gives_tokens(
     assert kitchen.models() == {"tiny:latest"}
     asked = next(line.split()[1] for line in server.seen if "/token?" in line)
     assert asked == "/token?service=s&scope=repository%3Aa%2Fb%3Apull"
+
+
+def test_a_challenge_of_an_artifact_that_leads_nowhere_is_asked_for_at_the_front_door(
+    kitchen: Kitchen, server: Server
+) -> None:
+    server.token, server.half = "given-to-all", 'Bearer error="invalid_token"'
+    kitchen.fetch(plan(server.artifact()))
+    assert kitchen.models() == {"tiny:latest"}
+
+
+@pytest.mark.parametrize("name", ["layers", "blobs"])
+def test_an_artifact_may_have_layers_without_names_or_blobs(kitchen: Kitchen, server: Server, name: str) -> None:
+    layer = {"digest": f"sha256:{SHA256}", "size": len(CONTENT), "mediaType": "x/y", "annotations": None}
+    kitchen.fetch(plan(server.manifest(json.dumps({name: [layer]}).encode())))
+    assert kitchen.models() == {"tiny:latest"}
 
 
 def test_a_challenge_of_whoever_keeps_the_blobs_is_not_the_registrys(kitchen: Kitchen, server: Server) -> None:
