@@ -110,6 +110,12 @@ REQUESTS = {
     b"POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 1\t \r\nConnection: keep-alive\t\r\n\r\nd"
     b"GET /d HTTP/1.1\r\nHost: x\r\n\r\n",
 }
+INNER = b"2\r\nhi\r\n0\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
+"""A body that would be the end of one request and another request, to whoever takes it for chunks."""
+REQUESTS["tab elsewhere"] = (
+    b"POST /a HTTP/1.1\r\nHost: x\r\nNote: chunked\t\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"%x\r\n%b\r\n0\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n" % (len(INNER), INNER)
+)
 RESPONSES = {
     "length": b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n\r\nhello",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n",
@@ -149,6 +155,12 @@ def served(pieces: list[bytes], *, pauses: bool = False) -> bytes:
         return b"\r\n".join(lines) + (b"END" if wire.ended else b"")
 
     return asyncio.run(run())
+
+
+def test_the_text_of_a_body_never_frames_it() -> None:
+    answers = served([REQUESTS["tab elsewhere"]])
+    assert answers.count(b"HTTP/1.1 200 ") == 2
+    assert INNER in answers
 
 
 def received(pieces: list[bytes]) -> tuple[int, list[tuple[bytes, bytes]], bytes, list[str]]:

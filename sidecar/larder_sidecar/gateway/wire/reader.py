@@ -142,9 +142,10 @@ class RequestReader:
         if request is not None and not request.head_done:
             # Blanks around a value are not part of it (RFC 9110 5.5); the parser takes only those before it away.
             bare = value.rstrip(b" \t")
-            if bare is not value and b"\t" in value and bare.lower() == b"chunked":
+            name = name.lower()
+            if bare is not value and name == b"transfer-encoding" and b"\t" in value and bare.lower() == b"chunked":
                 self._odd_coding = True
-            request.headers.append((name.lower(), bare))
+            request.headers.append((name, bare))
         elif name.lower() == b"content-length":
             self._odd_trailer = True
 
