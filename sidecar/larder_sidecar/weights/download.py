@@ -17,7 +17,7 @@ from ..config.weights import FIRST_PULL, WeightsFile
 from .address import shown
 from .crew import Crew, OverError
 from .deadline import within
-from .errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
+from .errors import BusyError, ContentError, DeniedError, HubError, LostError, StallError, TransientError
 from .hosts import Host
 from .part import Part
 from .patience import STALL_BYTES, Patience, Tries, window
@@ -62,13 +62,22 @@ class Download:
     def metadata(self) -> FileMetadata:
         """What the source says, held against the plan. Raises HubError."""
         tries = Tries(self._patience)
-        metadata = self._patiently(lambda: self._source.metadata(self._file), tries, self._guard, lambda: 0)
+        metadata = self._patiently(self._told, tries, self._guard, lambda: 0)
         where, file = shown(self._file.url), self._file
         if metadata.bytes is not None and metadata.bytes != file.bytes:
             raise ContentError(f"{where} has {metadata.bytes} bytes, the plan says {file.bytes}", _CHECK_ENTRY)
         if metadata.sha256 and file.sha256 not in (FIRST_PULL, metadata.sha256):
             raise ContentError(f"{where} has sha256 {metadata.sha256}, the plan says {file.sha256}", _CHECK_ENTRY)
         return metadata
+
+    def _told(self) -> FileMetadata:
+        """Ask the source; nothing where it hangs up on the question and the plan knows the file."""
+        try:
+            return self._source.metadata(self._file)
+        except (LostError, StallError):
+            if self._file.sha256 == FIRST_PULL:
+                raise
+            return FileMetadata(sha256=None, bytes=None)
 
     def into(self, part: Part, expected: str | None) -> None:
         """Fill `part` and hold it against the sha256 `expected`, if there is one.

@@ -15,13 +15,13 @@ import urllib3
 from ..config.weights import FIRST_PULL, WeightsFile
 from .address import is_elsewhere, named, redirected, shown
 from .errors import (
-    BusyError,
     DeniedError,
     HubError,
+    LostError,
     NotFoundError,
     RedirectError,
     RevisionError,
-    TransientError,
+    StallError,
 )
 from .ranges import encoding
 from .refusal import not_a_page, refusal
@@ -88,7 +88,7 @@ class Hub:
         """
         try:
             found = self._facts("HEAD", file)
-        except _HeadError:
+        except (_HeadError, LostError, StallError):
             found = self._facts("GET", file)
         if not found.commit:
             raise HubError(
@@ -106,7 +106,7 @@ class Hub:
     def _facts(self, method: str, file: WeightsFile) -> HubFile:
         """Read what the first answer says; the commit is empty where it names none. Raises HubError."""
         asked = {"Range": "bytes=0-0"} if method == "GET" else {}
-        with self._first(method, file, asked) as response:
+        with self._ask(method, file, asked, follow_to_others=False) as response:
             headers = response.headers
             if response.status not in {200, 206, *REDIRECTS}:
                 error = self._refusal(response, file)
@@ -127,17 +127,6 @@ class Hub:
                 sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
                 bytes=whole(headers.get("X-Linked-Size", "")) or (_size(response) if commit else None),
             )
-
-    @contextlib.contextmanager
-    def _first(self, method: str, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """Ask what a file is. Raises _HeadError where a HEAD gets no answer, which a GET may get."""
-        try:
-            with self._ask(method, file, headers, follow_to_others=False) as response:
-                yield response
-        except BusyError:
-            raise
-        except TransientError as error:
-            raise _HeadError(error) if method == "HEAD" else error from None
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
@@ -193,7 +182,8 @@ class Hub:
         if it.status in {401, 403}:
             may = "the token may not read it" if self._token else "the repository is private or does not exist"
             return DeniedError(
-                f"{where}: access denied ({it.told}); {may}", _NEEDS_RIGHTS if self._token else _NEEDS_ACCESS
+                f"{where}: access denied ({it.told}); {may}",
+                it.denied(_NEEDS_RIGHTS if self._token else _NEEDS_ACCESS),
             )
         missing = {
             "reponotfound": ("there is no such repository", "Check `hub.repo` of the catalog entry."),
@@ -212,7 +202,7 @@ class Hub:
 
 
 class _HeadError(HubError):
-    """A HEAD is refused without the hub's own code, or gets no answer: the same question as a GET may get one."""
+    """A HEAD is refused without the hub's own code: the same question as a GET may be answered."""
 
     def __init__(self, error: HubError) -> None:
         super().__init__(error.reason, error.remedy)

@@ -52,13 +52,22 @@ class Refusal:
     @property
     def code(self) -> str:
         """The status, and by way of which proxy it came where the hub's own words do not show who answered."""
+        return f"{self.status}{self._between}"
+
+    @property
+    def _between(self) -> str:
         own = "X-Error-Code" in self.headers or "X-Error-Message" in self.headers
-        return f"{self.status}{'' if own else _way(self.url, self.headers)}"
+        return "" if own else _way(self.url, self.headers)
 
     @property
     def told(self) -> str:
         """The answer, for a message."""
         return f"{self.code}: {self.words}" if self.words else self.code
+
+    def denied(self, remedy: str) -> str:
+        """Return the remedy for 401 and 403, and the one for a proxy where one may have answered."""
+        other = f" If a proxy said that, have it let {named(self.url).host} through."
+        return f"{remedy}{other if self._between else ''}"
 
     def error(self, denied: str, missing: str, other: str) -> HubError:
         """The error; the arguments are the remedies for 401 and 403, for 404, and for the rest."""
@@ -66,7 +75,7 @@ class Refusal:
         if found := self.passing():
             return found
         if self.status in {401, 403}:
-            return DeniedError(f"{where}: access denied by {self.who} ({self.told})", denied)
+            return DeniedError(f"{where}: access denied by {self.who} ({self.told})", self.denied(denied))
         if self.status == 404:
             return NotFoundError(f"{where}: not found ({self.told})", missing)
         return HubError(f"{where}: {self.who} answers {self.told}", other)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from .errors import BusyError, ChunkError, ContentError, DeniedError, HubError, TransientError
+from .errors import ChunkError, ContentError, DeniedError, HubError, LostError, StallError, TransientError
 from .image import MAX_MANIFEST, Document
 from .layer import Descriptor
 from .login import Login
@@ -56,9 +56,7 @@ class Registry:
         url = f"{self._http.base}{repository}/blobs/{digest}"
         try:
             answer = self._http.ask("HEAD", url, repository)
-        except BusyError:
-            raise
-        except TransientError:
+        except (LostError, StallError):
             answer = None
         if answer is None or answer.status not in {*_THERE, 401, *_LOST, 429, 503}:
             answer = self._http.ask("GET", url, repository, {"Range": "bytes=0-0"})

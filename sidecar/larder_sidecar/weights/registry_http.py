@@ -182,7 +182,7 @@ class RegistryHttp:
         if found := it.passing():
             return found
         if status in {401, 403}:
-            return DeniedError(why, _credentials(answer.headers, "read" if reading else "push"))
+            return DeniedError(why, it.denied(_credentials(answer.headers, "read" if reading else "push")))
         if status == 404:
             what = "image" if reading else "project"
             return NotFoundError(why, f"Check the registry's name and whether its {what} exists.")

@@ -15,7 +15,7 @@ from . import proxy
 from .address import Address, is_elsewhere, named, redirected, shown
 from .connections import Connections, OutOfReachError
 from .deadline import within
-from .errors import HubError, RedirectError, StallError, TransientError
+from .errors import HubError, LostError, RedirectError, StallError, TransientError
 from .reach import Reach
 
 MAX_REDIRECTS = 5
@@ -153,7 +153,7 @@ def explained(url: str) -> Iterator[None]:
             f"{shown(url)}: cannot connect ({type(error).__name__})", "Check DNS, network policy and proxy settings."
         ) from None
     except urllib3.exceptions.HTTPError as error:
-        raise TransientError(f"{shown(url)}: connection lost ({type(error).__name__})") from None
+        raise LostError(f"{shown(url)}: connection lost ({type(error).__name__})") from None
 
 
 def _tls_problem(error: object) -> str:
