@@ -17,7 +17,7 @@ from ..config.weights import FIRST_PULL, WeightsFile
 from .address import shown
 from .crew import Crew, OverError
 from .deadline import within
-from .errors import BusyError, ContentError, DeniedError, HubError, LostError, StallError, TransientError
+from .errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
 from .hosts import Host
 from .part import Part
 from .patience import STALL_BYTES, Patience, Tries, window
@@ -25,7 +25,7 @@ from .pieces import Piece
 from .progress import Reporter, Transfer
 from .ranges import asked_range, encoding, span, strong_etag
 from .source import FileMetadata, Source
-from .web import whole
+from .web import LostError, whole
 
 T = TypeVar("T")
 CHUNK = 1 << 19

@@ -10,7 +10,6 @@
     │   ├── ChunkError           a registry takes blobs as a whole only
     │   └── TransientError       worth another attempt: connection lost, 5xx, 429
     │       ├── BusyError        429, 503: the host has too much to do
-    │       ├── LostError        the connection ended before the answer did
     │       └── StallError       bytes stopped coming
     ├── GgufError                the file is no GGUF that an engine can load
     ├── StoreError               the disk or the store
@@ -103,10 +102,6 @@ class TransientError(HubError):
 
 class BusyError(TransientError):
     """The host asks for fewer questions."""
-
-
-class LostError(TransientError):
-    """The connection ended before the answer did."""
 
 
 class StallError(TransientError):

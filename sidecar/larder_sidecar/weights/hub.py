@@ -17,7 +17,6 @@ from .address import is_elsewhere, named, redirected, shown
 from .errors import (
     DeniedError,
     HubError,
-    LostError,
     NotFoundError,
     RedirectError,
     RevisionError,
@@ -26,7 +25,7 @@ from .errors import (
 from .ranges import encoding
 from .refusal import not_a_page, refusal
 from .source import FileMetadata
-from .web import REDIRECTS, Web, whole
+from .web import REDIRECTS, LostError, Web, whole
 
 _CONTENT = {200, 206, 416}
 _OF_ANY_QUESTION = {407, 408, 425, 429, 503}
@@ -74,7 +73,9 @@ class Hub:
                 found = self._facts("HEAD", file)
             except (_HeadError, RedirectError):
                 return FileMetadata(sha256=None, bytes=None)
-        if found.commit.lower() not in {"", file.revision}:
+        # Where the sha256 decides, the name of a branch or tag says nothing of the commit.
+        is_name = file.sha256 != FIRST_PULL and _NAME.fullmatch(found.commit)
+        if found.commit.lower() not in {"", file.revision} and not is_name:
             raise RevisionError(
                 f"{shown(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
                 "Pin that commit in the catalog entry after checking what changed.",
@@ -113,8 +114,6 @@ class Hub:
                 unexplained = response.status not in _OF_ANY_QUESTION and "X-Error-Code" not in headers
                 raise _HeadError(error) if method == "HEAD" and unexplained else error
             commit = headers.get("X-Repo-Commit", "").strip()
-            if _NAME.fullmatch(commit):
-                commit = ""  # of a branch or a tag, which says nothing of the commit
             if not commit and response.status in REDIRECTS:
                 elsewhere = shown(redirected(named(file.url), headers.get("Location", "")).url)
                 raise RedirectError(

@@ -9,14 +9,14 @@ from urllib.parse import quote
 
 import urllib3
 
-from .errors import ChunkError, ContentError, DeniedError, HubError, LostError, StallError, TransientError
+from .errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
 from .image import MAX_MANIFEST, Document
 from .layer import Descriptor
 from .login import Login
 from .reference import registry_name
 from .refusal import TRANSIENT, head
 from .registry_http import Answer, RegistryHttp
-from .web import REDIRECTS, explained, whole
+from .web import REDIRECTS, LostError, explained, whole
 
 _READ = 1 << 20
 _DONE = {200, 201, 202, 204}

@@ -15,11 +15,15 @@ from . import proxy
 from .address import Address, is_elsewhere, named, redirected, shown
 from .connections import Connections, OutOfReachError
 from .deadline import within
-from .errors import HubError, LostError, RedirectError, StallError, TransientError
+from .errors import HubError, RedirectError, StallError, TransientError
 from .reach import Reach
 
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
+
+
+class LostError(TransientError):
+    """The connection ended before the answer did."""
 
 
 class Web:
