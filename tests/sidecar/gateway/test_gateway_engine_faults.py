@@ -1,6 +1,7 @@
 """Clients that leave stop the engine; engines that fail are told to the client, never hidden."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import re
@@ -265,6 +266,39 @@ async def test_an_engine_that_does_not_speak_http_is_a_bad_gateway(
     engine.script = script
     response = await ask(gateway.port, CHAT, b"{}")
     assert (response.status, response.code) == (502, "engine_failed")
+
+
+@pytest.mark.parametrize(
+    ("begin", "endless"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"A: b\r\n" * 1000),
+        (b"HTTP/1.1 200 OK\r\nA: ", b"a" * 8192),
+        (b"HTTP/1.1 200 ", b"a" * 8192),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n" * 100),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: ", b"a" * 8192),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=", b"a" * 8192),
+    ],
+)
+async def test_an_engines_head_and_what_goes_with_its_chunks_have_a_bound(
+    gateway: Running, engine: Engine, begin: bytes, endless: bytes
+) -> None:
+    sent = 0
+
+    async def script(turn: Turn) -> None:
+        nonlocal sent
+        await turn.send(begin)
+        while sent < 16 * 2**20 and not turn.gone.is_set():
+            await turn.send(endless)
+            sent += len(endless)
+
+    engine.script = script
+    async with connect(gateway.port) as client:
+        await client.post(CHAT, b"{}")
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionResetError):  # part of an answer was sent
+            response = await client.response()
+            assert (response.status, response.code) == (502, "engine_failed")
+    await until(lambda: engine.open_connections == 0, "the end of the engine's connection")
+    assert sent < 16 * 2**20
 
 
 async def test_a_second_answer_is_never_given_to_the_next_client(gateway: Running, engine: Engine) -> None:

@@ -9,6 +9,9 @@ import httptools
 
 from .request import Headers
 
+OVERHEAD_BYTES = 256 * 1024
+"""Longest head of a response, or what goes with its chunks: the parser holds all of it in memory."""
+
 
 @dataclass(slots=True)
 class ResponseHead:
@@ -62,6 +65,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._new_head = False
         self._pieces: list[bytes] = []
+        self._overhead = 0
+        """Bytes read since a piece of a body came."""
         self._done = False
         self._reusable = False
         self._fault = ""
@@ -76,6 +81,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a whole request; the owner hears the response."""
         self._owner = owner
         self._head = None
+        self._overhead = 0
         self._until_close = self.answered = self._done = False
         self._keeper.post(self, request)
 
@@ -145,6 +151,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._new_head = False
         if pieces:
             self._pieces = []
+            self._overhead = 0
+        else:
+            self._overhead += len(data)
+            if self._overhead > OVERHEAD_BYTES and not self._fault:
+                self._fault = f"the engine's answer has a head, or more beside its body, of over {OVERHEAD_BYTES} bytes"
         if self._fault and not self._done:
             self._owner = None
             self._transport.abort()
