@@ -4,7 +4,6 @@ import functools
 import itertools
 import os
 import re
-from collections.abc import Generator
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -112,7 +111,7 @@ class Gateway:
             return None
         # First, for nearly all are; a front hands on what operators say.
         if route.kind == "infer" or (route.kind == "control" and self._place == "front"):
-            return self._turns.run(self._infer(request, client, route), request, client)
+            return self._infer(request, client, route)
         if self._pulls and route.kind == "pulls":
             return self._pulls.respond(request, client, self.identify(request))
         if route.kind == "models":
@@ -189,23 +188,31 @@ class Gateway:
         client.answer(request, (yield from self._chooser.explain(request)))
         return None
 
-    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Steps:
-        """Find the model that is meant, and carry the request to its engine."""
+    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
+        """Find the model that is meant, and carry the request to its engine.
+
+        Nearly every body names a model where it begins, which takes no other turn of the loop.
+        """
+        if (fields := splice.at_once(request.body, route.fields, route.values)) is not None:
+            model = self._told(request, route, fields["model"].text)
+            if model is not None:
+                upstream = self._upstream(request, client, route, model)
+                if upstream is None or isinstance(model, Answer):
+                    return None
+                return self._hand_on(request, client, route, upstream, model.engine_name, fields, SILENT)
+        return self._turns.run(self._infer_in_turns(request, client, route), request, client)
+
+    def _infer_in_turns(self, request: Request, client: ServerConnection, route: Route) -> Steps:
         try:
             fields = yield from splice.scan(request.body, route.fields, route.values)
         except splice.BodyError as reason:
             client.answer(request, error(400, "bad_body", str(reason)))
             return None
-        model = yield from self._meant(request, route, _named(fields, route))
-        if isinstance(model, Answer):
-            client.answer(request, model)
-            return None
-        request.model, request.rule = model.id, model.rule
-        if model.rule:
-            self._metrics.routed(model.rule)
-        upstream = self._upstreams.of(model.id)
-        if not upstream.speaks(route.at_engine):
-            client.answer(request, _not_spoken(request, upstream.adapter.kind))
+        model = self._told(request, route, _named(fields, route))
+        if model is None:
+            model = yield from self._chooser.choose(request, route.at_engine)
+        upstream = self._upstream(request, client, route, model)
+        if upstream is None or isinstance(model, Answer):
             return None
         said = _said(request.body, fields, route.values) if route.values else splice.NOTHING
         words = SILENT
@@ -221,15 +228,10 @@ class Gateway:
                 return None
         elif said:
             fields = {name: field for name, field in fields.items() if name not in said}
-        body = splice.replace(request.body, fields, model.engine_name, words.members)
-        residency, keep_alive = upstream.residency, words.keep_alive
-        if residency is None or not route.loads or admitted(residency, request, keep_alive):
-            return self._carry(request, client, route, upstream, body)
-        carry = functools.partial(self._carry, request, client, route, upstream, body)
-        return Held(residency, client, request, route.stream, carry, keep_alive).wait(model.engine_name)
+        return self._hand_on(request, client, route, upstream, model.engine_name, fields, words)
 
-    def _meant(self, request: Request, route: Route, named: str) -> Generator[None, None, Chosen | Answer]:
-        """Choose the model by the front's choice, else by the name in the body, else by the rules."""
+    def _told(self, request: Request, route: Route, named: str) -> Chosen | Answer | None:
+        """Return the model by the front's choice, else by the name in the body; None if rules choose."""
         if route.kind == "control" and is_open(named):
             return NAME_IT
         # Nobody but the front gets behind it, and it has chosen already.
@@ -240,9 +242,41 @@ class Gateway:
             # The front and this gateway are of two deployments; one of them is about to go.
             message = f"model {chosen[:100]!r} is moving to another engine; try again"
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
-        if is_open(named):
-            return (yield from self._chooser.choose(request, route.at_engine))
-        return self._chooser.named(named)
+        return None if is_open(named) else self._chooser.named(named)
+
+    def _upstream(
+        self, request: Request, client: ServerConnection, route: Route, model: Chosen | Answer
+    ) -> Upstream | None:
+        """Return the engine of the chosen model; None once a refusal is answered."""
+        if isinstance(model, Answer):
+            client.answer(request, model)
+            return None
+        request.model, request.rule = model.id, model.rule
+        if model.rule:
+            self._metrics.routed(model.rule)
+        upstream = self._upstreams.of(model.id)
+        if not upstream.speaks(route.at_engine):
+            client.answer(request, _not_spoken(request, upstream.adapter.kind))
+            return None
+        return upstream
+
+    def _hand_on(
+        self,
+        request: Request,
+        client: ServerConnection,
+        route: Route,
+        upstream: Upstream,
+        engine_name: str,
+        fields: splice.Fields,
+        words: Words,
+    ) -> Responder | None:
+        """Send the request to its engine, at once if the model is there."""
+        body = splice.replace(request.body, fields, engine_name, words.members)
+        residency, keep_alive = upstream.residency, words.keep_alive
+        if residency is None or not route.loads or admitted(residency, request, keep_alive):
+            return self._carry(request, client, route, upstream, body)
+        carry = functools.partial(self._carry, request, client, route, upstream, body)
+        return Held(residency, client, request, route.stream, carry, keep_alive).wait(engine_name)
 
     def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
         """To the engine that knows the path, whatever the models are."""

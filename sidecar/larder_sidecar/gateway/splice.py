@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from .scanner import BodyError, Reader, masked, value_end
 
-__all__ = ["BodyError", "Field", "Fields", "find", "is_true", "members", "replace", "scan"]
+__all__ = ["BodyError", "Field", "Fields", "at_once", "find", "is_true", "members", "replace", "scan"]
 
 _FEW = rb"[ \t\n\r]{0,99}+"
 _FIRST = re.compile(_FEW + rb"\{" + _FEW + b'"model"' + _FEW + b":" + _FEW + rb'"([^"\\]{1,999}+)"' + _FEW + b",")
@@ -51,13 +51,20 @@ def find(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] =
             return found
 
 
+def at_once(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Fields | None:
+    """Return what `scan` finds in a body of the usual kind, which begins with its model; None for any other."""
+    if names == _MODEL and not values and (first := _FIRST.match(body)) and _no_model_after(body, first.end()):
+        return {"model": Field(_text("model", first.group(1)), first.start(1) - 1, first.end(1) + 1)}
+    return None
+
+
 def scan(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Generator[None, None, Fields]:
     """Return the members called `names` of the JSON object `body`, and `values`, whatever those are.
 
     Yields where a turn of the loop should end. Raises BodyError.
     """
-    if names == _MODEL and not values and (first := _FIRST.match(body)) and _no_model_after(body, first.end()):
-        return {"model": Field(_text("model", first.group(1)), first.start(1) - 1, first.end(1) + 1)}
+    if (first := at_once(body, names, values)) is not None:
+        return first
     found: Fields = {}
     reader = Reader(body, names + values)
     while reader.at < len(body):

@@ -1,5 +1,6 @@
 """Which headers cross the gateway, in each direction."""
 
+import functools
 from urllib.parse import quote
 
 from .request import Headers
@@ -82,6 +83,7 @@ def printable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
+@functools.lru_cache(maxsize=256)
 def header_value(text: str) -> bytes:
     """`text` for a header that we send: percent-encoded where it is not printable ASCII."""
     if text.isascii() and text.isprintable():
