@@ -17,7 +17,7 @@ from tests.fuzz import configs, gateways, weights
 from tests.fuzz.target import BLOCK, Target, rounds
 
 TARGETS = {target.name: target for target in (*gateways.TARGETS, *weights.TARGETS, *configs.TARGETS)}
-SLOW_SECONDS = 1.0
+SLOW_SECONDS = 0.25
 """Thread CPU of one input of a few kilobytes; more is a fault. PyYAML takes 0.2 s for a kilobyte of `[`, never more."""
 FOUND = Path(".larder/fuzz")
 SHOWN, TOLD_SECONDS = 3, 5.0

@@ -126,6 +126,14 @@ class _Loader(yaml.SafeLoader):
         # Built from the inside out, where the base class refuses what it meets again before it is finished.
         self.deep_construct = True
 
+    def fetch_flow_collection_start(self, token: Any) -> None:  # noqa: ANN401 (a class of tokens)
+        """Refuse depth where it is read: the base reads a line ahead, in time that is the square of its brackets."""
+        scanner: Any = self
+        if scanner.flow_level >= _DEPTH:
+            raise _RefusedError(f"nested deeper than {_DEPTH} levels", "nest less", scanner.get_mark())
+        fetch: Any = super()
+        fetch.fetch_flow_collection_start(token)
+
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:  # noqa: ANN401 (as the base has it)
         event = self._next()
         if not self._aliases and getattr(event, "anchor", None) is not None:

@@ -12,7 +12,7 @@ from . import splice
 
 LONGEST = 256 * 1024
 """Bytes that are kept of an event that is not complete yet; of a longer one, its beginning."""
-SPLIT, LOOKED_AT = 5000, 2000
+SPLIT, LOOKED_AT = 5000, 1000
 """Events of one read that are told apart, and of these how many are looked into: the last ones."""
 _LINES = 100
 """Lines of one event that are read."""
