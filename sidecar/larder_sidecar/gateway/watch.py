@@ -12,8 +12,10 @@ from . import splice
 
 LONGEST = 256 * 1024
 """Bytes that are kept of an event that is not complete yet; of a longer one, its beginning."""
-SPLIT, LOOKED_AT = 5000, 1000
-"""Events of one read that are told apart, and of these how many are looked into: the last ones."""
+SPLIT, LOOKED_AT = 5000, 2000
+"""Events of one read that are told apart, and how many of them, the last ones, are looked into."""
+_OBJECT = 4
+"""Events that cost as much as one that holds an object."""
 _LINES = 100
 """Lines of one event that are read."""
 _NOTHING = (b"null", b"false", b'""', b"{}")
@@ -115,11 +117,11 @@ class Watch:
         elif self._cut:
             events[0] = events[0][: LONGEST - 1]
         for event in reversed(events):
-            if (self.ended and self.told) or not left:
+            if (self.ended and self.told) or left <= 0:
                 return
             if any(hint in event for hint in self._hints):
-                left -= 1
                 name, data = self._read(event)
+                left -= _OBJECT if data.startswith(b"{") else 1
                 if data:
                     self._take(self._judge(name, data))
 

@@ -247,6 +247,8 @@ NOISE = [
     b"\n",
     b"\r",
     b"data: error\n\n",
+    b'data: {"error":{}}\n\n',
+    b'data: {"type":"message_stop","error":1}\n\n',
     b'{"done":true}\n',
     b"error",
     b"a: b\n",
