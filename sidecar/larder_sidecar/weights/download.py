@@ -180,7 +180,7 @@ class Download:
         packed = encoding(response)
         if packed and packed not in _ENCODINGS:
             raise HubError(
-                f"{where} comes compressed ({packed[:40]}), which was not asked for",
+                f"{where} comes compressed ({packed}), which was not asked for",
                 "Have the server, and what stands before it, send this file as it is.",
             )
         announced = None if packed else whole(response.headers.get("Content-Length", ""))
@@ -250,7 +250,7 @@ class Download:
 
 def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:
     """Read what has come of a body; one that came compressed is unpacked. Raises TimeoutError."""
-    read = functools.partial(response.read1, most, decode_content="Content-Encoding" in response.headers)
+    read = functools.partial(response.read1, most, decode_content=bool(encoding(response)))
     if "Transfer-Encoding" not in response.headers:
         return read()
     # Between the bytes of a body stand the heads of its chunks, which may drip as any head.

@@ -7,6 +7,9 @@ import urllib3
 from .part import Part
 from .pieces import Piece
 
+_COMPRESSIONS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
+"""Other words change no byte: storages repeat `aws-chunked`, by which an object was sent to them."""
+
 
 def asked_range(part: Part, piece: Piece) -> dict[str, str]:
     """The headers that ask for a piece; none for the whole file."""
@@ -33,5 +36,5 @@ def strong_etag(response: urllib3.BaseHTTPResponse) -> str | None:
 
 def encoding(response: urllib3.BaseHTTPResponse) -> str:
     """Name the compression of a body, which nobody asked for; empty where there is none."""
-    name = response.headers.get("Content-Encoding", "").strip().lower()
-    return "" if name == "identity" else name
+    names = response.headers.get("Content-Encoding", "").lower().split(",")
+    return ",".join(name.strip() for name in names if name.strip() in _COMPRESSIONS)

@@ -235,6 +235,7 @@ WITHOUT: dict[str, Callable[[Request], None]] = {
         if it.command == "HEAD"
         else it.send_file(MODEL)
     ),
+    "a word for compression that is none": lambda it: it.send_file(MODEL, [("Content-Encoding", "aws-chunked")]),
     "a body that is not compressed": lambda it: it.send(200, PACKED, [("Content-Encoding", "gzip")]),
     "a part that is not compressed": lambda it: it.send(
         206 if it.headers["Range"] else 200,
