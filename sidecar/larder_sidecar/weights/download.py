@@ -180,7 +180,7 @@ class Download:
         packed = encoding(response)
         if packed and packed not in _ENCODINGS:
             raise HubError(
-                f"{where} comes compressed ({packed}), which was not asked for",
+                f"{where} comes compressed ({packed[:40]}), which was not asked for",
                 "Have the server, and what stands before it, send this file as it is.",
             )
         announced = None if packed else whole(response.headers.get("Content-Length", ""))
