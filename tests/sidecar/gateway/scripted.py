@@ -10,6 +10,11 @@ from hypothesis import HealthCheck, settings
 from larder_sidecar.config.gateway import DRAIN
 from larder_sidecar.gateway.serve import Running
 
+TURN_SECONDS = 0.1
+"""Bound for the thread CPU of one turn of the loop, five times the goal of `make bench` (gateway.worst_turn_ms).
+
+A unit test finds work that grows with its input, on a machine that runs other tests beside it.
+"""
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For property tests: quick enough for every run, and no judge of a busy machine's speed."""
 HOOK = f"{DRAIN[0]}: {DRAIN[1]}\r\n"

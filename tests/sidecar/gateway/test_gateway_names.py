@@ -7,6 +7,8 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.names import Names, Unknown
 from pydantic import ValidationError
 
+from tests.sidecar.gateway.scripted import TURN_SECONDS
+
 
 def config(*models: tuple[str, str, list[str]], default: str | None = None) -> GatewayConfig:
     return GatewayConfig.model_validate(
@@ -60,7 +62,7 @@ def test_an_unknown_name_costs_little_among_many_long_ones(letters: str) -> None
     names = Names(config(*((f"{letters * 60}"[:60] + f"-{number}", f"e{number}", []) for number in range(300))))
     began = time.thread_time()
     assert isinstance(names.resolve(letters * 1000), Unknown)
-    assert time.thread_time() - began < 0.02
+    assert time.thread_time() - began < TURN_SECONDS
 
 
 def test_near_names_are_offered_among_many() -> None:

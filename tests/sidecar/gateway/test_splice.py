@@ -15,7 +15,7 @@ from larder_sidecar.gateway import scanner, splice
 from larder_sidecar.gateway.splice import BodyError, find, replace
 
 from bench import hostile
-from tests.sidecar.gateway.scripted import PROPERTY
+from tests.sidecar.gateway.scripted import PROPERTY, TURN_SECONDS
 
 NASTY = st.sampled_from(
     ['"', "\\", '\\"', '{"model":"x"}', "model", "[{", "}]", "\n", "\u2028", "é", "😀", "\ud800", "w" * 1000]
@@ -107,10 +107,6 @@ def test_any_bytes_are_refused_or_found_without_another_error(raw: bytes) -> Non
         find(raw)
 
 
-TURN_SECONDS = 0.02
-"""Thread CPU of one turn of the loop."""
-
-
 def turns_of(body: bytes) -> list[float]:
     """Thread CPU seconds of each turn that reads the body."""
     steps = splice.scan(body, ("model", "name"), ("keep_alive", "options"))
@@ -132,7 +128,7 @@ def test_no_body_takes_more_than_its_turns(shape: str) -> None:
     body = BODIES[shape]
     taken = min((turns_of(body) for _ in range(3)), key=max)
     assert max(taken) < TURN_SECONDS
-    assert sum(taken) / len(body) < 60e-9  # seconds a byte, over all turns
+    assert sum(taken) / len(body) < 300e-9  # seconds a byte, over all turns
 
 
 def test_a_turn_ends_after_counted_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from larder_sidecar.gateway import watch
 from larder_sidecar.gateway.streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream, watch_for
 from larder_sidecar.gateway.watch import Watch
 
-from tests.sidecar.gateway.scripted import PROPERTY
+from tests.sidecar.gateway.scripted import PROPERTY, TURN_SECONDS
 
 KINDS = {"openai": OPENAI, "anthropic": ANTHROPIC, "responses": RESPONSES, "ndjson": NDJSON}
 CALL = {"function": {"name": "f", "arguments": {"done": True, "error": "x", "text": "a\n\ndata: [DONE]\n\n"}}}
@@ -272,7 +272,7 @@ def test_memory_and_work_are_bounded_whatever_an_engine_sends(kind: str, filler:
             assert len(one._open) <= watch.LONGEST
     began = time.thread_time()
     one.finish()
-    assert max(worst, time.thread_time() - began) < 0.02
+    assert max(worst, time.thread_time() - began) < TURN_SECONDS
 
 
 def test_many_lines_in_one_read_do_not_hide_the_end() -> None:
@@ -291,4 +291,4 @@ def test_a_watch_costs_a_chunk_little() -> None:
     began = time.thread_time()
     for _ in range(20_000):
         one.see(piece)
-    assert (time.thread_time() - began) / 20_000 < 10e-6
+    assert (time.thread_time() - began) / 20_000 < 50e-6
