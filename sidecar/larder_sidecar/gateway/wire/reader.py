@@ -17,6 +17,7 @@ MOST_HEADERS = 256
 """Each costs a parser, a filter and an engine more than its bytes tell."""
 MOST_PIECES = 2048
 """Pieces of bodies in one turn of the loop after which the rest of a read waits for the next."""
+_BLANKS = (0x09, 0x20)
 _START_LINE = 256
 """Bytes that come with a head and do not count, or more: the method, the version, line ends."""
 
@@ -141,11 +142,12 @@ class RequestReader:
         request = self.current
         if request is not None and not request.head_done:
             # Blanks around a value are not part of it (RFC 9110 5.5); the parser takes only those before it away.
-            bare = value.rstrip(b" \t")
             name = name.lower()
-            if bare is not value and name == b"transfer-encoding" and b"\t" in value and bare.lower() == b"chunked":
-                self._odd_coding = True
-            request.headers.append((name, bare))
+            if value and value[-1] in _BLANKS:
+                bare = value.rstrip(b" \t")
+                self._odd_coding |= name == b"transfer-encoding" and b"\t" in value and bare.lower() == b"chunked"
+                value = bare
+            request.headers.append((name, value))
         elif name.lower() == b"content-length":
             self._odd_trailer = True
 
