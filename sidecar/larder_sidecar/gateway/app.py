@@ -91,7 +91,7 @@ class Gateway:
         route = route or find_route(request.path)
         if route and route.kind == "explain" and self._place == "behind":
             return error(404, "path_not_found", "the front chooses the model, and it explains that too")
-        if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(route.at_engine) is None):
+        if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(route.engine_path) is None):
             return self._nothing_at(request.path, route)
         request.operation = route.operation
         request.route = route
@@ -210,7 +210,7 @@ class Gateway:
             return None
         model = self._told(request, route, _named(fields, route))
         if model is None:
-            model = yield from self._chooser.choose(request, route.at_engine)
+            model = yield from self._chooser.choose(request, route.engine_path)
         upstream = self._upstream(request, client, route, model)
         if upstream is None or isinstance(model, Answer):
             return None
@@ -255,7 +255,7 @@ class Gateway:
         if model.rule:
             self._metrics.routed(model.rule)
         upstream = self._upstreams.of(model.id)
-        if not upstream.speaks(route.at_engine):
+        if not upstream.speaks(route.engine_path):
             client.answer(request, _not_spoken(request, upstream.adapter.kind))
             return None
         return upstream
@@ -306,9 +306,11 @@ class Gateway:
         self, request: Request, route: Route, body: list[bytes | memoryview], upstream: Upstream
     ) -> list[bytes | memoryview]:
         """The request as the engine gets it."""
-        target = (route.engine_path or request.path) + ("?" + request.query if request.query else "")
+        line = route.line
+        if request.query:
+            line = f"{route.method} {route.engine_path}?{request.query} HTTP/1.1\r\n".encode("latin-1")
         head = [
-            f"{route.method} {target} HTTP/1.1\r\n".encode("latin-1"),
+            line,
             b"host: %b\r\nx-request-id: %b\r\n" % (upstream.pool.authority, request.id or self._id(request)),
             *TO_ENGINE.lines(request.headers),
         ]

@@ -7,7 +7,7 @@ What is passed on may reach the engine twice (exchange.py): nothing that changes
 saying it twice is saying it once, as with the words about loaded models that a front hands on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from .pages import FILES
@@ -32,12 +32,15 @@ class Route:
     changes: bool = False
     """It changes something, so its body must be declared as JSON: a web page cannot do that without a preflight."""
     engine_path: str = ""
-    """The engine's own path for it, where that is another."""
+    """The path that an engine has to answer: the same one, unless it is stated."""
+    line: bytes = field(init=False)
+    """The first line of a request to the engine that has no query."""
 
-    @property
-    def at_engine(self) -> str:
-        """The path that an engine has to answer."""
-        return self.engine_path or self.path
+    def __post_init__(self) -> None:
+        """Fill in what follows from the path."""
+        path = self.engine_path or self.path
+        object.__setattr__(self, "engine_path", path)
+        object.__setattr__(self, "line", f"{self.method} {path} HTTP/1.1\r\n".encode("latin-1"))
 
 
 _NATIVE = ("keep_alive", "options")
