@@ -138,7 +138,7 @@ def label_name(prefix: str, host: str) -> str:
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """An RFC 1123 subdomain, as Kubernetes checks names."""
 _LONGEST_NAME = 63
-"""Of a name that somebody makes a label of."""
+"""Longest name, in characters, that can be a label too."""
 
 
 def object_name(prefix: str, word: str, content: str) -> str:

@@ -31,7 +31,7 @@ SUITES = {
     "ollama": Suite(part=CORE, files=("tests/e2e/test_ollama.py",), minutes=2.5),
     "ui": Suite(part=CORE, files=("tests/e2e/test_ui.py",), minutes=1),
     "front": Suite(part=CORE, files=("tests/e2e/test_front.py",), minutes=2),
-    "plugin": Suite(part="2", files=("tests/plugin",), minutes=3, touched_by=("testbed/plugin/*", "testbed/pulumi.py")),
+    "plugin": Suite(part="2", files=("tests/plugin",), minutes=5, touched_by=("testbed/plugin/*", "testbed/pulumi.py")),
     "swap": Suite(part=CORE, files=("tests/e2e/test_swap.py",), minutes=3),
     "weights": Suite(
         part="2",
@@ -54,26 +54,26 @@ SUITES = {
     "bad-input": Suite(
         part="2",
         files=("tests/e2e/test_bad_input.py",),
-        minutes=4,
+        minutes=2,
         touched_by=("components/caching/*", "components/jobs.py", "sidecar/larder_sidecar/weights/*"),
     ),
     "manager": Suite(
         part="3",
         files=("tests/e2e/manager",),
-        minutes=3,
+        minutes=2,
         touched_by=("components/model_manager.py", "sidecar/larder_sidecar/manager/*", "catalog/*"),
     ),
     "kserve": Suite(part=CORE, files=("tests/e2e/test_kserve.py",), minutes=4),
     "shimmy": Suite(
         part="3",
         files=("tests/e2e/test_shimmy.py", "tests/e2e/test_shimmy_engine.py"),
-        minutes=3,
+        minutes=2,
         touched_by=("components/serving/shimmy.py", "sidecar/larder_sidecar/gateway/pull*"),
     ),
     "host": Suite(
         part="3",
         files=("tests/e2e/test_host.py",),
-        minutes=3,
+        minutes=2,
         touched_by=("testbed/cluster/*", "testbed/up.py", "testbed/locks.py", "testbed/__main__.py"),
     ),
     "existing": Suite(

@@ -14,7 +14,7 @@ Subdomain = Annotated[
     str,
     Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
 ]
-"""What Kubernetes takes for the name of most objects (RFC 1123)."""
+"""Grammar of the names of most objects in Kubernetes (RFC 1123)."""
 DEV = "dev"
 """The stack that may take what others must not: weights nobody has hashed yet."""
 

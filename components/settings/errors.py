@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from .names import choices, did_you_mean
 
 _MOST_LINES = 50
-"""Of one block: a file may be wrong in every line."""
+"""Problems told of one block: a file may be wrong in every line."""
 _SHOWN = 200
 """Characters of a value or a path: they may be anything that fits into a file."""
 

@@ -53,7 +53,7 @@ def _plain(key: object) -> str:
 
 @dataclass(frozen=True)
 class _Words:
-    """What a former setting is completed from."""
+    """Settings from which a former one is completed."""
 
     raw: Mapping[str, Any]
     catalog: Catalog

@@ -37,7 +37,7 @@ def _endpoint(url: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether a host is the machine that asks, in any spelling that resolvers take: 127.1 and 0x7f.1 among them."""
+    """Tell if a host is the machine that asks, in any spelling that resolvers take: 127.1 and 0x7f.1 among them."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

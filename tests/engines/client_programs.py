@@ -27,7 +27,7 @@ def program(language: str) -> list[str]:
 
 
 def asked(command: list[str], url: str, model: str) -> dict[str, dict[str, Any]]:
-    """What each step of a program came to, by its name."""
+    """Run a program; return the outcome of each of its steps, by name."""
     done = subprocess.run([*command, url, model], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
     lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from .base import Model
 
 _FOLLOWS = "default_factory_not_called"
-"""What pydantic reports of a field besides the problem of another one."""
+"""Type of the problem that pydantic reports of a field because of a problem of another one."""
 _MOST_LINES = 30
 _LINE_CHARACTERS = 400
 _PLACE_CHARACTERS = 120

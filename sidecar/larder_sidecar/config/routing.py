@@ -35,7 +35,7 @@ DEFAULT = "default"
 _ONLY_A_LENGTH = re.compile(r"(?:\(\?i\))?(?:\^|\\A)\(?\.(?:[*+?]|\{\d{1,4}(?:,\d{0,4})?\})\??\)?(?:\$|\\z)")
 """As `^.{0,100}$`: such a pattern is about all of the text, whose line ends are characters too."""
 _NO_DOT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
-"""What holds no `.` that stands for any character: escapes and classes."""
+"""Escapes and classes: the parts of a pattern in which `.` does not stand for any character."""
 _BEYOND_RE2 = ("invalid perl operator: (?", "invalid escape sequence: \\")
 
 

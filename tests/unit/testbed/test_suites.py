@@ -51,7 +51,7 @@ def test_a_changed_file_touches_the_suites_that_depend_on_it() -> None:
         (100, [], ["weights", "prune", "bad-input"]),
         (0, [], []),
         (4, ["prune", "bad-input"], ["weights", "prune"]),  # never proven comes first, then the oldest proof that fits
-        (4, ["bad-input", "weights", "prune"], ["bad-input"]),
+        (4, ["bad-input", "weights", "prune"], ["prune", "bad-input"]),
     ],
 )
 def test_touched_suites_share_the_minutes_by_the_age_of_their_proofs(
