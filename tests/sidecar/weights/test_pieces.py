@@ -80,7 +80,7 @@ def test_killed_again_and_again_every_piece_is_resumed(kitchen: Kitchen, seed: i
     for _ in range(3):
         served = sum(hub.stats.bytes.values())
         process = kitchen.process(plan, "--lease-seconds", "0")
-        until(partial(_more_than, hub, served))
+        until(lambda served=served, process=process: _more_than(hub, served) or process.poll() is not None)
         time.sleep(moments.uniform(0, 0.15))
         process.kill()
         process.wait()
