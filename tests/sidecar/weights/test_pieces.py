@@ -1,6 +1,7 @@
 """A large file comes in pieces over several connections and is one file: also killed, lied to or throttled."""
 
 import random
+import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -80,7 +81,7 @@ def test_killed_again_and_again_every_piece_is_resumed(kitchen: Kitchen, seed: i
     for _ in range(3):
         served = sum(hub.stats.bytes.values())
         process = kitchen.process(plan, "--lease-seconds", "0")
-        until(lambda served=served, process=process: _more_than(hub, served) or process.poll() is not None)
+        until(partial(_more_than_or_over, hub, served, process))
         time.sleep(moments.uniform(0, 0.15))
         process.kill()
         process.wait()
@@ -88,6 +89,10 @@ def test_killed_again_and_again_every_piece_is_resumed(kitchen: Kitchen, seed: i
     hub.faults = Faults()
     assert done(kitchen.process(plan, "--lease-seconds", "0"))["fetched_bytes"] < it.bytes
     assert kitchen.models() == {"tiny:latest"}
+
+
+def _more_than_or_over(hub: Hub, served: int, process: "subprocess.Popen[str]") -> bool:
+    return _more_than(hub, served) or process.poll() is not None
 
 
 def _more_than(hub: Hub, served: int) -> bool:
