@@ -22,6 +22,7 @@ def serving(**settings: object) -> Iterator[str]:
             ports.append(gateway.port)
             ready.set()
             await over.wait()
+        await asyncio.sleep(0)  # a connection that was closed is let go in the next turn of the loop
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
     thread.start()
