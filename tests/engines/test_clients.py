@@ -188,7 +188,7 @@ def test_anthropic_s_clients_read_what_the_gateway_says(url: str) -> None:
 
 
 def by_cli(url: str, home: Path, *words: str) -> str:
-    """What Ollama's command line prints."""
+    """Run Ollama's command line; return the text that it prints."""
     binary = find()
     assert binary
     env = {"PATH": os.environ["PATH"], "HOME": str(home), "OLLAMA_HOST": url}

@@ -1,4 +1,4 @@
-"""What the check of GGUF files takes and refuses, held against the reader of the real llama-server."""
+"""The check of GGUF files, held against the reader of the real llama-server."""
 
 import re
 import subprocess
@@ -17,7 +17,7 @@ _READ = re.compile(r"gguf_init|not within the file bounds|architecture|is duplic
 
 
 def refusal(content: bytes) -> str:
-    """What llama-server says of a file that is not read, '' where it gets on to the model in it."""
+    """Return llama-server's words on a file that it cannot read; '' if it gets on to the model in it."""
     binary = built("llama-server", "bin/llama-server")
     if binary is None:
         lacking("no llama-server: build the toolchain with `make up`")

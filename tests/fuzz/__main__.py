@@ -25,7 +25,7 @@ Crash = tuple[bytes, str]
 
 
 def crash_of(target: Target, data: bytes) -> str:
-    """What goes wrong with an input, '' where nothing does."""
+    """Run one input; return what went wrong, '' if nothing did."""
     began = time.thread_time()
     try:
         target.check(data)

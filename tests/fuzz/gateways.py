@@ -1,4 +1,4 @@
-"""What clients and engines send to a gateway."""
+"""Fuzz targets for the bytes that clients and engines send to a gateway."""
 
 import contextlib
 import json
@@ -60,7 +60,7 @@ def _folded(key: str) -> str:
 
 
 def bodies(raw: bytes) -> None:
-    """What json accepts is read as json reads it, and spliced to what json then reads."""
+    """Read whatever json accepts as json reads it, and splice it to what json then reads."""
     found: splice.Fields | None = None
     with contextlib.suppress(splice.BodyError):
         found = splice.find(raw, ("model",), ("keep_alive", "options"))
@@ -150,7 +150,7 @@ def prompts(raw: bytes) -> None:
 
 
 def words(raw: bytes) -> None:
-    """What clients say of loading is understood or refused."""
+    """Understand or refuse the words of clients about loading."""
     with contextlib.suppress(WordsError):
         seconds_of(raw)
     with contextlib.suppress(WordsError):
@@ -181,7 +181,7 @@ def names(raw: bytes) -> None:
 
 
 def pulled(raw: bytes) -> None:
-    """Of files of any names each is served under its own, which is fit for a header, or listed with a reason."""
+    """Serve each file under its own name, which is fit for a header, or list it with a reason."""
     stems = {line.decode(errors="surrogateescape") for line in raw.split(b"\n")}
     known = Names(_CONFIG)
     known.add_pulled(stems)
