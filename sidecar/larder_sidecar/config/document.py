@@ -110,9 +110,7 @@ class _Loader(yaml.SafeLoader):
     """The safe loader without dates, base 60, foreign tags and repeated keys, for which YAML's readers differ."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as the base declares it)
-        first: [
-            (tag, pattern) for tag, pattern in resolvers if tag.removeprefix(_PREFIX) not in ("timestamp", *_NUMBERS)
-        ]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag.removeprefix(_PREFIX) not in _NOT_AS_YAML_1_1]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
