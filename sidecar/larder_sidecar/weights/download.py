@@ -57,6 +57,8 @@ class Download:
         self._counting = threading.Lock()
         self._ranges = True
         """False where the source has refused a Range: then everything comes in one answer."""
+        self._served = False
+        """The source has begun to send the file: a refusal that comes later may go away."""
         self.fetched = 0
 
     def metadata(self) -> FileMetadata:
@@ -136,7 +138,7 @@ class Download:
                 start, stop = self._begin(part, piece, response, crew)
                 self._receive(part, start, stop, response, guard, transfer)
         except HubError as error:
-            if not asked or self.fetched or type(error) is not HubError:  # no words of its own: 400, 405, 501, …
+            if not asked or self._served or type(error) is not HubError:  # no words of its own: 400, 405, 501, …
                 raise
             self._ranges = False
         finally:
@@ -175,6 +177,7 @@ class Download:
                 part.restart(etag)
             elif etag and part.etag and etag != part.etag:
                 self._start_over(part, crew, "the file has changed since its first bytes came")
+            self._served = True
             crew.grow(min(self._host.most, part.pieces) - 1)
             return piece.start, stop
         packed = encoding(response)
@@ -186,6 +189,7 @@ class Download:
         announced = None if packed else whole(response.headers.get("Content-Length", ""))
         if announced not in (None, size):
             raise ContentError(f"{where} sends {announced} bytes, the plan says {size}", _CHECK_ENTRY)
+        self._served = True
         crew.disband()
         part.restart(etag)
         return 0, size
@@ -240,10 +244,10 @@ class Download:
                         self._reporter.event(event, file=self._file.path, reason=error.reason, wait_seconds=told)
 
     def _passing(self, error: TransientError | DeniedError) -> TransientError:
-        """An error that may go away: a refusal too, where bytes have come before it. Raises any other."""
+        """Return an error that may go away, which a refusal is once the source has served. Raises any other."""
         if isinstance(error, TransientError):
             return error
-        if not self.fetched:
+        if not self._served:
             raise error
         return TransientError(error.reason, error.remedy)
 

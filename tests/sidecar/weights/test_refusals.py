@@ -4,12 +4,13 @@ import gzip
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from socket import SHUT_RDWR
-from time import time
+from time import sleep, time
 
 import pytest
 from larder_sidecar.config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
@@ -157,6 +158,27 @@ def test_a_server_that_refuses_in_the_middle_is_asked_again(kitchen: Kitchen) ->
 
     with Scripted(respond) as server:
         kitchen.fetch(plan(server, "https"))
+
+
+def test_a_second_connection_that_is_refused_before_the_first_brings_a_byte_is_tried_again(kitchen: Kitchen) -> None:
+    refused = threading.Event()
+
+    def respond(request: Request) -> None:
+        if refused.is_set():
+            request.send_file(MODEL, [("ETag", '"e"')])
+        elif request.headers["Range"].startswith("bytes=0-"):
+            told = ("Content-Range", f"bytes 0-{LEAST - 1}/{len(MODEL)}")
+            request.send(206, b"", [("ETag", '"e"'), told, ("Content-Length", str(LEAST))])
+            assert refused.wait(5)
+            sleep(0.1)  # the refusal is read before the first byte
+            request.wfile.write(MODEL[:LEAST])
+        else:
+            request.send(403)
+            refused.set()
+
+    with Scripted(respond) as server:
+        kitchen.fetch(plan(server, "https"))
+    assert "retry" in kitchen.events()
 
 
 HINT = "Please turn on access to public gated repositories in the settings of your token."
