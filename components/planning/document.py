@@ -34,6 +34,10 @@ class Planned(Model):
     """Property paths whose changes Pulumi leaves alone (ignore_changes)."""
     aliases: list[str] = Field(default=[])
     """Names that it had under the same parent."""
+    depends_on: list[str] = Field(default=[])
+    """URNs of the resources that are made before it."""
+    timeouts: dict[str, str] = Field(default={})
+    """How long `up` waits for it, by the operation."""
     inputs: dict[str, Any]
     """Secrets and what is not known yet are replaced by a word for them."""
 
@@ -65,6 +69,10 @@ class PlanDocument(Model):
     users: dict[str, str] = Field(default={})
     """What users of the platform notice, by what it is called."""
     resources: list[Planned] = Field(default=[])
+    components: list[str] = Field(default=[])
+    """URNs of what only groups resources."""
+    outputs: dict[str, Any] = Field(default={})
+    """Exports of the stack."""
     findings: list[Finding] = Field(default=[])
     support: list[Verdict] = Field(default=[])
     """Every strategy for every stack, where that was asked for."""
@@ -104,11 +112,15 @@ def document(
                 delete_before_replace=resource.delete_before_replace,
                 ignored=sorted(resource.ignored),
                 aliases=sorted(resource.aliases),
+                depends_on=sorted(resource.dependencies),
+                timeouts={operation: time for operation, time in resource.timeouts.items() if time},
                 inputs=wire.covered(dict(resource.inputs)),
             )
             for resource in recording.resources
             if resource.custom
         ],
+        components=sorted(resource.urn for resource in recording.resources if not resource.custom),
+        outputs=wire.covered(recording.outputs),
         findings=list(found),
     )
 
