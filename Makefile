@@ -1,11 +1,11 @@
 # The commands of Larder. `make help` lists them; each can be run again at any time.
 STACK ?= dev
 PYTHON := .larder/venv/bin/python
-export CONTEXT REGISTRY STACK ONLY FULL RUNS SEED INPUT PART TOUCHED
+export CONTEXT REGISTRY STACK ONLY FULL RUNS SEED INPUT PART TOUCHED BEFORE
 # Where a machine forbids compiled Python, each of a hundred started processes would compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help up down url clean clean-cache venv clouds test lint e2e bench fuzz plan render
+.PHONY: help up down url clean clean-cache venv clouds test lint e2e bench fuzz rails plan render
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: venv ## what the sidecar and previews cost, measured; writes docs/benchma
 
 fuzz: venv ## parsers of outside input, fed with inputs made of seeds (RUNS=20000 each, SEED=0, ONLY=targets, INPUT=file of a crash)
 	@PYTHONPATH=.:sidecar $(PYTHON) -m tests.fuzz
+
+rails: clouds ## what differs from commit BEFORE: plans, names and more (ONLY=a rail); for changes that must change nothing
+	@PYTHONPATH=.:sidecar $(PYTHON) -m tests.rails
 
 plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (WHY=1: each strategy, and why not; JSON=file for tools)
 	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(WHY),--why) $(if $(BEFORE),--before $(BEFORE)) $(if $(JSON),--json $(JSON))

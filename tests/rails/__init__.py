@@ -1,0 +1,10 @@
+"""Guard rails: what a change of structure must leave as it is, compared with the commit before it.
+
+`make rails BEFORE=<commit>` runs the code of both sides on the same inputs (docs/testing.md, "Rails"):
+
+- `trees.py` checks out the other commit; `commands.py` and `schemas.py` run there and import nothing of these tests.
+- `plans.py`: the plan of every stack file with every strategy.
+- `names.py`: the schemas of the files that people, the program and the sidecar read.
+
+Each `test_*.py` shows that a rail reports a change.
+"""
