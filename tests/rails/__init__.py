@@ -5,6 +5,7 @@
 - `trees.py` checks out the other commit; `commands.py` and `schemas.py` run there and import nothing of these tests.
 - `plans.py`: the plan of every stack file with every strategy.
 - `names.py`: the schemas of the files that people, the program and the sidecar read.
+- `verdicts.py`: what is accepted and refused of the stack files of `corpus.py`, which `harvest.py` collects from tests.
 
 Each `test_*.py` shows that a rail reports a change.
 """

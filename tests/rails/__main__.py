@@ -1,27 +1,51 @@
 """`make rails BEFORE=<commit>`: print every difference to that commit, and exit with status 1 where there is one.
 
-BEFORE: the commit to compare with (HEAD). ONLY: names of rails, separated by commas.
+BEFORE: the commit to compare with (HEAD). ONLY: names of rails, separated by commas. RUNS: generated stack files
+(2,000). SEED: another word, other files.
 """
 
+import concurrent.futures
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from tests.rails import names, plans
+from tests.rails import corpus, names, plans, verdicts
 from tests.rails.trees import HOME, RailError, Tree, checkout, here
 
 
 def _plans(before: Tree, after: Tree) -> Iterable[object]:
-    folder, cases = HOME / "plans", plans.cases()
-    return plans.compare(plans.record(before, folder / "before", cases), plans.record(after, folder / "after", cases))
+    cases = plans.cases()
+    return plans.compare(
+        *_both(lambda tree: plans.record(tree, HOME / "plans" / tree.root.name, cases), before, after),
+    )
 
 
 def _names(before: Tree, after: Tree) -> Iterable[object]:
-    return names.compare(names.record(before), names.record(after))
+    return names.compare(*_both(names.record, before, after))
 
 
-RAILS: dict[str, Callable[[Tree, Tree], Iterable[object]]] = {"plans": _plans, "names": _names}
+def _settings(before: Tree, after: Tree) -> Iterable[object]:
+    count, seed = int(os.environ.get("RUNS") or 2_000), os.environ.get("SEED") or "0"
+    shutil.rmtree(HOME / "stack-files", ignore_errors=True)
+    folders = verdicts.write(HOME / "stack-files", [*corpus.written(), *corpus.generated(count, seed)])
+    was, now = _both(lambda tree: verdicts.record(tree, folders), before, after)
+    print(f"  settings  before: {verdicts.counts(was)}; after: {verdicts.counts(now)}")
+    return verdicts.compare(was, now)
+
+
+T = TypeVar("T")
+
+
+def _both(record: Callable[[Tree], T], before: Tree, after: Tree) -> list[T]:
+    """Record both sides at the same time."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return list(pool.map(record, (before, after)))
+
+
+RAILS: dict[str, Callable[[Tree, Tree], Iterable[object]]] = {"plans": _plans, "names": _names, "settings": _settings}
 
 
 def main() -> int:
