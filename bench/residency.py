@@ -20,9 +20,9 @@ from typing import get_args
 
 from larder_sidecar.config.residency import Strategy
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
-from larder_sidecar.weights.fetch import Fetch
-from larder_sidecar.weights.hub import Hub
+from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.sources.hub import Hub
 
 from testbed.hub.repository import Repositories
 from testbed.hub.server import Hub as LocalHub

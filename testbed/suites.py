@@ -43,7 +43,11 @@ SUITES = {
         part="2",
         files=("tests/e2e/test_prune.py",),
         minutes=1,
-        touched_by=("components/caching/prune.py", "components/jobs.py", "sidecar/larder_sidecar/weights/prune.py"),
+        touched_by=(
+            "components/caching/prune.py",
+            "components/jobs.py",
+            "sidecar/larder_sidecar/weights/store/prune.py",
+        ),
     ),
     "prebuilt": Suite(
         part="2",

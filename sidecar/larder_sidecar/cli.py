@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 _ROLES = {
     "gateway": "larder_sidecar.gateway.command",
-    "fetch": "larder_sidecar.weights.cli",
-    "publish": "larder_sidecar.weights.publish_cli",
+    "fetch": "larder_sidecar.weights.download.cli",
+    "publish": "larder_sidecar.weights.publish.cli",
     "manager": "larder_sidecar.manager.command",
 }
 """Each module has `add_parser(subparsers)`; a role is imported only when it is asked for."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from larder_sidecar.weights.errors import GgufError
 
 from tests.engines.process import built, free_port, lacking
-from tests.sidecar.weights.test_gguf import BAD, SIZES, check, many, one, tables, tensor
+from tests.sidecar.weights.store.test_gguf import BAD, SIZES, check, many, one, tables, tensor
 
 _READ = re.compile(r"gguf_init|not within the file bounds|architecture|is duplicated")
 """Words of an engine that got no further than the file itself."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from larder_sidecar.catalog import load_catalog
 from larder_sidecar.config.weights import ModelWeights, WeightsFile, WeightsPlan
-from larder_sidecar.weights.fetch import Fetch
-from larder_sidecar.weights.hub import Hub
+from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.sources.hub import Hub
 
 from testbed.hub.__main__ import FILE, REPO
 from testbed.hub.repository import Repositories

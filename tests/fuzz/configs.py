@@ -13,7 +13,7 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.config.manager import ManagerConfig
 from larder_sidecar.config.read import problem_lines
 from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights.pull import Wanted
+from larder_sidecar.weights.download.pull import Wanted
 from pydantic import BaseModel, ValidationError
 
 from tests.fuzz.target import Target

@@ -9,16 +9,18 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from larder_sidecar.config.url import UrlError
-from larder_sidecar.weights import lease, proxy, rate_limit, reference
-from larder_sidecar.weights.address import Address, meant, read, shown
-from larder_sidecar.weights.challenge import challenges
+from larder_sidecar.weights import image_names as reference
+from larder_sidecar.weights.client import proxy, rate_limit
+from larder_sidecar.weights.client.address import Address, meant, read, shown
+from larder_sidecar.weights.client.challenge import challenges
+from larder_sidecar.weights.client.server_words import LONGEST, said
+from larder_sidecar.weights.download.bitmap import Journal
 from larder_sidecar.weights.errors import FetchError, GgufError
-from larder_sidecar.weights.gguf import read_gguf
-from larder_sidecar.weights.journal import Journal
-from larder_sidecar.weights.marker import Marker
-from larder_sidecar.weights.ollama_store import referenced
-from larder_sidecar.weights.registry import code_in
-from larder_sidecar.weights.said import LONGEST, said
+from larder_sidecar.weights.publish.registry import code_in
+from larder_sidecar.weights.store import lease
+from larder_sidecar.weights.store.gguf import read_gguf
+from larder_sidecar.weights.store.marker import Marker
+from larder_sidecar.weights.store.ollama_layout import referenced
 from pydantic import ValidationError
 from urllib3.util import parse_url
 

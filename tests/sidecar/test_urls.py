@@ -72,7 +72,7 @@ OTHER_PARSERS = {
     "components/planning/needs.py": "for display",
     "sidecar/larder_sidecar/gateway/replicas.py": "of an engine's URL, which `reachable` has held to one reading",
     "sidecar/larder_sidecar/gateway/wire/pool.py": "of an engine's URL, which `reachable` has held to one reading",
-    "sidecar/larder_sidecar/weights/hosts.py": "for limits of a host, not for trust",
+    "sidecar/larder_sidecar/weights/download/hosts.py": "for limits of a host, not for trust",
 }
 """Where URLs are read by another parser than the one that connects, and why nothing depends on it."""
 

@@ -19,7 +19,8 @@ from ..bearer import Token, TokenError
 from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
 from ..engines import Adapter
-from ..weights.cli import read_token
+from ..weights.download.cli import read_token
+from ..weights.download.pull import Pull, Pulled, TellTo, Wanted, names_of
 from ..weights.errors import (
     DeniedError,
     DiskFullError,
@@ -31,9 +32,8 @@ from ..weights.errors import (
     OccupiedError,
     TransientError,
 )
-from ..weights.hub import Hub
 from ..weights.progress import JsonValue
-from ..weights.pull import Pull, Pulled, TellTo, Wanted, names_of
+from ..weights.sources.hub import Hub
 from .journal import Journal
 from .names import Names, unservable
 from .pull_stream import Line, PullStream, refusal

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from .errors import FetchError, TransientError
-from .patience import Patience
+from .retry import Patience
 
 T = TypeVar("T")
 PAUSES = Patience(first_wait=4.0, longest_wait=60.0)

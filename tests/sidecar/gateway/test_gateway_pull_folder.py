@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.gateway.names import unservable
-from larder_sidecar.weights import pull as weights_pull
-from larder_sidecar.weights.fetch import SPARE
+from larder_sidecar.weights.download import pull as weights_pull
+from larder_sidecar.weights.download.fetch import SPARE
 
 from testbed.hub.faults import Faults
 from tests.sidecar.gateway import test_gateway_pulls as pulls

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from larder_sidecar.weights.engine_image import CONFIGS, INDEXES, MANIFESTS
-from larder_sidecar.weights.image import Document
-from larder_sidecar.weights.layer import Descriptor
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.registry import Registry
-from larder_sidecar.weights.sessions import Sessions
-from larder_sidecar.weights.upload import Uploads
+from larder_sidecar.weights.publish.engine_image import CONFIGS, INDEXES, MANIFESTS
+from larder_sidecar.weights.publish.image import Document
+from larder_sidecar.weights.publish.layer import Descriptor
+from larder_sidecar.weights.publish.registry import Registry
+from larder_sidecar.weights.publish.upload import Uploads
+from larder_sidecar.weights.publish.upload_state import Sessions
 
 from tests.sidecar.weights.kitchen import PATIENCE
 

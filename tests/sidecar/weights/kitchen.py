@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
-from larder_sidecar.weights.fetch import Fetch, Summary
-from larder_sidecar.weights.ollama_store import blob_path, manifests, referenced
-from larder_sidecar.weights.patience import Patience
+from larder_sidecar.weights.download.fetch import Fetch, Summary
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.sources import Sources
+from larder_sidecar.weights.retry import Patience
+from larder_sidecar.weights.sources.by_url import Sources
+from larder_sidecar.weights.store.ollama_layout import blob_path, manifests, referenced
 
 from testbed.hub.faults import Faults
 from testbed.hub.repository import Published, Repositories

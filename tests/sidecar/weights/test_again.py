@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from larder_sidecar.config.weights import LASTING, WeightsPlan
 from larder_sidecar.weights.again import again
+from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.errors import (
     BusyError,
     DeniedError,
@@ -19,14 +20,13 @@ from larder_sidecar.weights.errors import (
     StoreError,
     TransientError,
 )
-from larder_sidecar.weights.fetch import Fetch
-from larder_sidecar.weights.folders import prepare
-from larder_sidecar.weights.lease import Lease
-from larder_sidecar.weights.marker import Stored
-from larder_sidecar.weights.ollama_store import blob_path
-from larder_sidecar.weights.patience import Patience
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.sources import Sources
+from larder_sidecar.weights.retry import Patience
+from larder_sidecar.weights.sources.by_url import Sources
+from larder_sidecar.weights.store.folders import prepare
+from larder_sidecar.weights.store.lease import Lease
+from larder_sidecar.weights.store.marker import Stored
+from larder_sidecar.weights.store.ollama_layout import blob_path
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import Kitchen

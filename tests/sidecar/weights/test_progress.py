@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from larder_sidecar.weights.marker import marker_path
 from larder_sidecar.weights.progress import Reporter, say
+from larder_sidecar.weights.store.marker import marker_path
 
+from tests.sidecar.weights.download.test_interruption import until
 from tests.sidecar.weights.kitchen import Kitchen
-from tests.sidecar.weights.test_interruption import until
 
 
 @pytest.fixture

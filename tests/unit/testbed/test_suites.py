@@ -39,7 +39,7 @@ def test_the_parts_hold_every_suite_once_and_none_lasts_over_80_minutes() -> Non
 
 
 def test_a_changed_file_touches_the_suites_that_depend_on_it() -> None:
-    changed = ["sidecar/larder_sidecar/weights/prune.py"]
+    changed = ["sidecar/larder_sidecar/weights/store/prune.py"]
     touched = [name for name, suite in SUITES.items() if suite.is_touched(changed)]
     assert touched == ["weights", "prune", "prebuilt", "bad-input"]
     assert not [name for name, suite in SUITES.items() if suite.is_touched(["README.md"])]

@@ -1,0 +1,119 @@
+"""URLs, read by the parser that connects: where a URL leads is decided by urllib3 alone.
+
+A URL that another parser could read as one of another host is refused.
+"""
+
+import re
+from dataclasses import dataclass
+
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
+from ...config.url import UrlError, authority
+from ..errors import HubError, RedirectError
+
+_PORTS = {"http": 80, "https": 443}
+Origin = tuple[str, str, int]
+
+
+@dataclass(frozen=True)
+class Address:
+    """An http or https URL. `url` is its one spelling, without a fragment; an IPv6 `host` has brackets."""
+
+    url: str
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def origin(self) -> Origin:
+        """Scheme, host and port: what credentials belong to."""
+        return self.scheme, self.host, self.port
+
+
+def read(url: str) -> Address:
+    """The address that a connection to `url` leads to. Raises UrlError."""
+    if not re.match("https?:", url, re.IGNORECASE):
+        raise UrlError("is not http or https")
+    scheme, _, port = authority(url)
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        raise UrlError("names no host that is a name or an address") from None
+    return Address(parts._replace(fragment=None).url, scheme, parts.host or "", port or _PORTS[scheme])
+
+
+def named(url: str) -> Address:
+    """The address of a URL that whoever started us wrote. Raises HubError."""
+    try:
+        return read(url)
+    except UrlError as reason:
+        raise HubError(f"{shown(url)} cannot be asked: it {reason}", "Write http(s)://HOST/… in its place.") from None
+
+
+def meant(sender: Address, reference: str) -> Address:
+    """The address that a header of `sender`'s answer names, perhaps relative to it. Raises UrlError."""
+    # Headers come as Latin-1: what is not ASCII in a path is the bytes that were sent.
+    text = re.sub(r"[\x80-\xff]", lambda found: f"%{ord(found[0]):02X}", reference.strip(" \t"))
+    return read(_joined(sender, text))
+
+
+def redirected(sender: Address, location: str) -> Address:
+    """Return the address that a redirect of `sender` leads to. Raises RedirectError."""
+    try:
+        target = meant(sender, location)
+    except UrlError as reason:
+        why = f"{shown(sender.url)} redirects to something that is no URL of a web server: it {reason}"
+        raise RedirectError(why, "Not followed. Check the endpoint.") from None
+    check_tls(sender, target)
+    return target
+
+
+def check_tls(sender: Address, target: Address) -> None:
+    """Raise RedirectError where going on from `sender` to `target` would end TLS."""
+    if sender.scheme == "https" != target.scheme:
+        raise RedirectError(
+            f"{shown(sender.url)} redirects to {shown(target.url)}: not over TLS",
+            "Not followed. Check the endpoint and what stands between it and the cluster.",
+        )
+
+
+def is_elsewhere(first: Address, other: Address) -> bool:
+    """Return True for another origin than `first`'s, unless it is the same host that went over to TLS."""
+    upgraded = (first.scheme, first.port) == ("http", 80) and other.origin == ("https", first.host, 443)
+    return other.origin != first.origin and not upgraded
+
+
+def over_tls(home: Address, target: Address) -> Address:
+    """`target`, or `home`'s address for it: a service behind a proxy that ends TLS often calls itself http."""
+    itself = target.host == home.host and target.port in {80, home.port}
+    if (home.scheme, target.scheme) != ("https", "http") or not itself:
+        return target
+    rest = target.url.partition("://")[2].partition("/")[2]
+    return read(f"https://{home.host}:{home.port}/{rest}")
+
+
+def _joined(sender: Address, location: str) -> str:
+    """The URL that a reference means (RFC 3986 5.2). Python's urljoin drops empty parts of a path."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location):
+        return location
+    if location.startswith("//"):
+        return f"{sender.scheme}:{location}"
+    if not location or location.startswith("#"):
+        return sender.url
+    url = sender.url.partition("?")[0]
+    if location.startswith("?"):
+        return url + location
+    scheme, _, rest = url.partition("://")
+    authority, _, path = rest.partition("/")
+    root = f"{scheme}://{authority}"
+    return root + location if location.startswith("/") else f"{root}/{path[: path.rfind('/') + 1]}{location}"
+
+
+def shown(url: str) -> str:
+    """The URL for a message: without query and credentials, for a CDN's query is a signature."""
+    try:
+        parts = parse_url(url)
+    except LocationParseError:
+        return "a URL that is none"
+    return f"{parts.scheme}://{parts.netloc or ''}{parts.path or ''}"[:300]

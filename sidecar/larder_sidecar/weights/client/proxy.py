@@ -1,0 +1,122 @@
+"""The proxy between us and a hub, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY name it."""
+
+import base64
+import re
+import urllib.request
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import unquote_to_bytes
+
+import urllib3
+
+from ...config.url import UrlError
+from ..errors import DeniedError, HubError, TransientError
+from .address import Address, read
+
+KEPT = 8
+"""Idle connections that are kept to one host, for as many who may ask it at once."""
+_CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
+
+
+def proxy_for(address: Address) -> str | None:
+    """The value of the variable that stands for `address`; it may hold a password."""
+    variables = urllib.request.getproxies()
+    return None if _bypassed(address, variables.get("no", "")) else variables.get(address.scheme)
+
+
+def _bypassed(address: Address, no_proxy: str) -> bool:
+    """Return True if NO_PROXY lists an address, by golang.org/x/net/http/httpproxy, curl(1) and requests.
+
+    Where they differ, the entry counts: `.example` is also for example itself, and `*` may stand beside others.
+    """
+    host = address.host.rstrip(".")
+    ip = _ip(host)
+    return any(_matches(entry, host, ip, address.port) for entry in re.split(r"[\s,]+", no_proxy.lower()) if entry)
+
+
+def _matches(entry: str, host: str, ip: IPv4Address | IPv6Address | None, port: int) -> bool:
+    if entry == "*":
+        return True
+    if "/" in entry:
+        block = _block(entry)
+        return block is not None and ip is not None and ip.version == block.version and ip in block
+    name, wanted = _split(entry)
+    if wanted not in ("", str(port)):
+        return False
+    if ip is not None:
+        return _ip(name) == ip
+    name = name.rstrip(".")
+    if name.startswith("*."):
+        return host.endswith(name[1:])
+    name = name.lstrip(".")
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _split(entry: str) -> tuple[str, str]:
+    """Host and port of an entry; IPv6 addresses may do without brackets where there is no port."""
+    if _ip(entry) is not None:
+        return entry, ""
+    found = re.fullmatch(r"(\[.*\]|[^:]*):0*([0-9]+)", entry)
+    return (found[1], found[2]) if found else (entry, "")
+
+
+def _ip(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _block(text: str) -> IPv4Network | IPv6Network | None:
+    try:
+        return ip_network(text.replace("[", "").replace("]", ""), strict=False)
+    except ValueError:
+        return None
+
+
+def manager(proxy: str) -> urllib3.ProxyManager:
+    """Connections through `proxy`, as `user:password@host:port` with or without http://. Raises HubError."""
+    scheme = re.match(r"[A-Za-z0-9+.-]+://", proxy)
+    rest = proxy[scheme.end() :] if scheme else proxy
+    credentials, _, place = re.split(r"[/?#]", rest)[0].rpartition("@")
+    try:
+        address = read(f"{scheme[0] if scheme else 'http://'}{place}")
+    except UrlError:  # the value is not quoted: it may hold a password
+        raise HubError(
+            "HTTPS_PROXY or HTTP_PROXY names no proxy that can be used",
+            "http://user:password@host:port is expected, with % codes for special characters in user and password.",
+        ) from None
+    headers = {}
+    if credentials:  # urllib3 does not read them
+        pair = b":".join(unquote_to_bytes(text) for text in credentials.split(":", 1))
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return urllib3.ProxyManager(address.url, proxy_headers=headers, maxsize=KEPT)
+
+
+def denied(url: str) -> HubError:
+    """The error for 407, which only a proxy answers."""
+    return DeniedError(
+        f"{url}: the proxy{called(url, ' {}')} asks for other credentials (407)",
+        "Put user:password@ into HTTPS_PROXY and HTTP_PROXY, with % codes for special characters.",
+    )
+
+
+def refusal(url: str, error: Exception) -> HubError:
+    """The error for a proxy that cannot be reached or makes no tunnel; what it said stays with it."""
+    status = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
+    if status and status[1] == "407":
+        return denied(url)
+    if status:
+        reason = f"the proxy answers {status[1]}{called(url, ' ({})')}"
+        return TransientError(f"{url}: {reason}", f"Have the proxy let this host through. {_CHECK}")
+    return TransientError(f"{url}: cannot get through the proxy{called(url, ' {}')}", _CHECK)
+
+
+def called(url: str, words: str) -> str:
+    """The proxy for a URL by host and port alone, in `words`; empty where it cannot be read."""
+    try:
+        way = proxy_for(read(url)) or ""
+    except UrlError:
+        return ""
+    place = re.split(r"[/?#]", way.rpartition("://")[2])[0].rpartition("@")[2]
+    return words.format(place) if re.fullmatch(r"[A-Za-z0-9.:\[\]_-]{1,100}", place) else ""

@@ -1,0 +1,1 @@
+"""Downloads: files from a source into a store or a folder, verified, resumable, all or nothing."""

@@ -1,0 +1,173 @@
+"""`larder-sidecar fetch`: the command line of the fetch role."""
+
+import argparse
+import os
+import re
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ...config.weights import LASTING, WeightsPlan
+from ..again import again
+from ..errors import FetchError, PlanError
+from ..progress import LAST_WORD, Reporter, say
+from ..retry import Patience
+from ..signals import stoppable
+from ..sources.by_url import Sources
+from ..store.assemble import copy, link
+from ..store.marker import Stored
+from ..store.model_folders import make_model_folders
+from ..store.prune import Prune
+from ..store.wait import wait_for
+from .fetch import Fetch, Summary
+from .options import TERMINATION_LOG, add_options
+
+if TYPE_CHECKING:
+    from .options import Subparsers
+
+MESSAGE_BYTES = 4096
+"""More is cut off by the kubelet."""
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    """Add the `fetch` command; its namespace's `func` takes the namespace and returns the exit status."""
+    add_options(subparsers).set_defaults(func=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line says; 0 if the store holds the plan, LASTING where no other try helps, else 1."""
+    reporter, verified = Reporter(), dict[str, Stored]()
+    try:
+        with stoppable():
+            summary, pruned = again(
+                partial(_run, options, reporter, verified), seconds=options.patience, failed=partial(_tell, reporter)
+            )
+    except FetchError as error:
+        leave_message(str(error), options.termination_log)
+        _complain(str(error))
+        return LASTING if error.lasting else 1
+    reporter.event(
+        "done",
+        fetched_bytes=summary.fetched_bytes,
+        reused_bytes=summary.reused_bytes,
+        seconds=round(summary.seconds, 3),
+    )
+    done = f"{summary.fetched_bytes} bytes fetched, {summary.reused_bytes} reused, {summary.seconds:.0f} s"
+    told = [] if options.dry_run else [f"the store holds the plan: {done}"]
+    leave_message("; ".join([*told, *pruned]), options.termination_log)
+    if reporter.lost:
+        _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
+    return 0
+
+
+def _tell(reporter: Reporter, error: FetchError, pause: float) -> None:
+    reporter.event("again", reason=str(error), seconds=round(pause, 1))
+
+
+def _run(
+    options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored], left: float
+) -> tuple[Summary, list[str]]:
+    """What was done, and what was pruned in words."""
+    plan = read_plan(options.config)
+    _check_pruning(options)
+    prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds, options.if_there)
+    if options.dry_run:
+        reporter.event("would-free", bytes=(freed := prune.preview()))
+        return Summary(0, 0, 0.0), [f"nothing was removed; {_plans(prune)} would be forgotten and free {freed} bytes"]
+    summary = _fill(plan, options, reporter, verified, left)
+    if not options.prune:
+        return summary, []
+    reporter.event("freed", bytes=(freed := prune.run()))
+    return summary, [f"{_plans(prune)} forgotten, {freed} bytes freed"]
+
+
+def _plans(prune: Prune) -> str:
+    return f"plan {', '.join(prune.forgotten)}" if prune.forgotten else "no plan"
+
+
+def _fill(
+    plan: WeightsPlan, options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored], left: float
+) -> Summary:
+    if options.link:
+        if options.copy_from or options.wait is not None:
+            raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
+        return link(plan, options.root, options.link, reporter)
+    if options.copy_from:
+        return copy(plan, options.root, options.copy_from, reporter, wait_seconds=options.wait or 0)
+    if options.wait is not None:
+        return wait_for(plan, options.root, options.wait, reporter)
+    with Sources(read_token(options.token_file), stall_seconds=options.stall_seconds) as sources:
+        summary = Fetch(
+            plan=plan,
+            root=options.root,
+            source=sources,
+            reporter=reporter,
+            patience=_patience(options, left),
+            lease_seconds=options.lease_seconds,
+            distrust=options.verify,
+            verified=verified,
+        ).run()
+    if options.model_folders:
+        make_model_folders(plan, options.root)
+    return summary
+
+
+def _patience(options: argparse.Namespace, left: float) -> Patience:
+    """Wait for a host's rate limit for no longer than there is time, where the command line says how much there is."""
+    patience = Patience(stall_seconds=options.stall_seconds)
+    return replace(patience, window_seconds=min(patience.window_seconds, left)) if options.patience else patience
+
+
+def _check_pruning(options: argparse.Namespace) -> None:
+    """Raises PlanError where options do not go together."""
+    if (options.forget or options.dry_run or options.if_there) and not options.prune:
+        raise PlanError("--forget, --if-there and --dry-run say how to --prune", "Add --prune, or leave them out.")
+    if options.prune and (options.link or options.copy_from or options.wait is not None):
+        raise PlanError("--prune goes with none of --link, --copy-from and --wait", "Prune the store that fetch fills.")
+
+
+def read_plan(path: Path) -> WeightsPlan:
+    """Raises PlanError with every problem of the file."""
+    try:
+        return WeightsPlan.from_json(path.read_bytes())
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}", "Pass --config FILE; --help shows a complete example.") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PlanError(f"{path}: {problems}", "--help shows a complete example.") from error
+
+
+def read_token(path: Path | None) -> str | None:
+    """From the file, else from HF_TOKEN, else None. Raises PlanError where it is no token; it is never quoted."""
+    if path is None:
+        where, token = "HF_TOKEN", os.environ.get("HF_TOKEN", "").strip()
+        if not token:
+            return None
+    else:
+        where = str(path)
+        try:
+            token = path.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise PlanError(f"{where}: the token cannot be read", "Check the Secret and its mount.") from None
+    if not re.fullmatch(r"[!-~]+", token):
+        raise PlanError(f"{where}: holds no token", "One word of printable ASCII is expected.")
+    return token
+
+
+def leave_message(text: str, path: Path | None) -> None:
+    """Put `text` where Kubernetes looks for the reason; the default place is only used where it exists."""
+    target = path or TERMINATION_LOG
+    if path is None and not target.is_file():
+        return
+    try:
+        target.write_bytes(text.encode()[:MESSAGE_BYTES])
+    except OSError as error:
+        _complain(f"cannot write {target}: {error.strerror}")
+
+
+def _complain(text: str) -> None:
+    say(sys.stderr, f"larder-sidecar fetch: {text}", seconds=LAST_WORD)

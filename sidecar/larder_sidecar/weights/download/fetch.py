@@ -1,0 +1,222 @@
+"""Fills a store so that it holds a plan: every file verified, manifests after their blobs, the marker last.
+
+Killed at any moment, the store is either without a model or complete, and the next run goes on where this one was.
+"""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
+from ..errors import DiskFullError, StoreError
+from ..progress import Reporter
+from ..retry import Patience
+from ..sources.source import Source
+from ..store import untrusted
+from ..store.disk import explained
+from ..store.folders import STATE, prepare, sweep
+from ..store.gguf import check_gguf
+from ..store.lease import Holder, Lease
+from ..store.manifests import offer
+from ..store.marker import (
+    Marker,
+    Stored,
+    faults,
+    first_pulls,
+    read_marker,
+    stored,
+    untouched,
+    vouched,
+    write_marker,
+)
+from ..store.ollama_layout import StoredFile, blob_path, manifests, plain_path, referenced
+from .files import Files, part_path
+
+SPARE = 16 * 2**20
+"""Bytes that stay free for manifests, markers and the filesystem's own needs."""
+_READ = 4 << 20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run did."""
+
+    fetched_bytes: int
+    reused_bytes: int
+    seconds: float
+
+
+@dataclass
+class Fetch:
+    """One run. `free` tells the free bytes of a folder's filesystem."""
+
+    plan: WeightsPlan
+    root: Path
+    source: Source
+    reporter: Reporter = field(default_factory=Reporter)
+    patience: Patience = field(default_factory=Patience)
+    lease_seconds: float = 600.0
+    distrust: bool = False
+    """Read and hash every file again, whatever the marker says."""
+    free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    verified: dict[str, Stored] = field(default_factory=dict)
+    """Blobs that earlier tries of this process verified, by path; this one adds its own."""
+
+    def run(self) -> Summary:
+        """Make the store complete. Raises FetchError."""
+        began = time.monotonic()
+        with explained(self.root):
+            if not self.distrust and self._complete():
+                return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
+            prepare(self.root)
+            lease = Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds, waiting=self._wait)
+            with lease:
+                if not lease.held or (not self.distrust and self._complete()):
+                    return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
+                return _Filling(self, lease, began).run()
+
+    def _complete(self) -> bool:
+        marker = read_marker(self.root, self.plan.digest())
+        if marker is None or faults(self.root, marker):
+            return False
+        # A store that was filled before there were plain names has none.
+        return all(plain_path(model.id) in marker.files for model in self.plan.models)
+
+    def _wait(self, holder: Holder) -> bool:
+        self.reporter.event("waiting", holder=holder.host, since=holder.since)
+        return not self.distrust and self._complete()
+
+
+class _Filling:
+    """The part of a run that writes, under the lease."""
+
+    def __init__(self, fetch: Fetch, lease: Lease, began: float) -> None:
+        self._fetch, self._lease, self._began, self._root = fetch, lease, began, fetch.root
+        self._known: set[str] = set() if fetch.distrust else set(vouched(fetch.root))
+        self._known |= untouched(fetch.root, fetch.verified).keys()
+        self._recorded = first_pulls(fetch.root)
+        self._first_pull: dict[str, str] = {}
+        self._kept: dict[str, Stored] = {}
+
+    def run(self) -> Summary:
+        sweep(self._root)
+        self._withdraw_incomplete()
+        models = self._fetch.plan.models
+        present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
+        lacking = [f for m in models for f in m.files if present[m.id, f.path] is None]
+        # A content that two models have comes once.
+        missing = {part_path(self._root, file): file for file in lacking}
+        self._require_space(missing)
+        with self._coming(missing.values()) as coming:
+            for model in models:
+                found = [(file, present[model.id, file.path] or coming.wait(file)) for file in model.files]
+                self._publish(model, [self._keep(file, sha256) for file, sha256 in found])
+        reused = sum(f.bytes for m in models for f in m.files) - sum(f.bytes for f in missing.values()) + coming.reused
+        summary = Summary(coming.fetched, reused, time.monotonic() - self._began)
+        self._lease.confirm()
+        write_marker(
+            self._root,
+            Marker(
+                plan=self._fetch.plan.digest(),
+                completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                seconds=round(summary.seconds, 3),
+                fetched_bytes=summary.fetched_bytes,
+                files=self._kept,
+                first_pull=self._first_pull,
+            ),
+        )
+        return summary
+
+    def _withdraw_incomplete(self) -> None:
+        """Take back every manifest whose blobs are not all there, so that the engine does not offer what it lacks."""
+        for path in manifests(self._root):
+            needs = referenced(path)
+            if needs is None or not all((self._root / blob).is_file() for blob in needs):
+                told = "withdrawn"
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError:  # in a folder of somebody else: it is none of ours, and stops nothing
+                    told = "not withdrawn"
+                self._fetch.reporter.event(told, manifest=str(path.relative_to(self._root)))
+
+    def _present(self, file: WeightsFile) -> str | None:
+        """The sha256 under which a file is in the store and good; None if it is to be fetched."""
+        sha256 = self._recorded.get(file.url) if file.sha256 == FIRST_PULL else file.sha256
+        return sha256 if sha256 and self._is_good(sha256, file.bytes) else None
+
+    def _is_good(self, sha256: str, size: int) -> bool:
+        """Whether a blob is there and good."""
+        blob = self._root / blob_path(sha256)
+        if not blob.is_file():
+            if blob.is_dir():
+                raise StoreError(f"{blob}: a folder lies in the place of the file", "Remove it; nothing was fetched.")
+            return False
+        return blob_path(sha256) in self._known or self._read_back(sha256, size)
+
+    def _read_back(self, sha256: str, size: int) -> bool:
+        """Whether a blob that nobody vouches for is what its name says; a bad one is removed with all that names it."""
+        blob = self._root / blob_path(sha256)
+        self._fetch.reporter.event("verifying", file=blob_path(sha256), bytes=blob.stat().st_size)
+        if blob.stat().st_size == size and self._hash(blob) == sha256:
+            self._verified(sha256)
+            return True
+        for path in manifests(self._root):
+            if blob_path(sha256) in (referenced(path) or ()):
+                path.unlink(missing_ok=True)
+        blob.unlink()
+        self._fetch.reporter.event("corrupted", file=blob_path(sha256))
+        return False
+
+    def _verified(self, sha256: str) -> None:
+        self._known.add(blob_path(sha256))
+        self._fetch.verified[blob_path(sha256)] = stored(self._root / blob_path(sha256), sha256)
+
+    def _hash(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        with untrusted.content(path) as file:
+            while chunk := file.read(_READ):
+                digest.update(chunk)
+                self._lease.check()
+        return digest.hexdigest()
+
+    def _require_space(self, missing: Mapping[Path, WeightsFile]) -> None:
+        here = sum(min(part.stat().st_blocks * 512, file.bytes) for part, file in missing.items() if part.exists())
+        needed = sum(file.bytes for file in missing.values()) - here + SPARE
+        free = self._fetch.free(self._root)
+        if missing and needed > free:
+            raise DiskFullError(
+                f"{self._root}: {needed} bytes are needed, {free} are free: {needed - free} are missing",
+                "Make the volume larger, or remove models from larder:models.",
+            )
+
+    def _coming(self, missing: Iterable[WeightsFile]) -> Files:
+        fetch = self._fetch
+        return Files(
+            missing,
+            self._root,
+            fetch.source,
+            patience=fetch.patience,
+            reporter=fetch.reporter,
+            lease=self._lease,
+            look=self._is_good,
+            name=self._fetch.plan.name_of,
+            placed=self._verified,
+        )
+
+    def _keep(self, file: WeightsFile, sha256: str) -> StoredFile:
+        """Note a file that is in the store."""
+        path = self._root / blob_path(sha256)
+        info = check_gguf(path, self._fetch.plan.name_of(file))
+        self._kept[blob_path(sha256)] = stored(path, sha256)
+        if file.sha256 == FIRST_PULL:
+            self._first_pull[file.url] = sha256
+        return StoredFile(sha256, file.bytes, info)
+
+    def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
+        self._lease.confirm()
+        self._kept |= offer(model, files, self._root)
+        self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))

@@ -1,0 +1,1 @@
+"""Images of weights: made from a store, pushed to a registry."""

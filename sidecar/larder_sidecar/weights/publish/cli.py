@@ -1,0 +1,147 @@
+"""`larder-sidecar publish`: the command line of the publish role."""
+
+import argparse
+import contextlib
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...config.weights import WeightsPlan
+from ..client.login import Login
+from ..download.cli import read_plan, read_token
+from ..download.fetch import Fetch
+from ..download.options import CONFIG, ROOT
+from ..errors import FetchError, PlanError
+from ..image_names import image_name, place
+from ..progress import Reporter
+from ..signals import stoppable
+from ..sources.by_url import Sources
+from .engine import Engine, PublishEngine
+from .models import Publish
+from .push import Destination, Published
+from .registry import Registry
+from .upload import CHUNK
+
+if TYPE_CHECKING:
+    from ..download.options import Subparsers
+
+SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 20, 16 << 30
+
+EPILOG = """
+Try it (weights.json: see `larder-sidecar fetch --help`):
+  larder-sidecar publish --config weights.json --root ./store --to registry.example/weights --token-file token
+  larder-sidecar publish --config weights.json --root ./store --to localhost:5000/weights --plain-http
+  larder-sidecar publish --config weights.json --root ./store --to registry.example/engines \\
+      --engine docker.io/ollama/ollama@sha256:…
+
+Without --engine each model becomes an image REGISTRY/PREFIX/<model id>, its files under /models. It is told in a line
+{"event": "pushed", "model": …, "reference": "…@sha256:…", …}: that reference is what goes into
+larder:cache.image-volume.images. With --engine all models go into one image REGISTRY/PREFIX/<last word of the engine's
+name>, under /weights/ollama, upon the engine's own layers: its reference goes into larder:cache.prebuilt-image.image.
+
+The same weights and base give the same reference. Blobs that the registry has are not sent again, and those of another
+repository of it are taken over. Interrupted runs go on where they stopped. No docker daemon is needed.
+"""
+
+
+def add_parser(subparsers: "Subparsers") -> None:
+    """Add the `publish` command; its namespace's `func` takes the namespace and returns the exit status."""
+    parser = subparsers.add_parser(
+        "publish",
+        help="make images of the weights, or of an engine with them inside, and push them to a registry",
+        description="Fills the store with the models of weights.json where it is not yet, and pushes each model as an\n"
+        "image that Kubernetes mounts as a volume, or all of them inside an engine's image.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="FILE", help="weights.json (default %(default)s)"
+    )
+    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="store (default %(default)s)")
+    parser.add_argument(
+        "--to", required=True, metavar="REGISTRY/PREFIX", help="where images go, as in host:port/weights"
+    )
+    parser.add_argument("--engine", metavar="IMAGE", help="put the weights into this image, REGISTRY/NAME@sha256:…")
+    parser.add_argument(
+        "--platform",
+        action="append",
+        default=[],
+        metavar="OS/ARCH",
+        help="of the engine's image, as in linux/arm64; may be given again (default: all it has)",
+    )
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with a bearer token that may push")
+    parser.add_argument(
+        "--credentials-file", type=Path, metavar="FILE", help="file with user:password, as of a robot account"
+    )
+    parser.add_argument("--plain-http", action="store_true", help="the registry speaks HTTP; nobody logs in then")
+    parser.add_argument(
+        "--chunk-size",
+        type=_size,
+        default=CHUNK,
+        metavar="SIZE",
+        help="send blobs in parts of so many bytes, as in 32Mi (default 64Mi)",
+    )
+    parser.set_defaults(func=run)
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch(r"([1-9][0-9]{0,5})(Mi|Gi)", text)
+    size = int(found[1]) << {"Mi": 20, "Gi": 30}[found[2]] if found else 0
+    if not SMALLEST_CHUNK <= size <= LARGEST_CHUNK:
+        msg = f"{text!r} is not between 1Mi and 16Gi"
+        raise argparse.ArgumentTypeError(msg)
+    return size
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do what the command line says; 0 if every image is in the registry."""
+    reporter = Reporter()
+    try:
+        with stoppable():
+            _run(options, reporter)
+    except FetchError as error:
+        print(f"larder-sidecar publish: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _run(options: argparse.Namespace, reporter: Reporter) -> None:
+    to = place(options.to)
+    login = _login(options)
+    engine = image_name(options.engine) if options.engine else None
+    if options.platform and not engine:
+        raise PlanError("--platform without --engine", "Images of weights are for every platform: drop it.")
+    plan = read_plan(options.config)
+    with Sources(read_token(None)) as sources:
+        Fetch(plan, options.root, sources, reporter).run()
+    with contextlib.ExitStack() as stack:
+        registry = stack.enter_context(Registry(to.host, plain_http=options.plain_http, login=login))
+        destination = Destination(registry, to.prefix, reporter, chunk=options.chunk_size)
+        if engine is None:
+            pushed = Publish(plan, options.root, destination).run()
+        else:
+            # Credentials are for where images go; a base that lies elsewhere is read by nobody in particular.
+            source = registry if engine.host == to.host else stack.enter_context(Registry(engine.host))
+            base = Engine(source, engine.repository, engine.digest)
+            pushed = [_upon(base, plan, options, destination)]
+    uploaded, reused = sum(it.uploaded_bytes for it in pushed), sum(it.reused_bytes for it in pushed)
+    reporter.event("done", images=len(pushed), uploaded_bytes=uploaded, reused_bytes=reused)
+
+
+def _upon(base: Engine, plan: WeightsPlan, options: argparse.Namespace, to: Destination) -> Published:
+    return PublishEngine(plan, options.root, to, base, options.platform).run()
+
+
+def _login(options: argparse.Namespace) -> Login:
+    """Raises PlanError."""
+    files = [name for name in ("token_file", "credentials_file") if getattr(options, name)]
+    if options.plain_http and files:
+        option = f"--{files[0].replace('_', '-')}"
+        raise PlanError(f"{option} with --plain-http", "A token is never sent in clear text: drop one of them.")
+    if len(files) > 1:
+        raise PlanError("--token-file and --credentials-file", "A registry takes one of them: drop the other.")
+    password = read_token(options.credentials_file) if options.credentials_file else None
+    if password and not all(password.partition(":")):
+        raise PlanError(f"{options.credentials_file}: holds no user:password", "One line with both is expected.")
+    return Login(read_token(options.token_file) if options.token_file else None, password)

@@ -1,0 +1,174 @@
+"""An engine's image with the weights inside: every layer of its base as it is, and the layers of a store upon them.
+
+The base's config, history and platforms stay. Docker's media types become OCI's: the blobs behind them are the same
+bytes. Nothing is unpacked, so a base of any size costs its transfer, and none where the registry has it.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ImageError
+from .image import CONFIG, IMAGE_INDEX, MANIFEST, MAX_MANIFEST, Document, Image, document
+from .layer import LAYER, Descriptor
+
+_DOCKER = "application/vnd.docker"
+INDEXES = (IMAGE_INDEX, f"{_DOCKER}.distribution.manifest.list.v2+json")
+MANIFESTS = (MANIFEST, f"{_DOCKER}.distribution.manifest.v2+json")
+CONFIGS = (CONFIG, f"{_DOCKER}.container.image.v1+json")
+_LAYERS: Mapping[str, str] = {
+    **{f"{LAYER}{kind}": f"{LAYER}{kind}" for kind in ("", "+gzip", "+zstd")},
+    f"{_DOCKER}.image.rootfs.diff.tar": LAYER,
+    f"{_DOCKER}.image.rootfs.diff.tar.gzip": f"{LAYER}+gzip",
+    f"{_DOCKER}.image.rootfs.diff.tar.zstd": f"{LAYER}+zstd",
+}
+STORE_OF = "store of plan "
+"""By these words of its history an image of ours is known: weights upon weights would serve both."""
+_EPOCH = "1970-01-01T00:00:00Z"
+_ANOTHER = "Choose an image that docker, buildah or BuildKit of these years built."
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A manifest of a base, as its index names it."""
+
+    platform: Mapping[str, Any]
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """`linux/arm64/v8`"""
+        parts = [self.platform.get(key) for key in ("os", "architecture", "variant")]
+        return "/".join(str(part) for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Base:
+    """A base for one platform."""
+
+    listed: Listed
+    config: Mapping[str, Any]
+    layers: tuple[Descriptor, ...]
+    """Under OCI's media types."""
+
+
+def listed(index: bytes, where: str) -> list[Listed] | None:
+    """What an index lists for Linux; None where it is a manifest itself. Raises ImageError."""
+    said = _mapping(index, where)
+    if said.get("mediaType") in MANIFESTS or "layers" in said:
+        return None
+    if said.get("mediaType", IMAGE_INDEX) not in INDEXES or not isinstance(said.get("manifests"), list):
+        raise _unknown(where, said.get("mediaType", "a manifest without a media type"))
+    named = [it for it in said["manifests"] if _named(it)]
+    found = [Listed(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
+    # Attestations of BuildKit stand there as manifests for unknown/unknown.
+    return [it for it in found if it.platform.get("os") == "linux"]
+
+
+def chosen(found: Sequence[Listed], platforms: Sequence[str], where: str) -> list[Listed]:
+    """Those of the wanted platforms, all without a wish; `linux/arm64` means every variant. Raises ImageError."""
+    missing = [wish for wish in platforms if not any(_means(wish, it) for it in found)]
+    if missing or not found:
+        has = ", ".join(it.name for it in found) or "nothing for Linux"
+        what = f"no {' and no '.join(missing)}" if missing else "no platform"
+        raise ImageError(f"{where} has {what}; it has {has}", "Choose other platforms, or another base.")
+    return [it for it in found if not platforms or any(_means(wish, it) for wish in platforms)]
+
+
+def config_of(manifest: bytes, where: str) -> Descriptor:
+    """The config that a manifest names. Raises ImageError."""
+    said = _mapping(manifest, where)
+    config = said.get("config")
+    if said.get("schemaVersion") != 2 or not isinstance(config, dict) or not _named(config):
+        raise _unknown(where, f"a manifest of schema {said.get('schemaVersion')}")
+    if config.get("mediaType") not in CONFIGS or config["size"] > MAX_MANIFEST:
+        raise _unknown(where, f"a config of type {config.get('mediaType')} and {config['size']} bytes")
+    return Descriptor(CONFIG, config["digest"], config["size"])
+
+
+def base_of(it: Listed | None, manifest: bytes, config: bytes, where: str) -> Base:
+    """The base that a manifest and its config describe, `it` as an index lists it. Raises ImageError."""
+    said, about = _mapping(manifest, where), _mapping(config, where)
+    layers = said.get("layers")
+    if not isinstance(layers, list) or not all(map(_named, layers)):
+        raise _unknown(where, "a manifest without layers")
+    for layer in layers:
+        if layer.get("mediaType") not in _LAYERS:
+            raise _unknown(where, f"a layer of type {layer.get('mediaType')}")
+    steps = about["history"] if isinstance(about.get("history"), list) else []
+    if any(isinstance(step, dict) and str(step.get("created_by")).startswith(STORE_OF) for step in steps):
+        raise ImageError(f"{where} holds weights already", "Name the engine's image as it is without any.")
+    root = about.get("rootfs")
+    if not isinstance(root, dict) or not isinstance(root.get("diff_ids"), list) or len(root["diff_ids"]) != len(layers):
+        raise ImageError(f"{where}: its config does not name as many layers as its manifest", _ANOTHER)
+    if it is None:
+        keys = ("architecture", "os", "variant")
+        it = Listed({key: about[key] for key in keys if isinstance(about.get(key), str)}, "")
+    return Base(it, about, tuple(Descriptor(_LAYERS[x["mediaType"]], x["digest"], x["size"]) for x in layers))
+
+
+def on_bases(bases: Sequence[Base], digest: str, layers: Sequence[tuple[Descriptor, str]]) -> Image:
+    """The image of these layers, each with the words of its history, upon the bases of the image `digest`."""
+    configs = [document(CONFIG, _config(base, layers)) for base in bases]
+    manifests = [
+        document(
+            MANIFEST,
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": config.descriptor.to_dict(),
+                "layers": [layer.to_dict() for layer in (*base.layers, *(it for it, _ in layers))],
+            },
+        )
+        for base, config in zip(bases, configs, strict=True)
+    ]
+    entries = [_listed(base, manifest) for base, manifest in zip(bases, manifests, strict=True)]
+    index = {
+        "schemaVersion": 2,
+        "mediaType": IMAGE_INDEX,
+        "manifests": entries,
+        "annotations": {"org.opencontainers.image.base.digest": digest},
+    }
+    return Image(tuple(configs), tuple(manifests), document(IMAGE_INDEX, index))
+
+
+def _listed(base: Base, manifest: Document) -> dict[str, object]:
+    return {**manifest.descriptor.to_dict(), "platform": dict(base.listed.platform)}
+
+
+def _config(base: Base, layers: Sequence[tuple[Descriptor, str]]) -> dict[str, object]:
+    root = {**base.config["rootfs"], "diff_ids": [*base.config["rootfs"]["diff_ids"], *(it.digest for it, _ in layers)]}
+    config = {**base.config, "rootfs": root}
+    if isinstance(history := base.config.get("history"), list):
+        config["history"] = [*history, *({"created": _EPOCH, "created_by": words} for _, words in layers)]
+    return config
+
+
+def _means(wish: str, it: Listed) -> bool:
+    return it.name == wish or it.name.startswith(f"{wish}/")
+
+
+def _named(value: object) -> bool:
+    """Is it a descriptor?"""
+    if not isinstance(value, dict):
+        return False
+    digest, size = value.get("digest"), value.get("size")
+    # A digest becomes part of a URL: whatever else is in it would lead elsewhere.
+    named = isinstance(digest, str) and re.fullmatch("sha256:[0-9a-f]{64}", digest)
+    return bool(named) and type(size) is int and 0 <= size < 2**63 and isinstance(value.get("mediaType", ""), str)
+
+
+def _mapping(content: bytes, where: str) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _unknown(where, "something that is no manifest")
+    return value
+
+
+def _unknown(where: str, what: object) -> ImageError:
+    return ImageError(f"{where}: {str(what)[:100]} is nothing that we can build upon", _ANOTHER)

@@ -1,0 +1,226 @@
+"""A registry by its HTTP API (OCI distribution 1.1): what it has, and how blobs and manifests get there."""
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote
+
+import urllib3
+
+from ..client.login import Login
+from ..client.refusal import TRANSIENT, head
+from ..client.web import REDIRECTS, LostError, explained, whole
+from ..errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
+from ..image_names import registry_name
+from .image import MAX_MANIFEST, Document
+from .layer import Descriptor
+from .registry_http import Answer, RegistryHttp
+
+_READ = 1 << 20
+_DONE = {200, 201, 202, 204}
+"""For whatever was asked: registries differ in which of them they answer (GHCR, ECR, Nexus)."""
+_THERE = {200, 206, *REDIRECTS}
+_LOST = {404, 410}
+_OF_ANY_REQUEST = {401, 407, 413, *TRANSIENT}
+"""Refusals that say nothing about parts."""
+_NOT_YET = {"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}
+_STREAM = {"Content-Type": "application/octet-stream"}
+_OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."
+
+
+class PartError(TransientError):
+    """A registry that has taken parts of a blob refuses the next one, or all of them together."""
+
+
+class Registry:
+    """One registry at `host[:port]`; `login` is sent nowhere else, and never in clear text."""
+
+    def __init__(
+        self, host: str, *, plain_http: bool = False, login: Login | None = None, stall_seconds: float = 300.0
+    ) -> None:
+        self.host = registry_name(host)
+        self.least = 0
+        """Bytes that the registry wants in every part of a blob but the last, as far as it has said."""
+        self._http = RegistryHttp(self.host, login or Login(), plain_http=plain_http, stall_seconds=stall_seconds)
+
+    def __enter__(self) -> "Registry":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def has(self, repository: str, digest: str) -> bool:
+        """Tell whether the registry says that it has a blob. Raises HubError where it is too busy to say it."""
+        url = f"{self._http.base}{repository}/blobs/{digest}"
+        try:
+            answer = self._http.ask("HEAD", url, repository)
+        except (LostError, StallError):
+            answer = None
+        if answer is None or answer.status not in {*_THERE, 401, *_LOST, 429, 503}:
+            answer = self._http.ask("GET", url, repository, {"Range": "bytes=0-0"})
+        if answer.status in TRANSIENT:
+            raise self._http.refusal(answer, repository)
+        # Any other refusal is left to the upload: who may push may not always read.
+        return answer.status in _THERE
+
+    def mount(self, repository: str, digest: str, source: str) -> bool:
+        """Take over a blob from another repository of this registry, if it lets us."""
+        query = f"?mount={digest}&from={quote(source)}"
+        try:
+            answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/{query}", repository)
+        except HubError:
+            return False
+        return answer.status == 201 and "/uploads/" not in answer.headers.get("Location", "")
+
+    def start(self, repository: str) -> str:
+        """Begin an upload; returns the URL for the bytes of a blob. Raises HubError."""
+        answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/", repository)
+        if answer.status not in _DONE:
+            raise self._http.refusal(answer, repository)
+        return self._next(answer)
+
+    def arrived(self, repository: str, location: str) -> tuple[str, int] | None:
+        """The URL at which an upload goes on, and the bytes that it has; None where the registry does not say it."""
+        if not self._http.names(location):
+            return None
+        answer = self._http.ask("GET", location, repository)
+        if answer.status in TRANSIENT:
+            raise self._http.refusal(answer, repository)
+        have = _have(answer)
+        return None if answer.status not in _DONE or have is None else (self._next(answer), have)
+
+    def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, bool]:
+        """Send `size` bytes behind the first `start`; returns the next URL, and whether they are confirmed.
+
+        A registry that takes a part and says that it has less or more is believed to have taken it: many repeat an
+        older Range. What it has is held against the digest in the end. Raises ChunkError where it takes blobs as a
+        whole only, PartError where it refuses this part, HubError otherwise.
+        """
+        span = {"Content-Length": str(size), "Content-Range": f"{start}-{start + size - 1}"}
+        answer = self._http.ask("PATCH", location, repository, _STREAM | span, body)
+        if answer.status in _DONE:
+            return self._next(answer), _have(answer) in {None, start + size}
+        error = self._http.refusal(answer, repository)
+        if answer.status in _OF_ANY_REQUEST:
+            raise error
+        raise ChunkError(error.reason) if start == 0 else PartError(error.reason)
+
+    def finish(
+        self, repository: str, location: str, digest: str, body: Iterable[bytes] | None = None, size: int = 0
+    ) -> None:
+        """Have the registry hold a blob against its digest; `body` is the blob, None where it went in parts.
+
+        Raises ContentError where it is another, PartError where parts do not make a whole, HubError otherwise.
+        """
+        url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
+        answer = self._http.ask("PUT", url, repository, {**_STREAM, "Content-Length": str(size)}, body or b"")
+        other = answer.status == 400 and code_in(answer.body) in {"DIGEST_INVALID", "SIZE_INVALID"}
+        if other or (answer.status in _DONE and _other(answer, digest)):
+            raise ContentError(
+                f"{self.host}/{repository}: what arrived is not {digest[:19]}… (DIGEST_INVALID)",
+                "The source changed, or the way damages it. Mend the store, larder-sidecar fetch --verify, and start "
+                "again.",
+            )
+        if answer.status not in _DONE:
+            error = self._http.refusal(answer, repository)
+            whole_or_no = body is not None or answer.status in _OF_ANY_REQUEST
+            raise error if whole_or_no else PartError(error.reason, error.remedy)
+
+    def push_manifest(self, repository: str, reference: str, manifest: Document) -> None:
+        """Store a manifest or an index under a tag or its digest. Raises HubError."""
+        headers = {"Content-Type": manifest.descriptor.media_type}
+        url = f"{self._http.base}{repository}/manifests/{reference}"
+        answer = self._http.ask("PUT", url, repository, headers, manifest.content)
+        if answer.status not in _DONE:
+            error = self._http.refusal(answer, repository)
+            # Some registries find a blob a moment after they have taken it.
+            raise TransientError(error.reason) if code_in(answer.body) in _NOT_YET else error
+        if answer.status != 201 and "Docker-Content-Digest" not in answer.headers:
+            self._check_kept(repository, manifest)
+        if _other(answer, manifest.descriptor.digest):
+            raise ContentError(
+                f"{self.host}/{repository}: what was stored is not manifest {manifest.descriptor.digest[:19]}…",
+                "Something before the registry rewrites manifests: push past it.",
+            )
+
+    def _check_kept(self, repository: str, manifest: Document) -> None:
+        """Read a manifest back: a web page that answers 200 to everything keeps nothing. Raises HubError."""
+        try:
+            self.manifest(repository, manifest.descriptor.digest, [manifest.descriptor.media_type])
+        except (DeniedError, TransientError):
+            pass  # who may push may not always read
+        except HubError:
+            raise ContentError(
+                f"{self.host}/{repository}: a manifest was taken and is not there",
+                "Check the registry's name: a web page or a proxy may answer in its place.",
+            ) from None
+
+    def manifest(self, repository: str, digest: str, accept: Iterable[str]) -> bytes:
+        """A manifest or an index, held against its digest. Raises HubError."""
+        url = f"{self._http.base}{repository}/manifests/{digest}"
+        with contextlib.closing(self._http.open(url, repository, {"Accept": ", ".join(accept)})) as answer:
+            if answer.status != 200:
+                raise self._refusal(answer, repository)
+            with explained(url):
+                content = answer.read(MAX_MANIFEST)
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise ContentError(f"{self.host}/{repository}: a manifest is not its digest {digest[:19]}…", _OTHER)
+        return content
+
+    def blob(self, repository: str, blob: Descriptor, start: int = 0) -> Iterator[bytes]:
+        """The bytes of a blob from `start`; read from the first to the last it is held against its digest.
+
+        Raises HubError.
+        """
+        url, digest, have = f"{self._http.base}{repository}/blobs/{blob.digest}", hashlib.sha256(), start
+        answer = self._http.open(url, repository, {"Range": f"bytes={start}-"} if start else {})
+        if start and answer.status not in {200, 206, 401, 403, *_LOST, *TRANSIENT}:
+            answer.close()  # it refuses the range: what is there already is read again
+            answer = self._http.open(url, repository, {})
+        if answer.status not in {200, 206}:
+            with contextlib.closing(answer):
+                raise self._refusal(answer, repository)
+        skipped = start if answer.status == 200 else 0  # it knows no ranges
+        with contextlib.closing(answer), explained(url):
+            for chunk in answer.stream(_READ):
+                piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
+                have += len(piece)
+                if have > blob.size:
+                    break  # whoever reads keeps some blobs in memory
+                digest.update(piece)
+                yield piece
+        if have != blob.size or (start == 0 and f"sha256:{digest.hexdigest()}" != blob.digest):
+            raise ContentError(
+                f"{self.host}/{repository}: {blob.digest[:19]}… has {have} bytes of {blob.size}, or others", _OTHER
+            )
+
+    def _refusal(self, answer: urllib3.BaseHTTPResponse, repository: str) -> HubError:
+        heard = Answer(answer.url or self._http.base, answer.status, answer.headers, head(answer))
+        return self._http.refusal(heard, repository, reading=True)
+
+    def _next(self, answer: Answer) -> str:
+        self.least = whole(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.least
+        return self._http.location(answer)
+
+
+def _have(answer: Answer) -> int | None:
+    """Bytes that an upload has, by the Range of an answer: `0-<last>`, and `0-0` for none as for one."""
+    last = whole(answer.headers.get("Range", "").strip().removeprefix("bytes=").removeprefix("0-"))
+    return last and last + 1
+
+
+def _other(answer: Answer, digest: str) -> bool:
+    """Tell whether the registry names another sha256 than `digest` for what it has stored."""
+    named = answer.headers.get("Docker-Content-Digest", "").strip().lower()
+    return re.fullmatch(r"sha256:[0-9a-f]{64}", named) is not None and named != digest
+
+
+def code_in(body: bytes) -> str:
+    """The word by which registries explain themselves; nothing where they do not."""
+    try:
+        code = str(json.loads(body)["errors"][0]["code"])
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        return ""
+    return code if re.fullmatch(r"[A-Z_]{1,64}", code) else ""

@@ -1,0 +1,1 @@
+"""Sources of files: hubs, web servers and OCI artifacts, asked through the client."""

@@ -1,0 +1,166 @@
+"""Files of OCI artifacts in a registry: ORAS's, ModelPack's, or any manifest whose layers are files as they are.
+
+A manifest is believed when its bytes have the digest by which it was asked for; it says which blob is the file, and so
+the file's sha256. Blobs come from the registry or from where it redirects to.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+
+import urllib3
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
+
+from ...config.weights import WeightsFile
+from ..client.address import named
+from ..client.login import LARGEST, Login, leads_in
+from ..client.refusal import busy, not_a_page, refusal
+from ..client.web import Web
+from ..errors import ContentError, HubError, NotFoundError
+from ..image_names import registry_address, repository_name
+from .source import FileMetadata
+
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.artifact.manifest.v1+json",
+)
+_LARGEST = 4 << 20
+"""Bytes of a manifest; registries refuse larger ones (distribution specification 1.1)."""
+_TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
+"""Annotations that hold a file's name: ORAS's and ModelPack's."""
+_URL = re.compile(r"oci(\+http)?://([^/]+)/([^@]+)@(sha256:[0-9a-f]{64})")
+
+
+class _Layer(BaseModel):
+    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    size: int = Field(ge=0)
+    media_type: str = Field(alias="mediaType")
+    annotations: dict[str, str] | None = None
+
+    @property
+    def sha256(self) -> str:
+        return self.digest.removeprefix("sha256:")
+
+    @property
+    def titles(self) -> set[str]:
+        told = self.annotations or {}
+        return {told[key] for key in _TITLES if key in told}
+
+
+class _Manifest(BaseModel):
+    layers: list[_Layer] = Field(validation_alias=AliasChoices("layers", "blobs"))
+    """`blobs` in OCI's manifest of an artifact."""
+
+
+class Artifact:
+    """Registries, asked as anybody may ask them."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self._login = Login(remedy="Make the artifact public: only what anybody may pull is fetched.")
+        self._manifests: dict[str, _Manifest] = {}
+        self._lock = threading.Lock()
+
+    def metadata(self, file: WeightsFile) -> FileMetadata:
+        """Sha256 and size of the file by its manifest. Raises HubError, ContentError where the manifest is another."""
+        layer = self._layer(file)
+        return FileMetadata(sha256=layer.sha256, bytes=layer.size)
+
+    @contextlib.contextmanager
+    def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """The answer to a GET of the file's blob with `headers`. Raises HubError."""
+        base, _ = _place(file.url)
+        url = f"{base}/blobs/{self._layer(file).digest}"
+        with self._ask(url, base, headers) as response:
+            if response.status not in {200, 206, 416}:
+                raise self._refused(response, url)
+            not_a_page(response, file)
+            yield response
+
+    def _layer(self, file: WeightsFile) -> _Layer:
+        base, digest = _place(file.url)
+        with self._lock:
+            if file.url not in self._manifests:
+                self._manifests[file.url] = self._manifest(file, base, digest)
+            layers = self._manifests[file.url].layers
+        named = [layer for layer in layers if layer.sha256 == file.sha256]
+        named = named or [layer for layer in layers if file.path in layer.titles]
+        if not named:
+            there = ", ".join(sorted(title for layer in layers for title in layer.titles))[:300]
+            raise NotFoundError(
+                f"{file.url}: no file {file.path} is in the artifact",
+                f"It has {there or 'no named files'}. Check `oci.files` of the catalog entry.",
+            )
+        if re.search(r"[.+](tar|gzip|zstd)\b", named[0].media_type):
+            raise HubError(
+                f"{file.url}: {file.path} is packed ({named[0].media_type})",
+                "Push it as it is: `oras push` of the file, or `modctl build` with raw layers.",
+            )
+        return named[0]
+
+    def _manifest(self, file: WeightsFile, base: str, digest: str) -> _Manifest:
+        url = f"{base}/manifests/{digest}"
+        with self._ask(url, base, {"Accept": ", ".join(_MANIFESTS)}) as response:
+            if response.status != 200:
+                raise self._refused(response, url)
+            content = response.read(_LARGEST + 1)
+        if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise ContentError(
+                f"{file.url}: what the registry sends is not the manifest of that digest", "Try another registry."
+            )
+        try:
+            return _Manifest.model_validate(json.loads(content))
+        except (ValidationError, ValueError, RecursionError):
+            raise HubError(
+                f"{file.url} is no manifest with layers", "An index names several: take the digest of one of them."
+            ) from None
+
+    @contextlib.contextmanager
+    def _ask(self, url: str, base: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        ask = functools.partial(self._web.ask, "GET", url, headers, follow_to_others=True)
+        sent = self._login.header(base)
+        with ask(credentials=sent) as response:
+            if response.status not in {401, 403} or not self._renew(base, response, sent):
+                yield response
+                return
+        with ask(credentials=self._login.header(base)) as response:
+            yield response
+
+    def _refused(self, response: urllib3.BaseHTTPResponse, url: str) -> HubError:
+        return refusal(response, url, "the registry", hide=self._login.secrets()).error(
+            "Make the artifact public: only what anybody may pull is fetched.",
+            "Check the catalog entry, and whether the artifact is still there.",
+            "Check the catalog entry.",
+        )
+
+    def _renew(self, base: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str]) -> bool:
+        # From elsewhere than the registry it is no question for a token of its own.
+        if named(response.url or "").origin != named(base).origin:
+            return False
+        lines = response.headers.getlist("WWW-Authenticate")
+        root, _, repository = base.partition("/v2/")
+        if not leads_in(lines) and (response.status == 401 or not sent):
+            with self._web.ask("GET", f"{root}/v2/", {}, follow_to_others=False) as door:
+                lines = door.headers.getlist("WWW-Authenticate") or lines
+        return self._login.renew(
+            base, base, lines, functools.partial(self._buy, base), sent, f"repository:{repository}:pull"
+        )
+
+    def _buy(self, registry: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        with self._web.ask("GET", url, headers, follow_to_others=False, sender=registry) as response:
+            busy(response, url, "the token service")
+            return response.status, response.read(LARGEST)
+
+
+def _place(url: str) -> tuple[str, str]:
+    """The repository's address in the registry's API, and the manifest's digest."""
+    parts = _URL.fullmatch(url)
+    if parts is None:  # a plan was validated when it was read
+        raise HubError(f"{url[:300]} names no artifact", "Write oci://HOST/REPOSITORY@sha256:….")
+    scheme, host = "http" if parts[1] else "https", registry_address(parts[2])
+    return f"{scheme}://{host}/v2/{repository_name(host, parts[3])}", parts[4]

@@ -1,0 +1,139 @@
+"""Makes a store hold a plan from weights that are here already: nothing is downloaded.
+
+The store is a pod's own, so there is one writer and no lease. An interrupted run is repeated from what it placed.
+"""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
+from ..download.fetch import Summary
+from ..errors import ImageError, StoreError
+from ..progress import Reporter
+from ..publish.image import INDEX, MODELS, Contents, read_contents
+from . import untrusted
+from .disk import explained
+from .folders import SCRATCH, prepare, sweep
+from .gguf import check_gguf
+from .manifests import offer
+from .marker import Marker, Stored, read_marker, stored, write_marker
+from .ollama_layout import StoredFile, blob_path
+from .wait import wait_for
+
+Place = Callable[[ModelWeights, WeightsFile], str]
+"""Makes the blob of a file be in the store and tells its sha256. Raises FetchError."""
+_READ = 4 << 20
+_DAMAGED = "The shared copy is damaged: run `larder-sidecar fetch --verify` on that store, or delete the file."
+
+
+def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Summary:
+    """Join the weights images mounted at `images`/<model id> by symlinks.
+
+    Weights are not hashed again, which would cost minutes at each start: the reference of an image is a digest, whoever
+    pulled it held every layer against it, and its index says which sha256 each file had when it was published.
+    """
+
+    def place(model: ModelWeights, file: WeightsFile) -> str:
+        image = images / model.id
+        sha256 = _sha256_in(read_contents(image / INDEX), file, image)
+        target = image / MODELS / file.path
+        if not target.is_file() or target.stat().st_size != file.bytes:
+            raise ImageError(
+                f"{target} is missing or has not {file.bytes} bytes, as the image's own {INDEX} says",
+                "Publish the model again and name the new reference.",
+            )
+        _symlink(root / blob_path(sha256), target, root / SCRATCH)
+        reporter.event("linked", model=model.id, file=file.path, sha256=sha256)
+        return sha256
+
+    return _assemble(plan, root, place)
+
+
+def copy(plan: WeightsPlan, root: Path, source: Path, reporter: Reporter, *, wait_seconds: float = 0) -> Summary:
+    """Copy a plan from the store at `source`, every byte verified, after waiting until it holds the plan."""
+    wait_for(plan, source, wait_seconds, reporter)
+    marker = read_marker(source, plan.digest())
+    recorded = marker.first_pull if marker else {}
+
+    def place(_: ModelWeights, file: WeightsFile) -> str:
+        sha256 = recorded.get(file.url, "") if file.sha256 == FIRST_PULL else file.sha256
+        target = root / blob_path(sha256)
+        # It got its name after it was verified, by an earlier start of this pod.
+        if not target.is_file() or target.stat().st_size != file.bytes:
+            _copy(source / blob_path(sha256), target, root / SCRATCH, sha256, file.bytes, reporter)
+        return sha256
+
+    return _assemble(plan, root, place)
+
+
+def _assemble(plan: WeightsPlan, root: Path, place: Place) -> Summary:
+    began = time.monotonic()
+    files: dict[str, Stored] = {}
+    first_pull: dict[str, str] = {}
+    with explained(root):
+        prepare(root)
+        sweep(root)
+        for model in plan.models:
+            placed = []
+            for file in model.files:
+                sha256 = place(model, file)
+                path = root / blob_path(sha256)
+                placed.append(StoredFile(sha256, file.bytes, check_gguf(path, plan.name_of(file))))
+                files[blob_path(sha256)] = stored(path, sha256)
+                if file.sha256 == FIRST_PULL:
+                    first_pull[file.url] = sha256
+            files |= offer(model, placed, root)
+        seconds = time.monotonic() - began
+        write_marker(
+            root,
+            Marker(
+                plan=plan.digest(),
+                completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                seconds=round(seconds, 3),
+                fetched_bytes=0,
+                files=files,
+                first_pull=first_pull,
+            ),
+        )
+    return Summary(0, plan.total_bytes(), seconds)
+
+
+def _sha256_in(contents: Contents, file: WeightsFile, image: Path) -> str:
+    held = contents.files.get(file.path)
+    if held is None or held.bytes != file.bytes or file.sha256 not in (FIRST_PULL, held.sha256):
+        what = f"it with sha256 {held.sha256[:12]}… and {held.bytes} bytes" if held else "no such file"
+        raise ImageError(
+            f"{image}: the plan wants {file.path} ({file.sha256[:12]}…, {file.bytes} bytes), the image has {what}",
+            "Name the image of this model in larder:cache.image-volume.images; `larder-sidecar publish` prints it.",
+        )
+    return held.sha256
+
+
+def _symlink(path: Path, target: Path, scratch: Path) -> None:
+    temporary = scratch / f"{uuid.uuid4().hex}.tmp"
+    temporary.symlink_to(target)
+    temporary.rename(path)
+
+
+def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, reporter: Reporter) -> None:
+    digest, temporary = hashlib.sha256(), scratch / f"{uuid.uuid4().hex}.tmp"
+    transfer = reporter.transfer(source.name, total=size, start=0)
+    with untrusted.content(source) as read, temporary.open("wb") as write:
+        while chunk := read.read(_READ):
+            if write.tell() + len(chunk) > size:
+                raise StoreError(f"{source} has more than the {size} bytes of the plan", _DAMAGED)
+            digest.update(chunk)
+            write.write(chunk)
+            transfer.at(write.tell())
+        write.flush()
+        os.fsync(write.fileno())
+    if digest.hexdigest() != sha256:
+        temporary.unlink()
+        raise StoreError(f"{source} has sha256 {digest.hexdigest()[:12]}…, which is not its name", _DAMAGED)
+    temporary.rename(target)
+    reporter.event("copied", file=source.name, bytes=size)

@@ -1,0 +1,46 @@
+"""`models/<id>/<file>` in a store: each model's files under their own names, for engines that mount one model's folder.
+
+Hard links, because such a mount shows nothing outside of the folder. They cost no bytes.
+"""
+
+import os
+import uuid
+from pathlib import Path
+
+from ...config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
+from ..errors import StoreError
+from .disk import explained
+from .durable import sync_folder
+from .folders import SCRATCH
+from .marker import first_pulls
+from .ollama_layout import blob_path
+
+
+def make_model_folders(plan: WeightsPlan, root: Path) -> None:
+    """Make them in a store that holds the plan; running it again or twice at once changes nothing. Raises FetchError.
+
+    Killed at any moment, a file is there whole or not at all: it is linked aside and renamed into place.
+    """
+    recorded = first_pulls(root)
+    inside = root.resolve()
+    with explained(root):
+        for model in plan.models:
+            for file in model.files:
+                sha256 = recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256
+                target = root / MODEL_FOLDERS / model.id / file.path
+                if not target.parent.resolve().is_relative_to(inside):
+                    raise StoreError(f"{target.parent} leads out of the store", "Remove that link.")
+                _link(root / blob_path(sha256), target, scratch=root / SCRATCH)
+
+
+def _link(source: Path, target: Path, *, scratch: Path) -> None:
+    if target.exists() and target.samefile(source):
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = scratch / f"{uuid.uuid4().hex}.link"
+    try:
+        os.link(source, aside)
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+    sync_folder(target.parent)
