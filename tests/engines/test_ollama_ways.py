@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from larder_sidecar.config.weights import ModelWeights, WeightsFile, WeightsPlan
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.publish.image import INDEX, MODELS, Contents, Held
 from larder_sidecar.weights.store.assemble import link
+from larder_sidecar.weights.store.image_index import INDEX, MODELS, Contents, Held
 
 from components.caching.shared_storage import NO_MMAP
 from testbed.hub.repository import Repositories

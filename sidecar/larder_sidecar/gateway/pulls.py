@@ -19,7 +19,6 @@ from ..bearer import Token, TokenError
 from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
 from ..engines import Adapter
-from ..weights.download.cli import read_token
 from ..weights.download.pull import Pull, Pulled, TellTo, Wanted, names_of
 from ..weights.errors import (
     DeniedError,
@@ -32,6 +31,7 @@ from ..weights.errors import (
     OccupiedError,
     TransientError,
 )
+from ..weights.inputs import read_token
 from ..weights.progress import JsonValue
 from ..weights.sources.hub import Hub
 from .journal import Journal

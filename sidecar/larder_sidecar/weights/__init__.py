@@ -1,4 +1,5 @@
 """Weights: downloaded from their sources into a store, verified and resumable, and published from it as images.
 
-publish → download → sources → client → the modules beside this one; publish and download → store → those modules.
+The packages are wings, and each names the wings that it imports. The modules beside them are common ground: every wing
+may import them, and they import no wing.
 """

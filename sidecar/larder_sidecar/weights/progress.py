@@ -19,6 +19,15 @@ LAST_WORD = 10.0
 JsonValue = str | int | float | bool | None
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What a run did."""
+
+    fetched_bytes: int
+    reused_bytes: int
+    seconds: float
+
+
 @dataclass
 class Reporter:
     """Writes events to `out`, one line each. A line that nobody takes is counted in `lost` and holds nothing up.

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsFile, WeightsPlan
-from larder_sidecar.weights.download.fetch import Fetch, Summary
-from larder_sidecar.weights.progress import Reporter
+from larder_sidecar.weights.download.fetch import Fetch
+from larder_sidecar.weights.progress import Reporter, Summary
 from larder_sidecar.weights.retry import Patience
 from larder_sidecar.weights.sources.by_url import Sources
 from larder_sidecar.weights.store.ollama_layout import blob_path, manifests, referenced

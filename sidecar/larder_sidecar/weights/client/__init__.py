@@ -1,1 +1,4 @@
-"""The one HTTP client: it decides where a connection may lead, who gets credentials, and what a refusal means."""
+"""The one HTTP client: it decides which hosts a request may reach, who gets credentials, and what a refusal means.
+
+Imports of other wings: nothing.
+"""

@@ -11,9 +11,9 @@ from ..errors import BusyError, DeniedError, HubError, NotFoundError, RedirectEr
 from . import proxy
 from .address import is_elsewhere, named, shown
 from .deadline import within
+from .headers import whole
 from .rate_limit import exhausted, pause
 from .server_words import READ, said
-from .web import whole
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 509, *range(520, 531), 598, 599}
 """From 509 on they are those of hosters and CDNs, for an origin that does not answer or a quota."""

@@ -5,7 +5,6 @@ Its errors are in our words, and no URL in them has a query: a CDN's query is a 
 
 import contextlib
 import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
@@ -130,12 +129,6 @@ def into_our_network(sender: Address | None, target: Address) -> RedirectError:
 
 def _close(response: urllib3.BaseHTTPResponse) -> None:
     response.close()
-
-
-def whole(text: str) -> int | None:
-    """The number in a header; None where it is none, or has more digits than any size."""
-    digits = text.strip(" \t")
-    return int(digits) if re.fullmatch(r"[0-9]{1,18}", digits) else None
 
 
 @contextlib.contextmanager

@@ -1,20 +1,17 @@
 """`larder-sidecar fetch`: the command line of the fetch role."""
 
 import argparse
-import os
-import re
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from ...config.weights import LASTING, WeightsPlan
 from ..again import again
 from ..errors import FetchError, PlanError
-from ..progress import LAST_WORD, Reporter, say
+from ..inputs import read_plan, read_token
+from ..progress import LAST_WORD, Reporter, Summary, say
 from ..retry import Patience
 from ..signals import stoppable
 from ..sources.by_url import Sources
@@ -23,11 +20,11 @@ from ..store.marker import Stored
 from ..store.model_folders import make_model_folders
 from ..store.prune import Prune
 from ..store.wait import wait_for
-from .fetch import Fetch, Summary
+from .fetch import Fetch
 from .options import TERMINATION_LOG, add_options
 
 if TYPE_CHECKING:
-    from .options import Subparsers
+    from ..inputs import Subparsers
 
 MESSAGE_BYTES = 4096
 """More is cut off by the kubelet."""
@@ -128,34 +125,6 @@ def _check_pruning(options: argparse.Namespace) -> None:
         raise PlanError("--forget, --if-there and --dry-run say how to --prune", "Add --prune, or leave them out.")
     if options.prune and (options.link or options.copy_from or options.wait is not None):
         raise PlanError("--prune goes with none of --link, --copy-from and --wait", "Prune the store that fetch fills.")
-
-
-def read_plan(path: Path) -> WeightsPlan:
-    """Raises PlanError with every problem of the file."""
-    try:
-        return WeightsPlan.from_json(path.read_bytes())
-    except OSError as error:
-        raise PlanError(f"{path}: {error.strerror}", "Pass --config FILE; --help shows a complete example.") from error
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PlanError(f"{path}: {problems}", "--help shows a complete example.") from error
-
-
-def read_token(path: Path | None) -> str | None:
-    """From the file, else from HF_TOKEN, else None. Raises PlanError where it is no token; it is never quoted."""
-    if path is None:
-        where, token = "HF_TOKEN", os.environ.get("HF_TOKEN", "").strip()
-        if not token:
-            return None
-    else:
-        where = str(path)
-        try:
-            token = path.read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            raise PlanError(f"{where}: the token cannot be read", "Check the Secret and its mount.") from None
-    if not re.fullmatch(r"[!-~]+", token):
-        raise PlanError(f"{where}: holds no token", "One word of printable ASCII is expected.")
-    return token
 
 
 def leave_message(text: str, path: Path | None) -> None:

@@ -16,7 +16,8 @@ import urllib3
 from ...config.weights import FIRST_PULL, WeightsFile
 from ..client.address import shown
 from ..client.deadline import within
-from ..client.web import LostError, whole
+from ..client.headers import encoding, whole
+from ..client.web import LostError
 from ..errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..progress import Reporter, Transfer
 from ..retry import STALL_BYTES, Patience, Tries, window
@@ -24,7 +25,7 @@ from ..sources.source import FileMetadata, Source
 from .hosts import Host
 from .partial import Part
 from .pieces import Piece
-from .ranges import asked_range, encoding, span, strong_etag
+from .ranges import asked_range, span, strong_etag
 from .workers import Crew, OverError
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from ..errors import DiskFullError, StoreError
-from ..progress import Reporter
+from ..progress import Reporter, Summary
 from ..retry import Patience
 from ..sources.source import Source
 from ..store import untrusted
@@ -39,15 +39,6 @@ from .files import Files, part_path
 SPARE = 16 * 2**20
 """Bytes that stay free for manifests, markers and the filesystem's own needs."""
 _READ = 4 << 20
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run did."""
-
-    fetched_bytes: int
-    reused_bytes: int
-    seconds: float
 
 
 @dataclass

@@ -5,14 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..inputs import CONFIG, ROOT
 from ..store.prune import OTHERS
 
 if TYPE_CHECKING:
-    # argparse has no public name for what add_subparsers returns.
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+    from ..inputs import Subparsers
 
-CONFIG = Path("/etc/larder/weights/weights.json")
-ROOT = Path("/weights/ollama")
 TERMINATION_LOG = Path("/dev/termination-log")
 """Kubernetes' default terminationMessagePath; `kubectl describe pod` shows what is in it."""
 _LONGEST = 7 * 86_400

@@ -4,11 +4,9 @@ import re
 
 import urllib3
 
+from ..client.headers import encoding
 from .partial import Part
 from .pieces import Piece
-
-_COMPRESSIONS = {"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"}
-"""Other words change no byte: storages repeat `aws-chunked`, by which an object was sent to them."""
 
 
 def asked_range(part: Part, piece: Piece) -> dict[str, str]:
@@ -32,9 +30,3 @@ def strong_etag(response: urllib3.BaseHTTPResponse) -> str | None:
     """The ETag where it is a strong one: only such may stand in If-Range (RFC 9110 13.1.5)."""
     etag = response.headers.get("ETag")
     return etag if etag and re.fullmatch(r'"[!-~]{0,200}"', etag) else None
-
-
-def encoding(response: urllib3.BaseHTTPResponse) -> str:
-    """Name the compression of a body, which nobody asked for; empty where there is none."""
-    names = response.headers.get("Content-Encoding", "").lower().split(",")
-    return ",".join(name.strip() for name in names if name.strip() in _COMPRESSIONS)

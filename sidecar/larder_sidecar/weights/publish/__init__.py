@@ -1,1 +1,4 @@
-"""Images of weights: made from a store, pushed to a registry."""
+"""Images of weights: made from a store and pushed to a registry.
+
+Imports of other wings: client, download, sources, store.
+"""

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 from ...config.weights import WeightsPlan
 from ..client.login import Login
-from ..download.cli import read_plan, read_token
 from ..download.fetch import Fetch
-from ..download.options import CONFIG, ROOT
 from ..errors import FetchError, PlanError
 from ..image_names import image_name, place
+from ..inputs import CONFIG, ROOT, read_plan, read_token
 from ..progress import Reporter
 from ..signals import stoppable
 from ..sources.by_url import Sources
@@ -24,7 +23,7 @@ from .registry import Registry
 from .upload import CHUNK
 
 if TYPE_CHECKING:
-    from ..download.options import Subparsers
+    from ..inputs import Subparsers
 
 SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 20, 16 << 30
 

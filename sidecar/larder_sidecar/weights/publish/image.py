@@ -7,21 +7,10 @@ index names the one set of layers for every platform, so that a node of any of t
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationError
-
-from ...config.base import Model
-from ..errors import ImageError
-from ..store import untrusted
+from ..store.image_index import INDEX, Contents, Held
 from .layer import Descriptor, Layer, described
 
-MODELS = "models"
-"""The folder of the files; KServe mounts this one of an `oci+native://` image."""
-INDEX = "larder.json"
-"""At the root of the image, beside MODELS: engines that read the whole folder do not meet it."""
-MAX_INDEX = 1 << 20
 PLATFORMS = ("amd64", "arm64")
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -29,33 +18,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
 MAX_MANIFEST = 4 << 20
 """Bytes; what the distribution specification lets every registry refuse."""
-
-
-class Held(Model):
-    """What a file of the image is."""
-
-    bytes: int
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-
-
-class Contents(Model):
-    """The index: every file of the model by its path below MODELS."""
-
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    model: str
-    files: dict[str, Held]
-
-
-def read_contents(path: Path) -> Contents:
-    """The index of a mounted image. Raises ImageError."""
-    try:
-        with untrusted.content(path) as file:
-            return Contents.from_json(file.read(MAX_INDEX))
-    except (OSError, ValidationError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not an index"
-        raise ImageError(
-            f"{path}: {why}: no weights image is mounted here", "Name an image that `larder-sidecar publish` made."
-        ) from error
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from pathlib import Path
 from ...config.weights import COMPONENT, ModelWeights, WeightsPlan
 from ..errors import PlanError
 from ..store.disk import explained
+from ..store.image_index import MODELS, Held
 from ..store.marker import first_pulls
-from .image import MODELS, Held, assembled, index_layer
+from .image import assembled, index_layer
 from .layer_cache import Layers
 from .push import Destination, Press, Published
 from .store_layers import sha256_of

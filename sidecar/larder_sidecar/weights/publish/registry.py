@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 import urllib3
 
+from ..client.headers import whole
 from ..client.login import Login
 from ..client.refusal import TRANSIENT, head
-from ..client.web import REDIRECTS, LostError, explained, whole
+from ..client.web import REDIRECTS, LostError, explained
 from ..errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..image_names import registry_name
 from .image import MAX_MANIFEST, Document

@@ -1,1 +1,4 @@
-"""Sources of files: hubs, web servers and OCI artifacts, asked through the client."""
+"""Sources of files: hubs, web servers and OCI artifacts.
+
+Imports of other wings: client.
+"""

@@ -14,9 +14,9 @@ import urllib3
 
 from ...config.weights import FIRST_PULL, WeightsFile
 from ..client.address import is_elsewhere, named, redirected, shown
+from ..client.headers import encoding, whole
 from ..client.refusal import not_a_page, refusal
-from ..client.web import REDIRECTS, LostError, Web, whole
-from ..download.ranges import encoding
+from ..client.web import REDIRECTS, LostError, Web
 from ..errors import (
     DeniedError,
     HubError,

@@ -12,14 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
-from ..download.fetch import Summary
 from ..errors import ImageError, StoreError
-from ..progress import Reporter
-from ..publish.image import INDEX, MODELS, Contents, read_contents
+from ..progress import Reporter, Summary
 from . import untrusted
 from .disk import explained
 from .folders import SCRATCH, prepare, sweep
 from .gguf import check_gguf
+from .image_index import INDEX, MODELS, Contents, read_contents
 from .manifests import offer
 from .marker import Marker, Stored, read_marker, stored, write_marker
 from .ollama_layout import StoredFile, blob_path

@@ -4,9 +4,8 @@ import time
 from pathlib import Path
 
 from ...config.weights import WeightsPlan
-from ..download.fetch import Summary
 from ..errors import WaitError
-from ..progress import PERIOD, Reporter
+from ..progress import PERIOD, Reporter, Summary
 from .marker import Fault, faults, read_marker
 
 POLL_SECONDS = 0.5

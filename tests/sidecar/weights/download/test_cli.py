@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 from larder_sidecar.cli import main
 from larder_sidecar.config.weights import LASTING, WeightsPlan
-from larder_sidecar.weights import errors
-from larder_sidecar.weights.download import cli
-from larder_sidecar.weights.download import options as fetch_options
+from larder_sidecar.weights import errors, inputs
+from larder_sidecar.weights.download import options
 from larder_sidecar.weights.errors import (
     BusyError,
     FetchError,
@@ -78,7 +77,7 @@ def test_every_problem_of_a_plan_is_named_by_its_place(tmp_path: Path) -> None:
         '{"schema": 1, "models": [{"id": "a", "served-names": ["a:cloud"], "format": "gguf", "files": []}]}'
     )
     with pytest.raises(PlanError, match=r"served-names\.0: .*source of models.*; models\.0\.files: "):
-        cli.read_plan(config)
+        inputs.read_plan(config)
 
 
 @pytest.mark.parametrize("number", ["NaN", "1e999", "-Infinity"])
@@ -105,23 +104,23 @@ def test_what_is_no_token_is_refused_and_not_quoted(
     monkeypatch.setenv("HF_TOKEN", content)
     for path in (tmp_path / "token", None):
         with pytest.raises(PlanError) as caught:
-            cli.read_token(path)
+            inputs.read_token(path)
         assert content not in str(caught.value)
 
 
 def test_a_token_comes_from_the_file_before_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert cli.read_token(None) is None
+    assert inputs.read_token(None) is None
     monkeypatch.setenv("HF_TOKEN", "hf_environment")
-    assert cli.read_token(None) == "hf_environment"
+    assert inputs.read_token(None) == "hf_environment"
     (tmp_path / "token").write_text("hf_file\n")
-    assert cli.read_token(tmp_path / "token") == "hf_file"
+    assert inputs.read_token(tmp_path / "token") == "hf_file"
     (tmp_path / "token").write_text("")
     with pytest.raises(PlanError, match="holds no token"):
-        cli.read_token(tmp_path / "token")
+        inputs.read_token(tmp_path / "token")
 
 
 def test_the_example_in_the_help_is_a_plan() -> None:
-    example = re.search(r"\{.*\}\]\}", fetch_options.EPILOG.partition('("sha256": "first-pull"')[0], re.DOTALL)
+    example = re.search(r"\{.*\}\]\}", options.EPILOG.partition('("sha256": "first-pull"')[0], re.DOTALL)
     assert example
     assert WeightsPlan.from_json(example[0]).models[0].id == "tinyllama-1.1b-chat"
 

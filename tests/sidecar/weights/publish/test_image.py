@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.weights.errors import ImageError
-from larder_sidecar.weights.publish.image import INDEX, Held, assembled, index_layer, read_contents
+from larder_sidecar.weights.publish.image import assembled, index_layer
 from larder_sidecar.weights.publish.layer import Descriptor, Layer, tree
+from larder_sidecar.weights.store.image_index import INDEX, Held, read_contents
 
 CONTENT = b"weights" * 1000
 

@@ -193,7 +193,7 @@ PROCESS = """
 import io, sys
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
-from tests.sidecar.weights import test_upload
+from tests.sidecar.weights.publish import test_upload
 test_upload.push(sys.argv[1], Path(sys.argv[2]), test_upload.dripping())
 """
 

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from larder_sidecar.weights.client.web import whole
+from larder_sidecar.weights.client.headers import whole
 from larder_sidecar.weights.errors import (
     ContentError,
     DeniedError,

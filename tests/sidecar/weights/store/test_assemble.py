@@ -10,8 +10,8 @@ from larder_sidecar.cli import main
 from larder_sidecar.config.weights import FIRST_PULL, LASTING, WeightsPlan
 from larder_sidecar.weights.errors import ImageError, StoreError, WaitError
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.publish.image import INDEX, Contents, Held
 from larder_sidecar.weights.store.assemble import copy, link
+from larder_sidecar.weights.store.image_index import INDEX, Contents, Held
 from larder_sidecar.weights.store.ollama_layout import blob_path
 from larder_sidecar.weights.store.wait import wait_for
 

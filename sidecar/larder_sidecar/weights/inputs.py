@@ -1,0 +1,47 @@
+"""What both command lines share: where plan and store are by default, and how plan and token are read."""
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from ..config.weights import WeightsPlan
+from .errors import PlanError
+
+if TYPE_CHECKING:
+    # argparse has no public name for what add_subparsers returns.
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
+
+CONFIG = Path("/etc/larder/weights/weights.json")
+ROOT = Path("/weights/ollama")
+
+
+def read_plan(path: Path) -> WeightsPlan:
+    """Raises PlanError with every problem of the file."""
+    try:
+        return WeightsPlan.from_json(path.read_bytes())
+    except OSError as error:
+        raise PlanError(f"{path}: {error.strerror}", "Pass --config FILE; --help shows a complete example.") from error
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise PlanError(f"{path}: {problems}", "--help shows a complete example.") from error
+
+
+def read_token(path: Path | None) -> str | None:
+    """From the file, else from HF_TOKEN, else None. Raises PlanError where it is no token; it is never quoted."""
+    if path is None:
+        where, token = "HF_TOKEN", os.environ.get("HF_TOKEN", "").strip()
+        if not token:
+            return None
+    else:
+        where = str(path)
+        try:
+            token = path.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise PlanError(f"{where}: the token cannot be read", "Check the Secret and its mount.") from None
+    if not re.fullmatch(r"[!-~]+", token):
+        raise PlanError(f"{where}: holds no token", "One word of printable ASCII is expected.")
+    return token
