@@ -16,7 +16,7 @@ from larder_sidecar.gateway.wire.headers import header_value
 from larder_sidecar.gateway.wire.reader import RequestReader
 from larder_sidecar.gateway.wire.registry import Registry
 from larder_sidecar.gateway.wire.request import Request
-from larder_sidecar.residency.words import WordsError, heard, seconds_of
+from larder_sidecar.residency.load_options import LoadOptionsError, parse_keep_alive, resolve_load_options
 from larder_sidecar.routing.prompt import FIELDS, last_prompt
 from larder_sidecar.routing.router import Router
 
@@ -151,12 +151,12 @@ def prompts(raw: bytes) -> None:
 
 def words(raw: bytes) -> None:
     """Understand or refuse the words of clients about loading."""
-    with contextlib.suppress(WordsError):
-        seconds_of(raw)
-    with contextlib.suppress(WordsError):
-        heard(_RESIDENCY, {"keep_alive": raw, "options": raw}, keep_alive=5.0, pinned=False)
-    with contextlib.suppress(WordsError):
-        heard(_RESIDENCY, {"options": raw}, keep_alive=5.0, pinned=True)
+    with contextlib.suppress(LoadOptionsError):
+        parse_keep_alive(raw)
+    with contextlib.suppress(LoadOptionsError):
+        resolve_load_options(_RESIDENCY, {"keep_alive": raw, "options": raw}, keep_alive=5.0, pinned=False)
+    with contextlib.suppress(LoadOptionsError):
+        resolve_load_options(_RESIDENCY, {"options": raw}, keep_alive=5.0, pinned=True)
 
 
 _RESIDENCY = Residency.model_validate({"client-options": "ignore"})

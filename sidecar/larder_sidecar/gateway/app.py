@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ..config import gateway as config
-from ..residency.place import Place
-from ..residency.words import Words, WordsError
+from ..residency.load_options import LoadOptions, LoadOptionsError
+from ..residency.slot import ModelSlot
 from . import splice
 from .chooser import Chooser, Chosen
 from .control import NAME_IT, Control
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
 """Ends of a request after which the engine may not hold what it held."""
-SILENT = Words(None, splice.NOTHING)
+SILENT = LoadOptions(None, splice.NOTHING)
 _AT_ONCE = b"x-larder-cache: hit\r\nx-larder-queue-ms: 0\r\n"
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
@@ -134,7 +134,7 @@ class Gateway:
     def finished(self, request: Request) -> None:
         """Count it and write its line."""
         seconds = request.seconds()
-        if isinstance(place := request.place, Place) and (residency := self._upstreams.of(request.model).residency):
+        if isinstance(place := request.place, ModelSlot) and (residency := self._upstreams.of(request.model).residency):
             residency.leave(place, doubtful=request.status >= 500 or request.code in DOUBTFUL)
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
         self._journal.request(request, request.id or self._id(request), seconds)
@@ -218,9 +218,9 @@ class Gateway:
         words = SILENT
         if upstream.residency and said:
             try:
-                words = upstream.residency.hear(model.id, model.engine_name, said)
+                words = upstream.residency.load_options(model.id, model.engine_name, said)
                 stops = yield from is_stop(route.path, request.body, said)
-            except WordsError as reason:
+            except LoadOptionsError as reason:
                 client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
                 return None
             if stops:
@@ -268,7 +268,7 @@ class Gateway:
         upstream: Upstream,
         engine_name: str,
         fields: splice.Fields,
-        words: Words,
+        words: LoadOptions,
     ) -> Responder | None:
         """Send the request to its engine, at once if the model is there."""
         body = splice.replace(request.body, fields, engine_name, words.members)

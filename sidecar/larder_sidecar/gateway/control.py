@@ -8,8 +8,8 @@ from ..bearer import Token, TokenError
 from ..config.base import Model as Document
 from ..config.gateway import Auth
 from ..residency import operators
-from ..residency.place import RefusedError
 from ..residency.scheduler import Scheduler
+from ..residency.slot import RefusedError
 from .held import refusal
 from .names import Names, Unknown, is_open
 from .stats import described

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Protocol
 
-from ..residency.place import Place, RefusedError
 from ..residency.scheduler import Scheduler
+from ..residency.slot import ModelSlot, RefusedError
 from . import splice
 from .exchange import stream_head
 from .streams import Stream
@@ -33,12 +33,12 @@ def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -
 
     `keep_alive` is what its client was granted, in seconds.
     """
-    place = residency.enter(request.model)
-    if place is None:
+    slot = residency.enter(request.model)
+    if slot is None:
         return False
-    request.place, request.queued = place, 0.0
+    request.place, request.queued = slot, 0.0
     if keep_alive is not None:
-        residency.keep(place, keep_alive)
+        residency.keep(slot, keep_alive)
     return True
 
 
@@ -61,7 +61,7 @@ class Held:
         self._carry = carry
         self._keep_alive = keep_alive
         self._since = client.loop.time()
-        self._place: Place | None = None
+        self._slot: ModelSlot | None = None
         self._exchange: Responder | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._steps = splice.scan(request.body, (), ("stream",))
@@ -69,11 +69,11 @@ class Held:
         """The client has its 200."""
 
     def wait(self, named: str) -> "Held | None":
-        """Begin; `named` is the model by its engine. None where too many wait already, and the client has heard so."""
+        """Join the queue for the engine's model `named`; None if the queue is full and the client was told."""
         config = self._residency.config
         self._client.deadline = self._since + config.wait_seconds
         try:
-            self._place = self._residency.wait(self._request.model, named, self)
+            self._slot = self._residency.wait(self._request.model, named, self)
         except RefusedError as reason:
             self._client.answer(self._request, refusal(reason))
             return None
@@ -83,21 +83,21 @@ class Held:
 
     # --- from the scheduler
 
-    def admitted(self, place: Place) -> None:
+    def admitted(self, slot: ModelSlot) -> None:
         """Its turn."""
         self._quiet()
-        self._place = None
-        self._request.place = place
+        self._slot = None
+        self._request.place = slot
         # The loop's clock ticks in milliseconds, and 0 would be a model that was there.
         self._request.queued = max(self._client.loop.time() - self._since, 1e-6)
         if self._keep_alive is not None:
-            self._residency.keep(place, self._keep_alive)
+            self._residency.keep(slot, self._keep_alive)
         self._exchange = self._carry(begun=self._begun)
 
     def refused(self, reason: RefusedError) -> None:
         """The model did not come."""
         self._quiet()
-        self._place = None
+        self._slot = None
         if not self._begun or self._stream is None:
             self._client.answer(self._request, refusal(reason))
             return
@@ -165,9 +165,9 @@ class Held:
 
     def _give_up(self) -> None:
         self._quiet()
-        if self._place is not None:
-            self._residency.cancel(self._place, self)
-            self._place = None
+        if self._slot is not None:
+            self._residency.cancel(self._slot, self)
+            self._slot = None
 
 
 def refusal(reason: RefusedError) -> Answer:

@@ -96,20 +96,30 @@ class Metrics(Collector):
         yield requests
         yield _histogram(
             "gen_ai_server_request_duration_seconds",
-            "From the first byte of a request to the last byte of its response.",
+            "Time from the first byte of a request to the last byte of its response, in seconds.",
             ["gen_ai_operation_name", "gen_ai_request_model"],
             self._durations,
         )
         yield _histogram(
             "larder_time_to_first_byte_seconds",
-            "From the first byte of a request to the engine's first byte.",
+            "Time from the first byte of a request to the first byte of the engine, in seconds.",
             ["operation", "model"],
             self._first,
         )
         for name, what, label, counts in (
-            ("larder_routed_requests", "Requests that left the choice of the model.", "rule", self.rules_hit),
-            ("larder_upstream_aborts", "Requests to the engine that a leaving client ended.", "phase", self._aborts),
-            ("larder_stream_truncated", "Responses that the engine did not finish.", "reason", self._truncated),
+            ("larder_routed_requests", "Requests whose model was chosen by a rule.", "rule", self.rules_hit),
+            (
+                "larder_upstream_aborts",
+                "Upstream requests cancelled because the client disconnected.",
+                "phase",
+                self._aborts,
+            ),
+            (
+                "larder_stream_truncated",
+                "Responses that the engine did not finish, by reason.",
+                "reason",
+                self._truncated,
+            ),
         ):
             family = CounterMetricFamily(name, what, labels=[label])
             for value, count in counts.items():
@@ -121,7 +131,7 @@ class Metrics(Collector):
         )
         for name, what, read in self._counters:
             yield CounterMetricFamily(name, what, read())
-        yield CounterMetricFamily("larder_metrics_failed", "Groups of figures that could not be told.", self._failed)
+        yield CounterMetricFamily("larder_metrics_failed", "Groups of metrics that failed to render.", self._failed)
 
 
 class _One(Collector):

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ..residency.place import Place
 from ..residency.policy import NEVER, Phase
 from ..residency.scheduler import Scheduler
+from ..residency.slot import ModelSlot
 from .upstreams import Upstreams
 from .wire.answer import Answer, document
 
@@ -52,11 +52,11 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def described(residency: Scheduler) -> dict[str, Any]:
     """The four fields of old first; times in milliseconds or seconds as their names say, sizes in bytes."""
-    figures, config, places = residency.figures, residency.config, residency.places()
+    figures, config, slots = residency.figures, residency.config, residency.slots()
     mean = figures.mean_load()
     return {
         "cache_strategy": config.strategy,
-        "loaded_models": [place.name for place in places if place.phase is Phase.LOADED],
+        "loaded_models": [slot.name for slot in slots if slot.phase is Phase.LOADED],
         "cache_hit_rate": _rounded(figures.hit_rate()),
         "avg_swap_time_ms": None if mean is None else round(mean * 1000, 1),
         "cache_hits": figures.hits,
@@ -67,24 +67,24 @@ def described(residency: Scheduler) -> dict[str, Any]:
         "evictions": dict(figures.evictions),
         "waiting": residency.waiting,
         "max_models": config.max_models,
-        "models": [_model(place, residency.now()) for place in places],
+        "models": [_model(slot, residency.now()) for slot in slots],
     }
 
 
-def _model(place: Place, now: float) -> dict[str, Any]:
-    idle = place.phase is Phase.LOADED and not place.busy and not place.pinned and place.keep_alive < NEVER
-    oldest = next(iter(place.waiting.values()), None)
+def _model(slot: ModelSlot, now: float) -> dict[str, Any]:
+    idle = slot.phase is Phase.LOADED and not slot.busy and not slot.pinned and slot.keep_alive < NEVER
+    oldest = next(iter(slot.waiting.values()), None)
     return {
-        "model": place.name,
-        "phase": place.phase.name.lower(),
-        "pinned": place.pinned,
-        "keep_alive_s": place.keep_alive if place.keep_alive < NEVER else None,
-        "in_flight": place.busy,
-        "waiting": len(place.waiting),
+        "model": slot.name,
+        "phase": slot.phase.name.lower(),
+        "pinned": slot.pinned,
+        "keep_alive_s": slot.keep_alive if slot.keep_alive < NEVER else None,
+        "in_flight": slot.busy,
+        "waiting": len(slot.waiting),
         "waiting_s": None if oldest is None else round(now - oldest, 3),
-        "expires_in_s": round(max(0.0, place.used + place.keep_alive - now), 1) if idle else None,
-        "loaded_at": round(time.time() - (now - place.loaded)) if place.phase is Phase.LOADED else None,
-        "bytes": place.size or None,
+        "expires_in_s": round(max(0.0, slot.used + slot.keep_alive - now), 1) if idle else None,
+        "loaded_at": round(time.time() - (now - slot.loaded)) if slot.phase is Phase.LOADED else None,
+        "bytes": slot.size or None,
     }
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 
+from ..residency.load_options import LoadOptions, parse_keep_alive
 from ..residency.policy import Phase
 from ..residency.scheduler import Scheduler
-from ..residency.words import Words, seconds_of
 from . import splice
 from .wire.answer import Answer, document
 
@@ -15,8 +15,11 @@ _LONGEST = 8
 
 
 def is_stop(path: str, body: bytes, said: Mapping[str, bytes]) -> Generator[None, None, bool]:
-    """Tell if Ollama would unload the model and do nothing else. Yields where a turn should end. Raises WordsError."""
-    if path not in _EMPTY or "keep_alive" not in said or seconds_of(said["keep_alive"]) != 0:
+    """Tell if Ollama would unload the model and do nothing else. Yields at the end of a turn.
+
+    Raises LoadOptionsError.
+    """
+    if path not in _EMPTY or "keep_alive" not in said or parse_keep_alive(said["keep_alive"]) != 0:
         return False
     member, empty = _EMPTY[path]
     try:
@@ -26,12 +29,12 @@ def is_stop(path: str, body: bytes, said: Mapping[str, bytes]) -> Generator[None
     return found is None or body[found.start : min(found.end, found.start + _LONGEST)] in empty
 
 
-def stopped(residency: Scheduler, path: str, model: str, engine_name: str, words: Words) -> Answer:
+def stopped(residency: Scheduler, path: str, model: str, engine_name: str, words: LoadOptions) -> Answer:
     """Let the model go if the client's keep-alive counts, and answer as Ollama does; no engine is asked."""
-    place = residency.place(model, engine_name)
-    gone = place.phase in (Phase.COLD, Phase.UNLOADING)
+    slot = residency.slot(model, engine_name)
+    gone = slot.phase in (Phase.COLD, Phase.UNLOADING)
     if not gone and words.keep_alive is not None:
-        residency.keep(place, words.keep_alive)
+        residency.keep(slot, words.keep_alive)
         gone = True
     empty = {"message": {"role": "assistant", "content": ""}} if path == "/api/chat" else {"response": ""}
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""What the residency of an engine comes to, counted: for GET /api/llm/stats and for Prometheus."""
+"""Counters of one engine's residency, for GET /api/llm/stats and for Prometheus."""
 
 from collections import Counter, defaultdict
 
@@ -7,29 +7,29 @@ from .policy import Reason
 
 
 class Figures:
-    """Plain numbers since the start of the process."""
+    """Counters since the start of the process."""
 
     def __init__(self) -> None:
         self.hits = 0
-        """Requests whose model was loaded and free for them."""
+        """Requests whose model was open."""
         self.misses = 0
-        """Requests that had to wait for it."""
+        """Requests that waited for their model."""
         self.loads: defaultdict[str, Durations] = defaultdict(Durations)
-        """Finished loads by model."""
+        """Durations of finished loads by model."""
         self.failures: Counter[str] = Counter()
-        """Failed ones."""
+        """Failed loads by model."""
         self.evictions: Counter[Reason] = Counter({"expired": 0, "room": 0, "asked": 0})
         self.drifts = 0
-        """Times that the engine held something else than was thought."""
+        """Times the engine's loaded models differed from the scheduler's view."""
         self.waits = Durations()
-        """Of requests that were let through in the end."""
+        """Waits of requests that were admitted."""
 
     def hit_rate(self) -> float | None:
-        """Of all requests, those that found their model; None before the first."""
+        """Return the share of requests that found their model loaded; None before the first request."""
         asked = self.hits + self.misses
         return self.hits / asked if asked else None
 
     def mean_load(self) -> float | None:
-        """Seconds of a load; None before the first."""
+        """Return the mean duration of a load in seconds; None before the first load."""
         count = sum(loads.count for loads in self.loads.values())
         return sum(loads.total for loads in self.loads.values()) / count if count else None

@@ -1,4 +1,4 @@
-"""The scheduler on a clock of its own: whatever comes, everybody is heard, and the engine never holds too many."""
+"""The scheduler on a simulated clock: every request is answered, and the engine never holds too many models."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from larder_sidecar.config.residency import Residency
 from larder_sidecar.engines import EngineError, Loaded, Resident
-from larder_sidecar.residency.place import Place, RefusedError
 from larder_sidecar.residency.policy import Phase
 from larder_sidecar.residency.scheduler import Scheduler
+from larder_sidecar.residency.slot import ModelSlot, RefusedError
 
 MODELS = ("a", "b", "c", "d")
 LOAD, UNLOAD, LONGEST = 2.0, 1.0, 5.0
@@ -81,23 +81,23 @@ class Request:
 
     def come(self) -> None:
         self.since = self.scheduler.now()
-        if (place := self.scheduler.enter(self.model)) is not None:
-            self.admitted(place)
+        if (slot := self.scheduler.enter(self.model)) is not None:
+            self.admitted(slot)
             return
         try:
-            self.place = self.scheduler.wait(self.model, self.model, self)
+            self.slot = self.scheduler.wait(self.model, self.model, self)
         except RefusedError as reason:
             self.refused(reason)
 
-    def admitted(self, place: Place) -> None:
-        assert place.phase is Phase.LOADED
+    def admitted(self, slot: ModelSlot) -> None:
+        assert slot.phase is Phase.LOADED
         self.waited = self.scheduler.now() - self.since
         self.engine.busy[self.model] += 1
-        asyncio.get_running_loop().call_later(self.lasts, self._answered, place)
+        asyncio.get_running_loop().call_later(self.lasts, self._answered, slot)
 
-    def _answered(self, place: Place) -> None:
+    def _answered(self, slot: ModelSlot) -> None:
         self.engine.busy[self.model] -= 1
-        self.scheduler.leave(place)
+        self.scheduler.leave(slot)
         self._ended("answered")
 
     def refused(self, refusal: RefusedError) -> None:
