@@ -210,9 +210,6 @@ class _Consumer:
     def admit(self, request: Request) -> None:
         del request
 
-    def head_read(self, request: Request) -> None:
-        del request
-
     def request_read(self, request: Request) -> None:
         whole = (request.method, request.path, request.query, tuple(request.headers), bytes(request.body))
         # A head that is wrong twice, too many headers and no colon in one, is refused for what was read first.

@@ -113,7 +113,7 @@ def _not_the_hook(request: Request) -> Answer | None:
     for header, _ in request.headers:
         if header in (b"origin", b"referer") or header.startswith(b"sec-fetch-"):
             return _refused(f"GET /drain takes no request of a web page, and this one has `{header.decode('latin-1')}`")
-    host = request.header(b"host").decode("latin-1").rpartition("@")[2]
+    host = (request.host or b"").decode("latin-1").rpartition("@")[2]
     if _is_domain(host):
         return _refused(f"GET /drain is asked for at the pod's address, and not at {host[:100]!r}")
     return None

@@ -3,7 +3,6 @@
 import functools
 import itertools
 import os
-import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -32,7 +31,7 @@ from .wire.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going
 from .wire.answering import Answering
 from .wire.application import Responder
 from .wire.headers import TO_ENGINE, header_value
-from .wire.request import Request
+from .wire.request import Request, take_id
 from .wire.server import ServerConnection
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "
 """Ends of a request after which the engine may not hold what it held."""
 SILENT = LoadOptions(None, splice.NOTHING)
 _AT_ONCE = b"x-larder-cache: hit\r\nx-larder-queue-ms: 0\r\n"
-_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Gateway:
@@ -144,6 +142,7 @@ class Gateway:
         if request.cors is None:  # refused before it got to `admit`, perhaps before all headers were looked at
             request.by_browser = True
             self._origins.judge(request)
+            take_id(request, request.header(b"x-request-id"))
         lines = b"x-request-id: %b\r\n" % (request.id or self._id(request))
         if request.model:
             lines += b"x-larder-model: %b\r\n" % header_value(request.model)
@@ -179,9 +178,8 @@ class Gateway:
         return error(404, "path_not_found", f"{what} {path[:100]}")
 
     def _id(self, request: Request) -> bytes:
-        """The client's own id if it is fit for a header and a log line, else a new one."""
-        given = request.header(b"x-request-id")
-        request.id = given if _SANE_ID.fullmatch(given) else self._id_prefix + b"%d" % next(self._ids)
+        """A new id, for the client has given none."""
+        request.id = self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
     def _explain(self, request: Request, client: ServerConnection) -> Steps:

@@ -52,7 +52,7 @@ class Origins:
             to = b"*" if self._any else origin
             request.cors += b"access-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\n" % (to, _EXPOSED)
             return _preflight(request) if request.method == "OPTIONS" else None
-        host = _bare(request.header(b"host"))
+        host = _bare(request.host or b"")
         if len(origins) == 1 and _bare(origin.partition(b"://")[2]) == host != b"":
             return None if self._ours(host) else _not_ours(host)
         if request.method == "OPTIONS":
@@ -63,7 +63,7 @@ class Origins:
 
     def _without_origin(self, request: Request, site: bytes) -> Answer | None:
         """A browser's GET, or its POST from the gateway's own page."""
-        host = _bare(request.header(b"host"))
+        host = _bare(request.host or b"")
         if not self._ours(host):
             return _not_ours(host)
         return None if request.method in _READS or site in (b"same-origin", b"none") else _refused(b"another site")

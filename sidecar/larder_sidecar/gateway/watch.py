@@ -84,8 +84,10 @@ class Watch:
 
     def finish(self) -> None:
         """Judge a last event that has no end: it counts if it is complete in itself."""
-        text, self._open = self._open, self._open[-2:]
-        name, data = self._read(text)
+        if not self._open:
+            return
+        name, data = self._read(self._open)
+        self._open = self._open[-2:]
         if not self._cut and (data.strip() == b"[DONE]" or json_object(data) is not None):
             self._take(self._judge(name, data))
 

@@ -23,7 +23,7 @@ class Body:
         self._registry = registry
         self._share = limits.buffered_bytes
         self._large_share = limits.buffered_bytes - limits.buffered_bytes // 8
-        self._content: bytes | bytearray = b""
+        self._content = b""
         self._next_move = 0
         self.moved = 0.0
         """Monotonic time at which it last grew by MOVE_BYTES; means nothing while it is smaller."""
@@ -41,8 +41,8 @@ class Body:
         elif isinstance(content, bytearray):
             content += piece
         else:
-            self._content = bytearray(content)
-            self._content += piece
+            # A bytearray that nobody changes any more reads like bytes.
+            self._content = cast("bytes", bytearray().join((content, piece)))
         if received >= self._next_move:
             self.moved, self._next_move = time.monotonic(), received + MOVE_BYTES
         if registry.held <= self._large_share:
@@ -56,7 +56,7 @@ class Body:
     def take(self) -> bytes:
         """The whole of it. Its bytes stay counted until the request is answered."""
         content, self._content = self._content, b""
-        return cast("bytes", content)  # a bytearray that nobody changes any more reads like bytes
+        return content
 
     def drop(self) -> None:
         """Forget what has arrived."""

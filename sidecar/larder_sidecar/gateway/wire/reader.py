@@ -17,7 +17,6 @@ MOST_HEADERS = 256
 """Each costs a parser, a filter and an engine more than its bytes tell."""
 MOST_PIECES = 2048
 """Pieces of bodies in one turn of the loop after which the rest of a read waits for the next."""
-_BLANKS = (0x09, 0x20)
 _START_LINE = 256
 """Bytes that come with a head and do not count, or more: the method, the version, line ends."""
 
@@ -27,9 +26,6 @@ class Consumer(Protocol):
 
     def admit(self, request: Request) -> Answer | None:
         """Look at a complete head: None to have the body read, an answer to refuse."""
-
-    def head_read(self, request: Request) -> None:
-        """A head has passed; its body comes next."""
 
     def request_read(self, request: Request) -> None:
         """A request is whole, or refused: it is to be answered in its turn."""
@@ -62,6 +58,8 @@ class RequestReader:
         """The bytes that follow that head."""
         self.completed = 0
         """Requests that the last read made whole."""
+        self.passed = False
+        """A head has passed in it; if that request is still being read, its body comes next."""
         self._pieces = 0
         """Pieces of bodies in it."""
         self.current: Request | None = None
@@ -75,35 +73,35 @@ class RequestReader:
         Returns the rest, to be fed in another turn of the loop, where a body comes in very many pieces.
         """
         self.completed = self._pieces = 0
-        if len(data) <= HEAD_BYTES:
-            self._feed(data)
-            return b""
-        completed, rest = 0, memoryview(data)
-        while rest and not self.deaf and self._pieces < MOST_PIECES:
-            size = HEAD_BYTES  # look at a head, and count chunks, before much more is read
-            if (request := self.current) is not None and request.head_done:
-                size = max(size, (request.content_length or 0) - request.received)
-            self._feed(rest[:size])
-            completed += self.completed
-            rest = rest[size:]
-        self.completed = completed
-        return b"" if self.deaf else rest
+        self.passed = False
+        rest: bytes | memoryview = b""
+        if len(data) > HEAD_BYTES:
+            data, rest = self._part(memoryview(data))
+        while True:
+            completed = self.completed
+            self._overhead += len(data)
+            try:
+                self._parser.feed_data(data)
+                if self._again:
+                    self._read_again(b"".join(self._unread))
+            except httptools.HttpParserUpgrade as offer:
+                self._read_again(memoryview(data)[int(offer.args[0]) :])
+            except httptools.HttpParserError as reason:
+                self._refuse(reason)
+            if self.current is None or self.completed > completed:
+                self._overhead, self._uncounted = 0, len(data)
+            elif self._overhead > HEAD_BYTES + _START_LINE or len(self.current.headers) > MOST_HEADERS:
+                self.reject(_head_too_large())
+            if not rest or self.deaf or self._pieces >= MOST_PIECES:
+                return b"" if self.deaf else rest
+            data, rest = self._part(rest)
 
-    def _feed(self, data: bytes | memoryview) -> None:
-        self.completed = 0
-        self._overhead += len(data)
-        try:
-            self._parser.feed_data(data)
-            if self._again:
-                self._read_again(b"".join(self._unread))
-        except httptools.HttpParserUpgrade as offer:
-            self._read_again(memoryview(data)[int(offer.args[0]) :])
-        except httptools.HttpParserError as reason:
-            self._refuse(reason)
-        if self.current is None or self.completed:
-            self._overhead, self._uncounted = 0, len(data)
-        elif self._overhead > HEAD_BYTES + _START_LINE or len(self.current.headers) > MOST_HEADERS:
-            self.reject(_head_too_large())
+    def _part(self, data: memoryview) -> tuple[memoryview, memoryview]:
+        """Cut off what is read at a time: to look at a head, and to count chunks, before much more is read."""
+        size = HEAD_BYTES
+        if (request := self.current) is not None and request.head_done:
+            size = max(size, (request.content_length or 0) - request.received)
+        return data[:size], data[size:]
 
     def reject(self, answer: Answer) -> None:
         """Refuse the request that is being read, answer it in its turn, and read no further."""
@@ -142,12 +140,10 @@ class RequestReader:
         request = self.current
         if request is not None and not request.head_done:
             # Blanks around a value are not part of it (RFC 9110 5.5); the parser takes only those before it away.
-            name = name.lower()
-            if value and value[-1] in _BLANKS:
-                bare = value.rstrip(b" \t")
+            name, bare = name.lower(), value.rstrip(b" \t")
+            if bare is not value:
                 self._odd_coding |= name == b"transfer-encoding" and b"\t" in value and bare.lower() == b"chunked"
-                value = bare
-            request.headers.append((name, value))
+            request.headers.append((name, bare))
         elif name.lower() == b"content-length":
             self._odd_trailer = True
 
@@ -157,17 +153,17 @@ class RequestReader:
         if request is None or self.deaf:
             return
         request.method = self._parser.get_method().decode()
-        connect = request.method == "CONNECT"
-        if not connect and (self._parser.should_upgrade() or (self._odd_coding and _is_coded(request))):
-            self._again = self._plain_head(request)
+        if self._parser.should_upgrade() or (self._odd_coding and _is_coded(request)):
+            if request.method == "CONNECT":
+                self.reject(error(400, "bad_request", "CONNECT is not answered here: this is no proxy"))
+            else:
+                self._again = self._plain_head(request)
             return
         request.head_done = True
         request.keep_alive = self._parser.should_keep_alive()
         large = self._overhead + self._uncounted > HEAD_BYTES and request.head_size() > HEAD_BYTES
         if large or len(request.headers) > MOST_HEADERS:
             request.refusal = _head_too_large()
-        elif connect:
-            request.refusal = error(400, "bad_request", "CONNECT is not answered here: this is no proxy")
         else:
             request.refusal = read_head(request, self._parser.get_http_version())
         self._overhead = self._uncounted = 0
@@ -181,7 +177,7 @@ class RequestReader:
         if request.refusal is not None and (request.expects_continue or length > HEAD_BYTES):
             self._cut(request)  # not worth the upload
         else:
-            self._consumer.head_read(request)
+            self.passed = True
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""

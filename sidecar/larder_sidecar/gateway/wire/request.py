@@ -16,6 +16,7 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.%A-Za-z]+\])(
 """RFC 9110 7.2, without the comma that would stand for two of them."""
 _HOST_BYTES = 300
 """A name of DNS has 253, a port 5."""
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Request:
@@ -32,6 +33,7 @@ class Request:
         "expects_continue",
         "head_done",
         "headers",
+        "host",
         "id",
         "keep_alive",
         "last",
@@ -62,6 +64,7 @@ class Request:
         self.query = ""
         self.minor = 1
         self.headers: list[tuple[bytes, bytes]] = []
+        self.host: bytes | None = None
         self.keep_alive = True
         self.expects_continue = False
         self.content_length: int | None = None
@@ -126,20 +129,23 @@ def read_head(request: Request, version: str) -> Answer | None:
     if version not in ("1.1", "1.0"):
         return error(505, "http_version", f"HTTP/{version} is not spoken here; use HTTP/1.1")
     request.minor = int(version[2])
-    hosts = 0
     for name, value in request.headers:
-        if name == b"host":
-            hosts += 1
-            if len(value) > _HOST_BYTES or not _is_host(value):
-                return error(400, "bad_request", "the Host header is no host[:port]")
-        elif name == b"content-length":
-            request.content_length = int(value)
-        elif name in _CHECKS and (refusal := _CHECKS[name](request, value.lower())):
+        check = _CHECKS.get(name)
+        if check is not None and (refusal := check(request, value)) is not None:
             return refusal
-    if hosts != 1 and (request.minor or hosts):
-        return error(400, "bad_request", f"{hosts} Host headers; send exactly one")
+    if request.host is None and request.minor:
+        return error(400, "bad_request", "no Host header; send exactly one")
     if request.chunked and request.content_length is not None:  # somebody before us may go by the other one
         return error(400, "bad_request", "send Transfer-Encoding or Content-Length, not both")
+    return None
+
+
+def _host(request: Request, value: bytes) -> Answer | None:
+    if request.host is not None:
+        return error(400, "bad_request", "more than one Host header; send exactly one")
+    if len(value) > _HOST_BYTES or not _is_host(value):
+        return error(400, "bad_request", "the Host header is no host[:port]")
+    request.host = value
     return None
 
 
@@ -148,16 +154,26 @@ def _is_host(value: bytes) -> bool:
     return _HOST.fullmatch(value) is not None
 
 
+def _content_length(request: Request, value: bytes) -> None:
+    request.content_length = int(value)  # the parser has refused what is no number, and a second one
+
+
+def take_id(request: Request, value: bytes) -> None:
+    """Take the client's own id if it is fit for a header and a log line."""
+    if not request.id and _SANE_ID.fullmatch(value):
+        request.id = value
+
+
 def _transfer_encoding(request: Request, value: bytes) -> Answer | None:
     # Another coding would reach the engine without the header that explains it; in HTTP/1.0 the framing is undefined.
-    if value != b"chunked" or not request.minor or request.chunked:
+    if value.lower() != b"chunked" or not request.minor or request.chunked:
         return error(400, "bad_request", "Transfer-Encoding must be `chunked`, once, in HTTP/1.1")
     request.chunked = True
     return None
 
 
 def _expect(request: Request, value: bytes) -> Answer | None:
-    if value != b"100-continue":
+    if value.lower() != b"100-continue":
         return error(417, "expectation_failed", "the only expectation understood is 100-continue")
     request.expects_continue = bool(request.minor)
     return None
@@ -165,7 +181,7 @@ def _expect(request: Request, value: bytes) -> Answer | None:
 
 def _content_encoding(_request: Request, value: bytes) -> Answer | None:
     # The model field is inside; and a few bytes of gzip unpack to gigabytes in the engine.
-    if value not in (b"", b"identity"):
+    if value.lower() not in (b"", b"identity"):
         return error(415, "unsupported_encoding", "compressed request bodies are not accepted; send the JSON as it is")
     return None
 
@@ -176,6 +192,9 @@ def _browser(request: Request, _value: bytes) -> None:
 
 
 _CHECKS: dict[bytes, Callable[[Request, bytes], Answer | None]] = {
+    b"host": _host,
+    b"content-length": _content_length,
+    b"x-request-id": take_id,
     b"origin": _browser,
     b"sec-fetch-site": _browser,
     b"transfer-encoding": _transfer_encoding,

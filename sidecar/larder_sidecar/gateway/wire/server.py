@@ -86,10 +86,6 @@ class ServerConnection(asyncio.Protocol):
         reader = self._reader
         if reader.deaf:
             return
-        if self._resting:  # once: bytes that come one by one, or begin no request, do not put the end off
-            self._read_by = self.loop.time() + self._limits.header_seconds
-            if self._active is None:
-                self.deadline = self._read_by
         self._unfed = reader.feed(data)
         self._burst += len(data)
         if self._unfed or self._burst >= BURST_BYTES:  # libuv reads up to 32 times before it looks at anybody else
@@ -97,7 +93,10 @@ class ServerConnection(asyncio.Protocol):
             if not self._transport.is_closing():
                 self._transport.pause_reading()
                 self.loop.call_soon(self._read_on)
-        self._resting = reader.current is None and reader.completed > 0
+        rested, self._resting = self._resting, reader.current is None and reader.completed > 0
+        # Once: bytes that come one by one, or begin no request, do not put the end off.
+        if (rested or reader.passed) and not self._resting:
+            self._await_rest()
         if self._queue and self._active is None and not self.waits:
             self._next()
 
@@ -134,14 +133,6 @@ class ServerConnection(asyncio.Protocol):
     def admit(self, request: Request) -> Answer | None:
         """Ask the application."""
         return self._app.admit(request)
-
-    def head_read(self, request: Request) -> None:
-        """The body has its own deadline; ask for it if the client waits and it is its turn."""
-        self._read_by = self.loop.time() + self._limits.body_seconds
-        if self._active is None:
-            self.deadline = self._read_by
-            if request.expects_continue and not self._queue:
-                self._continue(request)
 
     def request_read(self, request: Request) -> None:
         """Queue it."""
@@ -309,6 +300,16 @@ class ServerConnection(asyncio.Protocol):
             self._next()
 
     # --- inside
+
+    def _await_rest(self) -> None:
+        """Give the rest of the request its time; ask for its body if the client waits and it is its turn."""
+        reading = self._reader.current
+        in_body = reading is not None and reading.head_done
+        self._read_by = self.loop.time() + (self._limits.body_seconds if in_body else self._limits.header_seconds)
+        if self._active is None:
+            self.deadline = self._read_by
+            if reading is not None and reading.expects_continue and not self._queue:
+                self._continue(reading)
 
     def _next(self) -> None:
         """Answer the first request in the queue. The others have their turns: one of them in a turn of the loop."""
