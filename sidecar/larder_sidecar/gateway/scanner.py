@@ -21,7 +21,7 @@ WINDOW = 32 * 1024
 """Bytes that are scanned at a time: 1.5 ms at the worst that was found, 40 us of text."""
 _NEAR = 64
 """Bytes before a quote that tell if it is escaped; more backslashes than that are scanned."""
-_FIRST_WINDOW = 2048
+_FIRST_WINDOW = 512
 """Smaller, and doubled from one to the next: a long text begins early in most bodies, and is skipped."""
 _STRING_WORK, _CLOSE_WORK, _NAME_WORK, _ESCAPE_WORK = 20, 40, 600, 4
 """Work for a quote, a closing bracket, a string that spells a wanted name, and a byte where there are escapes, in bytes

@@ -13,6 +13,8 @@ from .registry import Registry
 from .request import Request, read_head
 
 HEAD_BYTES = 32 * 1024
+_USUAL_HEAD = 4096
+"""Bytes in which nearly all heads end."""
 MOST_HEADERS = 256
 """Each costs a parser, a filter and an engine more than its bytes tell."""
 MOST_PIECES = 2048
@@ -74,9 +76,9 @@ class RequestReader:
         """
         self.completed = self._pieces = 0
         self.passed = False
-        rest: bytes | memoryview = b""
+        rest = memoryview(b"")
         if len(data) > HEAD_BYTES:
-            data, rest = self._part(memoryview(data))
+            data, rest = self._part(data)
         while True:
             completed = self.completed
             self._overhead += len(data)
@@ -96,12 +98,18 @@ class RequestReader:
                 return b"" if self.deaf else rest
             data, rest = self._part(rest)
 
-    def _part(self, data: memoryview) -> tuple[memoryview, memoryview]:
-        """Cut off what is read at a time: to look at a head, and to count chunks, before much more is read."""
-        size = HEAD_BYTES
-        if (request := self.current) is not None and request.head_done:
+    def _part(self, data: bytes | memoryview) -> tuple[memoryview, memoryview]:
+        """Cut off what is read at a time: to look at a head, and to count chunks, before much more is read.
+
+        A body that came with its head is left in one piece, which nobody has to copy.
+        """
+        view, size, request = memoryview(data), HEAD_BYTES, self.current
+        if request is None:
+            size = bytes(view[:_USUAL_HEAD]).find(b"\r\n\r\n") + 4
+            size = size if size > 3 else HEAD_BYTES
+        elif request.head_done:
             size = max(size, (request.content_length or 0) - request.received)
-        return data[:size], data[size:]
+        return view[:size], view[size:]
 
     def reject(self, answer: Answer) -> None:
         """Refuse the request that is being read, answer it in its turn, and read no further."""
