@@ -191,22 +191,27 @@ class Gateway:
 
         Nearly every body names a model where it begins, which takes no other turn of the loop.
         """
-        if (fields := splice.at_once(request.body, route.fields, route.values)) is not None:
-            model = self._told(request, route, fields["model"].text)
-            if model is not None:
-                upstream = self._upstream(request, client, route, model)
-                if upstream is None or isinstance(model, Answer):
-                    return None
-                return self._hand_on(request, client, route, upstream, model.engine_name, fields, SILENT)
-        return self._turns.run(self._infer_in_turns(request, client, route), request, client)
-
-    def _infer_in_turns(self, request: Request, client: ServerConnection, route: Route) -> Steps:
-        try:
-            fields = yield from splice.scan(request.body, route.fields, route.values)
-        except splice.BodyError as reason:
-            client.answer(request, error(400, "bad_body", str(reason)))
+        fields = splice.at_once(request.body, route.fields, route.values)
+        model = self._told(request, route, fields["model"].text) if fields else None
+        if fields is None or model is None:
+            return self._turns.run(self._infer_in_turns(request, client, route, fields), request, client)
+        upstream = self._upstream(request, client, route, model)
+        if upstream is None or isinstance(model, Answer):
             return None
-        model = self._told(request, route, _named(fields, route))
+        return self._hand_on(request, client, route, upstream, model.engine_name, fields, SILENT)
+
+    def _infer_in_turns(
+        self, request: Request, client: ServerConnection, route: Route, fields: splice.Fields | None
+    ) -> Steps:
+        """Do the same for every other body, and for one whose `fields` are known and leave the choice to rules."""
+        model = None
+        if fields is None:
+            try:
+                fields = yield from splice.scan(request.body, route.fields, route.values)
+            except splice.BodyError as reason:
+                client.answer(request, error(400, "bad_body", str(reason)))
+                return None
+            model = self._told(request, route, _named(fields, route))
         if model is None:
             model = yield from self._chooser.choose(request, route.engine_path)
         upstream = self._upstream(request, client, route, model)

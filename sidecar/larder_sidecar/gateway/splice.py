@@ -41,7 +41,9 @@ Fields = dict[str, Field]
 
 
 def find(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Fields:
-    """Do what `scan` does, without a pause."""
+    """Do what `at_once` and `scan` do, without a pause."""
+    if (first := at_once(body, names, values)) is not None:
+        return first
     steps = scan(body, names, values)
     while True:
         try:
@@ -63,8 +65,6 @@ def scan(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] =
 
     Yields where a turn of the loop should end. Raises BodyError.
     """
-    if (first := at_once(body, names, values)) is not None:
-        return first
     found: Fields = {}
     reader = Reader(body, names + values)
     while reader.at < len(body):

@@ -58,7 +58,8 @@ def last_prompt(endpoint: str, body: bytes) -> Prompt:
 
 
 def _work(body: bytes) -> int:
-    return len(body) + _COMMA_WORK * body.count(b",") + _ESCAPE_WORK * body.count(b"\\")
+    escapes = body.count(b"\\") if b"\\" in body else 0  # most have none, which is told sooner than counted
+    return len(body) + _COMMA_WORK * body.count(b",") + _ESCAPE_WORK * escapes
 
 
 def _text(body: bytes) -> str:

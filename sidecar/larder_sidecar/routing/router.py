@@ -30,11 +30,10 @@ class Router:
     """Ordered rules; the first that holds decides."""
 
     def __init__(self, routing: Routing) -> None:
-        self._rules = [
-            (name, rule, compiled(rule.pattern) if rule.pattern else None, _reads_text(rule))
-            for name, rule in zip(routing.names(), routing.rules, strict=True)
-        ]
-        sizes = [pattern.programsize for _, _, pattern, _ in self._rules if pattern]
+        patterns = [compiled(rule.pattern) if rule.pattern else None for rule in routing.rules]
+        sizes = [pattern.programsize if pattern else 0 for pattern in patterns]
+        reading = map(_reads_text, routing.rules)
+        self._rules = list(zip(routing.names(), routing.rules, patterns, sizes, reading, strict=True))
         self._scanned = min(SCANNED, WORK // max(sum(sizes), 1), WORK // 2 // max([*sizes, 1]))
         self._reads_text = any(reads_text for *_, reads_text in self._rules)
 
@@ -52,14 +51,14 @@ class Router:
         if self._reads_text and len(body) > _LONG:
             yield None
         work = 0
-        for name, rule, pattern, reads_text in self._rules:
+        for name, rule, pattern, size, reads_text in self._rules:
             if work > SLICE:
                 work = 0
                 yield None
             why_not = _why_not(rule, endpoint, header)
             if not why_not and reads_text:
                 why_not = _why_not_text(rule, prompt, pattern, ends)
-                work += len(ends) * pattern.programsize if pattern else 0
+                work += len(ends) * size
             if not (why_not or speaks(rule.model)):
                 why_not = f"the engine of {rule.model} does not answer {endpoint}"
             yield Considered(name, rule.model, why_not)

@@ -173,7 +173,9 @@ KEYS_OF_GO = [
 
 
 @pytest.mark.parametrize("key", KEYS_OF_GO)
-@pytest.mark.parametrize("at", [0, 1, 100, 2047, 2048, *range(scanner.WINDOW - 80, scanner.WINDOW + 80, 7), 10**6])
+@pytest.mark.parametrize(
+    "at", [0, 1, 100, 511, 512, 1535, 1536, *range(scanner.WINDOW - 80, scanner.WINDOW + 80, 7), 10**6]
+)
 def test_a_name_is_found_wherever_a_window_ends(key: str, at: int) -> None:
     body = b'{"x":"' + b"w" * at + rb'\\\"","' + key.encode() + b'" : "m\\u00e9"}'
     found = find(body)
