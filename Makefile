@@ -35,7 +35,7 @@ clouds: venv
 lint: clouds ## ruff and mypy
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy __main__.py components policies bench testbed sidecar/larder_sidecar tests
+	@$(PYTHON) -m mypy __main__.py components manifests policies preview bench testbed sidecar/larder_sidecar tests
 
 test: clouds ## every test that needs neither a cluster nor an engine
 	@$(PYTHON) -m pytest -n 3 --dist loadgroup $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e --ignore=tests/engines)
@@ -53,7 +53,7 @@ rails: clouds ## what differs from commit BEFORE: plans, names and more (ONLY=a 
 	@PYTHONPATH=.:sidecar $(PYTHON) -m tests.rails
 
 plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (WHY=1: each strategy, and why not; JSON=file for tools)
-	@$(PYTHON) -m components.planning plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(WHY),--why) $(if $(BEFORE),--before $(BEFORE)) $(if $(JSON),--json $(JSON))
+	@$(PYTHON) -m preview plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(WHY),--why) $(if $(BEFORE),--before $(BEFORE)) $(if $(JSON),--json $(JSON))
 
 render: clouds ## the manifests of STACK as files, for Argo CD and Flux
-	@$(PYTHON) -m components.planning render --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) --out rendered/$(STACK)
+	@$(PYTHON) -m preview render --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) --out rendered/$(STACK)

@@ -3,7 +3,7 @@
 # PULL_REQUEST and STACKS (a JSON list). A pull request that touches no stack gets none, unless it has one already.
 set -euo pipefail
 shopt -s nullglob
-.larder/venv/bin/python -m components.planning comment --before plans/before/*.json --after plans/after/*.json > comment.md
+.larder/venv/bin/python -m preview comment --before plans/before/*.json --after plans/after/*.json > comment.md
 comments="repos/$GITHUB_REPOSITORY/issues/$PULL_REQUEST/comments"
 mark=$(head -n 1 comment.md)
 # Only what the workflow itself wrote: anyone may write a comment that begins with the mark.

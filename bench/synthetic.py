@@ -12,13 +12,13 @@ from pathlib import Path
 import pulumi
 from larder_sidecar.catalog import CatalogEntry
 
-from components.planning.manifests import render
-from components.planning.plan import make_plan
-from components.planning.program import record
+from components.plan.plan import make_plan
 from components.platform import Platform, connect
 from components.settings import Settings, parse
 from components.settings.base import Catalog
 from components.settings.weights_plan import weights_plan
+from preview.program import record
+from preview.render import render
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.layout import DISK_INSIDE, HUB, NODE, REGISTRY_NAME
 from testbed.hub.repository import Repositories

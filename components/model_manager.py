@@ -24,7 +24,8 @@ from .manifest import (
     scratch,
     selector,
 )
-from .network import ADMIN, CLIENTS, gateway_ingress, manager_egress
+from .names import ADMIN, CLIENTS
+from .network import gateway_ingress, manager_egress
 from .node_pools import tolerations
 from .settings.images import Images
 from .settings.manager import Manager, SyncedCatalog

@@ -7,9 +7,8 @@ from larder_sidecar.config.url import authority
 from pulumi_kubernetes.networking import v1 as networking
 
 from .manifest import selector
+from .names import ADMIN, CLIENTS
 
-CLIENTS = 8080
-ADMIN = 9090
 HTTPS = 443
 DNS = (53, 5353)
 """What pods that resolve names listen on: rules see the port behind the Service, and OpenShift's is 5353."""

@@ -10,7 +10,8 @@ from .caching import Demand, EngineBuild, Prune, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
 from .model_manager import ModelManager
-from .planning.plan import FRONT, Plan
+from .names import FRONT
+from .plan.plan import Plan
 from .serving.front import Front
 from .serving.gateway import Entry
 from .serving.kserve_rocm import KServeRocm

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+from manifests.reading import Property, items, mapping, texts
+
 from .pods import SERVICE, Placed, all_containers, main_containers, pods
-from .rule import Finding, Level, Property, Resource, Rule, StackRule, items, mapping, texts
+from .rule import Finding, Level, Resource, Rule, StackRule
 
 DEV = "dev"
 """The stack whose gateway may be open: it runs on its owner's own machine."""

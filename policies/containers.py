@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from manifests.reading import mapping, texts
+
 from .pods import RUNTIME, SERVICE, all_containers, containers, pods
-from .rule import Level, Resource, Rule, lacks, mapping, texts
+from .rule import Level, Resource, Rule, lacks
 
 
 def _restricted(resource: Resource) -> Iterator[str]:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from manifests.reading import Property, items, mapping
+
 from .pods import SERVICE, all_containers, pods
-from .rule import Level, Property, Resource, Rule, items, mapping
+from .rule import Level, Resource, Rule
 
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 

@@ -16,7 +16,9 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
-from .rule import Property, Resource, Rule, StackRule
+from manifests.reading import Property
+
+from .rule import Resource, Rule, StackRule
 from .rules import RULES
 
 UNKNOWN = object()

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from .rule import Property, Resource, items, mapping
+from manifests.reading import Property, items, mapping
+
+from .rule import Resource
 
 RUNTIME, SERVICE = "ServingRuntime", "InferenceService"
 """KServe makes a pod of the two: containers of the runtime, sizes and the pod's own security of the service."""

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-Property: TypeAlias = Any
-"""A JSON value. Whatever else stands in its place is not known before something is made, and accuses nobody."""
+from manifests.reading import Property
 
 
 class Level(Enum):
@@ -79,18 +78,3 @@ def lacks(properties: Mapping[str, Property], key: str, wanted: Property) -> boo
     """Is something known to stand at `key` that is not what is wanted, or nothing at all?"""
     found = properties.get(key)
     return found != wanted and (found is None or isinstance(found, bool | int | str | list | Mapping))
-
-
-def mapping(value: Property) -> Mapping[str, Property]:
-    """The mapping; an empty one in place of anything else."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def items(value: Property) -> list[Mapping[str, Property]]:
-    """The mappings of a list; none in place of anything else."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
-
-
-def texts(value: Property) -> list[str]:
-    """The texts of a list; none in place of anything else."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from manifests.reading import Property, items, mapping, overlaps, texts
+
 from .pods import SERVICE, Placed, containers, pods
-from .rule import Finding, Level, Property, Resource, Rule, StackRule, items, mapping, texts
+from .rule import Finding, Level, Resource, Rule, StackRule
 
 _HOST = "kubernetes.io/hostname"
 
@@ -16,15 +18,6 @@ def _protected(resource: Resource) -> Iterator[str]:
     policy = mapping(resource.props.get("spec")).get("persistentVolumeReclaimPolicy", "")
     if resource.kind == "PersistentVolume" and isinstance(policy, str) and policy != "Retain":
         yield (f"spec.persistentVolumeReclaimPolicy: {policy!r} lets the data go with its claim. Set it to Retain.")
-
-
-def overlaps(props: Mapping[str, Property]) -> bool:
-    """Does a rollout of this Deployment or predictor start the next pod while the last one still runs?"""
-    spec = mapping(props.get("spec"))
-    strategy = mapping(spec.get("strategy") or mapping(spec.get("predictor")).get("deploymentStrategy"))
-    # Kubernetes' own default is RollingUpdate with a surge of 25 %, rounded up: one pod more.
-    surge = mapping(strategy.get("rollingUpdate")).get("maxSurge", 1)
-    return strategy.get("type") != "Recreate" and surge not in (0, "0", "0%")
 
 
 def _impossible_overlap(resources: Sequence[Resource]) -> Iterator[Finding]:

@@ -126,7 +126,7 @@ def check(*facts: str) -> None:
     `facts` of the cluster, and of what is served on it, as options of the command.
     """
     python.ensure()
-    command: list[str | Path] = [VENV / "bin" / "python", "-m", "components.planning", "check", "--folder", STACKS]
+    command: list[str | Path] = [VENV / "bin" / "python", "-m", "preview", "check", "--folder", STACKS]
     env = os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"}
     asked = subprocess.run([*command, *facts], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     if asked.returncode:

@@ -9,8 +9,8 @@ from pulumi_kubernetes.policy import v1 as disruption
 
 from ..component import Component
 from ..manifest import labels, metadata, pod_security, scratch, selector, spread
-from ..network import CLIENTS, Egress, dns_egress, gateway_ingress
-from ..planning.plan import FRONT
+from ..names import CLIENTS, FRONT
+from ..network import Egress, dns_egress, gateway_ingress
 from ..settings import Settings
 from .gateway import drain_hook, gateway_config_map, gateway_container, gateway_volume, restarts_with
 from .kserve_rocm import PREDICTOR

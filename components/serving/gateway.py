@@ -19,8 +19,8 @@ from ..manifest import (
     metadata,
     selector,
 )
-from ..network import ADMIN, CLIENTS, gateway_ingress, sources_egress
-from ..planning.plan import FRONT, TOKENS
+from ..names import ADMIN, CLIENTS, FRONT, TOKENS
+from ..network import gateway_ingress, sources_egress
 from ..settings import Settings
 
 FOLDER = "/etc/larder/gateway"

@@ -17,9 +17,10 @@ from ..manifest import (
     pod_security,
     scratch,
 )
-from ..network import CLIENTS, clients_ingress
+from ..names import CLIENTS, FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, ONE_AT_A_TIME
+from ..network import clients_ingress
 from ..node_pools import Placement, tolerations
-from ..planning.plan import FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, ONE_AT_A_TIME, KServePlan
+from ..plan.plan import KServePlan
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.node_pools import Taint

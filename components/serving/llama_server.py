@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from larder_sidecar.catalog import CatalogEntry
 
 from ..caching.base import STORE
-from ..planning.plan import ADDRESSES
+from ..names import ADDRESSES
 
 FOLDER = "/etc/larder/llama-server"
 FILE = "models.ini"

@@ -5,8 +5,9 @@ import pulumi
 from ..caching import Weights
 from ..caching.base import STORE
 from ..component import Component
+from ..names import ADDRESSES
 from ..node_pools import Placement
-from ..planning.plan import ADDRESSES, OllamaPlan
+from ..plan.plan import OllamaPlan
 from ..settings import Settings
 from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service
 from .workload import EngineSpec, engine_deployment

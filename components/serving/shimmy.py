@@ -8,8 +8,9 @@ from pulumi_kubernetes.core import v1 as core
 from ..caching import Weights
 from ..component import Component
 from ..manifest import Volume, VolumeMount, content_name, metadata
+from ..names import ADDRESSES
 from ..node_pools import Placement
-from ..planning.plan import ADDRESSES, ShimmyPlan, most_loaded
+from ..plan.plan import ShimmyPlan, most_loaded
 from ..settings import Settings
 from . import llama_server
 from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service

@@ -23,7 +23,7 @@ from ..manifest import (
     spread,
 )
 from ..node_pools import Placement, tolerations
-from ..planning.resources import EngineResources
+from ..plan.sizing import EngineResources
 from .gateway import drain_hook, gateway_sidecar, gateway_volume, probe, token_mount, token_volume
 
 HOME = "/home/larder"

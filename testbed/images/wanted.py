@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 from components import ROOT
-from components.planning.placeholders import UNKNOWN
-from components.planning.program import stack_config
 from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
 from components.settings.weights_plan import weights_plan
+from preview.placeholders import UNKNOWN
+from preview.program import stack_config
 
 PUBLISHED = ("image-volume", "prebuilt-image")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.planning.manifests import render, write
+from preview.render import render, write
 from testbed.cluster import cluster
 from tests.program.previews import preview_of
 

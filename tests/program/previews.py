@@ -9,12 +9,12 @@ from larder_sidecar.config.manager import InferenceService, ManagerConfig
 
 from components import ROOT
 from components.caching import STRATEGIES
-from components.planning.manifests import is_manifest, kind
-from components.planning.program import record, stack_config
-from components.planning.recorder import Recording, Registered
 from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged
+from preview.objects import is_manifest, kind
+from preview.program import record, stack_config
+from preview.recorder import Recording, Registered
 
 STACKS = sorted(path.name.split(".")[1] for path in ROOT.glob("Pulumi.*.yaml"))
 CATALOG = read_catalog(ROOT)

@@ -9,12 +9,12 @@ import pytest
 
 from components import ROOT
 from components.caching.dockerfile import dockerfile
-from components.planning import wire
-from components.planning.__main__ import main
-from components.planning.placeholders import UNKNOWN
-from components.planning.recorder import Registered
 from components.settings import SettingsError
 from components.settings.weights_plan import weights_plan
+from preview import wire
+from preview.__main__ import main
+from preview.placeholders import UNKNOWN
+from preview.recorder import Registered
 from tests.program.previews import CATALOG, IMAGES, Preview, preview_of
 
 Previews = Callable[..., Preview]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from components import ROOT
-from components.planning.__main__ import main
+from preview.__main__ import main
 
 STACK = (ROOT / "Pulumi.dev.yaml").read_text()
 

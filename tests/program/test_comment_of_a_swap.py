@@ -4,14 +4,14 @@
 """
 
 from components import ROOT
-from components.planning.comment import comment
-from components.planning.document import PlanDocument, document
-from components.planning.findings import findings
-from components.planning.plan import make_plan
-from components.planning.program import record, stack_config
+from components.plan.plan import make_plan
 from components.settings import parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged
+from preview.comment import comment
+from preview.document import PlanDocument, document
+from preview.findings import findings
+from preview.program import record, stack_config
 from tests.program.previews import IMAGES
 
 FILE = ROOT / "docs" / "pull-request-comment.md"

@@ -8,11 +8,11 @@ import pytest
 from larder_sidecar.catalog import CatalogEntry
 
 from components.network import sources_egress
-from components.planning.plan import make_plan
-from components.planning.program import record
+from components.plan.plan import make_plan
 from components.platform import Platform, connect
 from components.settings import Settings, parse
 from components.settings.base import Catalog
+from preview.program import record
 from tests.program.previews import CATALOG, ON_A_SHORT_STACK, Preview, config_of
 
 SHA256 = "0" * 64

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from components.manifest import DESCRIPTION
-from components.planning.program import record
-from components.planning.recorder import STACK
-from components.planning.tree import WIDTH, tree
+from preview.program import record
+from preview.recorder import STACK
+from preview.tree import WIDTH, tree
 from tests.program.previews import CASES, ON_A_SHORT_STACK, PAIRS, STACKS, Preview, config_of, refusals
 
 Previews = Callable[..., Preview]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 from pulumi.runtime.proto import resource_pb2
 
-from components.planning.findings import findings
-from components.planning.placeholders import UNKNOWN
-from components.planning.recorder import RecordingMonitor
 from components.settings import SettingsError
+from preview.findings import findings
+from preview.placeholders import UNKNOWN
+from preview.recorder import RecordingMonitor
 from tests.program.previews import IMAGES, Preview, preview_of
 
 Previews = Callable[..., Preview]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from larder_sidecar.config.manager import ManagerConfig
 
-from components.planning import wire
+from preview import wire
 from tests.program.previews import IMAGES, Preview
 from tests.program.test_security import _containers, _open_texts
 

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from components.node_pools import MODULES, pool_class
-from components.planning.manifests import kind, render
-from components.planning.recorder import Registered
 from components.settings import SettingsError
 from components.settings.node_pools import POOL_LABEL, NodePool
+from preview.objects import kind
+from preview.recorder import Registered
+from preview.render import render
 from tests.program.previews import Preview
 
 Previews = Callable[..., Preview]

@@ -11,9 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from components.manifest import object_name
-from components.planning.manifests import kind
-from components.planning.program import record
-from components.planning.recorder import Registered
+from preview.objects import kind
+from preview.program import record
+from preview.recorder import Registered
 from tests.program.previews import CASES, CATALOG, ON_A_SHORT_STACK, Preview, config_of
 from tests.unit.stack_config import entry
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.planning.__main__ import main
 from components.serving import workload
+from preview.__main__ import main
 from tests.unit.catalog.hostile import UNUSABLE
 
 DIGEST = f"sha256:{'0' * 64}"
@@ -249,7 +249,7 @@ def test_a_stack_file_that_is_none_is_a_line(
     content: bytes,
 ) -> None:
     for module in ("__main__", "program"):
-        monkeypatch.setattr(f"components.planning.{module}.ROOT", tmp_path)
+        monkeypatch.setattr(f"preview.{module}.ROOT", tmp_path)
     (tmp_path / "Pulumi.my.stack.yaml").write_bytes(content)
     assert main([*command, "--stack", "my.stack"]) == 1
     (line,) = capsys.readouterr().err.splitlines()

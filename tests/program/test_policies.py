@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from components.planning.findings import findings
-from components.planning.recorder import Recording
+from preview.findings import findings
+from preview.recorder import Recording
 from tests.program.previews import CASES, Preview
 
 Previews = Callable[..., Preview]

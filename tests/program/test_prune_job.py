@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from components.planning.findings import findings
-from components.planning.manifests import render
-from components.planning.tree import tree
+from preview.findings import findings
+from preview.render import render
+from preview.tree import tree
 from tests.program.previews import Preview
 
 Previews = Callable[..., Preview]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.planning import wire
-from components.planning.manifests import render, write
-from components.planning.recorder import Recording
+from preview import wire
+from preview.recorder import Recording
+from preview.render import render, write
 from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from components.planning import wire
 from components.settings import SettingsError
+from preview import wire
 from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 
-from components.planning.recorder import Registered
+from preview.recorder import Registered
 from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]

@@ -8,10 +8,10 @@ import yaml
 
 from components import ROOT
 from components.caching import STRATEGIES
-from components.planning.needs import NEEDS
-from components.planning.program import stack_config
+from components.plan.needs import NEEDS
 from components.settings import parse
 from components.settings.sources import merged
+from preview.program import stack_config
 from tests.program.previews import CATALOG, IMAGES
 
 SECTIONS = ["The block", "What it needs", "A swap", "Traps", "Measured"]

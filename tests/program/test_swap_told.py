@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from components.planning.__main__ import main
-from components.planning.changes import changes
-from components.planning.document import PlanDocument, document
-from components.planning.plan import make_plan
-from components.planning.swap import swap
+from components.plan.plan import make_plan
 from components.settings import parse
+from preview.__main__ import main
+from preview.changes import changes
+from preview.document import PlanDocument, document
+from preview.swap import swap
 from tests.program.previews import CATALOG, Preview, config_of
 from tests.program.test_kserve import BOTH
 from tests.program.test_kserve_cache import STACK as CACHED

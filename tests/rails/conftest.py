@@ -8,7 +8,18 @@ import pytest
 
 from tests.rails.trees import ROOT, Tree
 
-_PARTS = ("components", "policies", "sidecar", "catalog", "__main__.py", "Makefile", "Pulumi.yaml", "Pulumi.dev.yaml")
+_PARTS = (
+    "components",
+    "manifests",
+    "policies",
+    "preview",
+    "sidecar",
+    "catalog",
+    "__main__.py",
+    "Makefile",
+    "Pulumi.yaml",
+    "Pulumi.dev.yaml",
+)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def test_all_parsers_agree_on_what_is_taken(place: str, rest: str) -> None:
 
 
 OTHER_PARSERS = {
-    "components/planning/needs.py": "for display",
+    "components/plan/needs.py": "for display",
     "sidecar/larder_sidecar/gateway/replicas.py": "of an engine's URL, which `reachable` has held to one reading",
     "sidecar/larder_sidecar/gateway/wire/pool.py": "of an engine's URL, which `reachable` has held to one reading",
     "sidecar/larder_sidecar/weights/download/hosts.py": "for limits of a host, not for trust",
@@ -79,7 +79,7 @@ OTHER_PARSERS = {
 
 def test_no_second_parser_decides() -> None:
     found = set()
-    for folder in ("components", "policies", "sidecar/larder_sidecar"):
+    for folder in ("components", "manifests", "policies", "preview", "sidecar/larder_sidecar"):
         for path in (ROOT / folder).rglob("*.py"):
             names = {
                 node.id if isinstance(node, ast.Name) else node.attr

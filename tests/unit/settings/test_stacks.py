@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from components.planning.admission import admission, warnings
-from components.planning.plan import make_plan
+from components.plan.admission import admission, warnings
+from components.plan.plan import make_plan
 from components.settings.sources import merged
 from tests.unit.stack_config import DIGEST, problems, settings
 

@@ -5,16 +5,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .. import ROOT
-from ..settings import Settings, SettingsError, parse
-from ..settings.former import understood
-from ..settings.read import read_catalog
+from components import ROOT
+from components.plan.needs import needs
+from components.plan.plan import make_plan
+from components.plan.support import STRATEGIES, Verdict, support, tried
+from components.settings import Settings, SettingsError, parse
+from components.settings.former import understood
+from components.settings.read import read_catalog
+
 from .changes import changes
 from .document import PlanDocument, document
-from .needs import needs
-from .plan import make_plan
 from .program import record
-from .support import STRATEGIES, Verdict, support, tried
 from .swap import refusals, swap
 
 _WIDTH = 16

@@ -7,7 +7,7 @@ HTML and mentions mean nothing.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from policies.volumes import overlaps
+from manifests.reading import overlaps
 
 from .changes import Change, changes
 from .document import PlanDocument

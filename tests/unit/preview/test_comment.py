@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from components.planning.comment import MARKER, MOST_BYTES, comment
-from components.planning.document import Finding, PlanDocument
-from tests.unit.planning.test_changes import planned
+from preview.comment import MARKER, MOST_BYTES, comment
+from preview.document import Finding, PlanDocument
+from tests.unit.preview.test_changes import planned
 
 USERS = {"strategy": "none", "models": "alpha"}
 EVIL = [

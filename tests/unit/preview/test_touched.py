@@ -2,7 +2,7 @@
 
 import pytest
 
-from components.planning.touched import touched
+from preview.touched import touched
 
 STACKS = {"dev": ["alpha"], "prod": ["alpha", "beta"], "broken": None}
 ALL = sorted(STACKS)

@@ -3,9 +3,10 @@
 from collections import defaultdict
 from collections.abc import Iterator
 
-from ..component import Component
-from ..manifest import DESCRIPTION
-from .manifests import OTHERS, is_manifest, kind, phase
+from components.component import Component
+from components.manifest import DESCRIPTION
+
+from .objects import OTHERS, is_manifest, kind, phase
 from .recorder import STACK, Recording, Registered
 
 PARTS = ("node-pools", "storage", "weights", "caching", "serving", "manager")

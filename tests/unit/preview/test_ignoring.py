@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.planning.ignoring import with_ignored
+from preview.ignoring import with_ignored
 
 SPEC = {"a": 1, "b": {"c": 2, "d": 3}}
 NAMED = [{"name": "x", "v": 1}, {"name": "y", "v": 2}]

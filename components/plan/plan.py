@@ -10,9 +10,17 @@ from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, L
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import WeightsPlan
-from pydantic import JsonValue
 
-from ..network import CLIENTS
+from ..names import (
+    ADDRESSES,
+    CLIENTS,
+    HOLD_SECONDS,
+    INFERENCE_ANNOTATIONS,
+    INFERENCE_SERVICE,
+    ONE_AT_A_TIME,
+    TOKENS,
+    Kind,
+)
 from ..settings import Settings
 from ..settings.kserve import KServe
 from ..settings.manager import Inference
@@ -20,37 +28,7 @@ from ..settings.ollama import Ollama
 from ..settings.residency import LONGEST_WAIT
 from ..settings.shimmy import Shimmy
 from ..settings.weights_plan import weights_plan
-from .resources import EngineResources, engine_resources, predictor_resources
-
-FRONT = "front"
-"""Name of the gateways before all stacks."""
-INFERENCE_SERVICE = "active-llm"
-"""The one InferenceService: it serves whichever model is active."""
-INFERENCE_ANNOTATIONS = {
-    "serving.kserve.io/deploymentMode": "Standard",
-    # Else KServe makes an autoscaler even for one replica at most.
-    "serving.kserve.io/autoscalerClass": "none",
-}
-ONE_AT_A_TIME: Mapping[str, JsonValue] = {
-    "minReplicas": 1,
-    "maxReplicas": 1,
-    # One GPU holds one model: the next pod would wait for ever for the card of the one before it.
-    "deploymentStrategy": {"type": "Recreate"},
-}
-"""What the predictor of that service is, whichever stack or block describes the rest."""
-HOLD_SECONDS = 30
-"""Of requests for an engine that takes no connections: a container that crashed is back within seconds, and a pod whose
-successor cannot stand beside it after its image has started. Clients give up after a minute."""
-Kind = Literal["ollama", "llama-server", "shimmy"]
-ADDRESSES: Mapping[Kind, str] = {
-    "ollama": "127.0.0.1:11434",
-    "llama-server": "127.0.0.1:8081",
-    "shimmy": "127.0.0.1:8081",
-}
-"""Where each engine listens. Loopback: nothing but the gateway of the same pod talks to it."""
-TOKENS = "/run/secrets/larder"
-"""Folder of the gateway's tokens: `api/token` for who may pull, `hub/token` for the hub."""
-
+from .sizing import EngineResources, engine_resources, predictor_resources
 
 _BEHIND_THE_FRONT: Mapping[str, tuple[Literal["gateway", "vllm"], str]] = {
     "ollama": ("gateway", "http://ollama"),

@@ -7,47 +7,14 @@ from typing import Any
 
 import yaml
 
-from ..caching import Prune
+from components.caching import Prune
+
 from . import wire
+from .objects import is_manifest, kind, phase
 from .recorder import Recording, Registered
 
 MARK = "# Rendered by `make render`; changes here are lost.\n"
 """First line of every file, and how a stale one is told from a file of somebody else."""
-
-PHASES = {
-    "Namespace": 0,
-    "StorageClass": 10,
-    "PersistentVolume": 20,
-    "PersistentVolumeClaim": 30,
-    "ServiceAccount": 35,
-    "Role": 36,
-    "RoleBinding": 37,
-    "ConfigMap": 40,
-    "NetworkPolicy": 50,
-    "PodDisruptionBudget": 55,
-    "Service": 60,
-    "ServingRuntime": 65,
-    "Job": 70,
-    "Deployment": 80,
-    "InferenceService": 85,
-}
-"""The order of applying. The numbers stay when resources come and go, so that a diff shows what changed and no more."""
-OTHERS = 90
-
-
-def phase(resource: Registered) -> int:
-    """When to apply the resource."""
-    return PHASES.get(kind(resource), OTHERS)
-
-
-def kind(resource: Registered) -> str:
-    """`Deployment` for kubernetes:apps/v1:Deployment."""
-    return resource.type.rpartition(":")[2]
-
-
-def is_manifest(resource: Registered) -> bool:
-    """Is it an object of the cluster, rather than a component, a provider, a change to an object or a cloud's?"""
-    return resource.custom and resource.type.startswith("kubernetes:") and not kind(resource).endswith("Patch")
 
 
 def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""`python -m components.planning plan|check|render|comment|touched`: `make plan`, `make render`, and pull requests."""
+"""`python -m preview plan|check|render|comment|touched`: `make plan`, `make render`, and pull requests."""
 
 import argparse
 import gc
@@ -9,24 +9,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import ROOT
-from ..settings import SettingsError
-from ..settings.sources import NAMESPACE
+from components import ROOT
+from components.settings import SettingsError
+from components.settings.sources import NAMESPACE
+
 from .placeholders import later, stand_in
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from components.settings import Settings
 
 MODELS, CLUSTER = "larder:models", "larder:cluster"
 
 EXAMPLES = """examples:
-  python -m components.planning plan --stack dev
-  python -m components.planning plan --stack dev --overlay .larder/overlay.yaml
-  python -m components.planning plan --stack dev --json after.json
-  python -m components.planning plan --stack dev --why
-  python -m components.planning render --stack dev --overlay images.yaml --out manifests/
-  python -m components.planning comment --before before.json --after after.json
-  git diff --name-only -z main | python -m components.planning touched
+  python -m preview plan --stack dev
+  python -m preview plan --stack dev --overlay .larder/overlay.yaml
+  python -m preview plan --stack dev --json after.json
+  python -m preview plan --stack dev --why
+  python -m preview render --stack dev --overlay images.yaml --out manifests/
+  python -m preview comment --before before.json --after after.json
+  git diff --name-only -z main | python -m preview touched
 """
 
 
@@ -53,9 +54,10 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _planned(options: argparse.Namespace) -> int:
+    from components.plan.plan import make_plan
+
     from .document import document
     from .findings import findings, refused
-    from .plan import make_plan
     from .program import record
     from .report import report
     from .why import more
@@ -79,8 +81,8 @@ def _planned(options: argparse.Namespace) -> int:
 
 
 def _read(options: argparse.Namespace, config: Mapping[str, object]) -> "Settings":
-    from ..settings import parse
-    from ..settings.read import read_catalog
+    from components.settings import parse
+    from components.settings.read import read_catalog
 
     return parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
 
@@ -157,8 +159,8 @@ def _readable(stack: str) -> dict[str, object] | None:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from .manifests import render, write
     from .program import record
+    from .render import render, write
 
     config = _config(options)
     if unknown := list(later(_read(options, config))):
@@ -177,7 +179,8 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> dict[str, object]:
-    from ..settings.sources import merged, read_overlay
+    from components.settings.sources import merged, read_overlay
+
     from .program import stack_config
 
     return merged(_ours(stack_config(options.stack)), read_overlay(options.overlay))
@@ -188,7 +191,7 @@ def _ours(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def _encrypted(config: Mapping[str, object]) -> frozenset[str]:
-    from ..settings.sources import holds_ciphertext
+    from components.settings.sources import holds_ciphertext
 
     return frozenset(key for key, value in config.items() if holds_ciphertext(value))
 
@@ -206,7 +209,7 @@ def _stack(name: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m components.planning",
+        prog="python -m preview",
         description="The program through the real SDK, without CLI, cluster, plugin or credentials.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from larder_sidecar.catalog import CatalogEntry
 
-from components.planning.admission import about_weights, warnings
-from components.planning.needs import NEEDS, needs
-from components.planning.plan import make_plan
-from components.planning.support import STRATEGIES
+from components.plan.admission import about_weights, warnings
+from components.plan.needs import NEEDS, needs
+from components.plan.plan import make_plan
+from components.plan.support import STRATEGIES
 from components.settings import parse
 from components.settings.base import Catalog
 from components.settings.cache import Cache

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from ..settings.quantities import size_bytes
+from components.settings.quantities import size_bytes
+
 from .wire import Property
 
 NAMES = ("metadata.name", "metadata.namespace")

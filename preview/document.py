@@ -8,13 +8,14 @@ from larder_sidecar.config.base import Model
 from larder_sidecar.config.routing import Rule
 from pydantic import Field, ValidationError
 
-from ..settings import Settings, SettingsError
+from components.plan.admission import admission
+from components.plan.plan import Plan
+from components.plan.support import Verdict
+from components.settings import Settings, SettingsError
+
 from . import wire
-from .admission import admission
-from .manifests import kind, phase
-from .plan import Plan
+from .objects import kind, phase
 from .recorder import Recording, Registered
-from .support import Verdict
 from .tree import purpose
 
 

@@ -2,7 +2,7 @@
 
 from google.protobuf import json_format, struct_pb2
 
-from components.planning import wire
+from preview import wire
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.planning.support import STRATEGIES, Verdict, support, tried
+from components.plan.support import STRATEGIES, Verdict, support, tried
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged

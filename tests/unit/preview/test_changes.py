@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from components.planning.changes import Change, changes
-from components.planning.document import Planned
-from components.planning.fixed import REFUSED, REPLACED
+from preview.changes import Change, changes
+from preview.document import Planned
+from preview.fixed import REFUSED, REPLACED
 from testbed.plugin import diff
 
 PHASES = {"ConfigMap": 40, "Job": 70, "Deployment": 80}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from components.settings import Settings
 
 IMAGES, CACHE = "larder:images", "larder:cache"
 UNKNOWN = f"sha256:{'0' * 64}"

@@ -16,9 +16,10 @@ from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.stack import run_in_stack
 
-from .. import ROOT
-from ..settings import SettingsError
-from ..settings.sources import OVERLAY
+from components import ROOT
+from components.settings import SettingsError
+from components.settings.sources import OVERLAY
+
 from .recorder import Recording, RecordingEngine, RecordingMonitor
 
 PROJECT = "larder"

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import yaml
 
-from ..settings import Settings
+from components.plan.admission import admission, warnings
+from components.plan.plan import Plan
+from components.settings import Settings
+
 from . import findings as policies
-from .admission import admission, warnings
 from .document import Finding
-from .manifests import is_manifest
+from .objects import is_manifest
 from .placeholders import UNKNOWN, later
-from .plan import Plan
 from .recorder import Recording
 from .tree import tree
 

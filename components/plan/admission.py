@@ -9,10 +9,10 @@ from larder_sidecar.config.weights import FIRST_PULL
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.quantities import lasting, readable, size_bytes
-from .classes import about_classes
 from .plan import EnginePlan, KServePlan, Plan, most_loaded
-from .resources import needed_bytes
 from .room import crowding, shortages
+from .sizing import needed_bytes
+from .storage_classes import about_classes
 
 IMAGE_VOLUMES_BY_DEFAULT = (1, 35)
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from policies.rule import items, mapping
-from policies.volumes import overlaps
+from components.names import HOLD_SECONDS
+from components.settings.kserve_cache import KSERVE_CACHE
+from manifests.reading import items, mapping, overlaps
 
-from ..settings.kserve_cache import KSERVE_CACHE
 from .changes import Change, changes
 from .document import PlanDocument, Planned
-from .plan import HOLD_SECONDS
 
 DATA = ("PersistentVolumeClaim", "LocalModelCache")
 

@@ -1,0 +1,72 @@
+"""The floors of the program, and the imports between its modules as the code has them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from components import ROOT
+
+FLOORS: tuple[tuple[str, ...], ...] = (
+    ("components", "manifests", "larder_sidecar.config"),
+    ("components.names", "components.component", "components.manifest", "larder_sidecar.catalog", "policies"),
+    ("components.network", "components.settings"),
+    ("components.images", "components.node_pools", "components.plan.sizing"),
+    ("components.jobs", "components.plan.plan"),
+    ("components.storage",),
+    ("components.caching", "components.model_manager"),
+    ("components.serving", "components.plan"),
+    ("components.platform",),
+    ("__main__", "preview", "larder_sidecar"),
+    ("testbed",),
+    ("bench",),
+)
+"""Modules and packages, the lowest floor first. A module imports from its own room and from lower floors.
+
+A name covers what is below it, unless that has a place of its own. `components` is its __init__ alone.
+"""
+SOURCES = ("__main__.py", "components", "manifests", "policies", "preview", "bench", "testbed")
+"""The code whose imports are held to the floors. The sidecar's own stand in no floor yet."""
+_OURS = ("components", "manifests", "policies", "preview", "bench", "testbed", "larder_sidecar")
+
+
+def room(module: str) -> str | None:
+    """Return the longest name of the table that the module belongs to, or None."""
+    names = [name for floor in FLOORS for name in floor]
+    found = [name for name in names if module == name or (name != "components" and module.startswith(f"{name}."))]
+    return max(found, key=len, default=None)
+
+
+def floor(name: str) -> int:
+    """Return the number of the floor on which a name of the table stands."""
+    return next(number for number, names in enumerate(FLOORS) if name in names)
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Yield each module of the program with its file."""
+    for source in SOURCES:
+        path = ROOT / source
+        for file in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+def imports(module: str, file: Path) -> Iterator[str]:
+    """Yield what a module imports, wherever in it; of our own the modules, of others the names as written."""
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            origin = ".".join([*parents, *([node.module] if node.module else [])])
+            yield from (_whole(origin, name.name) for name in node.names)
+
+
+def is_ours(module: str) -> bool:
+    """Tell whether a name is of a package in this repository."""
+    return module.split(".")[0] in _OURS
+
+
+def _whole(origin: str, name: str) -> str:
+    path = ROOT.joinpath(*origin.split("."), name)
+    return f"{origin}.{name}" if path.is_dir() or path.with_suffix(".py").is_file() else origin
