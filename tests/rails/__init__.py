@@ -6,6 +6,7 @@
 - `plans.py`: the plan of every stack file with every strategy.
 - `names.py`: the schemas of the files that people, the program and the sidecar read.
 - `verdicts.py`: what is accepted and refused of the stack files of `corpus.py`, which `harvest.py` collects from tests.
+- `gateways.py`: two gateways of `sides.py`, each before an `engine.py`, get the connections of `clients.py`.
 
 Each `test_*.py` shows that a rail reports a change.
 """

@@ -1,7 +1,7 @@
 """`make rails BEFORE=<commit>`: print every difference to that commit, and exit with status 1 where there is one.
 
-BEFORE: the commit to compare with (HEAD). ONLY: names of rails, separated by commas. RUNS: generated stack files
-(2,000). SEED: another word, other files.
+BEFORE: the commit to compare with (HEAD). ONLY: names of rails, separated by commas. RUNS: connections to the
+gateways (50,000). SEED: another word, other stack files and connections.
 """
 
 import concurrent.futures
@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from tests.rails import corpus, names, plans, verdicts
+from tests.rails import corpus, gateways, names, plans, verdicts
 from tests.rails.trees import HOME, RailError, Tree, checkout, here
+
+FILES = 2_000
+"""Generated stack files."""
 
 
 def _plans(before: Tree, after: Tree) -> Iterable[object]:
@@ -28,12 +31,19 @@ def _names(before: Tree, after: Tree) -> Iterable[object]:
 
 
 def _settings(before: Tree, after: Tree) -> Iterable[object]:
-    count, seed = int(os.environ.get("RUNS") or 2_000), os.environ.get("SEED") or "0"
     shutil.rmtree(HOME / "stack-files", ignore_errors=True)
-    folders = verdicts.write(HOME / "stack-files", [*corpus.written(), *corpus.generated(count, seed)])
+    folders = verdicts.write(HOME / "stack-files", [*corpus.written(), *corpus.generated(FILES, _seed())])
     was, now = _both(lambda tree: verdicts.record(tree, folders), before, after)
     print(f"  settings  before: {verdicts.counts(was)}; after: {verdicts.counts(now)}")
     return verdicts.compare(was, now)
+
+
+def _requests(before: Tree, after: Tree) -> Iterable[object]:
+    return gateways.fuzz(before, after, int(os.environ.get("RUNS") or 50_000), _seed(), HOME / "gateways")
+
+
+def _seed() -> str:
+    return os.environ.get("SEED") or "0"
 
 
 T = TypeVar("T")
@@ -45,7 +55,12 @@ def _both(record: Callable[[Tree], T], before: Tree, after: Tree) -> list[T]:
         return list(pool.map(record, (before, after)))
 
 
-RAILS: dict[str, Callable[[Tree, Tree], Iterable[object]]] = {"plans": _plans, "names": _names, "settings": _settings}
+RAILS: dict[str, Callable[[Tree, Tree], Iterable[object]]] = {
+    "plans": _plans,
+    "names": _names,
+    "settings": _settings,
+    "requests": _requests,
+}
 
 
 def main() -> int:
