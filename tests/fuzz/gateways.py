@@ -64,11 +64,16 @@ def bodies(raw: bytes) -> None:
     found: splice.Fields | None = None
     with contextlib.suppress(splice.BodyError):
         found = splice.find(raw, ("model",), ("keep_alive", "options"))
+    alone: splice.Fields | None = None
+    with contextlib.suppress(splice.BodyError):
+        alone = splice.find(raw)
+    assert found is None or alone == {name: field for name, field in found.items() if name == "model"}
     pairs = _pairs(raw)
     if pairs is None:
         return
     wanted = [(_folded(key), value) for key, value in pairs if _folded(key) in ("model", "keep_alive", "options")]
     models = [value for key, value in wanted if key == "model"]
+    assert len(models) < 2 or alone is None, "one of two models is taken"
     readable = len({key for key, _ in wanted}) == len(wanted) and all(isinstance(m, str) or m is None for m in models)
     assert (found is not None) == readable or _doubtful(models), "one of the two refuses it"
     if found is None:

@@ -41,16 +41,17 @@ class BodyError(ValueError):
 class Reader:
     """Reads a body window by window: the depth, and whether a string is open, go from one to the next."""
 
-    def __init__(self, body: bytes, names: tuple[str, ...]) -> None:
+    def __init__(self, body: bytes, names: tuple[str, ...], after: int = 0) -> None:
+        """`after`: the index after the comma of a first member that has been read already."""
         begin = _BEGIN.match(body)
         if begin is None:
             raise _malformed("an object", 0)
         self._body = body
         self._names = _spelled(names)
-        self.at = begin.end() - 1
+        self.at = after or begin.end() - 1
         self._size = _FIRST_WINDOW
         self.work = 0
-        self._depth = 0
+        self._depth = 1 if after else 0
         self._inside = False
         """`at` is inside a string."""
         self._quote = 0

@@ -15,8 +15,10 @@ from .scanner import BodyError, Reader, masked, value_end
 __all__ = ["BodyError", "Field", "Fields", "at_once", "find", "is_true", "members", "replace", "scan"]
 
 _FEW = rb"[ \t\n\r]{0,99}+"
-_FIRST = re.compile(_FEW + rb"\{" + _FEW + b'"model"' + _FEW + b":" + _FEW + rb'"([^"\\]{1,999}+)"' + _FEW + b",")
-"""The beginning of most bodies."""
+_FIRST = re.compile(
+    _FEW + rb"\{" + _FEW + b'"model"' + _FEW + b":" + _FEW + rb'"([^"\\\x80-\xff]{1,999}+)"' + _FEW + b","
+)
+"""The beginning of most bodies. A name that is not ASCII is left to the scanner, for its bytes may be no text."""
 
 SLICE = 1_000_000
 """Work between two pauses, in bytes of text: some 2 ms."""
@@ -55,9 +57,8 @@ def find(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] =
 
 def at_once(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Fields | None:
     """Return what `scan` finds in a body of the usual kind, which begins with its model; None for any other."""
-    if names == _MODEL and not values and (first := _FIRST.match(body)) and _no_model_after(body, first.end()):
-        return {"model": Field(_text("model", first.group(1)), first.start(1) - 1, first.end(1) + 1)}
-    return None
+    found, after = _begin(body, names, values)
+    return found if after and _no_model_after(body, after) else None
 
 
 def scan(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Generator[None, None, Fields]:
@@ -65,8 +66,8 @@ def scan(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] =
 
     Yields where a turn of the loop should end. Raises BodyError.
     """
-    found: Fields = {}
-    reader = Reader(body, names + values)
+    found, after = _begin(body, names, values)
+    reader = Reader(body, names + values, after)
     while reader.at < len(body):
         for name, start in reader.window():
             if name in found:
@@ -116,6 +117,13 @@ def replace(body: bytes, fields: Fields, name: str, values: Mapping[str, bytes] 
 def is_true(body: bytes, fields: Fields, name: str) -> bool:
     """Tell if that member is there and is `true`."""
     return name in fields and body[fields[name].start : fields[name].end] == b"true"
+
+
+def _begin(body: bytes, names: tuple[str, ...], values: tuple[str, ...]) -> tuple[Fields, int]:
+    """The model with which most bodies begin, if that is what is looked for, and the index of what follows it."""
+    if names != _MODEL or values or not (first := _FIRST.match(body)):
+        return {}, 0
+    return {"model": Field(first.group(1).decode(), first.start(1) - 1, first.end(1) + 1)}, first.end()
 
 
 def _no_model_after(plain: bytes, at: int) -> bool:

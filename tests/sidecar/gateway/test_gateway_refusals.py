@@ -80,6 +80,7 @@ async def test_an_engine_is_asked_only_what_it_answers(
         (b'{"model":7}', 400, "bad_body", "must be a string"),
         (b'{"model":{"a":"tiny"}}', 400, "bad_body", "must be a string"),
         (b'{"model":"' + b"x" * 5000 + b'"}', 400, "bad_body", "must be a string"),
+        (b'{"model":"\xff","stream":true}', 400, "bad_body", "must be a string"),
         (b'["model"]', 400, "bad_body", "expected an object at byte 0"),
         (b"", 400, "bad_body", "expected an object at byte 0"),
         (b'{"model":"tiny"', 400, "bad_body", "expected"),

@@ -30,12 +30,13 @@ class Answer:
     def encode(self, extra: bytes, *, keep_alive: bool, body: bool = True) -> bytes:
         """The bytes of the response, the lines of `extra` headers last; without the body for HEAD."""
         lines = [status_line(self.status), b"date: ", formatdate(usegmt=True).encode()]
-        if self.status != HTTPStatus.NO_CONTENT:
+        no_content = self.status == HTTPStatus.NO_CONTENT
+        if not no_content:
             lines += [b"\r\ncontent-type: ", self.content_type]
         for name, value in self.headers:
             lines += [b"\r\n", name, b": ", value]
         lines += [b"\r\n", extra]
-        if self.status != HTTPStatus.NO_CONTENT:  # RFC 9110 8.6
+        if not no_content:  # RFC 9110 8.6
             lines.append(b"content-length: %d\r\n" % len(self.body))
         lines.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
         if body:

@@ -19,6 +19,7 @@ MOST_HEADERS = 256
 """Each costs a parser, a filter and an engine more than its bytes tell."""
 MOST_PIECES = 2048
 """Pieces of bodies in one turn of the loop after which the rest of a read waits for the next."""
+_NO_REST = memoryview(b"")
 _START_LINE = 256
 """Bytes that come with a head and do not count, or more: the method, the version, line ends."""
 
@@ -76,7 +77,7 @@ class RequestReader:
         """
         self.completed = self._pieces = 0
         self.passed = False
-        rest = memoryview(b"")
+        rest = _NO_REST
         if len(data) > HEAD_BYTES:
             data, rest = self._part(data)
         while True:

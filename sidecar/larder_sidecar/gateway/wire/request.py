@@ -124,11 +124,12 @@ def read_head(request: Request, version: str) -> Answer | None:
     target = request.target.decode("latin-1")
     if not target.startswith("/") and (match := _ABSOLUTE.match(target)):
         target = target[match.end() :]
+        target = target if target.startswith("/") else "/" + target
     request.path, _, request.query = target.partition("?")
-    request.path = request.path or "/"
-    if version not in ("1.1", "1.0"):
+    if version == "1.0":
+        request.minor = 0
+    elif version != "1.1":
         return error(505, "http_version", f"HTTP/{version} is not spoken here; use HTTP/1.1")
-    request.minor = int(version[2])
     for name, value in request.headers:
         check = _CHECKS.get(name)
         if check is not None and (refusal := check(request, value)) is not None:
