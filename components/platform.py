@@ -41,7 +41,7 @@ def connect(settings: Settings) -> list[pulumi.ProviderResource]:
         # A token that is renewed reaches the pod that reads it, without a new one.
         enable_secret_mutable=True,
     )
-    return [kubernetes, *node_pools.pool_class(settings.cluster.kind).connect(settings.cluster)]
+    return [kubernetes, *node_pools.connect(settings.cluster)]
 
 
 def _engine_build(settings: Settings, build: Build) -> EngineBuild | None:

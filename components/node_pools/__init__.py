@@ -1,40 +1,50 @@
-"""Node pools: one class a cloud, one contract for all of them."""
+"""Node pools: one class for each kind of cluster, one contract for all of them."""
 
-from collections.abc import Mapping
-from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import resolve_name
+from typing import Any
 
 import pulumi
 
 from ..settings import Settings, SettingsError
+from ..settings.clusters import KINDS, Cluster
 from .base import Placement, Pool, tolerations
 
-MODULES: Mapping[str, str] = {
-    "embedded": "on_prem",
-    "on-prem": "on_prem",
-    "eks": "aws",
-    "gke": "gcp",
-    "aks": "azure",
-}
-"""By the words of `larder:cluster.kind`; the only place that picks a class."""
 
+def pool_class(kind: str) -> type[Pool[Any]]:
+    """Return the component of the pools of such clusters. Raises SettingsError if the cloud's package is missing.
 
-def pool_class(kind: str) -> type[Pool]:
-    """The class of the pools of such a cluster. Raises SettingsError where its cloud's package is not installed.
-
-    Imported when it is wanted: a stack pays neither for the time nor for the packages of the other clouds.
+    It is imported when it is wanted, so that a stack pays neither the time nor the packages of other clouds.
     """
     try:
-        chosen: type[Pool] = import_module(f".{MODULES[kind]}", __name__).POOL
+        chosen: type[Pool[Any]] = resolve_name(KINDS[kind].FACTS.pools)
     except ModuleNotFoundError as error:
         msg = f"larder:cluster.kind: {kind} needs the Python package {error.name}. Run make clouds."
         raise SettingsError([msg]) from error
     return chosen
 
 
+def connect(cluster: Cluster) -> list[pulumi.ProviderResource]:
+    """Return the provider of the cluster's cloud; none if the one of Kubernetes is enough."""
+    return pool_class(cluster.kind).connect(cluster)
+
+
 def declare(settings: Settings, opts: pulumi.ResourceOptions) -> dict[str, Placement]:
-    """Register the pools of the settings; where pods of each run, by its name."""
+    """Register the pools of the settings; return where the pods of each run, by its name."""
     chosen = pool_class(settings.cluster.kind)
     return {name: chosen(name, pool, settings.cluster, opts).placement for name, pool in settings.node_pools.items()}
 
 
-__all__ = ["MODULES", "Placement", "Pool", "declare", "pool_class", "tolerations"]
+def _refuse_missing_modules() -> None:
+    for kind, cluster in KINDS.items():
+        module, _, name = cluster.FACTS.pools.partition(":")
+        if not name or find_spec(module) is None:
+            msg = (
+                f"kind {kind}: FACTS.pools is {cluster.FACTS.pools!r}, but must be module:class of a module that exists"
+            )
+            raise ImportError(msg)
+
+
+_refuse_missing_modules()
+
+__all__ = ["Placement", "Pool", "connect", "declare", "pool_class", "tolerations"]

@@ -3,14 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from ..component import Component
-from ..settings.cluster import Cluster
+from ..settings.clusters import Cluster
 from ..settings.node_pools import POOL_LABEL, NodePool, Taint
 
+C = TypeVar("C", bound=Cluster)
+"""The settings of the clusters that a class of pools is for."""
 HOSTNAME = "kubernetes.io/hostname"
 PATIENCE = pulumi.CustomTimeouts(create="30m", update="60m", delete="60m")
 """Machines come within minutes; taking them away or renewing them waits for pods that drain."""
@@ -55,10 +58,10 @@ class Placement:
         }
 
 
-class Pool(Component, ABC):
+class Pool(Component, ABC, Generic[C]):
     """Machines of one kind. A subclass registers them and says where pods find them."""
 
-    def __init__(self, name: str, pool: NodePool, cluster: Cluster, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(self, name: str, pool: NodePool, cluster: C, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self.around = opts.parent if opts else None
         """The parent, for what must outlive a pool's name."""
@@ -67,11 +70,11 @@ class Pool(Component, ABC):
 
     @classmethod
     @abstractmethod
-    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: C) -> list[pulumi.ProviderResource]:
         """The cloud's provider, pointed at what holds the cluster; none where that of Kubernetes will do."""
 
     @abstractmethod
-    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
+    def declare(self, name: str, pool: NodePool, cluster: C) -> Placement:
         """Register the pool's resources as children, and say where its pods run."""
 
 

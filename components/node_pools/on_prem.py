@@ -3,12 +3,12 @@
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-from ..settings.cluster import Cluster
+from ..settings.clusters import Cluster
 from ..settings.node_pools import NodePool, Taint
 from .base import Placement, Pool, node_labels
 
 
-class HostPool(Pool):
+class HostPool(Pool[Cluster]):
     """Nodes by their names."""
 
     TYPE = "larder:node-pools:HostPool"
@@ -48,6 +48,3 @@ def _written(taint: Taint) -> core.TaintPatchArgsDict:
     if taint.value:
         written["value"] = taint.value
     return written
-
-
-POOL = HostPool

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.base import Model
 from pydantic import ConfigDict, Field, ValidationInfo
+
+if TYPE_CHECKING:
+    from .clusters import Cluster
 
 ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 """Of an object in the namespace."""
@@ -57,10 +60,8 @@ class Known:
     """Those of them that stand there several times."""
     named: Mapping[str, str] = field(default_factory=dict)
     """Models that a stack names as its own -> the stack."""
-    kind: str | None = None
-    """Kind of the cluster."""
-    kubernetes: tuple[int, int] | None = None
-    """Its Kubernetes, major and minor, where somebody said it."""
+    cluster: "Cluster | None" = None
+    """The cluster."""
     strategy: str | None = None
     """How weights reach the engines."""
     models: tuple[CatalogEntry, ...] | None = None
@@ -75,6 +76,11 @@ class Known:
     """Whether the block larder:manager is there, readable or not."""
     weights_hosts: tuple[str, ...] | None = None
     """The only nodes that can reach the weights, where the strategy keeps them on some."""
+
+    @property
+    def kubernetes(self) -> tuple[int, int] | None:
+        """Major and minor version of the cluster's Kubernetes; None if it is unknown."""
+        return self.cluster.version if self.cluster else None
 
     @property
     def hosts(self) -> frozenset[str] | None:

@@ -1,7 +1,7 @@
 """larder:gateway: which model answers, and how clients reach the entry."""
 
 from collections.abc import Collection, Iterable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.cors import Cors as Rules
@@ -10,17 +10,12 @@ from larder_sidecar.config.gateway import Mutations, ServedModel
 from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known, ObjectName
+from .clusters import ServiceType
 from .residency import Residency
 from .routing import Routing
 from .served import served
 
-ServiceType = Literal["ClusterIP", "NodePort"]
 DEFAULT_NODE_PORT = 30080
-
-
-def default_service(kind: str) -> ServiceType:
-    """The embedded cluster is reached from its own host; whoever runs another one decides what leads into it."""
-    return "NodePort" if kind == "embedded" else "ClusterIP"
 
 
 def needs_front(stacks: Collection[str], replicated: Collection[str]) -> bool:
@@ -94,7 +89,7 @@ class Gateway(Block):
     @classmethod
     def _port_has_a_use(cls, port: int | None, info: ValidationInfo) -> int | None:
         known = Known.of(info)
-        service = info.data.get("service") or (default_service(known.kind) if known and known.kind else None)
+        service = info.data.get("service") or (known.cluster.FACTS.service if known and known.cluster else None)
         if port is not None and service == "ClusterIP":
             msg = "does nothing with service ClusterIP. Drop it, or set service: NodePort."
             raise ValueError(msg)

@@ -6,7 +6,6 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Known
-from .cluster import CLOUDS
 from .kserve_cache import KSERVE_CACHE
 from .stack import Stack, refuse_foreign
 
@@ -66,7 +65,7 @@ class KServe(Stack):
             raise ValueError(msg)
         if known and known.strategy is not None and known.strategy not in WITH_URI:
             # Nodes of a cloud come and go, disks and all.
-            nearest = "image-volume" if known.kind in CLOUDS else "node-local"
+            nearest = "image-volume" if known.cluster and known.cluster.makes_machines else "node-local"
             msg = (
                 f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: choose "
                 f"{nearest} in larder:cache.strategy, or serve the model by larder:ollama."

@@ -9,7 +9,6 @@ from larder_sidecar.catalog import CatalogEntry
 from pydantic import AfterValidator, ValidationInfo, model_validator
 
 from .base import Block, Known
-from .cluster import CLOUDS
 from .names import choices, did_you_mean
 from .node_pools import Host
 from .prune import Prune, refuse_own
@@ -44,8 +43,8 @@ def folder(path: str) -> str:
 def _some_pool_provides_it(node: str | None, info: ValidationInfo) -> str | None:
     known = Known.of(info)
     if node is not None and known and known.hosts is not None and node not in known.hosts:
-        if known.kind in CLOUDS:
-            raise ValueError(_FLEETING.format(known.kind))
+        if known.cluster and known.cluster.makes_machines:
+            raise ValueError(_FLEETING.format(known.cluster.kind))
         msg = (
             f"no node pool provides host {node!r}. {did_you_mean(node, known.hosts)}"
             f"Known hosts: {choices(known.hosts)}. Add it to larder:node-pools or choose one of them."
@@ -58,8 +57,8 @@ def _its_nodes_have_names(pool: str | None, info: ValidationInfo) -> str | None:
     known = Known.of(info)
     if pool is None or known is None or known.pools is None:
         return pool
-    if known.kind in CLOUDS:
-        raise ValueError(_FLEETING.format(known.kind))
+    if known.cluster and known.cluster.makes_machines:
+        raise ValueError(_FLEETING.format(known.cluster.kind))
     if pool not in known.pools:
         msg = (
             f"no pool {pool!r} in larder:node-pools. {did_you_mean(pool, known.pools)}"

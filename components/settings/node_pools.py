@@ -16,7 +16,8 @@ from pydantic import (
 )
 
 from .base import Block, Known
-from .cluster import CLOUDS
+from .clusters import KINDS, Cluster, clouds
+from .names import all_of, one_of
 from .quantities import Size
 
 POOL_LABEL = "larder.dev/pool"
@@ -32,15 +33,8 @@ _NAME = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _KEY = rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}"
 _TAINT = re.compile(rf"^(?P<key>{_KEY})(=(?P<value>({_NAME})?))?:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute)$")
 
-_INSTANCES = {
-    "eks": (re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), "m6i.xlarge"),
-    "gke": (re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]+"), "n2-standard-4"),
-    "aks": (re.compile(r"Standard_[A-Z][A-Za-z0-9_-]+"), "Standard_D4s_v5"),
-}
 OF_A_CLOUD = ("min", "max", "spot", "disk")
 """What is said of machines that Larder makes."""
-_AKS_NAME = re.compile(r"[a-z][a-z0-9]{0,7}")
-"""AKS takes 12 letters and digits; four of them tell one making of the pool from the next."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +81,22 @@ TaintText = Annotated[
 class NodePool(Block):
     """Machines of one kind: nodes by name where the cluster has the nodes it has, an instance type in a cloud."""
 
-    instance: str | None = Field(None, validate_default=True)
-    """The cloud's machine type, as in m6i.xlarge, n2-standard-4 or Standard_D4s_v5; only on eks, gke and aks."""
-    hosts: Annotated[list[Host], Field(min_length=1)] | None = Field(None, validate_default=True)
-    """Names of the nodes (label kubernetes.io/hostname) that make up the pool; only on embedded and on-prem."""
+    instance: str | None = Field(
+        None,
+        validate_default=True,
+        description=(
+            f"The cloud's machine type, as in {one_of(machines.example for machines in clouds().values())}; "
+            f"only on {all_of(clouds())}."
+        ),
+    )
+    hosts: Annotated[list[Host], Field(min_length=1)] | None = Field(
+        None,
+        validate_default=True,
+        description=(
+            "Names of the nodes (label kubernetes.io/hostname) that make up the pool; "
+            f"only on {all_of(kind for kind in KINDS if kind not in clouds())}."
+        ),
+    )
     min: Annotated[int, Field(ge=0, le=1000)] = 1
     """The fewest machines of a cloud's pool."""
     max: Annotated[int, Field(ge=1, le=1000)] | None = None
@@ -123,32 +129,33 @@ class NodePool(Block):
     @field_validator("instance")
     @classmethod
     def _the_cloud_has_it(cls, instance: str | None, info: ValidationInfo) -> str | None:
-        kind = _kind(info)
-        if kind not in _INSTANCES:
-            if instance is not None and kind:
-                msg = f"a cluster of kind {kind} has the nodes it has. Name them in hosts."
+        cluster = _cluster(info)
+        if cluster is None:
+            return instance
+        if (machines := cluster.FACTS.machines) is None:
+            if instance is not None:
+                msg = f"a cluster of kind {cluster.kind} has the nodes it has. Name them in hosts."
                 raise ValueError(msg)
             return instance
-        form, example = _INSTANCES[kind]
         if instance is None:
-            msg = f"is missing. Name a machine type of {kind}, as in {example}."
+            msg = f"is missing. Name a machine type of {cluster.kind}, as in {machines.example}."
             raise ValueError(msg)
         if instance == "auto":
-            msg = f"'auto' comes with a later version: name an instance, as in {example}."
+            msg = f"'auto' comes with a later version: name an instance, as in {machines.example}."
             raise ValueError(msg)
-        if not form.fullmatch(instance):
-            msg = f"{instance[:80]!r} is not a machine type of {kind}. Write one as in {example}."
+        if not machines.types.fullmatch(instance):
+            msg = f"{instance[:80]!r} is not a machine type of {cluster.kind}. Write one as in {machines.example}."
             raise ValueError(msg)
         return instance
 
     @field_validator("hosts")
     @classmethod
     def _hosts_are_known_beforehand(cls, hosts: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        kind = _kind(info)
-        if kind in CLOUDS and hosts is not None:
-            msg = f"nodes of kind {kind} come and go with their names. Name a machine type in instance."
+        cluster = _cluster(info)
+        if cluster and cluster.makes_machines and hosts is not None:
+            msg = f"nodes of kind {cluster.kind} come and go with their names. Name a machine type in instance."
             raise ValueError(msg)
-        if kind and kind not in CLOUDS and hosts is None and "instance" in info.data:
+        if cluster and not cluster.makes_machines and hosts is None and "instance" in info.data:
             msg = "is missing. Name the nodes (label kubernetes.io/hostname) that make up the pool."
             raise ValueError(msg)
         if twice := sorted({host for host in hosts or () if hosts and hosts.count(host) > 1}):
@@ -159,10 +166,10 @@ class NodePool(Block):
     @field_validator(*OF_A_CLOUD)
     @classmethod
     def _only_a_cloud_makes_machines(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
-        kind = _kind(info)
-        if kind and kind not in CLOUDS:
+        cluster = _cluster(info)
+        if cluster and not cluster.makes_machines:
             what = "there are no spot machines" if info.field_name == "spot" else "Larder makes no machines"
-            msg = f"{what} on a cluster of kind {kind}. Drop it."
+            msg = f"{what} on a cluster of kind {cluster.kind}. Drop it."
             raise ValueError(msg)
         return value
 
@@ -178,19 +185,28 @@ class NodePool(Block):
     @field_validator("accelerator")
     @classmethod
     def _the_machine_has_it(cls, accelerator: str | None, info: ValidationInfo) -> str | None:
-        kind, instance = _kind(info), info.data.get("instance") or ""
-        if accelerator and kind in ("eks", "gke"):
-            msg = f"no machine of {kind} has {accelerator}. Azure has (aks, MI300X), and so may nodes of your own."
+        cluster, instance = _cluster(info), info.data.get("instance")
+        if not accelerator or cluster is None or (machines := cluster.FACTS.machines) is None:
+            return accelerator
+        if (offer := machines.accelerators.get(accelerator)) is None:
+            msg = f"no machine of {cluster.kind} has {accelerator}. {_elsewhere(accelerator)}"
             raise ValueError(msg)
-        if accelerator and kind == "aks" and instance and "MI300X" not in instance:
-            msg = f"{instance} has no {accelerator}. Choose Standard_ND96isr_MI300X_v5, or drop it."
+        if instance and offer.mark not in instance:
+            msg = f"{instance} has no {accelerator}. Choose {offer.example}, or drop it."
             raise ValueError(msg)
         return accelerator
 
 
-def _kind(info: ValidationInfo) -> str | None:
+def _cluster(info: ValidationInfo) -> Cluster | None:
     known = Known.of(info)
-    return known.kind if known else None
+    return known.cluster if known else None
+
+
+def _elsewhere(accelerator: str) -> str:
+    """Return a sentence that says which machines may have the accelerator."""
+    offers = {kind: offer for kind, cloud in clouds().items() if (offer := cloud.accelerators.get(accelerator))}
+    found = [f"{offer.vendor} has ({kind}, {offer.mark})" for kind, offer in offers.items()]
+    return f"{', '.join(found)}, and so may nodes of your own." if found else "Nodes of your own may have it."
 
 
 def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str, NodePool]:
@@ -202,11 +218,10 @@ def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str,
                     "Larder writes belongs to one pool. Take it out of the other one."
                 )
                 raise ValueError(msg)
-    if _kind(info) == "aks" and (wrong := [name for name in pools if not _AKS_NAME.fullmatch(name)]):
-        msg = (
-            f"{', '.join(map(repr, wrong))}: AKS takes up to 8 lower-case letters and digits here, a letter first. "
-            "Choose another name."
-        )
+    cluster = _cluster(info)
+    names = cluster.FACTS.machines.pool_names if cluster and cluster.FACTS.machines else None
+    if names and (wrong := [name for name in pools if not names.pattern.fullmatch(name)]):
+        msg = f"{', '.join(map(repr, wrong))}: {names.rule} Choose another name."
         raise ValueError(msg)
     return pools
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .base import Catalog, Known
 from .cache import Cache
-from .cluster import Cluster
+from .clusters import Cluster
 from .errors import SettingsError, entry_lines, lines
 from .former import understood
 from .images import Images
@@ -101,8 +101,7 @@ def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[s
         replicated=frozenset(name for name in STACKS if getattr(done.get(name), "replicas", 1) > 1),
         named={model: name for name in STACKS if name in done for model in done[name].named},
         strategy=None if cache is None else cache.strategy,
-        kind=None if cluster is None else cluster.kind,
-        kubernetes=None if cluster is None else cluster.version,
+        cluster=cluster,
         models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),
         git_sync=None if images is None else images.git_sync is not None,
         has_token=API_TOKEN in raw,

@@ -1,12 +1,12 @@
 """All settings of a stack, as one value."""
 
 from larder_sidecar.catalog import CatalogEntry
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from .base import Block, Known
 from .cache import Cache
-from .cluster import Cluster
-from .gateway import DEFAULT_NODE_PORT, Gateway, ServiceType, default_service, needs_front
+from .clusters import KINDS, AnyCluster, ServiceType
+from .gateway import DEFAULT_NODE_PORT, Gateway, needs_front
 from .hub import Hub
 from .images import Images
 from .kserve import KServe
@@ -27,8 +27,9 @@ SLACK_SECONDS = 120
 class Settings(Block):
     """The stack config. The order is the order of reading: a block may be judged against those above it."""
 
-    cluster: Cluster
-    """Which cluster: {kind: embedded | on-prem | eks | gke | aks, context, namespace, kubernetes}, in a cloud more."""
+    cluster: AnyCluster = Field(
+        description=f"Which cluster: {{kind: {' | '.join(KINDS)}, context, namespace, kubernetes}}, in a cloud more."
+    )
     node_pools: NodePools
     """The machines that engines may run on: {<pool>: {hosts: [<node>]}} or {<pool>: {instance, min, max}}."""
     models: Models
@@ -121,7 +122,7 @@ class Settings(Block):
     @property
     def service_type(self) -> ServiceType:
         """How clients reach the entry."""
-        return self.gateway.service or default_service(self.cluster.kind)
+        return self.gateway.service or self.cluster.FACTS.service
 
     @property
     def node_port(self) -> int | None:

@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known
-from .cluster import CLOUDS
 from .kserve_cache import KSERVE_CACHE
 from .names import choices, did_you_mean
 from .quantities import Cores, Size
@@ -79,7 +78,7 @@ class ReplicatedStack(Stack):
     def _weights_come_into_a_pod_of_ours(cls, pool: str, info: ValidationInfo) -> str:
         known = Known.of(info)
         if known and known.strategy == KSERVE_CACHE:
-            nearest = "none" if known.kind in CLOUDS else "node-local"
+            nearest = "none" if known.cluster and known.cluster.makes_machines else "node-local"
             msg = (
                 f"strategy {KSERVE_CACHE!r} keeps weights for pods of KServe alone, and those of larder:{cls.NAME} are "
                 f"not: choose {nearest} in larder:cache.strategy, or serve the model by larder:kserve."

@@ -1,12 +1,14 @@
 """Node pools: what each cloud is asked for, and where the pods of the stacks go."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from components.node_pools import MODULES, pool_class
+from components.node_pools import pool_class
 from components.settings import SettingsError
+from components.settings.clusters import KINDS
 from components.settings.node_pools import POOL_LABEL, NodePool
 from preview.objects import kind
 from preview.recorder import Registered
@@ -76,7 +78,7 @@ def test_on_eks_a_pool_is_a_managed_node_group(preview: Previews) -> None:
     ],
 )
 def test_on_eks_the_image_fits_the_processor(instance: str, image: str) -> None:
-    from components.node_pools.aws import ami_type
+    from components.node_pools.eks import ami_type
 
     assert ami_type(instance) == image
 
@@ -129,7 +131,7 @@ def test_on_aks_a_pool_is_an_agent_pool(preview: Previews) -> None:
 
 
 def test_on_aks_another_machine_is_another_pool_within_twelve_letters() -> None:
-    from components.node_pools.azure import agent_pool_name
+    from components.node_pools.aks import agent_pool_name
 
     def named(**pool: Any) -> str:
         return agent_pool_name("eightchr", NodePool.model_validate({"instance": "Standard_D4s_v5", **pool}))
@@ -268,6 +270,6 @@ def test_a_pool_is_named_where_manifests_are_rendered_without_it(preview: Previe
 
 
 def test_a_cloud_whose_package_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.node_pools.MODULES", {**MODULES, "eks": "missing_cloud"})
+    monkeypatch.setattr(KINDS["eks"], "FACTS", replace(KINDS["eks"].FACTS, pools="missing_cloud:Pool"))
     with pytest.raises(SettingsError, match=r"eks needs the Python package .*missing_cloud\. Run make clouds\."):
         pool_class("eks")

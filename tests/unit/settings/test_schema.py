@@ -12,7 +12,7 @@ from components import ROOT
 from components.caching import STRATEGIES
 from components.settings import Settings, schema
 from components.settings.cache import Strategy
-from components.settings.errors import _block_in
+from components.settings.places import Place
 
 
 def test_the_committed_schema_is_the_one_of_the_models() -> None:
@@ -40,7 +40,7 @@ def _paths(model: Any, prefix: str) -> Iterator[tuple[str, Any]]:
     for name, field in model.model_fields.items():
         path = f"{prefix}{kebab(name)}"
         yield path, field
-        if block := _block_in(field.annotation):
+        if block := Place.of(field).any_block:
             yield from _paths(block, f"{path}.")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
-from components.settings.cluster import EMBEDDED_KUBERNETES
+from components.settings.clusters import KINDS
 from components.settings.sources import merged
 from testbed.toolchain import tools
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of, settings
@@ -393,7 +393,7 @@ def test_an_image_volume_is_mounted_by_the_oldest_kubernetes_that_can_and_by_one
 
 def test_the_embedded_cluster_is_the_one_that_the_testbed_pins() -> None:
     pinned = tools.pinned("kubernetes", "k8s.io/kubernetes")
-    assert pinned.startswith(f"v{EMBEDDED_KUBERNETES}.")
+    assert pinned.startswith(f"v{KINDS['embedded'].FACTS.kubernetes}.")
 
 
 def test_a_model_without_sha256_is_taken_in_dev_only() -> None:

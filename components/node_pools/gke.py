@@ -6,7 +6,7 @@ import pulumi
 from pulumi_gcp.container import NodePool as GkeNodePool
 from pulumi_gcp.provider import Provider
 
-from ..settings.cluster import Cluster
+from ..settings.clusters.gke import Gke
 from ..settings.node_pools import NodePool, Taint
 from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, node_labels
@@ -17,17 +17,17 @@ _TAINT_OF_ARM = Taint("kubernetes.io/arch", "arm64", "NoSchedule")
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 
 
-class GkePool(Pool):
+class GkePool(Pool[Gke]):
     """Machines of a GKE node pool."""
 
     TYPE = "larder:node-pools:GkePool"
 
     @classmethod
-    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: Gke) -> list[pulumi.ProviderResource]:
         """The project of the cluster; credentials are those of the environment."""
         return [Provider("gcp", project=cluster.project)]
 
-    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
+    def declare(self, name: str, pool: NodePool, cluster: Gke) -> Placement:
         """One node pool. It has no fixed name: another machine type is another pool, made before."""
         made = GkeNodePool(
             name,
@@ -54,6 +54,3 @@ class GkePool(Pool):
         )
         of_the_cloud = (_TAINT_OF_ARM,) if _ARM.match(pool.instance or "") else ()
         return Placement(pool=name, taints=(*pool.tolerated(), *of_the_cloud), ready=(made,))
-
-
-POOL = GkePool

@@ -6,7 +6,7 @@ import pulumi
 from pulumi_aws.eks import NodeGroup
 from pulumi_aws.provider import Provider
 
-from ..settings.cluster import Cluster
+from ..settings.clusters.eks import Eks
 from ..settings.node_pools import NodePool
 from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, first_size, node_labels
@@ -15,17 +15,17 @@ _GRAVITON = re.compile(r"a1\.|[a-z]+[0-9]+g[a-z]*\.")
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 
 
-class EksPool(Pool):
+class EksPool(Pool[Eks]):
     """Machines of an EKS managed node group."""
 
     TYPE = "larder:node-pools:EksPool"
 
     @classmethod
-    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: Eks) -> list[pulumi.ProviderResource]:
         """The region of the cluster; credentials are those of the environment."""
         return [Provider("aws", region=cluster.region)]
 
-    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
+    def declare(self, name: str, pool: NodePool, cluster: Eks) -> Placement:
         """One managed node group. It has no fixed name: another instance type is another group, made before."""
         instance = pool.instance or ""
         group = NodeGroup(
@@ -54,6 +54,3 @@ class EksPool(Pool):
 def ami_type(instance: str) -> str:
     """The image for the instance's processor: EKS would boot its x86 one whatever the instance is."""
     return f"AL2023_{'ARM_64' if _GRAVITON.match(instance) else 'x86_64'}_STANDARD"
-
-
-POOL = EksPool

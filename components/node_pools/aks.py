@@ -5,7 +5,7 @@ from pulumi_azure_native.containerservice import AgentPool, GPUProfileArgsDict
 from pulumi_azure_native.provider import Provider
 
 from ..manifest import content_name
-from ..settings.cluster import Cluster
+from ..settings.clusters.aks import Aks
 from ..settings.node_pools import NodePool, Taint
 from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, first_size, node_labels
@@ -16,17 +16,17 @@ DRIVER_BY_OTHERS: GPUProfileArgsDict = {"driver": "None"}
 """AKS installs NVIDIA's driver or none; AMD's comes with its own operator."""
 
 
-class AksPool(Pool):
+class AksPool(Pool[Aks]):
     """Machines of an AKS agent pool."""
 
     TYPE = "larder:node-pools:AksPool"
 
     @classmethod
-    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: Aks) -> list[pulumi.ProviderResource]:
         """The subscription of the cluster; credentials are those of the environment."""
         return [Provider("azure", subscription_id=cluster.subscription)]
 
-    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:
+    def declare(self, name: str, pool: NodePool, cluster: Aks) -> Placement:
         """One agent pool, named by what nobody can change in it: another machine type is another pool, made before."""
         taints = (*pool.tolerated(), *((_TAINT_OF_SPOT,) if pool.spot else ()))
         made = AgentPool(
@@ -56,6 +56,3 @@ class AksPool(Pool):
 def agent_pool_name(name: str, pool: NodePool) -> str:
     """The pool's name and four digits of what makes it another pool; AKS takes 12 letters and digits."""
     return content_name(name, [pool.instance, pool.spot, pool.disk]).replace("-", "")[: len(name) + 4]
-
-
-POOL = AksPool

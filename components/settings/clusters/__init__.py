@@ -1,0 +1,43 @@
+"""The kinds of clusters: each is a module with its settings and facts, and a line in this table."""
+
+from collections.abc import Mapping
+from typing import Annotated, get_args
+
+from ..by_kind import ByKind
+from .aks import Aks
+from .base import Cluster
+from .eks import Eks
+from .facts import Machines, ServiceType
+from .gke import Gke
+from .on_prem import Embedded, OnPrem
+
+
+def by_kind(*classes: type[Cluster]) -> dict[str, type[Cluster]]:
+    """Return the classes by kind. Raises TypeError if one states no facts or no kind."""
+    found = {}
+    for cluster in classes:
+        kinds = get_args(cluster.model_fields["kind"].annotation)
+        if len(kinds) != 1 or not hasattr(cluster, "FACTS"):
+            msg = f"{cluster.__name__} needs FACTS, and a kind that is a Literal of one word"
+            raise TypeError(msg)
+        found[kinds[0]] = cluster
+    return found
+
+
+KINDS: dict[str, type[Cluster]] = by_kind(Embedded, OnPrem, Eks, Gke, Aks)
+"""The class of each kind, in the order in which people read them."""
+AnyCluster = Annotated[Cluster, ByKind("cluster", Cluster, KINDS)]
+
+
+def is_testbed(block: object) -> bool:
+    """Is this the raw larder:cluster of the cluster that `make up` starts?"""
+    kind = block.get("kind") if isinstance(block, Mapping) else None
+    return isinstance(kind, str) and kind in KINDS and KINDS[kind].FACTS.testbed
+
+
+def clouds() -> dict[str, Machines]:
+    """Return the machines of each kind whose machines come from a cloud."""
+    return {kind: machines for kind, cluster in KINDS.items() if (machines := cluster.FACTS.machines)}
+
+
+__all__ = ["KINDS", "AnyCluster", "Cluster", "Machines", "ServiceType", "by_kind", "clouds", "is_testbed"]

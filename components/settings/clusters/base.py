@@ -1,0 +1,67 @@
+"""larder:cluster: the settings that all kinds of clusters share, and those that all clouds share."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from ..base import Block
+from .facts import Facts
+
+Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.():/-]{0,254}$")]
+
+
+class Cluster(Block):
+    """The cluster everything is deployed to. It exists; Larder makes node pools in it and objects on it."""
+
+    FACTS: ClassVar[Facts]
+
+    kind: str
+    """The kind of the cluster."""
+    context: str = Field(default="", validate_default=True)
+    """The kube context to use; never the current one. Default: larder on an embedded cluster, none elsewhere."""
+    namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "ai"
+    """The namespace of everything that lives in one: lower-case letters, digits and dashes."""
+    kubernetes: Annotated[str, Field(pattern=r"^1\.[0-9]{1,3}$")] | None = None
+    """Version of the cluster in quotes, as in '1.36', to know before `up` what it can. Default: known if embedded."""
+
+    @property
+    def makes_machines(self) -> bool:
+        """Do machines come from a cloud, which makes and deletes them? Otherwise nodes have names that stay."""
+        return self.FACTS.machines is not None
+
+    @property
+    def version(self) -> tuple[int, int] | None:
+        """Major and minor version of its Kubernetes; None if it is unknown."""
+        stated = self.kubernetes or self.FACTS.kubernetes
+        return (int(stated.split(".")[0]), int(stated.split(".")[1])) if stated else None
+
+    @field_validator("namespace")
+    @classmethod
+    def _namespace_is_ours(cls, namespace: str) -> str:
+        if namespace.startswith("kube-") or namespace == "default":
+            # `up` labels the namespace, which holds for every pod in it, and `destroy` deletes it.
+            whose = "everybody's" if namespace == "default" else "Kubernetes' own"
+            msg = (
+                f"{namespace!r} is {whose}, and Larder declares its namespace: labels it and, in the end, deletes it. "
+                "Write a namespace for Larder alone, as in ai."
+            )
+            raise ValueError(msg)
+        return namespace
+
+    @field_validator("context")
+    @classmethod
+    def _context_is_stated(cls, context: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")
+        if context or kind is None:
+            return context
+        if not cls.FACTS.context:
+            msg = f"is missing. Name the kube context of the {kind} cluster; the current one is never used."
+            raise ValueError(msg)
+        return cls.FACTS.context
+
+
+class Cloud(Cluster):
+    """A cluster whose machines come from a cloud."""
+
+    name: Word
+    """The cluster's name in its cloud."""

@@ -1,0 +1,43 @@
+"""Clusters that have the nodes they have: the one that `make up` starts, and a team's own."""
+
+from typing import ClassVar, Literal
+
+from .base import Cluster
+from .facts import ONE_NODE, Facts
+
+_POOLS = "components.node_pools.on_prem:HostPool"
+
+
+class Embedded(Cluster):
+    """The cluster that `make up` starts on this machine."""
+
+    FACTS: ClassVar[Facts] = Facts(
+        pools=_POOLS,
+        machines=None,
+        provider=None,
+        storage_classes={},  # it has none
+        context="larder",  # in its own kubeconfig
+        kubernetes="1.36",  # that the testbed pins; a test compares the two
+        service="NodePort",  # clients are on the same host
+        testbed=True,
+    )
+
+    kind: Literal["embedded"]
+    """The cluster that `make up` starts on this machine."""
+
+
+class OnPrem(Cluster):
+    """A cluster with nodes of the team's own."""
+
+    FACTS: ClassVar[Facts] = Facts(
+        pools=_POOLS,
+        machines=None,
+        provider=None,
+        storage_classes={
+            "local-path": f"{ONE_NODE}. Name a class of NFS or CephFS, or choose strategy node-local.",
+            "longhorn": "shares a volume through one pod of NFS: reads are as fast as the network to that pod.",
+        },
+    )
+
+    kind: Literal["on-prem"]
+    """A cluster with nodes of the team's own."""

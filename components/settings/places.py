@@ -1,0 +1,102 @@
+"""Places in a block that an error is about: each with its setting, and with its part of the path in a stack file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeAlias, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from .by_kind import ByKind
+
+Shape: TypeAlias = Any
+"""What a pydantic TypeAdapter takes: a class, or a form such as `Annotated[list[str], …]`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A block, a setting, or an item of a list or mapping."""
+
+    shape: Shape
+    """Its type; None below an unknown key."""
+    field: FieldInfo | None
+    """The setting that it is, or belongs to; None below an unknown key."""
+    step: str = ""
+    """Its part of the path."""
+    by_kind: ByKind | None = None
+    """For a block that has a class for each kind: the classes."""
+    kind: str | None = None
+    """The kind that has chosen one of them; None before the choice."""
+
+    @classmethod
+    def of(cls, field: FieldInfo, step: str = "") -> Self:
+        """Return the place of a setting."""
+        by_kind = next((item for item in field.metadata if isinstance(item, ByKind)), None)
+        return cls(field.annotation, field, step, by_kind)
+
+    @property
+    def block(self) -> type[BaseModel] | None:
+        """The class of the block that is here, if there is one."""
+        return _block_in(self.shape)
+
+    @property
+    def any_block(self) -> type[BaseModel] | None:
+        """The class of the block that is here, with the settings of every kind."""
+        return self.by_kind.any_kind if self.by_kind else self.block
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of the block that is here; those of other kinds too."""
+        block = self.any_block
+        return [field.alias or name for name, field in block.model_fields.items()] if block else []
+
+    def below(self, part: int | str) -> "Place":
+        """Return the place to which a part of pydantic's path leads."""
+        if self.by_kind and self.kind is None:
+            return replace(self, shape=self.by_kind.of(str(part)), step="", kind=str(part))
+        block = self.block
+        if block is None:  # the next part is a key of a mapping, or a number in a list
+            shape = (get_args(_mapping_or_list(self.shape)) or (None,))[-1]
+            return Place(shape, self.field, _step(part))
+        for name, field in block.model_fields.items():
+            # pydantic says `node_local` for a default that is wrong: nobody has written `node-local`.
+            if part in (name, field.alias):
+                return Place.of(field, _step(field.alias or name))
+        return _unknown(part)
+
+
+def places(block: FieldInfo, error: ErrorDetails) -> list[Place]:
+    """Return the places from a block to an error in it."""
+    found = [Place.of(block)]
+    for part in error["loc"]:
+        found.append(found[-1].below(part))
+    if error["type"] == "extra_forbidden":
+        # `node_local` is unknown: the setting is called `node-local`.
+        found[-1] = _unknown(error["loc"][-1])
+    return found
+
+
+def _block_in(shape: Shape) -> type[BaseModel] | None:
+    """Return the model that a type stands for, through `Annotated` and `| None`; None for mappings and lists."""
+    if isinstance(shape, type) and issubclass(shape, BaseModel):
+        return shape
+    if getattr(shape, "__origin__", None) in (list, dict, Mapping):
+        return None
+    return next((found for argument in get_args(shape) if (found := _block_in(argument))), None)
+
+
+def _mapping_or_list(shape: Shape) -> Shape:
+    while shape is not None and getattr(shape, "__origin__", None) not in (list, dict, Mapping):
+        shape = next(iter(get_args(shape)), None)
+    return shape
+
+
+def _unknown(part: int | str) -> Place:
+    return Place(None, None, _step(part))
+
+
+def _step(part: int | str) -> str:
+    if part == "[key]":  # what is wrong with a key has the path of the key
+        return ""
+    return f"[{part}]" if isinstance(part, int) else f".{part}"
