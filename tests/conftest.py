@@ -1,6 +1,10 @@
 """What every test runs under."""
 
 import gc
+import os
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -8,6 +12,16 @@ from hypothesis import HealthCheck, settings
 # A busy machine is no fault of a property.
 settings.register_profile("larder", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("larder")
+
+IN_MEMORY = Path("/dev/shm")
+ROOM = 4 * 2**30
+"""Bytes that must be free there."""
+
+
+def pytest_configure() -> None:
+    """Put temporary folders into memory where they fit: thousands of files are made, flushed and removed."""
+    if "TMPDIR" not in os.environ and IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(IN_MEMORY)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # three seconds of imports, for the one worker that needs the
     import ollama
     import openai
 
-pytestmark = pytest.mark.xdist_group("clients")
+pytestmark = pytest.mark.together("clients")
 MODELS = ("alpha", "beta")
 HELLO = [{"role": "user", "content": "hello"}]
 KEEP_ALIVE = 700

@@ -16,7 +16,7 @@ from tests.engines.test_ollama_store import ENTRY
 
 __all__ = ["router", "server"]  # fixtures
 
-pytestmark = pytest.mark.xdist_group("clients")
+pytestmark = pytest.mark.together("clients")
 Told = dict[str, dict[str, Any]]
 UNKNOWN = "model 'nobody' is not served here"
 

@@ -34,7 +34,7 @@ class Engine:
     held: Callable[[], set[str]]
 
 
-EACH = [pytest.param(kind, marks=pytest.mark.xdist_group(f"residency-{kind}")) for kind in ("ollama", "llama-server")]
+EACH = [pytest.param(kind, marks=pytest.mark.together(f"residency-{kind}")) for kind in ("ollama", "llama-server")]
 """One engine of a kind, and not one in each process of the tests."""
 
 

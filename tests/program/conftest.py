@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.program.previews import Preview, preview_of
+from tests.program.previews import STACKS, Preview, preview_of
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +28,9 @@ def _no_overlay_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All in one worker: a preview that a test has made costs the next one nothing, and another worker all of it."""
+    """One worker for each stack: a preview that a test has made costs the next one nothing, and another worker all."""
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("program"))
+        if item.path.is_relative_to(Path(__file__).parent) and isinstance(item, pytest.Function):
+            stack = item.callspec.params.get("stack") if hasattr(item, "callspec") else None
+            if stack in STACKS:
+                item.add_marker(pytest.mark.together(f"previews of {stack}"))

@@ -29,7 +29,7 @@ from larder_sidecar.weights.store.wait import wait_for
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, IMPATIENT, Kitchen
 
-SECONDS = 4.0
+SECONDS = 30.0
 
 
 def _json(value: object) -> bytes:
