@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import urllib3
 
 from ...config.url import UrlError
-from ..client.address import Address, Origin, meant, named, over_tls, read, redirected
+from ..client.address import Address, Origin, meant, named, over_tls, read, redirected, shown
 from ..client.challenge import challenges
 from ..client.connections import Body, Connections, OutOfReachError
 from ..client.login import LARGEST, Login, leads_in
@@ -117,7 +117,8 @@ class RegistryHttp:
         raise self._endless(repository)
 
     def _endless(self, repository: str) -> RedirectError:
-        return RedirectError(f"{self.host}/{repository}: more than {MAX_REDIRECTS} redirects", "Check the registry.")
+        url = shown(f"{self.base}{repository}")
+        return RedirectError(f"{url} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
 
     def _opened(
         self, method: str, url: str, repository: str, headers: dict[str, str], body: Body = None
