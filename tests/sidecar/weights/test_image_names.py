@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from larder_sidecar.config.weights import WeightsFile
-from larder_sidecar.weights.client.web import Web
+from larder_sidecar.weights.client.client import Client
 from larder_sidecar.weights.errors import PlanError, TransientError
 from larder_sidecar.weights.image_names import ImageName, Place, image_name, place, registry_address
 from larder_sidecar.weights.publish.registry import Registry
@@ -78,7 +78,7 @@ def hub_proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
 def test_whoever_names_the_docker_hub_asks_the_host_that_answers(hub_proxy: Proxy, name: str) -> None:
     with Registry(name) as registry, pytest.raises(TransientError):
         registry.start("acme/x")
-    with Web() as web, pytest.raises(TransientError):
-        Artifact(web).metadata(WeightsFile(path="x", url=f"oci://{name}/tiny@{DIGEST}", bytes=1, sha256="1" * 64))
+    with Client() as client, pytest.raises(TransientError):
+        Artifact(client).metadata(WeightsFile(path="x", url=f"oci://{name}/tiny@{DIGEST}", bytes=1, sha256="1" * 64))
     assert registry.host == "docker.io"
     assert hub_proxy.heads == ["CONNECT registry-1.docker.io:443"] * 2

@@ -1,7 +1,7 @@
-"""Who we are to a registry: nobody, a bearer token, or a user whose password buys one where the registry says.
+"""The login of a registry: a bearer token, or a user whose password buys one where the registry says.
 
 A registry that wants a token answers 401 and names the place that gives one (the distribution project's token
-authentication); Docker Hub does so for whoever reads, too.
+authentication); Docker Hub does so for clients that only read, too.
 """
 
 import base64
@@ -34,7 +34,14 @@ class Login:
     """user:password, as of a robot account."""
     remedy: str = "Pass --credentials-file."
     """What to do where a registry gives nobody a token."""
+    front_door: list[str] | None = field(default=None, repr=False)
+    """The challenges of /v2/, once they were asked for: some registries name the way in there alone."""
     _bought: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def secret(self) -> bool:
+        """Return False for the login of nobody: what it buys, anybody may have."""
+        return bool(self.token or self.password)
 
     def header(self, repository: str) -> dict[str, str]:
         """What to send along with a request about `repository`."""

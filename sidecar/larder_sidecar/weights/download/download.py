@@ -16,8 +16,8 @@ import urllib3
 from ...config.weights import FIRST_PULL, WeightsFile
 from ..client.address import shown
 from ..client.deadline import within
+from ..client.failures import LostError
 from ..client.headers import encoding, whole
-from ..client.web import LostError
 from ..errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..progress import Reporter, Transfer
 from ..retry import STALL_BYTES, Patience, Tries, window

@@ -9,10 +9,12 @@ from urllib.parse import quote
 
 import urllib3
 
+from ..client.address import named
+from ..client.client import REDIRECTS
+from ..client.failures import LostError
 from ..client.headers import whole
 from ..client.login import Login
 from ..client.refusal import TRANSIENT, head
-from ..client.web import REDIRECTS, LostError, explained
 from ..errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..image_names import registry_name
 from .image import MAX_MANIFEST, Document
@@ -161,11 +163,10 @@ class Registry:
     def manifest(self, repository: str, digest: str, accept: Iterable[str]) -> bytes:
         """A manifest or an index, held against its digest. Raises HubError."""
         url = f"{self._http.base}{repository}/manifests/{digest}"
-        with contextlib.closing(self._http.open(url, repository, {"Accept": ", ".join(accept)})) as answer:
+        with self._http.open(url, repository, {"Accept": ", ".join(accept)}) as answer:
             if answer.status != 200:
                 raise self._refusal(answer, repository)
-            with explained(url):
-                content = answer.read(MAX_MANIFEST)
+            content = answer.read(MAX_MANIFEST)
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(f"{self.host}/{repository}: a manifest is not its digest {digest[:19]}…", _OTHER)
         return content
@@ -176,15 +177,16 @@ class Registry:
         Raises HubError.
         """
         url, digest, have = f"{self._http.base}{repository}/blobs/{blob.digest}", hashlib.sha256(), start
-        answer = self._http.open(url, repository, {"Range": f"bytes={start}-"} if start else {})
-        if start and answer.status not in {200, 206, 401, 403, *_LOST, *TRANSIENT}:
-            answer.close()  # it refuses the range: what is there already is read again
-            answer = self._http.open(url, repository, {})
-        if answer.status not in {200, 206}:
-            with contextlib.closing(answer):
+        with contextlib.ExitStack() as stack:
+            answer = stack.enter_context(
+                self._http.open(url, repository, {"Range": f"bytes={start}-"} if start else {})
+            )
+            if start and answer.status not in {200, 206, 401, 403, *_LOST, *TRANSIENT}:
+                stack.close()  # it refuses the range: what is there already is read again
+                answer = stack.enter_context(self._http.open(url, repository, {}))
+            if answer.status not in {200, 206}:
                 raise self._refusal(answer, repository)
-        skipped = start if answer.status == 200 else 0  # it knows no ranges
-        with contextlib.closing(answer), explained(url):
+            skipped = start if answer.status == 200 else 0  # it knows no ranges
             for chunk in answer.stream(_READ):
                 piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
                 have += len(piece)
@@ -203,7 +205,7 @@ class Registry:
 
     def _next(self, answer: Answer) -> str:
         self.least = whole(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.least
-        return self._http.location(answer)
+        return self._http.location(named(answer.asked), answer.headers).url
 
 
 def _have(answer: Answer) -> int | None:

@@ -5,7 +5,6 @@ the file's sha256. Blobs come from the registry or from where it redirects to.
 """
 
 import contextlib
-import functools
 import hashlib
 import json
 import re
@@ -17,9 +16,10 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from ...config.weights import WeightsFile
 from ..client.address import named
-from ..client.login import LARGEST, Login, leads_in
-from ..client.refusal import busy, not_a_page, refusal
-from ..client.web import Web
+from ..client.auth import RegistryAuth
+from ..client.client import Client
+from ..client.login import Login
+from ..client.refusal import not_a_page, refusal
 from ..errors import ContentError, HubError, NotFoundError
 from ..image_names import registry_address, repository_name
 from .source import FileMetadata
@@ -33,6 +33,7 @@ _LARGEST = 4 << 20
 """Bytes of a manifest; registries refuse larger ones (distribution specification 1.1)."""
 _TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
 """Annotations that hold a file's name: ORAS's and ModelPack's."""
+_PUBLIC = "Make the artifact public: only what anybody may pull is fetched."
 _URL = re.compile(r"oci(\+http)?://([^/]+)/([^@]+)@(sha256:[0-9a-f]{64})")
 
 
@@ -60,9 +61,9 @@ class _Manifest(BaseModel):
 class Artifact:
     """Registries, asked as anybody may ask them."""
 
-    def __init__(self, web: Web) -> None:
-        self._web = web
-        self._login = Login(remedy="Make the artifact public: only what anybody may pull is fetched.")
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._logins: dict[str, Login] = {}
         self._manifests: dict[str, _Manifest] = {}
         self._lock = threading.Lock()
 
@@ -78,7 +79,7 @@ class Artifact:
         url = f"{base}/blobs/{self._layer(file).digest}"
         with self._ask(url, base, headers) as response:
             if response.status not in {200, 206, 416}:
-                raise self._refused(response, url)
+                raise self._refused(response, url, base)
             not_a_page(response, file)
             yield response
 
@@ -107,7 +108,7 @@ class Artifact:
         url = f"{base}/manifests/{digest}"
         with self._ask(url, base, {"Accept": ", ".join(_MANIFESTS)}) as response:
             if response.status != 200:
-                raise self._refused(response, url)
+                raise self._refused(response, url, base)
             content = response.read(_LARGEST + 1)
         if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(
@@ -120,41 +121,28 @@ class Artifact:
                 f"{file.url} is no manifest with layers", "An index names several: take the digest of one of them."
             ) from None
 
-    @contextlib.contextmanager
-    def _ask(self, url: str, base: str, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        ask = functools.partial(self._web.ask, "GET", url, headers, follow_to_others=True)
-        sent = self._login.header(base)
-        with ask(credentials=sent) as response:
-            if response.status not in {401, 403} or not self._renew(base, response, sent):
-                yield response
-                return
-        with ask(credentials=self._login.header(base)) as response:
-            yield response
+    def _ask(
+        self, url: str, base: str, headers: Mapping[str, str]
+    ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
+        api, repository = _api(base)
+        auth = RegistryAuth(named(api), base, api, repository, self._login(base))
+        return self._client.ask("GET", url, headers, auth=auth)
 
-    def _refused(self, response: urllib3.BaseHTTPResponse, url: str) -> HubError:
-        return refusal(response, url, "the registry", hide=self._login.secrets()).error(
-            "Make the artifact public: only what anybody may pull is fetched.",
+    def _login(self, base: str) -> Login:
+        return self._logins.setdefault(_api(base)[0], Login(remedy=_PUBLIC))
+
+    def _refused(self, response: urllib3.BaseHTTPResponse, url: str, base: str) -> HubError:
+        return refusal(response, url, "the registry", hide=self._login(base).secrets()).error(
+            _PUBLIC,
             "Check the catalog entry, and whether the artifact is still there.",
             "Check the catalog entry.",
         )
 
-    def _renew(self, base: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str]) -> bool:
-        # From elsewhere than the registry it is no question for a token of its own.
-        if named(response.url or "").origin != named(base).origin:
-            return False
-        lines = response.headers.getlist("WWW-Authenticate")
-        root, _, repository = base.partition("/v2/")
-        if not leads_in(lines) and (response.status == 401 or not sent):
-            with self._web.ask("GET", f"{root}/v2/", {}, follow_to_others=False) as door:
-                lines = door.headers.getlist("WWW-Authenticate") or lines
-        return self._login.renew(
-            base, base, lines, functools.partial(self._buy, base), sent, f"repository:{repository}:pull"
-        )
 
-    def _buy(self, registry: str, url: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        with self._web.ask("GET", url, headers, follow_to_others=False, sender=registry) as response:
-            busy(response, url, "the token service")
-            return response.status, response.read(LARGEST)
+def _api(base: str) -> tuple[str, str]:
+    """Return the URL of the registry's API, and the name of the repository."""
+    root, _, repository = base.partition("/v2/")
+    return f"{root}/v2/", repository
 
 
 def _place(url: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from typing import Self
 import urllib3
 
 from ...config.weights import WeightsFile
-from ..client.web import Web
+from ..client.client import Client
 from .artifact import Artifact
 from .https import Plain
 from .hub import Hub
@@ -18,10 +18,14 @@ class Sources:
     """All of them. `token` is the hub's."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        web = Web(stall_seconds=stall_seconds)
-        self._hub, self._plain, self._artifact = Hub(token, stall_seconds=stall_seconds), Plain(web), Artifact(web)
+        client = Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
+        self._hub, self._plain, self._artifact = (
+            Hub(token, stall_seconds=stall_seconds),
+            Plain(client),
+            Artifact(client),
+        )
         self._open = contextlib.ExitStack()
-        self._open.enter_context(web)
+        self._open.enter_context(client)
         self._open.enter_context(self._hub)
 
     def __enter__(self) -> Self:

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 import urllib3
 
 from ...config.weights import WeightsFile
+from ..client.client import Client
 from ..client.refusal import not_a_page, refusal
-from ..client.web import Web
 from .source import FileMetadata
 
 
 class Plain:
     """Any web server. No credentials go there."""
 
-    def __init__(self, web: Web) -> None:
-        self._web = web
+    def __init__(self, client: Client) -> None:
+        self._client = client
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         """Nothing: the plan knows size and sha256. Many servers answer HEAD with an error, or with another size."""
@@ -25,7 +25,7 @@ class Plain:
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         """The answer to a GET with `headers`. Raises HubError."""
-        with self._web.ask("GET", file.url, headers, follow_to_others=True) as response:
+        with self._client.ask("GET", file.url, headers) as response:
             if response.status not in {200, 206, 416}:
                 raise refusal(response, file.url, "the server").error(
                     "Only what anybody may read can be fetched from here.",

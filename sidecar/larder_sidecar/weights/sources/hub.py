@@ -14,9 +14,11 @@ import urllib3
 
 from ...config.weights import FIRST_PULL, WeightsFile
 from ..client.address import is_elsewhere, named, redirected, shown
+from ..client.auth import HubAuth
+from ..client.client import REDIRECTS, Client, Follow, follow_anywhere, follow_within_host
+from ..client.failures import LostError
 from ..client.headers import encoding, whole
 from ..client.refusal import not_a_page, refusal
-from ..client.web import REDIRECTS, LostError, Web
 from ..errors import (
     DeniedError,
     HubError,
@@ -50,8 +52,7 @@ class Hub:
     """A hub. `token` goes to the host of a file's own URL and to nobody it redirects to."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        self._token, self._authorization = token, {"Authorization": f"Bearer {token}"} if token else {}
-        self._web = Web(stall_seconds=stall_seconds)
+        self._token, self._client = token, Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
         self._places: dict[str, str] = {}
         """The host beside the hub that sent a file's bytes, with its signature, by the file's URL."""
 
@@ -59,7 +60,7 @@ class Hub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._web.__exit__()
+        self._client.close()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         """Hash and size of a file at its pinned revision. Raises HubError, RevisionError among them.
@@ -101,13 +102,13 @@ class Hub:
 
     def _total(self, file: WeightsFile) -> int | None:
         """The size that the host with the bytes tells, if any. Raises HubError."""
-        with self._ask("GET", file, {"Range": "bytes=0-0"}, follow_to_others=True) as response:
+        with self._ask("GET", file, {"Range": "bytes=0-0"}) as response:
             return _size(response)
 
     def _facts(self, method: str, file: WeightsFile) -> HubFile:
         """Read what the first answer says; the commit is empty where it names none. Raises HubError."""
         asked = {"Range": "bytes=0-0"} if method == "GET" else {}
-        with self._ask(method, file, asked, follow_to_others=False) as response:
+        with self._ask(method, file, asked, follow=follow_within_host) as response:
             headers = response.headers
             if response.status not in {200, 206, *REDIRECTS}:
                 error = self._refusal(response, file)
@@ -136,12 +137,12 @@ class Hub:
         """
         with self._kept(file):
             if place := self._places.get(file.url):
-                with self._web.ask("GET", place, headers, follow_to_others=True, sender=file.url) as response:
+                with self._client.ask("GET", place, headers, sender=named(file.url)) as response:
                     if response.status in _CONTENT:
                         yield response
                         return
             self._places.pop(file.url, None)
-            with self._ask("GET", file, headers, follow_to_others=True) as response:
+            with self._ask("GET", file, headers) as response:
                 if response.status not in _CONTENT:
                     raise self._refusal(response, file)
                 not_a_page(response, file)
@@ -159,11 +160,10 @@ class Hub:
             raise
 
     def _ask(
-        self, method: str, file: WeightsFile, headers: Mapping[str, str], *, follow_to_others: bool
+        self, method: str, file: WeightsFile, headers: Mapping[str, str], follow: Follow = follow_anywhere
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
-        return self._web.ask(
-            method, file.url, headers, follow_to_others=follow_to_others, credentials=self._authorization
-        )
+        auth = HubAuth(named(file.url), token=self._token)
+        return self._client.ask(method, file.url, headers, auth=auth, follow=follow)
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
         """The error for a status that is not content. Codes: X-Error-Code of the hub's API."""

@@ -163,6 +163,24 @@ def test_an_office_that_redirects_gets_no_password_carried_on(secure: Start) -> 
     assert thief.asked == []
 
 
+def test_an_office_may_redirect_within_its_host(secure: Start) -> None:
+    def sell(it: Handler) -> None:
+        if it.path.startswith("/v1/"):
+            it.say(307, Location=f"https://{office.place}/v2/{it.path.removeprefix('/v1/')}")
+        else:
+            it.say(200, b'{"token": "abc"}')
+
+    def answer(it: Handler) -> None:
+        realm = f'Bearer realm="https://{office.place}/v1/token"'
+        it.say(200) if it.headers.get("Authorization") == "Bearer abc" else it.say(401, WWW_Authenticate=realm)
+
+    office = secure(sell)
+    home = secure(answer)
+    with client(home) as registry:
+        assert registry.has("a/b", DIGEST)
+    assert [authorization for *_, authorization in office.asked] == [BASIC, BASIC]
+
+
 @pytest.mark.parametrize(
     "location",
     [

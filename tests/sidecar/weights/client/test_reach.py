@@ -263,6 +263,23 @@ def test_a_registry_of_artifacts_on_the_internet_cannot_either(
     assert service.asked == []
 
 
+def test_a_token_that_anybody_gets_is_sent_in_clear_text_too(kitchen: Kitchen, internet: None) -> None:
+    it = kitchen.publish()
+
+    def answer(handler: Handler) -> None:
+        if handler.path.startswith("/token"):
+            handler.say(200, b'{"token": "for-all"}')
+        elif handler.headers.get("Authorization") != "Bearer for-all":
+            handler.say(401, WWW_Authenticate=f'Bearer realm="http://{HUB}/token"')
+        else:
+            handler.say(404)
+
+    url = f"oci+http://{HUB}/a/b@sha256:{it.sha256}"
+    with Site((HUB, 80), answer).running() as site, pytest.raises(HubError, match="404"):
+        kitchen.fetch(kitchen.plan("http://x", url=url, revision=None))  # type: ignore[arg-type]
+    assert {authorization for *_, authorization in site.asked} == {None, "Bearer for-all"}
+
+
 def hub_that_redirects(kitchen: Kitchen, to: str) -> Callable[[Handler], None]:
     """A hub, as asked through a proxy, that has its files at `to`."""
     it = kitchen.published["tiny"]

@@ -1,0 +1,108 @@
+"""The authentication of requests: credentials for one host, and what follows when that host refuses them.
+
+    Auth              nobody in particular
+    ├── HubAuth       a bearer token
+    └── RegistryAuth  a bearer token, or a user whose password buys one where the registry says
+
+The client asks an `Auth` for credentials, shows it an answer that refuses them, and repeats the request where the
+`Auth` has got others, for which it may send requests of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import urllib3
+
+from .address import Address
+from .challenge import challenges
+from .login import LARGEST, Login, leads_in
+from .refusal import busy, head
+
+Aside = Callable[[str, Mapping[str, str]], AbstractContextManager[urllib3.BaseHTTPResponse]]
+"""Sends a GET with headers to a URL that the server named, and yields the answer. Raises HubError."""
+
+
+@dataclass(frozen=True)
+class Auth:
+    """Authentication of nobody in particular, and the base of the others.
+
+    Credentials go to `home` alone, also where it goes over to TLS. `name` is what errors call it.
+    """
+
+    home: Address | None = None
+    name: str = ""
+
+    @property
+    def secret(self) -> bool:
+        """Return True for credentials that nobody else may see: in clear text they stay within our own network."""
+        return True
+
+    def credentials(self) -> Mapping[str, str]:
+        """Return the headers to send along."""
+        return {}
+
+    def renew(self, method: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str], ask: Aside) -> bool:
+        """Get other credentials than the ones `sent`, as a refusal of `home` says; False where there are none.
+
+        Raises HubError.
+        """
+        del method, response, sent, ask
+        return False
+
+
+ANONYMOUS = Auth()
+
+
+@dataclass(frozen=True)
+class HubAuth(Auth):
+    """The token of a hub, if there is one."""
+
+    token: str | None = field(default=None, repr=False)
+
+    def credentials(self) -> Mapping[str, str]:
+        """Return the token as a header."""
+        return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+
+@dataclass(frozen=True)
+class RegistryAuth(Auth):
+    """The login of a registry, for requests about one repository of it. `base` is the URL of its API."""
+
+    base: str = ""
+    repository: str = ""
+    login: Login = field(default_factory=Login)
+
+    @property
+    def secret(self) -> bool:
+        """Return True for a login with a token or a password."""
+        return self.login.secret
+
+    def credentials(self) -> Mapping[str, str]:
+        """Return the header of a token, or of a password where the registry wants it itself."""
+        return self.login.header(self.repository)
+
+    def renew(self, method: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str], ask: Aside) -> bool:
+        """Log in as the answer says, or as the front door does where the answer does not say how."""
+        lines = _challenges(response)
+        if not leads_in(lines) and (response.status == 401 or not sent):
+            lines = self._front_door(ask) or lines or ["Basic"]
+        scope = f"repository:{self.repository}:{'pull' if method in {'GET', 'HEAD'} else 'pull,push'}"
+
+        def buy(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+            with ask(url, headers) as answer:
+                busy(answer, url, "the token service")
+                return answer.status, answer.read(LARGEST)
+
+        return self.login.renew(self.repository, response.url or self.base, lines, buy, sent, scope)
+
+    def _front_door(self, ask: Aside) -> list[str]:
+        if self.login.front_door is None:
+            with ask(self.base, {}) as answer:
+                self.login.front_door = _challenges(answer)
+                head(answer)  # so that its connection can be kept
+        return self.login.front_door
+
+
+def _challenges(response: urllib3.BaseHTTPResponse) -> list[str]:
+    return [line for line in response.headers.getlist("WWW-Authenticate") if challenges([line])]
