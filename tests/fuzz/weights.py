@@ -14,7 +14,7 @@ from larder_sidecar.weights.client import proxy, rate_limit
 from larder_sidecar.weights.client.address import Address, meant, read, shown
 from larder_sidecar.weights.client.challenge import challenges
 from larder_sidecar.weights.client.server_words import LONGEST, said
-from larder_sidecar.weights.download.bitmap import Journal
+from larder_sidecar.weights.download.pieces import Journal
 from larder_sidecar.weights.errors import FetchError, GgufError
 from larder_sidecar.weights.publish.registry import code_in
 from larder_sidecar.weights.store import lease

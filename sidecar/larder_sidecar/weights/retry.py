@@ -1,11 +1,13 @@
-"""How much a source may fail before a download gives it up."""
+"""How much may fail: attempts of a download at its source, and tries of the whole work after them."""
 
 import random
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
-from .errors import BusyError, TransientError
+from .errors import BusyError, FetchError, TransientError
 
 STALL_BYTES = 64 * 1024
 """Fewer bytes than this within the stall time count as none: a trickle holds a pod for ever otherwise."""
@@ -74,3 +76,34 @@ class Tries:
         wait = self._patience.wait(min(self._windows, _DOUBLINGS), error.wait)
         self._waited += wait
         return wait if self._waited <= self._patience.window_seconds else None
+
+
+T = TypeVar("T")
+PAUSES = Patience(first_wait=4.0, longest_wait=60.0)
+"""Pauses between tries. Within a try, each download has a patience of its own."""
+
+
+def again(
+    work: Callable[[float], T],
+    *,
+    seconds: float,
+    failed: Callable[[FetchError, float], None],
+    pauses: Patience = PAUSES,
+) -> T:
+    """Return the result of `work`; begin it again for up to `seconds` while it fails with an error that may go away.
+
+    `work` gets the seconds that are left, `failed` each such error and the pause, in seconds, that follows. Raises
+    FetchError: a lasting one at once, any other when the next try would begin too late.
+    """
+    end, failures = time.monotonic() + seconds, 0
+    while True:
+        try:
+            return work(max(0.0, end - time.monotonic()))
+        except FetchError as error:
+            failures += 1
+            asked = error.wait if isinstance(error, TransientError) else 0.0
+            pause = pauses.wait(min(failures, _DOUBLINGS), asked)
+            if error.lasting or time.monotonic() + pause > end:
+                raise
+            failed(error, pause)
+        time.sleep(pause)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 import pytest
 from larder_sidecar.config.weights import LASTING, WeightsPlan
-from larder_sidecar.weights.again import again
 from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.errors import (
     BusyError,
@@ -21,9 +20,9 @@ from larder_sidecar.weights.errors import (
     TransientError,
 )
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.retry import Patience
+from larder_sidecar.weights.retry import Patience, again
 from larder_sidecar.weights.sources.by_url import Sources
-from larder_sidecar.weights.store.folders import prepare
+from larder_sidecar.weights.store.disk import prepare
 from larder_sidecar.weights.store.lease import Lease
 from larder_sidecar.weights.store.marker import Stored
 from larder_sidecar.weights.store.ollama_layout import blob_path

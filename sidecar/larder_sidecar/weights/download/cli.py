@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...config.weights import LASTING, WeightsPlan
-from ..again import again
 from ..errors import FetchError, PlanError
 from ..inputs import read_plan, read_token
 from ..progress import LAST_WORD, Reporter, Summary, say
-from ..retry import Patience
+from ..retry import Patience, again
 from ..signals import stoppable
 from ..sources.by_url import Sources
 from ..store.assemble import copy, link

@@ -17,8 +17,7 @@ from ..progress import Reporter, Summary
 from ..retry import Patience
 from ..sources.source import Source
 from ..store import untrusted
-from ..store.disk import explained
-from ..store.folders import STATE, prepare, sweep
+from ..store.disk import STATE, explained, prepare, sweep
 from ..store.gguf import check_gguf
 from ..store.lease import Holder, Lease
 from ..store.manifests import offer

@@ -18,7 +18,7 @@ from ..errors import GgufError, HubError
 from ..progress import Reporter
 from ..retry import Patience
 from ..sources.source import FileMetadata, Source
-from ..store.folders import PARTS
+from ..store.disk import PARTS
 from ..store.gguf import check_gguf
 from ..store.lease import Lease
 from ..store.ollama_layout import blob_path

@@ -8,10 +8,9 @@ from typing import Self
 
 from ..errors import DiskFullError
 from ..store import untrusted
-from ..store.durable import sync_folder
+from ..store.disk import sync_folder
 from . import writeback
-from .bitmap import Journal
-from .pieces import LARGEST, Piece
+from .pieces import LARGEST, Journal, Piece
 from .rolling_hash import Following
 
 

@@ -26,8 +26,7 @@ from ..progress import JsonValue, Reporter
 from ..retry import Patience
 from ..sources.hub import Hub, HubFile
 from ..store import untrusted
-from ..store.disk import explained
-from ..store.folders import MOST_ENTRIES, PARTS, STATE, prepare_state, sweep
+from ..store.disk import MOST_ENTRIES, PARTS, STATE, explained, prepare_state, sweep
 from ..store.gguf import GgufInfo, check_gguf
 from ..store.lease import STALE_SECONDS, Holder, Lease
 from .download import Download

@@ -13,8 +13,7 @@ from ...config.base import Model
 from ..errors import ImageError, StoreError
 from ..progress import Reporter
 from ..store import untrusted
-from ..store.durable import write_atomically
-from ..store.folders import SCRATCH, STATE, hold
+from ..store.disk import SCRATCH, STATE, hold, write_atomically
 from ..store.marker import Stored, vouched
 from ..store.ollama_layout import blob_path
 from .layer import LAYER, Descriptor, Layer

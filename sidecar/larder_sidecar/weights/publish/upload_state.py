@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from ...config.base import Model
 from ..errors import StoreError
 from ..store import untrusted
-from ..store.durable import write_atomically
-from ..store.folders import SCRATCH, STATE, hold
+from ..store.disk import SCRATCH, STATE, hold, write_atomically
 
 UPLOADS = STATE / "uploads"
 _LARGEST = 64 << 10

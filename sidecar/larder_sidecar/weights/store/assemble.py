@@ -15,8 +15,7 @@ from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from ..errors import ImageError, StoreError
 from ..progress import Reporter, Summary
 from . import untrusted
-from .disk import explained
-from .folders import SCRATCH, prepare, sweep
+from .disk import SCRATCH, explained, prepare, sweep
 from .gguf import check_gguf
 from .image_index import INDEX, MODELS, Contents, read_contents
 from .manifests import offer

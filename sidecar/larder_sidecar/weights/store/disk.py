@@ -1,11 +1,159 @@
-"""The operating system's errors about the store in our words."""
+"""The disk below a store: its folders, small files that are whole or absent, and the system's errors in our words."""
 
 import contextlib
 import errno
-from collections.abc import Iterator
+import itertools
+import os
+import shutil
+import stat
+import time
+import uuid
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import DiskFullError, ReadOnlyError, StoreError
+from . import untrusted
+
+STATE = Path(".larder")
+"""Folder inside the store for everything that is not the engine's: markers, parts, lease."""
+PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
+ABANDONED_SECONDS = 7 * 86_400
+MOST_ENTRIES = 20_000
+"""Most entries of one kind in a store. Ours hold a few for each model; a shared disk may hold anything."""
+GGUF = Path("gguf")
+"""Folder inside the store with the weights under plain names, for engines that take files."""
+_SHARED = (Path("blobs"), Path("manifests"), GGUF)
+_OURS = (STATE, PARTS, SCRATCH)
+
+
+def prepare(root: Path) -> None:
+    """Make the folders of a store. Raises StoreError where one leads out of it: we write and delete in them."""
+    levels = (entries(root / "manifests", depth) for depth in range(3))
+    hold(root, itertools.chain((root / name for name in _SHARED), *levels))
+    for name in _SHARED:
+        make(root / name)
+    prepare_state(root)
+
+
+def prepare_state(root: Path) -> None:
+    """Make the folders that are ours alone. Raises StoreError as `hold_state`."""
+    hold_state(root)
+    for name in _OURS:
+        make(root / name)
+
+
+def hold_state(root: Path) -> None:
+    """Raise StoreError where a folder that is ours alone is a link: we delete whatever is in it."""
+    hold(root, (root / name for name in _OURS))
+    for path in (root / name for name in _OURS):
+        if path.is_symlink():
+            raise StoreError(f"{path} is a link, to {path.readlink()}", "Remove that link; nothing was written.")
+
+
+def hold(root: Path, folders: Iterable[Path]) -> None:
+    """Raise StoreError where a folder leads out of the store."""
+    inside = root.resolve()
+    for path in folders:
+        try:
+            target = path.resolve()
+        except RuntimeError:  # a link to itself
+            raise StoreError(f"{path} is a link, to itself", "Remove that link; nothing was written.") from None
+        if not target.is_relative_to(inside):
+            raise StoreError(f"{path} leads out of the store, to {target}", "Remove that link; nothing was written.")
+
+
+def entries(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Whatever lies `depth` folders below a folder of a store; nothing where it cannot be read.
+
+    Raises StoreError where more lies there than a store has.
+    """
+    waiting, count = [(folder, depth)], 0
+    while waiting:
+        here, below = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(here) as found:
+            for entry in found:
+                count += 1
+                if count > MOST_ENTRIES:
+                    raise StoreError(
+                        f"{folder}: more than {MOST_ENTRIES} entries lie there", "Remove what is not ours."
+                    )
+                path = Path(entry)
+                if not below:
+                    yield path
+                elif path.is_dir():
+                    waiting.append((path, below - 1))
+
+
+def make(path: Path) -> None:
+    """Make a folder where there is none. Raises StoreError where something else has its name."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise StoreError(f"{path}: this must be a folder, and is none", "Remove it; it is none of ours.") from None
+
+
+def sweep(root: Path) -> None:
+    """Remove half-written small files, parts nobody resumed for a week, and whatever there is no file of ours.
+
+    What others left there and cannot be removed stays.
+    """
+    with untrusted.folder(root, *SCRATCH.parts) as scratch, os.scandir(scratch) as found:
+        for entry in found:
+            _remove(entry.name, scratch)
+    old = time.time() - ABANDONED_SECONDS
+    with untrusted.folder(root, *PARTS.parts) as parts, os.scandir(parts) as found:
+        for entry in found:
+            with contextlib.suppress(OSError):
+                facts = entry.stat(follow_symlinks=False)
+                # A file with a second name is somebody else's too, and would be written into.
+                if facts.st_mtime < old or not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+                    _remove(entry.name, parts)
+
+
+def _remove(name: str, folder: int) -> None:
+    """Remove an entry of an open folder, following no link."""
+    with contextlib.suppress(OSError, RecursionError):  # RecursionError: folders in folders, a thousand deep
+        if stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+        else:
+            os.unlink(name, dir_fd=folder)
+
+
+def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
+    """Write `content` in `scratch` (same filesystem, nobody reads there), fsync, rename to `path`, fsync the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch.mkdir(parents=True, exist_ok=True)
+    temporary = scratch / f"{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def link_atomically(path: Path, target: str, *, scratch: Path) -> None:
+    """Make `path` a symbolic link to `target`, also where it was one to something else."""
+    temporary = scratch / f"{uuid.uuid4().hex}.tmp"
+    temporary.symlink_to(target)
+    try:
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` durable; filesystems that cannot (some network ones) are let off."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

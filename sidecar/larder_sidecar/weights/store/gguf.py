@@ -7,33 +7,54 @@ llama.cpp's own reader refuses (gguf.cpp, gguf_init_from_reader). Caps are far a
 
 import math
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import GgufError
 from . import untrusted
-from .gguf_types import FILE_TYPES, LEGACY_MAGICS, REMOVED_TYPES, TENSOR_TYPES
+from .gguf_reader import UINT32, GgufReader, Scalar
 
 MAX_KEYS, MAX_TENSORS = 65_536, 131_072
-MAX_HEADER = 256 * 2**20
-MAX_STRING = 16 * 2**20
-MAX_NAME = 1024
-"""Bytes of a key or tensor name that is read."""
 MAX_TENSOR_NAME = 63
 """Bytes of a tensor's name: GGML_MAX_NAME of ggml.h without its NUL."""
 MAX_ELEMENTS = 2**63 - 1
 """INT64_MAX, which the number of a tensor's elements stays below."""
-KEPT = 256
-"""Bytes of a string value that are kept: enough for a name, and to see that there is a chat template."""
-MAX_STRINGS = 2_000_000
-"""Strings in arrays, counted over the whole file: tokens and merges of one vocabulary."""
 
-_UINT32, _BOOL, _STRING, _ARRAY = 4, 7, 8, 9
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
+TENSOR_TYPES: dict[int, tuple[str, int, int]] = {
+    0: ("F32", 1, 4), 1: ("F16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20), 6: ("Q5_0", 32, 22),
+    7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 9: ("Q8_1", 32, 36), 10: ("Q2_K", 256, 84), 11: ("Q3_K", 256, 110),
+    12: ("Q4_K", 256, 144), 13: ("Q5_K", 256, 176), 14: ("Q6_K", 256, 210), 15: ("Q8_K", 256, 292),
+    16: ("IQ2_XXS", 256, 66), 17: ("IQ2_XS", 256, 74), 18: ("IQ3_XXS", 256, 98), 19: ("IQ1_S", 256, 50),
+    20: ("IQ4_NL", 32, 18), 21: ("IQ3_S", 256, 110), 22: ("IQ2_S", 256, 82), 23: ("IQ4_XS", 256, 136),
+    24: ("I8", 1, 1), 25: ("I16", 1, 2), 26: ("I32", 1, 4), 27: ("I64", 1, 8), 28: ("F64", 1, 8),
+    29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
+    40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
+}  # fmt: skip
+"""Type -> name, values in a block, bytes of a block."""
 
-Scalar = int | float | bool | str
+_Q4 = "Choose the Q4_K_M or Q4_0 file of the repository."
+_Q4_0 = "Choose the Q4_0 file of the repository: llama.cpp repacks it for the processor as it loads."
+_IQ4_NL = (
+    "Choose the IQ4_NL file of the repository: llama.cpp repacks it for the processor as it loads. "
+    "Of a BitNet model (i2_s) choose TQ1_0 or TQ2_0."
+)
+REMOVED_TYPES: dict[int, tuple[str, str]] = {
+    4: ("Q4_2", _Q4), 5: ("Q4_3", _Q4), 31: ("Q4_0_4_4", _Q4_0), 32: ("Q4_0_4_8", _Q4_0), 33: ("Q4_0_8_8", _Q4_0),
+    36: ("IQ4_NL_4_4, or BitNet's i2_s", _IQ4_NL), 37: ("IQ4_NL_4_8", _IQ4_NL), 38: ("IQ4_NL_8_8", _IQ4_NL),
+}  # fmt: skip
+"""Type -> name, and what to take instead: llama.cpp has no block size for them any more (ggml.c, type_traits)."""
+
+FILE_TYPES: dict[int, str] = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
+}  # fmt: skip
+"""`general.file_type` -> the quantization's name."""
+
+LEGACY_MAGICS: dict[bytes, str] = {b"lmgg": "GGML", b"fmgg": "GGMF", b"tjgg": "GGJT", b"algg": "GGLA (LoRA)"}
+"""The first four bytes as they lie in the file; no engine of today loads one of these."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +88,7 @@ def check_gguf(path: Path, name: str) -> GgufInfo:
 
 def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     """Check the header of `file`, positioned at 0, against `size` bytes. Raises GgufError only."""
-    reader = _Reader(file, size)
+    reader = GgufReader(file, size)
     version, tensors, keys = _prologue(reader)
     metadata = _metadata(reader, keys)
     alignment = metadata.get("general.alignment", 32)
@@ -96,77 +117,7 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     )
 
 
-class _Reader:
-    """A file read forward, never past its end nor past MAX_HEADER."""
-
-    def __init__(self, file: BinaryIO, size: int) -> None:
-        self._file, self._limit, self._size = file, min(size, MAX_HEADER), size
-        self.offset, self.strings = 0, 0
-
-    def _claim(self, count: int, what: str) -> None:
-        if self.offset + count > self._limit:
-            where = "the end of the file" if self._limit == self._size else f"the header's limit of {MAX_HEADER} bytes"
-            raise GgufError(f"GGUF: {what} at byte {self.offset} runs past {where}")
-        self.offset += count
-
-    def take(self, count: int, what: str) -> bytes:
-        self._claim(count, what)
-        content = self._file.read(count)
-        if len(content) != count:
-            raise GgufError(f"GGUF: the file ended while reading {what}")
-        return content
-
-    def skip(self, count: int, what: str) -> None:
-        self._claim(count, what)
-        self._file.seek(count, 1)
-
-    def number(self, code: str, what: str) -> int:
-        return int(struct.unpack(f"<{code}", self.take(struct.calcsize(f"<{code}"), what))[0])
-
-    def length(self, what: str, cap: int) -> int:
-        count = self.number("Q", what)
-        if count > cap:
-            raise GgufError(f"GGUF: {what} of {count} is over the limit of {cap}")
-        return count
-
-    def name(self, what: str) -> bytes:
-        return self.take(self.length(f"length of {what}", MAX_NAME), what)
-
-    def value(self, kind: int, key: str) -> Scalar | None:
-        """A scalar; an array is passed over and is None."""
-        if kind == _STRING:
-            return self._start_of_text(key)
-        if kind == _ARRAY:
-            self._pass_array(key)
-            return None
-        if kind not in _SCALARS:
-            raise GgufError(f"GGUF: {key} has the unknown value type {kind}")
-        code = f"<{_SCALARS[kind]}"
-        value: int | float = struct.unpack(code, self.take(struct.calcsize(code), key))[0]
-        return bool(value) if kind == _BOOL else value
-
-    def _start_of_text(self, key: str) -> str:
-        length = self.length(f"length of {key}", MAX_STRING)
-        start = self.take(min(length, KEPT), key)
-        self.skip(length - len(start), key)
-        return start.decode("utf-8", "replace")
-
-    def _pass_array(self, key: str) -> None:
-        kind, count = self.number("I", key), self.length(f"array {key}", MAX_HEADER)
-        if kind in _SCALARS:
-            self.skip(count * struct.calcsize(f"<{_SCALARS[kind]}"), key)
-        elif kind == _STRING:
-            self.strings += count
-            if self.strings > MAX_STRINGS:
-                raise GgufError(f"GGUF: {key} brings the strings in arrays over the limit of {MAX_STRINGS}")
-            what = f"string of {key}"
-            for _ in range(count):
-                self.skip(self.length(what, MAX_STRING), what)
-        else:
-            raise GgufError(f"GGUF: {key} is an array of the unknown or nested type {kind}")
-
-
-def _prologue(reader: _Reader) -> tuple[int, int, int]:
+def _prologue(reader: GgufReader) -> tuple[int, int, int]:
     magic = reader.take(4, "the magic number")
     if magic in LEGACY_MAGICS:
         raise GgufError(
@@ -187,7 +138,7 @@ def _prologue(reader: _Reader) -> tuple[int, int, int]:
     return version, tensors, reader.length("number of keys", MAX_KEYS)
 
 
-def _metadata(reader: _Reader, keys: int) -> dict[str, Scalar | None]:
+def _metadata(reader: GgufReader, keys: int) -> dict[str, Scalar | None]:
     metadata: dict[str, Scalar | None] = {}
     for number in range(keys):
         key = reader.name("a key").decode("utf-8", "surrogateescape")
@@ -196,13 +147,13 @@ def _metadata(reader: _Reader, keys: int) -> dict[str, Scalar | None]:
         if key in metadata:
             raise GgufError(f"GGUF: the key {key[:80]!r} comes twice")
         kind = reader.number("I", "a value type")
-        if key == "general.alignment" and kind != _UINT32:
+        if key == "general.alignment" and kind != UINT32:
             raise GgufError(f"GGUF: {key} must be a uint32, and has the value type {kind}")
         metadata[key] = reader.value(kind, key[:80])
     return metadata
 
 
-def _tensor_table(reader: _Reader, tensors: int, alignment: int) -> tuple[int, int]:
+def _tensor_table(reader: GgufReader, tensors: int, alignment: int) -> tuple[int, int]:
     """Number of weights, and where the last tensor ends, counted from the start of the data."""
     parameters = end = least = 0
     exact = True
@@ -226,7 +177,7 @@ def _tensor_table(reader: _Reader, tensors: int, alignment: int) -> tuple[int, i
     return parameters, end
 
 
-def _tensor_name(reader: _Reader, names: set[bytes]) -> str:
+def _tensor_name(reader: GgufReader, names: set[bytes]) -> str:
     """The next tensor's name, which becomes one of `names`."""
     raw = reader.name("a tensor name")
     name = raw.decode("utf-8", "replace")[:80]
@@ -239,7 +190,7 @@ def _tensor_name(reader: _Reader, names: set[bytes]) -> str:
     return name
 
 
-def _shape(reader: _Reader, name: str) -> list[int]:
+def _shape(reader: GgufReader, name: str) -> list[int]:
     dimensions = reader.number("I", name)
     if dimensions > 4:
         raise GgufError(f"GGUF: tensor {name!r} has {dimensions} dimensions, at most 4 are allowed")

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from ...config.weights import ModelWeights
 from . import untrusted
-from .durable import link_atomically, sync_folder, write_atomically
-from .folders import SCRATCH
+from .disk import SCRATCH, link_atomically, sync_folder, write_atomically
 from .marker import Stored, stored
 from .ollama_layout import StoredFile, layout
 

@@ -11,8 +11,7 @@ from pydantic import Field, ValidationError
 from ...config.base import Model
 from ..errors import StoreError
 from . import untrusted
-from .durable import write_atomically
-from .folders import SCRATCH, STATE, entries
+from .disk import SCRATCH, STATE, entries, write_atomically
 
 _LARGEST = 16 << 20
 """Bytes of a marker: of ten thousand files and more."""

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from ...config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from ..errors import StoreError
-from .disk import explained
-from .durable import sync_folder
-from .folders import SCRATCH
+from .disk import SCRATCH, explained, sync_folder
 from .marker import first_pulls
 from .ollama_layout import blob_path
 

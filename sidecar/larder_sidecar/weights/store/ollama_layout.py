@@ -15,7 +15,7 @@ from pathlib import Path
 from ...config.weights import ModelWeights, OllamaRecipe
 from ..errors import PlanError
 from . import untrusted
-from .folders import GGUF, entries
+from .disk import GGUF, entries
 from .gguf import GgufInfo
 
 _REGISTRY = "manifests/registry.ollama.ai/library"

@@ -19,9 +19,7 @@ from pathlib import Path
 from ...config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from ..errors import PlanError
 from ..progress import Reporter
-from .disk import explained
-from .durable import sync_folder
-from .folders import GGUF, STATE, entries, hold_state
+from .disk import GGUF, STATE, entries, explained, hold_state, sync_folder
 from .lease import Lease
 from .marker import Marker, load
 from .marker import markers as all_markers

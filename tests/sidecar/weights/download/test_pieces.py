@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.weights.download import files
-from larder_sidecar.weights.download.bitmap import Journal
 from larder_sidecar.weights.download.hosts import CONNECTIONS, Host, Hosts
 from larder_sidecar.weights.download.partial import Part
-from larder_sidecar.weights.download.pieces import LARGEST, LEAST, MOST, Pieces, most_pieces, piece_length
+from larder_sidecar.weights.download.pieces import LARGEST, LEAST, MOST, Journal, Pieces, most_pieces, piece_length
 from larder_sidecar.weights.download.workers import Crew
 from larder_sidecar.weights.errors import BusyError, ContentError, DiskFullError, FetchError
 from larder_sidecar.weights.retry import Patience, Tries

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from larder_sidecar.weights.errors import GgufError
-from larder_sidecar.weights.store.gguf import MAX_KEYS, MAX_STRINGS, GgufInfo, read_gguf
+from larder_sidecar.weights.store.gguf import MAX_KEYS, GgufInfo, read_gguf
+from larder_sidecar.weights.store.gguf_reader import MAX_STRINGS
 
 from testbed.hub.gguf_writer import F32Tensor, gguf
 from testbed.hub.tiny_model import tiny_model

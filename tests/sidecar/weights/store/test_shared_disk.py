@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights.download.bitmap import Journal
+from larder_sidecar.weights.download.pieces import Journal
 from larder_sidecar.weights.errors import FetchError, ImageError
 from larder_sidecar.weights.progress import Reporter, Transfer
 from larder_sidecar.weights.publish.layer import Layer
 from larder_sidecar.weights.publish.layer_cache import LAYERS, Layers
 from larder_sidecar.weights.publish.upload_state import UPLOADS, Sessions
-from larder_sidecar.weights.store import folders, marker
+from larder_sidecar.weights.store import disk, marker
 from larder_sidecar.weights.store.assemble import copy
 from larder_sidecar.weights.store.lease import Lease
 from larder_sidecar.weights.store.marker import Marker, Stored, load, marker_path, write_marker
@@ -481,7 +481,7 @@ def test_a_folder_of_more_entries_than_a_store_has_is_named(
     plan = kitchen.plan(kitchen.hub())
     kitchen.fetch(plan)
     write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files={}))
-    monkeypatch.setattr(folders, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(disk, "MOST_ENTRIES", 20)
     (kitchen.root / where).mkdir(parents=True, exist_ok=True)
     for number in range(30):
         (kitchen.root / where / f"{number}.json").touch()
