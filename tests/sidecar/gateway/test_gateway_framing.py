@@ -116,6 +116,18 @@ REQUESTS["tab elsewhere"] = (
     b"POST /a HTTP/1.1\r\nHost: x\r\nNote: chunked\t\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"%x\r\n%b\r\n0\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n" % (len(INNER), INNER)
 )
+LONG = b"x" * 40_000
+"""More than is read at a time unless it is known to be the rest of a body."""
+LENGTH = b"Host: x\r\nContent-Length: %d\r\n" % len(LONG)
+REQUESTS["long"] = b"".join(
+    (
+        b"POST /a HTTP/1.1\r\n%b\r\n%b" % (LENGTH, LONG),
+        b"POST /b HTTP/1.1\r\nN: %b\r\n%b\r\n%b" % (LONG[:6000], LENGTH, LONG),
+        b"POST /c HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n%b\r\n%b" % (LENGTH, LONG),
+        b"POST /d HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(LONG), LONG),
+        b"GET /e HTTP/1.1\r\nHost: x\r\n\r\n" * 3,
+    )
+)
 RESPONSES = {
     "length": b"HTTP/1.1 200 OK\r\nA: 1\r\nContent-Length: 5\r\n\r\nhello",
     "chunked": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nT: 1\r\n\r\n",
@@ -161,6 +173,11 @@ def test_the_text_of_a_body_never_frames_it() -> None:
     answers = served([REQUESTS["tab elsewhere"]])
     assert answers.count(b"HTTP/1.1 200 ") == 2
     assert INNER in answers
+
+
+def test_long_requests_that_come_together_are_all_answered() -> None:
+    answers = served([REQUESTS["long"]])
+    assert (answers.count(b"HTTP/1.1 200 "), answers.count(LONG)) == (7, 4)
 
 
 def received(pieces: list[bytes]) -> tuple[int, list[tuple[bytes, bytes]], bytes, list[str]]:

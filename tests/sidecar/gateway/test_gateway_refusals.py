@@ -163,6 +163,25 @@ async def test_what_two_servers_could_read_differently_is_refused(
     assert not engine.requests
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        ("Host: a b\r\n", "", 400),
+        ("", "Host: a\r\nHost: a\r\n", 400),
+        ("", "X: y\r\n", 400),
+        ("Host: a\r\nExpect: 200-ok\r\n", "", 417),
+        ("Host: a\r\n", "X: y\r\n" * 300, 431),
+    ],
+)
+async def test_the_refusal_of_a_head_has_the_id_that_the_client_gave(
+    gateway: Running, before: str, after: str, status: int
+) -> None:
+    async with connect(gateway.port) as client:
+        await client.send(f"GET /v1/models HTTP/1.1\r\n{before}X-Request-Id: abc-1\r\n{after}\r\n".encode())
+        response = await client.response()
+        assert (response.status, response["x-request-id"]) == (status, "abc-1")
+
+
 @pytest.mark.parametrize("early", ["Expect: 100-continue\r\n", ""])
 async def test_a_body_that_is_too_large_is_refused_by_its_announcement(start: Start, early: str) -> None:
     async with start(limits={"body-bytes": 100_000}) as gateway, connect(gateway.port) as client:
