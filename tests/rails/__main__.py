@@ -1,7 +1,8 @@
 """`make rails BEFORE=<commit>`: print every difference to that commit, and exit with status 1 where there is one.
 
-BEFORE: the commit to compare with (HEAD). ONLY: names of rails, separated by commas. RUNS: connections to the
-gateways (50,000). SEED: another word, other stack files and connections.
+BEFORE: the commit to compare with (HEAD). AFTER: the commit to compare, in place of this checkout as it stands.
+ONLY: names of rails, separated by commas. RUNS: connections to the gateways (50,000). SEED: another word, other stack
+files and connections.
 """
 
 import concurrent.futures
@@ -70,7 +71,8 @@ def main() -> int:
         print(f"ONLY={','.join(unknown)}: no such rail. Choose from {', '.join(RAILS)}", file=sys.stderr)
         return 2
     try:
-        before, after = checkout(os.environ.get("BEFORE") or "HEAD"), here()
+        before, given = checkout(os.environ.get("BEFORE") or "HEAD"), os.environ.get("AFTER")
+        after = checkout(given) if given else here()
         return int(sum(_run(name, before, after) for name in chosen) > 0)
     except RailError as error:
         print(error, file=sys.stderr)
