@@ -28,6 +28,12 @@ class Suite:
 
 SUITES = {
     "engines": Suite(part=CORE, files=("tests/engines",), minutes=1.5),
+    "upgrade": Suite(
+        part="2",
+        files=("tests/e2e/test_upgrade.py",),
+        minutes=3,
+        touched_by=("components/*", "__main__.py", "testbed/pulumi.py"),
+    ),
     "ollama": Suite(part=CORE, files=("tests/e2e/test_ollama.py",), minutes=2.5),
     "ui": Suite(part=CORE, files=("tests/e2e/test_ui.py",), minutes=1),
     "front": Suite(part=CORE, files=("tests/e2e/test_front.py",), minutes=2),
@@ -87,7 +93,10 @@ SUITES = {
         touched_by=("testbed/up.py", "testbed/packages.py", "testbed/preflight.py", "testbed/images/*"),
     ),
 }
-"""The suites by the word after ONLY=, in the order in which they run: `host` ends the cluster of those before it."""
+"""The suites by the word after ONLY=, in the order in which they run.
+
+`upgrade` is the first to deploy, for nothing of this commit may be there; `host` ends the cluster of those before it.
+"""
 
 PARTS = tuple(dict.fromkeys(suite.part for suite in SUITES.values()))
 

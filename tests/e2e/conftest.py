@@ -30,10 +30,11 @@ class Platform:
 
     url: str = ""
     root: Path = ROOT
+    """The checkout whose commands deploy it."""
 
     def make(self, target: str, timeout: float = 900) -> str:
         """Run a make target; return what a person would see. Fails the test when it fails."""
-        done = _make(target, timeout)
+        done = _make(target, timeout, self.root)
         assert done.returncode == 0, done.stdout + done.stderr
         if target == "up":
             self.url = self.make("url").strip()
@@ -41,7 +42,7 @@ class Platform:
 
     def refused(self, target: str, timeout: float = 900) -> str:
         """Run a make target that must fail; return what a person would see."""
-        done = _make(target, timeout)
+        done = _make(target, timeout, self.root)
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
 
@@ -193,9 +194,9 @@ class Platform:
             return sum(json.load(answer)["bytes"].values())
 
 
-def _make(target: str, timeout: float) -> subprocess.CompletedProcess[str]:
+def _make(target: str, timeout: float, root: Path) -> subprocess.CompletedProcess[str]:
     command = ["make", "--no-print-directory", target]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=timeout, check=False)
 
 
 @pytest.fixture(scope="session")

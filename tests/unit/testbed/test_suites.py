@@ -63,7 +63,7 @@ def test_touched_suites_share_the_minutes_by_the_age_of_their_proofs(
 @pytest.mark.parametrize(
     ("only", "part", "minutes", "said"),
     [
-        ("swop", "", "", "ONLY=swop: no such suite. Choose one of engines, ollama"),
+        ("swop", "", "", "ONLY=swop: no such suite. Choose one of engines, upgrade, ollama"),
         ("", "4", "", "PART=4: no such part. Choose one of core, 2, 3"),
         ("", "core", "ten", "TOUCHED=ten: not a number of minutes. Write TOUCHED=10"),
     ],
