@@ -62,6 +62,8 @@ REPLIES: Sequence[list[bytes]] = (
     [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", b""],
 )
 """Answers of every kind, in pieces; an empty piece closes the connection."""
+_HOLDS = _whole(b"200 OK", b'{"models":[{"name":"tiny:q4","size":1},{"name":"Phi3","size":1}],"done":true}')
+"""Both models are loaded, and whatever is asked of them is done."""
 _ID = re.compile(rb"req-[0-9a-f]{12}-[0-9]+")
 _OWN = re.compile(rb"\r\nhost: 127\.0\.0\.1:[0-9]+")
 
@@ -115,6 +117,9 @@ class _Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         request, self._raw = plain(self._raw), b""
+        if b"\r\nx-request-id: " not in request:  # a question of the gateway's own: when it asks is a matter of time
+            self._answer(_HOLDS, 0)
+            return
         self._engine.asked[request] += 1
         head, _, body = request.partition(b"\r\n\r\n")
         # Not by the headers: one that differs shows in what was asked, and not in another answer too.

@@ -30,12 +30,13 @@ _MODELS = [
 _RULES = [{"pattern": "(?i)write", "model": "phi-3-mini"}, {"min-characters": 3, "max-characters": 9, "model": "tiny"}]
 CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "ollama": {"routing": {"default": "tiny", "rules": _RULES}, "cors": {"origins": ["https://a.example"]}},
+    "ollama resident": {"residency": {"pin": ["tiny", "phi-3-mini"]}},
     "llama-server": {},
     "vllm": {"routing": {"default": "phi-3-mini"}},
     "shimmy": {},
     "gateway": {"place": "front", "routing": {"rules": _RULES}},
 }
-"""gateway.json by the kind of the engine, beside what all have."""
+"""gateway.json by the kind of the engine, and a word for what else is special; beside what all have."""
 LIMITS = {"header-seconds": 4, "body-seconds": 4, "idle-seconds": 4, "connections": 4 * CROWD, "body-bytes": 3000}
 """Short ones, so that what is not whole ends soon; but longer than a busy machine keeps a process waiting."""
 
@@ -61,15 +62,20 @@ class Side:
         return found
 
 
-_DATE = re.compile(rb"\r\ndate: [^\r]*")
-_CLOCK = re.compile(rb'("created_at": ?")[^"]*')
-_ID = re.compile(rb"req-[0-9a-f]{12}-[0-9]+")
+_VOLATILE = (
+    (re.compile(rb"\r\ndate: [^\r]*"), b"\r\ndate: *"),
+    (re.compile(rb'("created_at": ?")[^"]*'), rb"\1*"),
+    (re.compile(rb"req-[0-9a-f]{12}-[0-9]+"), b"req-*"),
+    (re.compile(rb"\r\nx-larder-cache: (?:hit|miss)\r\nx-larder-queue-ms: [0-9]+"), b"\r\nx-larder-cache: *"),
+)
+"""Times, ids, and whether a request found its model loaded."""
 _CHUNKED = re.compile(rb"(?<=\r\n)transfer-encoding: chunked\r\n(?:[^\r]+\r\n)*\r\n")
 
 
 def plain(answer: bytes) -> bytes:
     """Return what came back without ids and times, and chunked bodies as one chunk: reads decide where they are cut."""
-    answer = _CLOCK.sub(rb"\1*", _ID.sub(b"req-*", _DATE.sub(b"\r\ndate: *", answer)))
+    for volatile, word in _VOLATILE:
+        answer = volatile.sub(word, answer)
     out, at = [], 0
     while head := _CHUNKED.search(answer, at):
         end, body = _dechunked(answer, head.end())
@@ -138,20 +144,20 @@ async def _ask(port: int, writes: Writes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def running(tree: Tree, kind: str, folder: Path) -> AsyncIterator[Side]:
-    """Run the gateway of a checkout before an engine of that kind. Raises RailError."""
+async def running(tree: Tree, config: str, folder: Path) -> AsyncIterator[Side]:
+    """Run the gateway of a checkout with the configuration of that name. Raises RailError."""
     engine = Engine()
     async with engine.listening():
         port, admin = _free_port(), _free_port()
-        config = {
+        document = {
             "listen": f"127.0.0.1:{port}",
             "admin": f"127.0.0.1:{admin}",
-            "engines": [{"kind": kind, "url": f"http://127.0.0.1:{engine.port}"}],
+            "engines": [{"kind": config.split()[0], "url": f"http://127.0.0.1:{engine.port}"}],
             "models": _MODELS,
             "limits": LIMITS,
-            **CONFIGS[kind],
+            **CONFIGS[config],
         }
-        with _process(tree, config, port, folder):
+        with _process(tree, document, port, folder):
             yield Side(port, admin, engine)
 
 
