@@ -31,7 +31,7 @@ SUITES = {
     "upgrade": Suite(
         part="2",
         files=("tests/e2e/test_upgrade.py",),
-        minutes=3,
+        minutes=4,
         touched_by=("components/*", "__main__.py", "testbed/pulumi.py"),
     ),
     "ollama": Suite(part=CORE, files=("tests/e2e/test_ollama.py",), minutes=2.5),
