@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from components import ROOT
 from components.settings import SettingsError
+from components.settings.clusters import is_testbed
 from components.settings.sources import NAMESPACE
 
 from .placeholders import later, stand_in
@@ -143,8 +144,8 @@ def _touched(_: argparse.Namespace) -> int:
     configs = {name: _readable(name) for name in _stacks()}
     models = {name: config and config.get(f"{NAMESPACE}models") for name, config in configs.items()}
     found = touched(filter(None, paths), {n: m if isinstance(m, list) else None for n, m in models.items()})
-    kinds = {name: (config or {}).get(f"{NAMESPACE}cluster") for name, config in configs.items()}
-    elsewhere = [n for n in found if isinstance(kind := kinds.get(n), dict) and kind.get("kind") != "embedded"]
+    clusters = {name: (config or {}).get(f"{NAMESPACE}cluster") for name, config in configs.items()}
+    elsewhere = [n for n in found if isinstance(cluster := clusters.get(n), dict) and not is_testbed(cluster)]
     print(f"stacks={json.dumps(found)}\ndeployed={json.dumps(elsewhere)}")
     return 0
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from components.settings.clusters import is_testbed
+
 if TYPE_CHECKING:
     from components.settings import Settings
 
-IMAGES, CACHE = "larder:images", "larder:cache"
+CLUSTER, IMAGES, CACHE = "larder:cluster", "larder:images", "larder:cache"
 UNKNOWN = f"sha256:{'0' * 64}"
 """Digest of an image that nobody has named yet."""
 PLACEHOLDERS = {name: f"{name}@{UNKNOWN}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
@@ -18,7 +20,11 @@ def stand_in(config: dict[str, object]) -> list[str]:
     notes = []
     if (images := _images(config)) is not None:
         config[IMAGES] = images
-        remedy = "`make up` passes the images it has built" if _embedded(config) else "name digests before `pulumi up`"
+        remedy = (
+            "`make up` passes the images it has built"
+            if is_testbed(config.get(CLUSTER))
+            else "name digests before `pulumi up`"
+        )
         notes.append(f"{IMAGES}: absent, so placeholders stand in; {remedy}.")
     if (cache := _cache(config)) is not None:
         config[CACHE] = cache
@@ -40,22 +46,17 @@ def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """larder:images with placeholders for those which nobody has named; None where they are named."""
     images = config.get(IMAGES)
     if images is None:
-        return PLACEHOLDERS if _embedded(config) else {**PLACEHOLDERS, "git-sync": f"git-sync@{UNKNOWN}"}
-    if not isinstance(images, dict) or not _embedded(config) or PLACEHOLDERS.keys() & images.keys():
+        return PLACEHOLDERS if is_testbed(config.get(CLUSTER)) else {**PLACEHOLDERS, "git-sync": f"git-sync@{UNKNOWN}"}
+    if not isinstance(images, dict) or not is_testbed(config.get(CLUSTER)) or PLACEHOLDERS.keys() & images.keys():
         return None
     # An image that `make up` does not make, git-sync's, stands in the file alone.
     return {**PLACEHOLDERS, **images}
 
 
-def _embedded(config: Mapping[str, Any]) -> bool:
-    cluster = config.get("larder:cluster")
-    return isinstance(cluster, dict) and cluster.get("kind") == "embedded"
-
-
 def _cache(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """larder:cache with images that stand in for those which `make up` makes, where it would make them."""
     cache, models = config.get(CACHE), config.get("larder:models")
-    if not _embedded(config) or not isinstance(cache, dict) or not isinstance(models, list):
+    if not is_testbed(config.get(CLUSTER)) or not isinstance(cache, dict) or not isinstance(models, list):
         return None
     strategy = str(cache.get("strategy"))
     blocks: dict[str, dict[str, object]] = {

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from components.component import Component
 from components.manifest import DESCRIPTION
+from components.settings.clusters import clouds
 
 from .objects import OTHERS, is_manifest, kind, phase
 from .recorder import STACK, Recording, Registered
@@ -12,15 +13,10 @@ from .recorder import STACK, Recording, Registered
 PARTS = ("node-pools", "storage", "weights", "caching", "serving", "manager")
 ELSEWHERE = {
     "NodePatch": "labels and taints of a node that is there already",
-    "NodeGroup": "the machines, as an EKS managed node group",
-    "NodePool": "the machines, as a GKE node pool",
-    "AgentPool": "the machines, as an AKS agent pool",
     "Image": "the engine's image with the weights inside, built and pushed by `up`",
     "docker": "what asks registries for the digests of tags",
 }
-"""What is no object of the cluster, by its kind."""
-PLACE = {"kubernetes": "context", "aws": "region", "gcp": "project", "azure-native": "subscriptionId"}
-"""What says where a provider leads, by its package."""
+"""Purpose of resources that are no objects of the cluster, by kind; a cloud's class describes its machines."""
 WIDTH = 52
 """Of the column of names, tree included."""
 
@@ -68,10 +64,22 @@ def purpose(resource: Registered) -> str:
         return str(resource.inputs["metadata"]["annotations"][DESCRIPTION])
     if resource.custom and (told := ELSEWHERE.get(kind(resource))):
         return told
+    if resource.custom and (pool := _machines().get((resource.type.partition(":")[0], kind(resource)))):
+        return f"the machines, as {pool}"
     if resource.type.startswith("pulumi:providers:"):
-        place = PLACE[kind(resource)]
+        place = _places()[kind(resource)]
         return f"what leads to {place} {resource.inputs.get(place)}"
     return _docstrings()[resource.type]
+
+
+def _machines() -> dict[tuple[str, str], str]:
+    """Return the cloud's word for a pool of machines, by package and kind of the resource."""
+    return {(cloud.provider.package, cloud.resource): cloud.pool for cloud in clouds().values()}
+
+
+def _places() -> dict[str, str]:
+    """Return the input of a provider that says where it leads, by package."""
+    return {"kubernetes": "context", **{cloud.provider.package: cloud.provider.place for cloud in clouds().values()}}
 
 
 def _docstrings() -> dict[str, str]:

@@ -58,7 +58,12 @@ GOOD: dict[str, Any] = {
 
 def settings(changes: Mapping[str, Any] | None = None, stack: str = "dev") -> Settings:
     """The good config with changes merged in; None takes a block out."""
-    return parse(merged(GOOD, changes or {}), stack=stack, catalog=Catalog(CATALOG))
+    return settings_of(merged(GOOD, changes or {}), stack)
+
+
+def settings_of(raw: Mapping[str, Any], stack: str = "dev") -> Settings:
+    """The settings of a whole config."""
+    return parse(raw, stack=stack, catalog=Catalog(CATALOG))
 
 
 def problems(changes: Mapping[str, Any], stack: str = "dev") -> list[str]:

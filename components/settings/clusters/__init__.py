@@ -5,9 +5,9 @@ from typing import Annotated, get_args
 
 from ..by_kind import ByKind
 from .aks import Aks
-from .base import Cluster
+from .base import Cloud, Cluster
 from .eks import Eks
-from .facts import Machines, ServiceType
+from .facts import Facts, Machines, Provider, ServiceType
 from .gke import Gke
 from .on_prem import Embedded, OnPrem
 
@@ -40,4 +40,16 @@ def clouds() -> dict[str, Machines]:
     return {kind: machines for kind, cluster in KINDS.items() if (machines := cluster.FACTS.machines)}
 
 
-__all__ = ["KINDS", "AnyCluster", "Cluster", "Machines", "ServiceType", "by_kind", "clouds", "is_testbed"]
+__all__ = [
+    "KINDS",
+    "AnyCluster",
+    "Cloud",
+    "Cluster",
+    "Facts",
+    "Machines",
+    "Provider",
+    "ServiceType",
+    "by_kind",
+    "clouds",
+    "is_testbed",
+]

@@ -17,6 +17,7 @@ class Aks(Cloud):
         machines=Machines(
             types=re.compile(r"Standard_[A-Z][A-Za-z0-9_-]+"),
             example="Standard_D4s_v5",
+            provider=Provider(package="azure-native", place="subscriptionId", extra="azure"),
             resource="AgentPool",
             pool="an AKS agent pool",
             accelerators={
@@ -28,7 +29,6 @@ class Aks(Cloud):
                 rule="AKS takes up to 8 lower-case letters and digits here, a letter first.",
             ),
         ),
-        provider=Provider(package="azure-native", place="subscriptionId", extra="azure"),
         storage_classes={  # Names: "Storage classes" in the documentation of AKS, 2026-11.
             "default": f"{ONE_NODE}. {_AZURE_FILES}",
             "managed-csi": f"{ONE_NODE}. {_AZURE_FILES}",

@@ -17,10 +17,10 @@ class Eks(Cloud):
         machines=Machines(
             types=re.compile(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"),
             example="m6i.xlarge",
+            provider=Provider(package="aws", place="region", extra="aws"),
             resource="NodeGroup",
             pool="an EKS managed node group",
         ),
-        provider=Provider(package="aws", place="region", extra="aws"),
         storage_classes={  # Names: "Storage classes" in the documentation of EKS, 2026-11.
             "gp2": f"{ONE_NODE}. Name a class of the EFS CSI driver; of disks for one node gp3 is the better.",
             "gp3": f"{ONE_NODE}. Name a class of the EFS CSI driver.",

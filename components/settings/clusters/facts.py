@@ -31,6 +31,18 @@ class PoolNames:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Provider:
+    """Pulumi package of a cloud."""
+
+    package: str
+    """Name of the package, with which the types of its resources begin."""
+    place: str
+    """Input of the package's provider that says where the cluster is."""
+    extra: str
+    """Extra in pyproject.toml that installs the package."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machines:
     """Machines that a cloud makes for a node pool."""
 
@@ -38,6 +50,7 @@ class Machines:
     """Grammar of the names of machine types."""
     example: str
     """A machine type."""
+    provider: Provider
     resource: str
     """Type of the Pulumi resource of a pool, without package and module."""
     pool: str
@@ -48,18 +61,6 @@ class Machines:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provider:
-    """Pulumi package of a cloud."""
-
-    package: str
-    """Name of the package, as the types of its resources begin."""
-    place: str
-    """Input of its provider that says where the cluster is."""
-    extra: str
-    """Extra in pyproject.toml that installs the package."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Facts:
     """Everything that the program has to know of a kind of cluster."""
 
@@ -67,8 +68,6 @@ class Facts:
     """The component of a node pool as `module:class`, which is imported when a stack of this kind is planned."""
     machines: Machines | None
     """Machines that the cloud makes; None if a pool names nodes that exist."""
-    provider: Provider | None
-    """Package that makes the machines; None if the one of Kubernetes is enough."""
     storage_classes: Mapping[str, str]
     """Advice on storage classes of these clusters that are wrong, or not the best, for shared weights."""
     context: str = ""

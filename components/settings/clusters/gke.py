@@ -15,10 +15,10 @@ class Gke(Cloud):
         machines=Machines(
             types=re.compile(r"[a-z][a-z0-9]*-[a-z0-9-]+"),
             example="n2-standard-4",
+            provider=Provider(package="gcp", place="project", extra="gcp"),
             resource="NodePool",
             pool="a GKE node pool",
         ),
-        provider=Provider(package="gcp", place="project", extra="gcp"),
         storage_classes={  # Names: "Storage classes" in the documentation of GKE, 2026-11.
             "standard": f"{ONE_NODE}, and spins. Name a class of Filestore, as in standard-rwx.",
             "standard-rwo": f"{ONE_NODE}. Name a class of Filestore, as in standard-rwx or premium-rwx.",

@@ -14,7 +14,6 @@ class Embedded(Cluster):
     FACTS: ClassVar[Facts] = Facts(
         pools=_POOLS,
         machines=None,
-        provider=None,
         storage_classes={},  # it has none
         context="larder",  # in its own kubeconfig
         kubernetes="1.36",  # that the testbed pins; a test compares the two
@@ -32,7 +31,6 @@ class OnPrem(Cluster):
     FACTS: ClassVar[Facts] = Facts(
         pools=_POOLS,
         machines=None,
-        provider=None,
         storage_classes={
             "local-path": f"{ONE_NODE}. Name a class of NFS or CephFS, or choose strategy node-local.",
             "longhorn": "shares a volume through one pod of NFS: reads are as fast as the network to that pod.",

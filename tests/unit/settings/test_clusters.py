@@ -1,0 +1,182 @@
+"""Kinds of clusters: a class for each, which states everything that depends on the kind."""
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import pytest
+import yaml
+
+from components import ROOT
+from components.settings.clusters import KINDS, Cluster, Facts, by_kind, clouds, is_testbed
+from tests.unit.floors import modules
+from tests.unit.stack_config import GOOD, problems_of, settings_of
+
+REGISTRY = "components.settings.clusters"
+EKS = {
+    "kind": "eks",
+    "context": "prod",
+    "name": "prod",
+    "region": "eu-central-1",
+    "subnets": ["subnet-1"],
+    "node-role": "arn:aws:iam::123456789012:role/nodes",
+}
+KEYS = (
+    "context, kind, kubernetes, location, name, namespace, node-role, project, region, resource-group, subnets, "
+    "subscription"
+)
+CHOICES = "Choices: embedded, on-prem, eks, gke, aks."
+
+
+def _of(cluster: object) -> list[str]:
+    """What is wrong with the block; with a config around it that is right wherever machines come from a cloud."""
+    pools = {"cpu": {"instance": "m6i.xlarge"}}
+    config = {**GOOD, "larder:cluster": cluster, "larder:node-pools": pools, "larder:cache": {"strategy": "none"}}
+    return [line for line in problems_of(config) if line.startswith("larder:cluster")]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "lines"),
+    [
+        (
+            {"kind": "esk", "namespace": "default", "subnets": [1], "project": "?", "kubernetes": "2"},
+            ["kind", "namespace", "kubernetes", "subnets[0]", "project"],
+        ),
+        ({"kind": "eks", "namespace": "Ai", "subnets": [1, "?"], "foo": 1}, [
+            "context", "namespace", "name", "region", "subnets[0]", "subnets[1]", "node-role", "foo",
+        ]),
+        ({**EKS, "node_role": "nodes", "context": ""}, ["context", "node_role"]),
+        ({"namespace": "default", "foo": None}, ["kind", "namespace", "foo"]),
+    ],
+    ids=["unknown kind", "a cloud", "spelled as in code", "no kind"],
+)  # fmt: skip
+def test_everything_that_is_wrong_with_a_cluster_is_told_at_once(cluster: object, lines: list[str]) -> None:
+    assert [line.partition(": ")[0] for line in _of(cluster)] == [f"larder:cluster.{line}" for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "lines"),
+    [
+        ({"kind": "esk"}, [f"larder:cluster.kind: 'esk' is none of the choices. Did you mean 'eks'? {CHOICES}"]),
+        ({"kind": ["eks"]}, [f"larder:cluster.kind: ['eks'] is none of the choices. {CHOICES}"]),
+        ({"kind": 1}, [f"larder:cluster.kind: 1 is none of the choices. {CHOICES}"]),
+        ({"kind": ""}, [f"larder:cluster.kind: '' is none of the choices. {CHOICES}"]),
+        (
+            {"context": "a"},
+            ["larder:cluster.kind: is missing. What kind of cluster it is: embedded, on-prem, eks, gke or aks."],
+        ),
+        (["eks"], [f"larder:cluster: must be a mapping, not ['eks']. Keys: {KEYS}."]),
+        ({**EKS, "project": "p"}, ["larder:cluster.project: means nothing to a cluster of kind eks. Drop it."]),
+        (
+            {key: value for key, value in EKS.items() if key != "region"},
+            [
+                "larder:cluster.region: is missing, and kind eks needs it. "
+                "The AWS region of the cluster, as in eu-central-1."
+            ],
+        ),
+        ({**EKS, "regoin": "x"}, [f"larder:cluster.regoin: unknown key. Did you mean 'region'? Known keys: {KEYS}."]),
+        ({**EKS, "subnets": []}, [
+            "larder:cluster.subnets: must not be empty. Ids of the subnets that get the machines, as in "
+            "subnet-0a1b2c3d4e5f."
+        ]),
+    ],
+)  # fmt: skip
+def test_an_error_says_the_kind_or_what_all_kinds_have(cluster: object, lines: list[str]) -> None:
+    assert _of(cluster) == lines
+
+
+def test_null_is_as_good_as_absent_for_what_only_some_kinds_have() -> None:
+    assert _of({**EKS, "project": None}) == []
+    assert _of({**EKS, "region": None}) == _of({key: value for key, value in EKS.items() if key != "region"})
+    (line,) = _of({**EKS, "namespace": None})
+    assert line.startswith("larder:cluster.namespace: ")
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+def test_a_cluster_is_read_as_the_class_of_its_kind(path: Path) -> None:
+    file = yaml.safe_load(path.read_text())["config"]
+    pools = {"cpu": next(iter(file["larder:node-pools"].values()))}
+    changes = {"larder:cluster": file["larder:cluster"], "larder:node-pools": pools}
+    cluster = settings_of({**GOOD, **changes, "larder:cache": {"strategy": "none"}}).cluster
+    assert type(cluster) is KINDS[file["larder:cluster"]["kind"]]
+
+
+class WithoutFacts(Cluster):
+    kind: Literal["bare"]
+
+
+class OfTwoKinds(Cluster):
+    FACTS: ClassVar[Facts] = Facts(pools="a:B", machines=None, storage_classes={})
+    kind: Literal["one", "two"]
+
+
+@pytest.mark.parametrize("cluster", [WithoutFacts, OfTwoKinds])
+def test_a_kind_that_does_not_say_everything_is_refused_where_the_table_is_made(cluster: type[Cluster]) -> None:
+    with pytest.raises(TypeError, match=rf"^{cluster.__name__} needs FACTS, and a kind that is a Literal of one word$"):
+        by_kind(cluster)
+
+
+def test_a_fact_that_is_missing_is_refused_where_the_class_is_made() -> None:
+    with pytest.raises(TypeError, match="storage_classes"):
+        Facts(pools="a:B", machines=None)  # type: ignore[call-arg]  # the point of the test
+
+
+@pytest.mark.parametrize(("block", "is_it"), [({"kind": "embedded"}, True), ({"kind": "eks"}, False)] + [
+    (block, False) for block in ({"kind": ["embedded"]}, {"kind": "new"}, {}, "embedded", None)
+])  # fmt: skip
+def test_the_cluster_of_make_up_is_known_before_the_settings_are_read(block: object, is_it: bool) -> None:
+    assert is_testbed(block) is is_it
+
+
+def _compared(tree: ast.AST) -> Iterator[str]:
+    """Every literal word that the code compares something with."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            sides: list[ast.expr] = [node.left, *node.comparators]
+        elif isinstance(node, ast.MatchValue):
+            sides = [node.value]
+        else:
+            continue
+        for side in sides:
+            yield from (
+                item.value for item in ast.walk(side) if isinstance(item, ast.Constant) and isinstance(item.value, str)
+            )
+
+
+def _words(tree: ast.AST) -> Iterator[str]:
+    yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+CODE = {name: file for name, file in modules() if not name.startswith(REGISTRY)}
+
+
+def test_no_code_compares_kinds_outside_the_table() -> None:
+    assert len(CODE) > 100
+    assert [(name, word) for name, file in CODE.items() for word in _compared(_read(file)) if word in KINDS] == []
+
+
+def test_no_module_of_the_program_names_a_kind_outside_the_table() -> None:
+    program = {name: file for name, file in CODE.items() if name.startswith(("components", "preview", "policies"))}
+    assert len(program) > 80
+    assert [(name, word) for name, file in program.items() for word in _words(_read(file)) if word in KINDS] == []
+
+
+def _read(file: Path) -> ast.AST:
+    return ast.parse(file.read_text())
+
+
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.parametrize("kind", clouds())
+def test_the_package_of_a_cloud_can_be_installed_and_is_checked(kind: str) -> None:
+    provider = clouds()[kind].provider
+    (requirement,) = PROJECT["project"]["optional-dependencies"][provider.extra]
+    assert requirement.startswith(f"pulumi-{provider.package}>=")
+    assert f"\npulumi-{provider.package}==" in "\n" + (ROOT / "requirements.clouds.lock").read_text()
+    module = f"pulumi_{provider.package.replace('-', '_')}"
+    follow = {name: each["follow_imports"] for each in PROJECT["tool"]["mypy"]["overrides"]
+              if "follow_imports" in each for name in each["module"]}  # fmt: skip
+    assert (follow[module], follow[f"{module}.*"]) == ("skip", "silent")
