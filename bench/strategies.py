@@ -17,11 +17,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.settings import strategies
+
 from .processes import ROOT
 
 SIZES = (1, 4)
 """GiB."""
-STRATEGIES = ("none", "shared-storage", "node-local", "image-volume", "prebuilt-image")
+STRATEGIES = tuple(name for name, strategy in strategies.STRATEGIES.items() if strategy.MOUNTED)
+"""Those that serve Ollama: KServe's agent does not run here."""
 ESTIMATES = {"none": "5 min", "prebuilt-image": "30 s", "shared-storage": "2 to 3 min"}
 FIGURES = {"ready": "readable", "load": "load", "first_token": "first token"}
 WIDTH = 48

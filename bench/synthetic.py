@@ -16,6 +16,9 @@ from components.plan.plan import make_plan
 from components.platform import Platform, connect
 from components.settings import Settings, parse
 from components.settings.base import Catalog
+from components.settings.node_local import NodeLocalSettings
+from components.settings.shared_storage import SharedStorageSettings
+from components.settings.strategies import STRATEGIES
 from components.settings.weights_plan import weights_plan
 from preview.program import record
 from preview.render import render
@@ -59,22 +62,29 @@ class Synthetic:
     def manifests(self, strategy: str, images: Mapping[str, str]) -> dict[str, str]:
         """The objects that serve it by this strategy, in the order of applying; its image is published first."""
         size = f"{2 * self._gib}Gi"
-        blocks: dict[str, object] = {
-            "node-local": {"node": NODE, "path": str(DISK_INSIDE / FOLDER), "size": size, "prepare-path": True},
-            "shared-storage": {"storage-class": SHARED, "size": size},
+        facts = STRATEGIES[strategy]
+        here: Mapping[str, object] = {
+            NodeLocalSettings.NAME: {
+                "node": NODE,
+                "path": str(DISK_INSIDE / FOLDER),
+                "size": size,
+                "prepare-path": True,
+            },
+            SharedStorageSettings.NAME: {"storage-class": SHARED, "size": size},
         }
-        if strategy == "image-volume":
-            blocks[strategy] = {"images": {self.entry.id: self._published()}}
-        if strategy == "prebuilt-image":
+        block = here.get(strategy)
+        if facts.PUBLISHED == "weights":
+            block = {"images": {self.entry.id: self._published()}}
+        elif facts.PUBLISHED == "engine":
             engine = images["ollama"].replace(REGISTRY_NAME, self._cluster.registry, 1)
-            blocks[strategy] = {"image": self._published("--engine", engine)}
+            block = {"image": self._published("--engine", engine)}
         config = {
             "larder:cluster": {"kind": "embedded", "context": NODE, "namespace": NAMESPACE},
             "larder:node-pools": {"cpu": {"hosts": [NODE]}},
             "larder:models": [self.entry.id],
             "larder:images": dict(images),
             "larder:hub": {"endpoint": self._cluster.hub},
-            "larder:cache": {"strategy": strategy, **({strategy: blocks[strategy]} if strategy in blocks else {})},
+            "larder:cache": {"strategy": strategy, **({strategy: block} if block else {})},
             "larder:ollama": {"pool": "cpu", "cpu": "500m"},
         }
         settings = parse(config, stack=STACK, catalog=Catalog({self.entry.id: self.entry}))

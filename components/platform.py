@@ -6,7 +6,7 @@ from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.provider import Provider
 
 from . import node_pools
-from .caching import Demand, EngineBuild, Prune, WeightsConfig, deliver
+from .caching import Demand, Prune, WeightsConfig, deliver
 from .component import Component
 from .manifest import metadata
 from .model_manager import ModelManager
@@ -20,9 +20,7 @@ from .serving.shimmy import Shimmy
 from .settings import Settings
 from .settings.manager import API_TOKEN, TOKEN_SECRET
 from .settings.node_pools import taints_of
-from .settings.prebuilt_image import Build
 from .settings.quantities import bandwidth_bytes
-from .storage import DataVolumes
 
 KSERVE = ("kserve-0.20-or-later", "v1beta1.serving.kserve.io")
 """What an error calls it, and the object that every API server has which serves InferenceServices."""
@@ -44,12 +42,6 @@ def connect(settings: Settings) -> list[pulumi.ProviderResource]:
     return [kubernetes, *node_pools.connect(settings.cluster)]
 
 
-def _engine_build(settings: Settings, build: Build) -> EngineBuild | None:
-    """Upon the one engine that a prebuilt image is of; None where no stack has one."""
-    engines = (settings.images.of(stack.runs) for name, stack in settings.blocks.items() if name != "kserve")
-    return next((EngineBuild(engine=engine, build=build) for engine in engines), None)
-
-
 class Platform(Component):
     """Local models, served: the node pools, the namespace, the data volumes, the weights, the engines, their entry."""
 
@@ -61,7 +53,6 @@ class Platform(Component):
         if settings.makes_token:
             self._token(namespace)
         pools = node_pools.declare(settings, self.child())
-        prebuilt = settings.cache.prebuilt_image
         demand = Demand(
             plan=plan.weights,
             config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
@@ -69,13 +60,9 @@ class Platform(Component):
             folders=settings.kserve is not None,
             budget_seconds=plan.budget_seconds,
             namespace=namespace,
-            volumes=DataVolumes.declare(settings, plan.weights, namespace=namespace, opts=self.child()),
             placement=next((pools[settings.blocks[name].pool] for name in plan.engines), None),
-            images=settings.cache.image_volume.images if settings.cache.image_volume else None,
-            engine_image=prebuilt.image if prebuilt else None,
-            engine_build=_engine_build(settings, prebuilt.build) if prebuilt and prebuilt.build else None,
         )
-        weights = deliver(settings.cache.strategy, demand, self.child())
+        weights = deliver(settings, demand, self.child())
         readers: list[pulumi.Resource] = [*weights.ready]
         budget, child = plan.budget_seconds, self.child()
         if ollama := plan.ollama:

@@ -20,12 +20,18 @@ class Change:
 
     what: str
     """created, changed, replaced, deleted, or refused: `up` fails there and changes nothing of it."""
-    title: str
+    kind: str
+    name: str
     reason: str
     rolls: bool = False
     """Do pods give way to others?"""
     inputs: Mapping[str, Property] = field(default_factory=dict)
     """As they will be."""
+
+    @property
+    def title(self) -> str:
+        """Return kind and name, as people know the object."""
+        return f"{self.kind} {self.name}"
 
 
 def changes(before: Sequence[Planned], after: Sequence[Planned]) -> list[Change]:
@@ -51,10 +57,9 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
     if after is None or before is None:
         one = after or before
         assert one is not None  # noqa: S101 (the caller has it from one of the two)
-        title = f"{one.kind} {one.name}"
         if after is not None:
-            return Change(what="created", title=title, reason=one.purpose, inputs=one.inputs)
-        return Change(what="deleted", title=title, reason=_stays(one))
+            return Change(what="created", kind=one.kind, name=one.name, reason=one.purpose, inputs=one.inputs)
+        return Change(what="deleted", kind=one.kind, name=one.name, reason=_stays(one))
     inputs = with_ignored(before.inputs, after.inputs, after.ignored)
     paths = list(_differing("", before.inputs, inputs))
     if not paths:
@@ -65,7 +70,8 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
     renamed = f"was {before.name}; " if before.name != after.name else ""
     return Change(
         what=what,
-        title=f"{after.kind} {after.name}",
+        kind=after.kind,
+        name=after.name,
         reason=renamed + ", ".join(shown[:_SHOWN]) + more + why,
         rolls=any(path.startswith(_POD.get(after.kind, "no such path")) for path in paths),
         inputs=inputs,

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from components.settings.clusters import is_testbed
+from components.settings.images import UNKNOWN
+from components.settings.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from components.settings import Settings
 
 CLUSTER, IMAGES, CACHE = "larder:cluster", "larder:images", "larder:cache"
-UNKNOWN = f"sha256:{'0' * 64}"
-"""Digest of an image that nobody has named yet."""
 PLACEHOLDERS = {name: f"{name}@{UNKNOWN}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
 """Images that `make up` builds, as far as a preview needs them."""
 
@@ -37,9 +37,7 @@ def later(settings: "Settings") -> Iterator[str]:
     """Images whose digests nobody knows before `up`: the setting, and why."""
     for name, image in settings.images.tagged.items():
         yield f"{IMAGES}.{name}: {image} is a tag; `up` asks the registry for its digest"
-    prebuilt = settings.cache.prebuilt_image
-    if settings.cache.strategy == "prebuilt-image" and prebuilt and prebuilt.build:
-        yield f"{CACHE}.prebuilt-image.build: `up` builds the image, and its digest is known then"
+    yield from (f"{CACHE}.{settings.cache.strategy}.{line}" for line in settings.cache.block.later())
 
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -58,9 +56,8 @@ def _cache(config: Mapping[str, Any]) -> dict[str, Any] | None:
     cache, models = config.get(CACHE), config.get("larder:models")
     if not is_testbed(config.get(CLUSTER)) or not isinstance(cache, dict) or not isinstance(models, list):
         return None
-    strategy = str(cache.get("strategy"))
-    blocks: dict[str, dict[str, object]] = {
-        "image-volume": {"images": {str(model): f"weights/{model}@{UNKNOWN}" for model in models}},
-        "prebuilt-image": {"image": f"weights/engine@{UNKNOWN}"},
-    }
-    return None if strategy not in blocks or cache.get(strategy) else {**cache, strategy: blocks[strategy]}
+    strategy = STRATEGIES.get(str(cache.get("strategy")))
+    if strategy is None or cache.get(strategy.NAME):
+        return None
+    block = strategy.placeholder([str(model) for model in models])
+    return {**cache, strategy.NAME: block} if block else None

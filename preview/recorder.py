@@ -9,8 +9,9 @@ from typing import Any
 from google.protobuf import empty_pb2, struct_pb2
 from pulumi.runtime.proto import engine_pb2, resource_pb2
 
+from components.settings.images import UNKNOWN
+
 from . import wire
-from .placeholders import UNKNOWN
 
 STACK = "pulumi:pulumi:Stack"
 REGISTRY_IMAGE = "docker:index/getRegistryImage:getRegistryImage"

@@ -7,11 +7,12 @@ import yaml
 from components.plan.admission import admission, warnings
 from components.plan.plan import Plan
 from components.settings import Settings
+from components.settings.images import UNKNOWN
 
 from . import findings as policies
 from .document import Finding
 from .objects import is_manifest
-from .placeholders import UNKNOWN, later
+from .placeholders import later
 from .recorder import Recording
 from .tree import tree
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from components.names import HOLD_SECONDS
-from components.settings.kserve_cache import KSERVE_CACHE
+from components.settings.strategies import STRATEGIES
+from components.settings.strategy import Made
 from manifests.reading import items, mapping, overlaps
 
 from .changes import Change, changes
@@ -36,19 +37,11 @@ def refusals(found: Sequence[Change]) -> list[str]:
 
 
 def _fetched(found: Sequence[Change], *, by: str) -> str:
-    jobs = [
-        change.title for change in found if change.what in ("created", "replaced") and change.title.startswith("Job")
-    ]
-    filling = [title.removeprefix("Job ") for title in jobs if title.startswith("Job populate")]
-    if filling:
-        return f"by {', '.join(filling)} before any pod is moved; nothing where the volume has it already"
-    if any(title.startswith("Job preflight") for title in jobs):
-        built = any(change.what != "deleted" and change.title.startswith("Image ") for change in found)
-        first = "by the builder, which pushes an image of them; then " if built else ""
-        return f"{first}by the runtime of each node, as an image, proved by Job preflight before any pod is moved"
-    if by == KSERVE_CACHE:
-        return "by KServe's agent on each node; nothing where it has it already"
-    return "by every pod, at each of its starts"
+    strategy = STRATEGIES.get(by)
+    if strategy is None:  # documents come from files, and may be of another version
+        return f"by strategy {by}, which this version does not know"
+    made = [change for change in found if change.what in ("created", "replaced")]
+    return strategy.fetched([Made(change.kind, change.name) for change in made])
 
 
 def _pods(found: Sequence[Change], *, fronted: bool) -> Iterator[str]:

@@ -8,10 +8,11 @@ from typing import Any
 from components import ROOT
 from components.plan.needs import needs
 from components.plan.plan import make_plan
-from components.plan.support import STRATEGIES, Verdict, support, tried
+from components.plan.support import Verdict, support, tried
 from components.settings import Settings, SettingsError, parse
 from components.settings.former import understood
 from components.settings.read import read_catalog
+from components.settings.strategies import STRATEGIES
 
 from .changes import changes
 from .document import PlanDocument, document

@@ -264,7 +264,7 @@ def _deltas(lines: object) -> list[str]:
 def farewell(url: str, outputs: Mapping[str, object]) -> None:
     """Where things are and what to try next."""
     served: Any = outputs["weights"]
-    other = "none" if outputs["strategy"] == "node-local" else "node-local"
+    other = next(strategy for strategy in ("node-local", "none") if strategy != outputs["strategy"])
     say(f"""
 Larder is up.
   URL        {url}        (make url)

@@ -1,10 +1,11 @@
 """How weights reach an engine: one strategy a module, one contract for all of them."""
 
-from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 
-from .base import CachingStrategy, Demand, EngineBuild, Weights
+from ..settings import Settings
+from .base import CachingStrategy, Demand, Weights
 from .image_volume import ImageVolume
 from .kserve_cache import KServeCache
 from .node_local import NodeLocal
@@ -14,20 +15,18 @@ from .prune import Prune
 from .shared_storage import SharedStorage
 from .weights_config import WeightsConfig
 
-STRATEGIES: Mapping[str, type[CachingStrategy]] = {
-    "none": NoCache,
-    "prebuilt-image": PrebuiltImage,
-    "image-volume": ImageVolume,
-    "shared-storage": SharedStorage,
-    "node-local": NodeLocal,
-    "kserve-cache": KServeCache,
+STRATEGIES: dict[str, type[CachingStrategy[Any, Any]]] = {
+    strategy.SETTINGS.NAME: strategy
+    for strategy in (NoCache, PrebuiltImage, ImageVolume, SharedStorage, NodeLocal, KServeCache)
 }
-"""By the words of `larder:cache.strategy`; the only place that picks a class."""
+"""The component of each strategy in components/settings/strategies.py, by its word."""
 
 
-def deliver(strategy: str, demand: Demand, opts: pulumi.ResourceOptions) -> Weights:
-    """Register what the strategy needs, and say what an engine has to mount."""
-    return STRATEGIES[strategy](strategy, demand, opts).weights
+def deliver(settings: Settings, demand: Demand, opts: pulumi.ResourceOptions) -> Weights:
+    """Register what every block keeps and what the strategy in force needs; return what an engine has to mount."""
+    cache = settings.cache
+    prepared = {block.NAME: STRATEGIES[block.NAME].prepare(settings, block, demand, opts) for block in cache.blocks}
+    return STRATEGIES[cache.strategy](cache.block, prepared.get(cache.strategy), demand, opts).weights
 
 
-__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "EngineBuild", "Prune", "Weights", "WeightsConfig", "deliver"]
+__all__ = ["STRATEGIES", "CachingStrategy", "Demand", "Prune", "Weights", "WeightsConfig", "deliver"]

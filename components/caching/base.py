@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import pulumi
 from larder_sidecar.config.weights import WeightsPlan
@@ -11,22 +11,13 @@ from larder_sidecar.config.weights import WeightsPlan
 from ..component import Component
 from ..manifest import Container, Volume, VolumeMount, label_name
 from ..node_pools import Placement
+from ..settings import Settings
 from ..settings.node_pools import Taint
-from ..settings.prebuilt_image import Build
-from ..storage import DataVolumes
+from ..settings.strategy import StrategySettings
 from .weights_config import WeightsConfig
 
 STORE = "/weights/ollama"
 """Where an engine finds its weights under every strategy: OLLAMA_MODELS, holding blobs/, manifests/ and .larder/."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EngineBuild:
-    """An image of an engine, and what is made of it."""
-
-    engine: str
-    """The image without weights."""
-    build: Build
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,32 +33,13 @@ class Demand:
     budget_seconds: int
     """The longest that fetching the whole plan may take."""
     namespace: pulumi.Input[str]
-    volumes: DataVolumes
     placement: Placement | None = None
     """Where the pods of an engine will run; None where KServe has them alone."""
-    images: Mapping[str, str] | None = None
-    """Images of the weights by model, where the settings name them."""
-    engine_image: str | None = None
-    """Image of the engine with the weights inside, where the settings name it."""
-    engine_build: EngineBuild | None = None
-    """How that image is built, where the settings say so."""
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The URLs that weights come from."""
         return tuple(file.url for model in self.plan.models for file in model.files)
-
-
-T = TypeVar("T")
-
-
-def needed(part: T | None, strategy: str) -> T:
-    """The part of a demand that `strategy` cannot do without. Raises ValueError."""
-    if part is None:
-        # Settings have refused this already; whoever builds a Demand by hand is told the same.
-        msg = f"larder:cache.{strategy}: is missing, and strategy {strategy!r} needs it."
-        raise ValueError(msg)
-    return part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,14 +91,37 @@ class Weights:
     """Where the weights stay when nobody wants them any more."""
 
 
-class CachingStrategy(Component, ABC):
-    """One way to bring weights to engines. A subclass registers what it needs and answers `weights`."""
+S = TypeVar("S", bound=StrategySettings)
+K = TypeVar("K")
 
-    def __init__(self, name: str, demand: Demand, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__(name, opts)
-        self.weights = self.deliver(demand)
+
+class CachingStrategy(Component, ABC, Generic[S, K]):
+    """One way to bring weights to engines, of settings S and with what it prepares, K.
+
+    A subclass registers what it needs and answers `weights`.
+    """
+
+    SETTINGS: ClassVar[type[StrategySettings]]
+    """Its block and its facts."""
+
+    def __init__(self, block: S, prepared: K, demand: Demand, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(self.SETTINGS.NAME, opts)
+        self.weights = self.deliver(block, prepared, demand)
         self.register_outputs({"strategy": self.weights.strategy})
 
+    @classmethod
     @abstractmethod
-    def deliver(self, demand: Demand) -> Weights:
+    def prepare(cls, settings: Settings, block: S, demand: Demand, opts: pulumi.ResourceOptions) -> K:
+        """Declare what stays while the block is there, whichever strategy is in force; return it for `deliver`."""
+
+    @abstractmethod
+    def deliver(self, block: S, prepared: K, demand: Demand) -> Weights:
         """Register the strategy's resources as children, and say what an engine mounts and waits for."""
+
+
+class KeepsNothing(CachingStrategy[S, None]):
+    """A strategy of which nothing stays when another one is in force."""
+
+    @classmethod
+    def prepare(cls, settings: Settings, block: S, demand: Demand, opts: pulumi.ResourceOptions) -> None:
+        """Declare nothing."""

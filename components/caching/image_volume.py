@@ -4,24 +4,26 @@ import pulumi
 
 from ..jobs import run_once
 from ..manifest import Volume, VolumeMount, scratch
-from .base import STORE, CachingStrategy, Demand, Weights, needed
+from ..settings.image_volume import ImageVolumeSettings
+from .base import STORE, Demand, KeepsNothing, Weights
 from .fetch import fetch_container
 
-NAME = "image-volume"
+NAME = ImageVolumeSettings.NAME
 IMAGES = "/weights"
 """Each image is mounted below, under the id of its model."""
 STORE_LIMIT = "64Mi"
 """The pod's own store holds links, manifests and templates: no weights."""
 
 
-class ImageVolume(CachingStrategy):
+class ImageVolume(KeepsNothing[ImageVolumeSettings]):
     """Weights as images that the node's runtime pulls, verifies and keeps; pods mount them read-only."""
 
     TYPE = "larder:caching:ImageVolume"
+    SETTINGS = ImageVolumeSettings
 
-    def deliver(self, demand: Demand) -> Weights:
-        """A volume for each image, joined into one store by links; a Job that proves them before any pod is moved."""
-        images = needed(demand.images, NAME)
+    def deliver(self, block: ImageVolumeSettings, prepared: None, demand: Demand) -> Weights:  # noqa: ARG002
+        """Declare a volume for each image, joined by links into one store, and a Job that proves them first."""
+        images = block.images
         store: Volume = {"name": f"weights-{NAME}", "empty_dir": {"size_limit": STORE_LIMIT}}
         named = {model.id: f"weights-{NAME}-{number}" for number, model in enumerate(demand.plan.models)}
         volumes: list[Volume] = [

@@ -1,23 +1,41 @@
 """Strategy `kserve-cache`: KServe's agent keeps the weights on the nodes' disks, and its pods find them there."""
 
-from .base import CachingStrategy, Demand, Weights, needed
+import pulumi
 
-NAME = "kserve-cache"
+from .. import storage
+from ..settings import Settings
+from ..settings.kserve_cache import KServeCacheSettings
+from .base import CachingStrategy, Demand, Weights
 
 
-class KServeCache(CachingStrategy):
+class KServeCache(CachingStrategy[KServeCacheSettings, storage.KServeCache]):
     """Weights that KServe fetches once for each node; its pods mount what their model's URI stands for."""
 
     TYPE = "larder:caching:KServeCache"
+    SETTINGS = KServeCacheSettings
 
-    def deliver(self, demand: Demand) -> Weights:
-        """Nothing to mount: KServe recognises the URI of a cached model and mounts its claim by itself."""
-        cache = needed(demand.volumes.kserve_cache, NAME)
+    @classmethod
+    def prepare(
+        cls, settings: Settings, block: KServeCacheSettings, demand: Demand, opts: pulumi.ResourceOptions
+    ) -> storage.KServeCache:
+        """Declare what KServe fetches and keeps."""
+        return storage.KServeCache(
+            block.NAME,
+            block,
+            demand.plan,
+            stack_namespace=settings.cluster.namespace,
+            hosts=settings.kserve_hosts,
+            budget_seconds=demand.budget_seconds,
+            opts=opts,
+        )
+
+    def deliver(self, block: KServeCacheSettings, prepared: storage.KServeCache, demand: Demand) -> Weights:
+        """Mount nothing: KServe recognises the URI of a cached model and mounts its claim by itself."""
         return Weights(
-            strategy=NAME,
+            strategy=block.NAME,
             volumes=(),
             mounts=(),
-            uris=cache.uris,
+            uris=prepared.uris,
             wait_seconds=demand.budget_seconds,
-            ready=(demand.config.config_map, *cache.caches),
+            ready=(demand.config.config_map, *prepared.caches),
         )

@@ -1,52 +1,64 @@
 """Strategy `node-local`: the nodes' own disks hold the weights, a Job fills each, every pod after finds them there."""
 
+import pulumi
 from larder_sidecar.config.manager import ID
 from larder_sidecar.config.weights import MODEL_FOLDERS
 
 from ..manifest import Volume, VolumeMount
-from .base import STORE, CachingStrategy, Demand, Store, Weights, needed
+from ..settings import Settings
+from ..settings.node_local import NodeLocalSettings
+from ..storage import NodeDisks
+from .base import STORE, CachingStrategy, Demand, Store, Weights
 from .fetch import fetch_container, waiting
 from .populate import populate
 
-NAME = "node-local"
+NAME = NodeLocalSettings.NAME
 SUB_PATH = "ollama"
 """The part of the volume that is Ollama's store; other engines keep theirs beside it."""
 
 
-class NodeLocal(CachingStrategy):
+class NodeLocal(CachingStrategy[NodeLocalSettings, NodeDisks]):
     """Weights on a disk of each node that runs the engine: filled once, mounted read-only by every pod after."""
 
     TYPE = "larder:caching:NodeLocal"
+    SETTINGS = NodeLocalSettings
 
-    def deliver(self, demand: Demand) -> Weights:
-        """A populate Job on each volume's node; engines wait for what it leaves and never write."""
-        disks = needed(demand.volumes.node_local, NAME)
+    @classmethod
+    def prepare(
+        cls, settings: Settings, block: NodeLocalSettings, demand: Demand, opts: pulumi.ResourceOptions
+    ) -> NodeDisks:
+        """Declare the volumes of the nodes."""
+        return NodeDisks.declare(settings, block, namespace=demand.namespace, opts=opts)
+
+    def deliver(self, block: NodeLocalSettings, prepared: NodeDisks, demand: Demand) -> Weights:  # noqa: ARG002
+        """Declare a populate Job on each volume's node; engines wait for what it leaves and never write."""
         stores = tuple(
             Store(
-                word="" if len(disks.volumes) == 1 else disk.node,
+                word="" if len(prepared.volumes) == 1 else disk.node,
                 place=f"the volume of node {disk.node}",
                 volume=_claim(disk.claim_name),
                 mount=_mount(read_only=False),
                 host=disk.node,
                 taints=disk.taints,
             )
-            for disk in disks.volumes
+            for disk in prepared.volumes
         )
         jobs = [
-            populate(self, demand, store, after=disk.ready) for store, disk in zip(stores, disks.volumes, strict=True)
+            populate(self, demand, store, after=disk.ready)
+            for store, disk in zip(stores, prepared.volumes, strict=True)
         ]
         return Weights(
             strategy=NAME,
-            volumes=(_claim(disks.claim_name), demand.config.volume()),
+            volumes=(_claim(prepared.claim_name), demand.config.volume()),
             mounts=(_mount(read_only=True),),
             # Waits for the Job where nothing else orders them: rendered manifests, or a disk that was lost.
             init_containers=(fetch_container(demand, _mount(read_only=True), way=waiting(demand)),),
-            uri=f"pvc://{disks.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
-            hosts=disks.hosts,
+            uri=f"pvc://{prepared.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
+            hosts=prepared.hosts,
             # ReadWriteOnce is once a node: two pods of the node may mount the claim together.
             overlap=True,
             wait_seconds=demand.budget_seconds,
-            ready=(demand.config.config_map, *disks.ready, *jobs),
+            ready=(demand.config.config_map, *prepared.ready, *jobs),
             stores=stores,
         )
 

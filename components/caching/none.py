@@ -1,23 +1,25 @@
-"""Strategy `none`: nothing is kept, every pod fetches for itself."""
+"""Strategy `none`: nothing is prepared, every pod fetches for itself."""
 
 from larder_sidecar.config.weights import WeightsPlan
 
 from ..manifest import Volume
+from ..settings.no_cache import NoCacheSettings
 from ..settings.quantities import in_mebibytes
 from ..settings.room import pod_copy
-from .base import STORE, CachingStrategy, Demand, Weights
+from .base import STORE, Demand, KeepsNothing, Weights
 from .fetch import fetch_container
 
-NAME = "none"
+NAME = NoCacheSettings.NAME
 
 
-class NoCache(CachingStrategy):
+class NoCache(KeepsNothing[NoCacheSettings]):
     """Weights are fetched into the pod at each start and go with it."""
 
     TYPE = "larder:caching:NoCache"
+    SETTINGS = NoCacheSettings
 
-    def deliver(self, demand: Demand) -> Weights:
-        """An emptyDir with room for the plan, and an init container that fills it."""
+    def deliver(self, block: NoCacheSettings, prepared: None, demand: Demand) -> Weights:  # noqa: ARG002
+        """Declare an emptyDir with room for the plan, and an init container that fills it."""
         volume = f"weights-{NAME}"
         return Weights(
             strategy=NAME,

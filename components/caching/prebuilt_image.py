@@ -4,10 +4,11 @@ import pulumi
 
 from ..jobs import run_once
 from ..manifest import TMP, Container, scratch
-from ..settings import SettingsError
-from .base import STORE, CachingStrategy, Demand, EngineBuild, Weights, needed
+from ..settings import Settings, SettingsError
+from ..settings.prebuilt_image import Build, PrebuiltImageSettings
+from .base import STORE, CachingStrategy, Demand, Weights
 
-NAME = "prebuilt-image"
+NAME = PrebuiltImageSettings.NAME
 # The image is all that every Kubernetes lets us see inside of itself: image volumes need 1.33. Engines' images have a
 # shell, and the image's digest vouches for what the marker says was published with it.
 PROOF = """test -r "$0" && exit
@@ -16,15 +17,27 @@ larder-sidecar publish --engine with these models, and name it in larder:cache.p
 exit 1"""
 
 
-class PrebuiltImage(CachingStrategy):
+class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
     """Engines run an image that holds the weights: the node's runtime pulls, verifies and keeps it."""
 
     TYPE = "larder:caching:PrebuiltImage"
+    SETTINGS = PrebuiltImageSettings
 
-    def deliver(self, demand: Demand) -> Weights:
-        """The image in place of the engine's own, and a Job in it that finds the plan before any pod is moved."""
+    @classmethod
+    def prepare(
+        cls,
+        settings: Settings,
+        block: PrebuiltImageSettings,  # noqa: ARG003
+        demand: Demand,  # noqa: ARG003
+        opts: pulumi.ResourceOptions,  # noqa: ARG003
+    ) -> str:
+        """Return the image of the engine, for the weights to be laid upon; empty where no stack runs one of ours."""
+        return next((settings.images.of(stack.runs) for name, stack in settings.blocks.items() if name != "kserve"), "")
+
+    def deliver(self, block: PrebuiltImageSettings, prepared: str, demand: Demand) -> Weights:
+        """Put the image in place of the engine's own, and a Job in it that finds the plan before any pod is moved."""
         plan = demand.plan.digest()
-        image, called = self._built(demand, demand.engine_build) if demand.engine_build else self._named(demand)
+        image, called = self._built(demand, prepared, block.build) if block.build else (block.image, block.image)
         proof: Container = {
             "name": "proof",
             "image": called,
@@ -53,16 +66,12 @@ class PrebuiltImage(CachingStrategy):
             ready=(preflight,),
         )
 
-    def _named(self, demand: Demand) -> tuple[pulumi.Input[str], str]:
-        image = needed(demand.engine_image, NAME)
-        return image, image
-
-    def _built(self, demand: Demand, engine: EngineBuild) -> tuple[pulumi.Input[str], str]:
-        """The image by its digest, and by the name that it has before it is made."""
+    def _built(self, demand: Demand, engine: str, build: Build) -> tuple[pulumi.Input[str], str]:
+        """Return the image by its digest, and by the name that it has before it is made."""
         try:
             from .built_image import built_image
         except ModuleNotFoundError as error:
             msg = f"larder:cache.{NAME}.build: needs the Python package {error.name}. Run make clouds."
             raise SettingsError([msg]) from error
-        built = built_image(demand, engine.engine, engine.build, self.child())
+        built = built_image(demand, engine, build, self.child())
         return built.reference, built.tag

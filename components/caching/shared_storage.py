@@ -1,12 +1,17 @@
 """Strategy `shared-storage`: a volume that every node mounts, filled by one Job, read by every pod."""
 
+import pulumi
+
 from ..manifest import Volume, VolumeMount
-from .base import STORE, CachingStrategy, Demand, Store, Weights, needed
+from ..settings import Settings
+from ..settings.shared_storage import SharedStorageSettings
+from ..storage import SharedVolume
+from .base import STORE, CachingStrategy, Demand, Store, Weights
 from .fetch import fetch_container, waiting
 from .none import roomy
 from .populate import populate
 
-NAME = "shared-storage"
+NAME = SharedStorageSettings.NAME
 SHARE = "/shared"
 """Where the share is mounted beside the pod's own copy."""
 ROOT, STORE_FOLDER = STORE.rsplit("/", 1)
@@ -17,19 +22,27 @@ NO_MMAP = {"LLAMA_ARG_LOAD_MODE": "none", "LLAMA_ARG_NO_MMAP": "1"}
 the first; before --load-mode it read the second. Ollama hands its environment on to the llama-server it starts."""
 
 
-class SharedStorage(CachingStrategy):
+class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
     """Weights on a volume that every node mounts: filled once, then copied by each pod or read in place."""
 
     TYPE = "larder:caching:SharedStorage"
+    SETTINGS = SharedStorageSettings
 
-    def deliver(self, demand: Demand) -> Weights:
-        """The populate Job wherever there is room; engines never write to the share."""
-        shared = needed(demand.volumes.shared_storage, NAME)
-        shared.look_for_what_others_made()
-        share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": shared.claim_name}}
+    @classmethod
+    def prepare(
+        cls, settings: Settings, block: SharedStorageSettings, demand: Demand, opts: pulumi.ResourceOptions
+    ) -> SharedVolume:
+        """Declare the shared volume."""
+        own = settings.cluster.namespace
+        return SharedVolume(block.NAME, block, stack_namespace=own, namespace=demand.namespace, opts=opts)
+
+    def deliver(self, block: SharedStorageSettings, prepared: SharedVolume, demand: Demand) -> Weights:
+        """Declare the populate Job wherever there is room; engines never write to the share."""
+        prepared.look_for_what_others_made()
+        share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": prepared.claim_name}}
         store = Store(word="shared", place="the shared volume", volume=share, mount=_mount(ROOT, read_only=False))
-        job = populate(self, demand, store, after=shared.ready)
-        if shared.read == "direct":
+        job = populate(self, demand, store, after=prepared.ready)
+        if block.read == "direct":
             mount = _mount(ROOT, read_only=True)
             volumes, fetch = [share], fetch_container(demand, mount, way=waiting(demand))
         else:
@@ -42,7 +55,7 @@ class SharedStorage(CachingStrategy):
             volumes=(*volumes, demand.config.volume()),
             mounts=({**mount, "read_only": True},),
             init_containers=(fetch,),
-            env=NO_MMAP if shared.read == "direct" else {},
+            env=NO_MMAP if block.read == "direct" else {},
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, job),
             stores=(store,),

@@ -14,16 +14,12 @@ from .room import crowding, shortages
 from .sizing import needed_bytes
 from .storage_classes import about_classes
 
-IMAGE_VOLUMES_BY_DEFAULT = (1, 35)
-
 
 def admission(settings: Settings, plan: Plan) -> list[str]:
     """What the plan asks for, a line each."""
     total = plan.weights.total_bytes()
-    block = settings.cache.block
-    place = block.place(total) if block else "in each pod, fetched at every start"
     return [
-        f"disk    {readable(total)} of weights {place}",
+        f"disk    {readable(total)} of weights {settings.cache.block.place(total)}",
         *(line for name, stack in plan.engines.items() for line in _engine(name, stack, alone=len(plan.engines) == 1)),
         *(_kserve(plan.kserve) if plan.kserve else ()),
         f"time    {plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)",
@@ -73,8 +69,7 @@ def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
     yield from shortages(settings)
     yield from crowding(settings, plan)
     yield from about_classes(settings)
-    if settings.cache.strategy == "image-volume":
-        yield from _about_image_volumes(settings.cluster.version)
+    yield from settings.cache.block.warnings(settings.cluster.version)
 
 
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
@@ -97,16 +92,6 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     yield from _about_shimmy(settings)
     if settings.hub.endpoint.startswith("http://"):
         yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."
-
-
-def _about_image_volumes(kubernetes: tuple[int, int] | None) -> Iterator[str]:
-    if kubernetes is None:
-        yield (
-            "larder:cluster.kubernetes: is not stated; image volumes need 1.33 or newer, "
-            "and containerd 2.1 or CRI-O 1.31 on the nodes."
-        )
-    elif kubernetes < IMAGE_VOLUMES_BY_DEFAULT:
-        yield "larder:cluster.kubernetes: image volumes are off in 1.33 and 1.34 unless feature gate ImageVolume is on."
 
 
 def _about_shimmy(settings: Settings) -> Iterator[str]:

@@ -9,10 +9,11 @@ from .plan import Plan
 
 
 def places(settings: Settings) -> Iterator[Place]:
-    """Every volume that is declared, whatever the strategy is, and every disk that the strategy in force uses."""
+    """Yield every volume that is declared, and every disk that the strategy in force uses."""
     cache = settings.cache
-    for name, volume in cache.volumes.items():
-        yield Place(setting=f"larder:cache.{name}.size", size=volume.size)
+    for block in cache.blocks:
+        if size := block.volume_size:
+            yield Place(setting=f"larder:cache.{block.NAME}.size", size=size)
     yield from disks(cache, settings.node_pools, settings.blocks)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 from ..settings import Settings
+from ..settings.shared_storage import SharedStorageSettings
 
 
 def about_classes(settings: Settings) -> Iterator[str]:
     """Yield a line if the storage class of the shared volume is known to be wrong, or not the best."""
-    shared = settings.cache.shared_storage
+    shared = settings.cache.of(SharedStorageSettings)
     if shared is None or shared.storage_class is None:
         return
     if advice := settings.cluster.FACTS.storage_classes.get(shared.storage_class):

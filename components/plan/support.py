@@ -1,20 +1,19 @@
 """Which strategy could serve which stack of a stack file on its cluster, and why: each one's settings, tried."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import yaml
 from larder_sidecar.config.base import Model
 from pydantic import Field
 
 from ..settings import Settings, SettingsError
-from ..settings.cache import STRATEGY_BLOCKS, Strategy
 from ..settings.sources import NAMESPACE
+from ..settings.strategies import STRATEGIES
 from .admission import about_weights
 from .plan import make_plan
 
 CACHE = f"{NAMESPACE}cache"
-STRATEGIES: tuple[str, ...] = get_args(Strategy)
 Status = Literal["in force", "works", "warns", "refused"]
 
 
@@ -42,9 +41,10 @@ def support(config: Mapping[str, Any], settings: Settings, read: Reading) -> lis
 
 
 def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[str, Any]:
-    """The config with another strategy in force, and with an example of its block where it has none."""
+    """Return the config with another strategy in force, and with an example of its block where it has none."""
     cache = {**config[CACHE], "strategy": strategy}
-    if (block := STRATEGY_BLOCKS.get(strategy)) and cache.get(strategy) is None:
+    block = STRATEGIES[strategy]
+    if block.HELP and cache.get(strategy) is None:
         pools = {stack.pool for stack in settings.blocks.values()}
         hosts = [host for name, pool in settings.node_pools.items() for host in pool.hosts or () if name in pools]
         cache[strategy] = block.example(settings.entries, hosts)
@@ -76,7 +76,7 @@ def _of(stack: str, problems: tuple[str, ...], settings: Settings) -> list[str]:
 
 def _change(strategy: str, config: Mapping[str, Any], attempt: Mapping[str, Any]) -> list[str]:
     swap = f"pulumi config set --path {CACHE}.strategy {strategy}"
-    if strategy not in STRATEGY_BLOCKS or config[CACHE].get(strategy) is not None:
+    if not STRATEGIES[strategy].HELP or config[CACHE].get(strategy) is not None:
         return [swap]
     block = yaml.safe_dump(attempt[CACHE][strategy], default_flow_style=True, width=10_000, sort_keys=False).strip()
     block = block.replace("0" * 64, "…")  # of an image that is still to be made

@@ -1,94 +1,91 @@
 """larder:cache: how weights get to the engines, and the data volumes that stay whatever the strategy is."""
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
-from larder_sidecar.config.base import kebab
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, ValidationInfo
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from .base import Block, Known
-from .image_volume import ImageVolume
-from .kserve_cache import KServeCache
-from .node_local import NodeLocal
-from .prebuilt_image import PrebuiltImage
 from .prune import Prune
 from .quantities import Bandwidth
-from .shared_storage import SharedStorage
-from .strategy import StrategyBlock
+from .strategies import STRATEGIES
+from .strategy import StrategySettings
 
-Strategy = Literal["none", "prebuilt-image", "image-volume", "shared-storage", "node-local", "kserve-cache"]
+S = TypeVar("S", bound=StrategySettings)
+
+
+class _Choices:
+    """The words of the registry, as a Literal of them."""
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(STRATEGIES))
 
 
 class Cache(Block):
-    """One line swaps how weights reach the engine: `strategy`."""
+    """One line swaps how weights reach the engine: `strategy`. Each strategy of the registry adds its block."""
 
-    strategy: Strategy
-    """How weights reach the engine: none, prebuilt-image, image-volume, shared-storage, node-local or kserve-cache."""
+    strategy: Annotated[str, _Choices()] = Field(
+        description=f"How weights reach the engine: {', '.join([*STRATEGIES][:-1])} or {[*STRATEGIES][-1]}."
+    )
     min_bandwidth: Bandwidth = "20MiB/s"
     """The slowest download to wait for. Every deadline that depends on weights is bytes / min-bandwidth + 120 s."""
-    node_local: NodeLocal | None = Field(None, validate_default=True)
-    """The local volume. Declared and kept whatever the strategy is; strategy node-local mounts it."""
-    shared_storage: SharedStorage | None = Field(None, validate_default=True)
-    """The shared volume. Declared and kept whatever the strategy is; strategy shared-storage mounts it."""
-    image_volume: ImageVolume | None = Field(None, validate_default=True)
-    """Images of the weights; strategy image-volume mounts them."""
-    prebuilt_image: PrebuiltImage | None = Field(None, validate_default=True)
-    """The engine's image with the weights inside; strategy prebuilt-image runs it."""
-    kserve_cache: KServeCache | None = Field(None, validate_default=True)
-    """KServe's own cache. Declared and kept whatever the strategy is; strategy kserve-cache serves from it."""
 
     @property
-    def block(self) -> StrategyBlock | None:
-        """The block of the strategy in force; None where it needs none."""
-        return getattr(self, field) if (field := BLOCKS.get(self.strategy)) else None
+    def block(self) -> StrategySettings:
+        """Return the settings of the strategy in force."""
+        strategy = STRATEGIES[self.strategy]
+        return self.of(strategy) or strategy()
 
     @property
-    def volumes(self) -> dict[str, NodeLocal | SharedStorage | KServeCache]:
-        """The volumes that are declared, whatever the strategy is, by its word."""
-        names = ("node-local", "shared-storage", "kserve-cache")
-        return {name: block for name in names if (block := getattr(self, BLOCKS[name]))}
+    def blocks(self) -> list[StrategySettings]:
+        """Return the blocks that are there, in force or not."""
+        return [block for strategy in STRATEGIES.values() if (block := self.of(strategy))]
+
+    def of(self, strategy: type[S]) -> S | None:
+        """Return the block of a strategy; None where it is not there."""
+        block = getattr(self, _field(strategy), None)
+        return block if isinstance(block, strategy) else None
 
     @property
     def prune(self) -> Prune | None:
-        """What the volume in force may lose."""
-        return self.block.prune if isinstance(self.block, NodeLocal | SharedStorage) else None
-
-    @property
-    def copies_into_pods(self) -> bool:
-        """Does every pod keep the weights for itself, on its node's disk?"""
-        shared = self.shared_storage if self.strategy == "shared-storage" else None
-        return self.strategy == "none" or (shared is not None and shared.read == "copy")
-
-    @property
-    def keeps_in_images(self) -> bool:
-        """Do the nodes keep the weights as images?"""
-        return self.strategy in ("image-volume", "prebuilt-image")
+        """Return which plans the volume in force may forget."""
+        return self.block.pruning
 
     def weights_hosts(self, pools: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
-        """The only nodes that can reach the weights, None where all can; `pools` with the hosts of each."""
-        return self.node_local.hosts(pools) if self.strategy == "node-local" and self.node_local else None
+        """Return the only nodes that can reach the weights, None for all; `pools` with the hosts of each."""
+        return self.block.hosts(pools)
 
-    @field_validator("node_local", "shared_storage", "image_volume", "prebuilt_image", "kserve_cache")
     @classmethod
-    def _fits_the_strategy(cls, block: StrategyBlock | None, info: ValidationInfo) -> StrategyBlock | None:
-        name = info.field_name or ""
-        in_force = info.data.get("strategy") == kebab(name)
+    def admit(cls, strategies: Iterable[type[StrategySettings]]) -> None:
+        """Take the blocks of these strategies of the registry as fields, and the registry's words as choices."""
+        for strategy in strategies:
+            if strategy.HELP:
+                field = Field(None, alias=strategy.NAME, validate_default=True, description=strategy.HELP)
+                shape: Any = Annotated[strategy | None, AfterValidator(_fits(strategy))]
+                cls.__pydantic_fields__[_field(strategy)] = FieldInfo.from_annotated_attribute(shape, field)
+        cls.model_rebuild(force=True)
+
+
+def _field(strategy: type[StrategySettings]) -> str:
+    return strategy.NAME.replace("-", "_")
+
+
+def _fits(strategy: type[S]) -> Callable[[S | None, ValidationInfo], S | None]:
+    def fits(block: S | None, info: ValidationInfo) -> S | None:
+        in_force = info.data.get("strategy") == strategy.NAME
         if block is None and in_force:
-            example = _EXAMPLES[name]
-            msg = f"is missing, and strategy {kebab(name)!r} needs it. Write {example}, or choose strategy none."
+            msg = (
+                f"is missing, and strategy {strategy.NAME!r} needs it. Write {strategy.EXAMPLE}, or choose strategy "
+                "none."
+            )
             raise ValueError(msg)
-        if block is not None and (in_force or block.ALWAYS) and (known := Known.of(info)):
+        if block is not None and (in_force or strategy.ALWAYS) and (known := Known.of(info)):
             block.check(known)
         return block
 
+    return fits
 
-STRATEGY_BLOCKS: Mapping[str, type[StrategyBlock]] = {
-    "node-local": NodeLocal,
-    "shared-storage": SharedStorage,
-    "image-volume": ImageVolume,
-    "kserve-cache": KServeCache,
-    "prebuilt-image": PrebuiltImage,
-}
-"""The block that a strategy needs, by its word; strategies that are not here need none."""
-BLOCKS = {name: name.replace("-", "_") for name in STRATEGY_BLOCKS}
-_EXAMPLES = {BLOCKS[name]: block.EXAMPLE for name, block in STRATEGY_BLOCKS.items()}
+
+Cache.admit(STRATEGIES.values())

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 
 from .cache import Cache
-from .kserve_cache import KSERVE_CACHE
 from .node_pools import NodePool
 from .room import POD_COPY, POD_SLACK, Place
 from .stack import Stack
@@ -18,7 +17,7 @@ IMAGE_COPIES = 2
 
 
 def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stack]) -> Iterator[Place]:
-    """A place for each pool of a cloud whose machines' own disk holds the weights under the strategy in force."""
+    """Yield a place for each pool of a cloud whose machines' own disk holds the weights under the strategy in force."""
     for name, pool in pools.items():
         here = [stack for stack in stacks.values() if stack.pool == name]
         if pool.instance is None or not here:
@@ -28,15 +27,15 @@ def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stac
 
 
 def _disk(setting: str, cache: Cache, pool: NodePool, stacks: list[Stack]) -> Place | None:
-    if cache.keeps_in_images:
+    if cache.block.KEEPS == "image":
         why = "an image takes its size twice, as pulled and as unpacked, beside the system"
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=IMAGE_COPIES, beside=TAKEN, why=why)
-    if cache.copies_into_pods:
+    if cache.block.copies:
         # One more of each: while a pod takes over from another, both are there.
         pods = sum(ceil(getattr(stack, "replicas", 1) / pool.most) + 1 for stack in stacks)
         why = f"{pods} pods of a machine each keep a copy while one follows another, beside the system"
         beside = TAKEN + pods * POD_SLACK
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=pods * POD_COPY, beside=beside, why=why)
-    if cache.strategy == KSERVE_CACHE:
+    if cache.block.KEEPS == "node":
         return Place(setting=setting, size=pool.disk, usable=USABLE, beside=TAKEN, why="beside the system")
     return None

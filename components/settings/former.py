@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .base import Catalog
+from .no_cache import NoCacheSettings
 from .room import roomy_for
 from .sources import NAMESPACE, merged
 
@@ -97,7 +98,7 @@ def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterat
 def _take(done: Understood, path: str, strategy: str, block: dict[str, Any]) -> None:
     cache = done.raw.get(CACHE)
     said = cache.get("strategy") if isinstance(cache, Mapping) else None
-    if said not in (None, "none", strategy):
+    if said not in (None, NoCacheSettings.NAME, strategy):
         done.problems.append(f"{path}: wants {strategy}, and {CACHE}.strategy says {said!r}. Drop one of them.")
         return
     more = {strategy: block} if block else {}

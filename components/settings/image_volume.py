@@ -1,6 +1,6 @@
 """larder:cache.image-volume: images of weights that the nodes' runtime pulls and pods mount."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from larder_sidecar.catalog import CatalogEntry
@@ -8,19 +8,30 @@ from larder_sidecar.config.weights import ModelId
 from pydantic import Field
 
 from .base import Known
-from .images import ImageReference
+from .images import UNKNOWN, ImageReference
 from .names import choices
-from .strategy import StrategyBlock
+from .strategy import PULLED, Made, Need, StrategySettings
 
 LEAST_KUBERNETES = (1, 33)
 """Image volumes as we mount them: beta, behind feature gate ImageVolume until 1.34, on by default from 1.35."""
+BY_DEFAULT = (1, 35)
 RESERVED = "ollama"
 """The images are mounted beside the engine's store, /weights/ollama."""
 
 
-class ImageVolume(StrategyBlock):
+class ImageVolumeSettings(StrategySettings):
     """An image of weights for each model, as `larder-sidecar publish` makes them."""
 
+    NAME = "image-volume"
+    KEEPS = "image"
+    GIVES_URI = True
+    PUBLISHED = "weights"
+    HELP = "Images of the weights; strategy image-volume mounts them."
+    NEEDS = (
+        Need("Kubernetes 1.35; 1.33 and 1.34 with feature gate ImageVolume", "preview, where the version is stated"),
+        Need("containerd 2.1 or CRI-O 1.31 on the nodes", "Job preflight-…, before any pod is moved"),
+        Need("nodes that may pull from the images' registry", "Job preflight-…, before any pod is moved"),
+    )
     EXAMPLE = "{images: {<model>: <name@sha256:…>}} with the references that `larder-sidecar publish` prints"
 
     images: Mapping[ModelId, ImageReference] = Field(min_length=1)
@@ -28,11 +39,34 @@ class ImageVolume(StrategyBlock):
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
-        """A block that is right for these models and nodes."""
-        return {"images": {entry.id: f"registry.example/weights/{entry.id}@sha256:{'0' * 64}" for entry in models}}
+        """Return a block that is right for these models and nodes."""
+        return {"images": {entry.id: f"registry.example/weights/{entry.id}@{UNKNOWN}" for entry in models}}
+
+    @classmethod
+    def placeholder(cls, models: Sequence[str]) -> dict[str, Any]:
+        """Return a block that stands in until `make up` has published the images."""
+        return {"images": {model: f"weights/{model}@{UNKNOWN}" for model in models}}
+
+    @classmethod
+    def fetched(cls, made: Sequence[Made]) -> str:  # noqa: ARG003
+        """Say who fetches the weights."""
+        return PULLED
+
+    def warnings(self, kubernetes: tuple[int, int] | None) -> Iterator[str]:
+        """Yield what a cluster of this version lacks by default."""
+        if kubernetes is None:
+            yield (
+                "larder:cluster.kubernetes: is not stated; image volumes need 1.33 or newer, "
+                "and containerd 2.1 or CRI-O 1.31 on the nodes."
+            )
+        elif kubernetes < BY_DEFAULT:
+            yield (
+                "larder:cluster.kubernetes: image volumes are off in 1.33 and 1.34 unless feature gate ImageVolume "
+                "is on."
+            )
 
     def check(self, known: Known) -> None:
-        """Every model needs its image, and the cluster a Kubernetes that mounts it."""
+        """Refuse a model without an image, and a Kubernetes that mounts none. Raises ValueError."""
         models = [entry.id for entry in known.models or ()]
         if missing := [model for model in models if model not in self.images]:
             msg = (
@@ -50,6 +84,6 @@ class ImageVolume(StrategyBlock):
             ).format(*LEAST_KUBERNETES, *known.kubernetes)
             raise ValueError(msg)
 
-    def place(self, total: int) -> str:  # noqa: ARG002 (of the contract)
-        """Where the weights are."""
+    def place(self, total: int) -> str:  # noqa: ARG002
+        """Say where the weights are."""
         return f"in {len(self.images)} image(s), pulled once by each node"

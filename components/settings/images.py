@@ -11,6 +11,8 @@ from .base import Block
 
 _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 _TAGGED = re.compile(r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
+UNKNOWN = f"sha256:{'0' * 64}"
+"""Digest that stands in for that of an image which nobody has named or made yet."""
 _DIGEST = "name@sha256:<64 hex digits>; `make up` passes those of its own images."
 
 

@@ -6,15 +6,15 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from .base import Known
-from .kserve_cache import KSERVE_CACHE
+from .image_volume import ImageVolumeSettings
+from .node_local import NodeLocalSettings
 from .stack import Stack, refuse_foreign
+from .strategies import STRATEGIES
 
 GPU = "amd.com/gpu"
 """The resource of AMD's device plugin: what vLLM's ROCm build runs on."""
 OURS = ("--model", "--served-model-name", "--host", "--port")
 """Arguments that say where clients and weights are: the program's own."""
-WITH_URI = frozenset({"image-volume", "node-local", KSERVE_CACHE})
-"""Strategies that can hand KServe one model by a URI."""
 
 
 def _more(argument: str) -> str:
@@ -63,9 +63,11 @@ class KServe(Stack):
                 f"`accelerator: {GPU}` in larder:node-pools.{pool}, or serve the model by larder:ollama."
             )
             raise ValueError(msg)
-        if known and known.strategy is not None and known.strategy not in WITH_URI:
+        if known and known.strategy is not None and not STRATEGIES[known.strategy].GIVES_URI:
             # Nodes of a cloud come and go, disks and all.
-            nearest = "image-volume" if known.cluster and known.cluster.makes_machines else "node-local"
+            nearest = (
+                ImageVolumeSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings
+            ).NAME
             msg = (
                 f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: choose "
                 f"{nearest} in larder:cache.strategy, or serve the model by larder:ollama."

@@ -1,7 +1,7 @@
 """larder:cache.kserve-cache: weights that KServe itself keeps on the disks of nodes."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from larder_sidecar.catalog import CatalogEntry
@@ -13,9 +13,9 @@ from .names import choices
 from .node_local import folder
 from .quantities import Size
 from .room import roomy_for
-from .strategy import StrategyBlock, refuse_too_small, share
+from .sources import NAMESPACE
+from .strategy import Made, Need, StrategySettings, refuse_too_small, share
 
-KSERVE_CACHE = "kserve-cache"
 AGENT_LABEL = ("kserve/localmodel", "worker")
 """KServe's agent, which downloads, runs on nodes with this label (config/localmodelnodes of KServe 0.20)."""
 AGENT_FOLDER = "/models"
@@ -43,9 +43,25 @@ def _agent_folder(path: str) -> str:
     return path if path == AGENT_FOLDER else folder(path)
 
 
-class KServeCache(StrategyBlock):
+class KServeCacheSettings(StrategySettings):
     """LocalModelNodeGroup `larder` and a LocalModelCache for each model, filled by KServe's agent."""
 
+    NAME = "kserve-cache"
+    KEEPS = "node"
+    MOUNTED = False
+    GIVES_URI = True
+    HELP = "KServe's own cache. Declared and kept whatever the strategy is; strategy kserve-cache serves from it."
+    NEEDS = (
+        Need("KServe 0.20, LocalModelCache among its definitions", "preview, which reads the definition"),
+        Need(
+            "localModel.enabled: true in ConfigMap inferenceservice-config, KServe's localmodel controller and agent",
+            "up: LocalModelCache stays without copies until its deadline",
+        ),
+        Need("nodes with label kserve/localmodel: worker", "preview: labels of the pool"),
+        Need(
+            "KServe's agent reaches {sources}, or the sources named", "status of the LocalModelCache: NodeDownloadError"
+        ),
+    )
     EXAMPLE = "{size}"
     ALWAYS = True  # KServe fetches from the moment that it is told of a model
 
@@ -58,11 +74,30 @@ class KServeCache(StrategyBlock):
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
-        """A block that is right for these models and nodes."""
+        """Return a block that is right for these models and nodes."""
         return {"size": roomy_for(sum(entry.bytes for entry in models))}
 
+    @classmethod
+    def fetched(cls, made: Sequence[Made]) -> str:  # noqa: ARG003
+        """Say who fetches the weights."""
+        return "by KServe's agent on each node; nothing where it has it already"
+
+    @property
+    def volume_size(self) -> str:
+        """Return how much of each node's disk KServe may fill."""
+        return self.size
+
+    def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[str]:
+        """Yield that the nodes lack the label of KServe's agent."""
+        label, value = AGENT_LABEL
+        if labels.get(label) != value:
+            yield (
+                f"{NAMESPACE}node-pools.{pool}.labels: lack {label}: {value}, and KServe's agent, which fills "
+                f"{self.NAME}, runs on nodes with that label alone. Write labels: {{{label}: {value}}}."
+            )
+
     def check(self, known: Known) -> None:
-        """The weights must fit, and KServe must be able to name each model by one address."""
+        """Refuse a disk that is too small, and a model that KServe cannot fetch by one address. Raises ValueError."""
         refuse_too_small(self.size, known)
         many = [e.id for e in known.models or () if (len(e.files) > 1 or e.oci) and e.id not in self.sources]
         if many:
@@ -73,5 +108,5 @@ class KServeCache(StrategyBlock):
             raise ValueError(msg)
 
     def place(self, total: int) -> str:
-        """Where the weights are."""
+        """Say where the weights are."""
         return f"on the nodes with KServe's agent, {share(total, self.size)}; KServe fetches and Larder does not verify"

@@ -14,7 +14,7 @@ from .node_pools import Host
 from .prune import Prune, refuse_own
 from .quantities import Size
 from .room import roomy_for
-from .strategy import StrategyBlock, refuse_too_small, share
+from .strategy import Made, Need, StrategySettings, populates, refuse_too_small, share
 
 _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
 _OF_A_DAEMON = ("cni", "containerd", "containers", "crio", "docker", "dpkg", "etcd", "kubelet", "rancher", "systemd")
@@ -86,9 +86,21 @@ class NodeFolder(Folder):
     """The node that holds the disk; a host of some pool in larder:node-pools."""
 
 
-class NodeLocal(Folder, StrategyBlock):
+class NodeLocalSettings(Folder, StrategySettings):
     """A folder on the disk of one node or of every node of a pool, each as a volume named `<node>-model-storage`."""
 
+    NAME = "node-local"
+    KEEPS = "node"
+    GIVES_URI = True
+    HELP = "The local volume. Declared and kept whatever the strategy is; strategy node-local mounts it."
+    NEEDS = (
+        Need("the folder on each node, or prepare-path: true", "events of Job populate-…'s pod: FailedMount"),
+        Need(
+            "nodes whose names are those of the stack file",
+            "preview, which reads the nodes of pools with labels or taints; else events of the Job's pod: Pending",
+        ),
+        Need("the Job reaches {sources}", "Job populate-…: its termination message"),
+    )
     EXAMPLE = "{node | pool, path, size}"
 
     node: Annotated[Host | None, AfterValidator(_some_pool_provides_it)] = None
@@ -110,20 +122,35 @@ class NodeLocal(Folder, StrategyBlock):
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:
-        """A block that is right for these models and nodes."""
+        """Return a block that is right for these models and nodes."""
         node = min(hosts, default="a-node")
         return {"node": node, "path": "/var/lib/larder/models", "size": roomy_for(sum(e.bytes for e in models))}
 
+    @classmethod
+    def fetched(cls, made: Sequence[Made]) -> str:
+        """Say who fetches the weights."""
+        return populates(made)
+
+    @property
+    def volume_size(self) -> str:
+        """Return the size of each volume."""
+        return self.size
+
+    @property
+    def pruning(self) -> Prune | None:
+        """Return which plans the disks may forget."""
+        return self.prune
+
     def hosts(self, pools: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        """The nodes that hold the weights; `pools` with the hosts of each."""
+        """Return the nodes that hold the weights; `pools` with the hosts of each."""
         return (self.node,) if self.node else tuple(pools.get(self.pool or "", ()))
 
     def check(self, known: Known) -> None:
-        """The weights must fit, and nobody may forget them."""
+        """Refuse a volume that is too small, and to forget the plan in force. Raises ValueError."""
         refuse_too_small(self.size, known)
         refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
-        """Where the weights are."""
+        """Say where the weights are."""
         where = f"node {self.node}" if self.node else f"every node of pool {self.pool}"
         return f"on {where}, {share(total, self.size)}"

@@ -1,14 +1,14 @@
 """larder:cache.prebuilt-image: the engine's image with the weights inside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from larder_sidecar.catalog import CatalogEntry
 from pydantic import Field, model_validator
 
 from .base import Block, Known
-from .images import ImageReference
-from .strategy import StrategyBlock
+from .images import UNKNOWN, ImageReference
+from .strategy import PULLED, Made, Need, StrategySettings
 
 
 class Build(Block):
@@ -29,9 +29,21 @@ class Build(Block):
     """A builder that `docker buildx ls` lists, of driver docker-container, kubernetes or remote."""
 
 
-class PrebuiltImage(StrategyBlock):
+class PrebuiltImageSettings(StrategySettings):
     """An engine's image that holds the weights of all models: made before, or built when `up` runs."""
 
+    NAME = "prebuilt-image"
+    KEEPS = "image"
+    PUBLISHED = "engine"
+    HELP = "The engine's image with the weights inside; strategy prebuilt-image runs it."
+    NEEDS = (
+        Need("nodes that may pull from the image's registry", "Job preflight-…, before any pod is moved"),
+        Need("an image that holds these models", "Job preflight-…, before any pod is moved"),
+        Need(
+            "for build: a BuildKit that reaches {sources} and the registry, and who may push there",
+            "up: the build fails with its reason, before any pod is moved",
+        ),
+    )
     EXAMPLE = "{image: <name@sha256:…>} with the reference that `larder-sidecar publish --engine` prints"
 
     image: ImageReference | None = None
@@ -52,11 +64,27 @@ class PrebuiltImage(StrategyBlock):
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
-        """A block that is right for these models and nodes."""
-        return {"image": f"registry.example/engines/ollama@sha256:{'0' * 64}"}
+        """Return a block that is right for these models and nodes."""
+        return {"image": f"registry.example/engines/ollama@{UNKNOWN}"}
+
+    @classmethod
+    def placeholder(cls, models: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
+        """Return a block that stands in until `make up` has published the image."""
+        return {"image": f"weights/engine@{UNKNOWN}"}
+
+    @classmethod
+    def fetched(cls, made: Sequence[Made]) -> str:
+        """Say who fetches the weights."""
+        built = any(one.kind == "Image" for one in made)
+        return f"by the builder, which pushes an image of them; then {PULLED}" if built else PULLED
+
+    def later(self) -> Iterator[str]:
+        """Yield that the digest of an image to build is unknown."""
+        if self.build:
+            yield "build: `up` builds the image, and its digest is known then"
 
     def check(self, known: Known) -> None:
-        """One image runs one engine."""
+        """Refuse more than one engine, for one image runs one. Raises ValueError."""
         engines = sorted(known.stacks - {"kserve"})  # which says itself why it cannot have this strategy
         if len(engines) > 1:
             msg = (
@@ -65,6 +93,6 @@ class PrebuiltImage(StrategyBlock):
             )
             raise ValueError(msg)
 
-    def place(self, total: int) -> str:  # noqa: ARG002 (of the contract)
-        """Where the weights are."""
+    def place(self, total: int) -> str:  # noqa: ARG002
+        """Say where the weights are."""
         return "in the engine's image, pulled once by each node"

@@ -142,12 +142,13 @@ class Settings(Block):
     @property
     def local_volumes(self) -> list[Folder]:
         """Every disk of a node that holds data of this stack."""
-        return [block for block in (self.cache.node_local, self.manager and self.manager.state) if block]
+        state = self.manager.state if self.manager else None
+        return [block for block in (*self.cache.blocks, state) if isinstance(block, Folder)]
 
     @property
     def keeps_data(self) -> bool:
         """Is a volume declared that outlives the stack?"""
-        return bool(self.local_volumes or self.cache.volumes)
+        return bool(self.local_volumes) or any(block.volume_size for block in self.cache.blocks)
 
     def budget_seconds(self, transferred: int) -> int:
         """The longest that moving so many bytes may take."""

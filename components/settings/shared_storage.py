@@ -11,7 +11,7 @@ from .base import Block, Known, ObjectName, Subdomain
 from .prune import Prune, refuse_own
 from .quantities import Size
 from .room import roomy_for
-from .strategy import StrategyBlock, refuse_too_small, share
+from .strategy import Made, Need, StrategySettings, populates, refuse_too_small, share
 
 
 def _exported(path: str) -> str:
@@ -30,9 +30,21 @@ class Nfs(Block):
     """The folder it exports, absolute; uid 1000 must be able to write there."""
 
 
-class SharedStorage(StrategyBlock):
+class SharedStorageSettings(StrategySettings):
     """A volume that many nodes mount at once, as claim `shared-model-storage`."""
 
+    NAME = "shared-storage"
+    KEEPS = "share"
+    HELP = "The shared volume. Declared and kept whatever the strategy is; strategy shared-storage mounts it."
+    NEEDS = (
+        Need("a class or claim of that name", "preview, which reads it"),
+        Need(
+            "a volume that many nodes mount at once (ReadWriteMany)", "Job populate-shared-…, before any pod is moved"
+        ),
+        Need("uid 1000 may write to it", "Job populate-shared-…: its termination message"),
+        Need("the Job reaches {sources}", "Job populate-shared-…: its termination message"),
+        Need("NFS: the mount helper on every node (nfs-common, nfs-utils)", "events of the Job's pod: FailedMount"),
+    )
     EXAMPLE = "{storage-class | nfs: {server, path} | claim, size}"
 
     nfs: Nfs | None = None
@@ -72,15 +84,35 @@ class SharedStorage(StrategyBlock):
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
-        """A block that is right for these models and nodes."""
+        """Return a block that is right for these models and nodes."""
         return {"storage-class": "a-class-for-many-nodes", "size": roomy_for(sum(entry.bytes for entry in models))}
 
+    @classmethod
+    def fetched(cls, made: Sequence[Made]) -> str:
+        """Say who fetches the weights."""
+        return populates(made)
+
+    @property
+    def copies(self) -> bool:
+        """Tell whether each pod copies the weights first."""
+        return self.read == "copy"
+
+    @property
+    def volume_size(self) -> str:
+        """Return the size of the shared volume."""
+        return self.size
+
+    @property
+    def pruning(self) -> Prune | None:
+        """Return which plans the share may forget."""
+        return self.prune
+
     def check(self, known: Known) -> None:
-        """The weights must fit, and nobody may forget them."""
+        """Refuse a volume that is too small, and to forget the plan in force. Raises ValueError."""
         refuse_too_small(self.size, known)
         refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
-        """Where the weights are."""
+        """Say where the weights are."""
         copied = ", and a copy in each pod" if self.read == "copy" else ""
         return f"on shared storage, {share(total, self.size)}{copied}"

@@ -5,9 +5,11 @@ from typing import Annotated, ClassVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known
-from .kserve_cache import KSERVE_CACHE
 from .names import choices, did_you_mean
+from .no_cache import NoCacheSettings
+from .node_local import NodeLocalSettings
 from .quantities import Cores, Size
+from .strategies import STRATEGIES
 
 
 class Stack(Block):
@@ -52,9 +54,9 @@ class Stack(Block):
             and not ({*known.weights_hosts} & {*(hosts := known.pools[pool])})
         ):
             msg = (
-                f"pool {pool!r} ({choices(hosts)}) holds no node where strategy 'node-local' keeps the weights "
+                f"pool {pool!r} ({choices(hosts)}) holds no node where strategy {known.strategy!r} keeps the weights "
                 f"({choices(known.weights_hosts)}). Choose a pool that does, or another place in "
-                "larder:cache.node-local."
+                f"larder:cache.{known.strategy}."
             )
             raise ValueError(msg)
         return pool
@@ -77,11 +79,11 @@ class ReplicatedStack(Stack):
     @classmethod
     def _weights_come_into_a_pod_of_ours(cls, pool: str, info: ValidationInfo) -> str:
         known = Known.of(info)
-        if known and known.strategy == KSERVE_CACHE:
-            nearest = "none" if known.cluster and known.cluster.makes_machines else "node-local"
+        if known and known.strategy is not None and not STRATEGIES[known.strategy].MOUNTED:
+            nearest = (NoCacheSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings).NAME
             msg = (
-                f"strategy {KSERVE_CACHE!r} keeps weights for pods of KServe alone, and those of larder:{cls.NAME} are "
-                f"not: choose {nearest} in larder:cache.strategy, or serve the model by larder:kserve."
+                f"strategy {known.strategy!r} keeps weights for pods of KServe alone, and those of larder:{cls.NAME} "
+                f"are not: choose {nearest} in larder:cache.strategy, or serve the model by larder:kserve."
             )
             raise ValueError(msg)
         return pool

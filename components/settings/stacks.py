@@ -13,7 +13,6 @@ from .disks import disks
 from .gateway import Gateway
 from .images import Images
 from .kserve import KServe
-from .kserve_cache import AGENT_LABEL, KSERVE_CACHE
 from .names import choices, did_you_mean
 from .node_pools import NodePool
 from .residency import Residency
@@ -84,14 +83,9 @@ def _reached(known: Known, cache: Cache, pools: Mapping[str, NodePool], stacks: 
         if disk.cannot_hold(sum(models.values())):
             yield f"{disk.setting}: {disk.finding(models)}"
     kserve = stacks.get("kserve")
-    if kserve is None or cache.kserve_cache is None or kserve.pool not in pools:
-        return
-    label, value = AGENT_LABEL
-    if pools[kserve.pool].labels.get(label) != value:
-        yield (
-            f"{NAMESPACE}node-pools.{kserve.pool}.labels: lack {label}: {value}, and KServe's agent, which fills "
-            f"{KSERVE_CACHE}, runs on nodes with that label alone. Write labels: {{{label}: {value}}}."
-        )
+    if kserve is not None and kserve.pool in pools:
+        for block in cache.blocks:
+            yield from block.pool_problems(kserve.pool, pools[kserve.pool].labels)
 
 
 def _residency(

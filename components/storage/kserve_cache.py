@@ -10,8 +10,7 @@ from pulumi_kubernetes.apiextensions.v1.CustomResourceDefinition import CustomRe
 from ..component import Component
 from ..manifest import Untyped, camel_case, metadata, object_name
 from ..node_pools.base import HOSTNAME
-from ..settings.kserve_cache import AGENT_LABEL
-from ..settings.kserve_cache import KServeCache as Block
+from ..settings.kserve_cache import AGENT_LABEL, KServeCacheSettings
 
 API = "serving.kserve.io/v1alpha1"
 NEEDS = ("kserve-local-model-cache", "localmodelcaches.serving.kserve.io")
@@ -28,7 +27,7 @@ class KServeCache(Component):
     def __init__(
         self,
         name: str,
-        settings: Block,
+        settings: KServeCacheSettings,
         plan: WeightsPlan,
         *,
         stack_namespace: str,
@@ -79,7 +78,7 @@ class KServeCache(Component):
         self.register_outputs({"group": group_name})
 
 
-def sources(settings: Block, plan: WeightsPlan) -> Mapping[str, str]:
+def sources(settings: KServeCacheSettings, plan: WeightsPlan) -> Mapping[str, str]:
     """Where KServe finds each model: what the settings say, else the one file on the hub."""
     return {model.id: settings.sources.get(model.id) or _only_file(model) for model in plan.models}
 
@@ -89,7 +88,7 @@ def _only_file(model: ModelWeights) -> str:
     return file.url
 
 
-def _group(settings: Block, hosts: tuple[str, ...]) -> Untyped:
+def _group(settings: KServeCacheSettings, hosts: tuple[str, ...]) -> Untyped:
     label, value = AGENT_LABEL
     wanted = {"key": HOSTNAME, "values": list(hosts)} if hosts else {"key": label, "values": [value]}
     return camel_case(

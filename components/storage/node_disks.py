@@ -9,7 +9,7 @@ from pulumi_kubernetes.core import v1 as core
 from ..component import Component
 from ..manifest import metadata
 from ..settings import Settings
-from ..settings.node_local import NodeLocal
+from ..settings.node_local import NodeLocalSettings
 from ..settings.node_pools import hosts_of, taints_of
 from .kept import NOBODY_WAITS, bound_to, kept, kept_for
 from .local_volume import LocalVolume
@@ -33,7 +33,7 @@ class NodeDisks:
 
     @classmethod
     def declare(
-        cls, settings: Settings, block: NodeLocal, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
+        cls, settings: Settings, block: NodeLocalSettings, *, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
     ) -> Self:
         """Register the volumes of the block."""
         volumes = tuple(
@@ -63,7 +63,7 @@ class PoolView(Component):
     def __init__(
         self,
         pool: str,
-        settings: NodeLocal,
+        settings: NodeLocalSettings,
         *,
         stack_namespace: str,
         namespace: pulumi.Input[str],

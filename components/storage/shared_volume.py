@@ -6,7 +6,7 @@ from pulumi_kubernetes.storage import v1 as storage
 
 from ..component import Component
 from ..manifest import metadata
-from ..settings.shared_storage import Nfs, SharedStorage
+from ..settings.shared_storage import Nfs, SharedStorageSettings
 from .kept import NOBODY_WAITS, kept, kept_for
 
 CLAIM = "shared-model-storage"
@@ -21,14 +21,14 @@ class SharedVolume(Component):
     def __init__(
         self,
         name: str,
-        settings: SharedStorage,
+        settings: SharedStorageSettings,
         *,
         stack_namespace: str,
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
-        self.claim_name, self.read = settings.claim or CLAIM, settings.read
+        self.claim_name = settings.claim or CLAIM
         self.ready: tuple[pulumi.Resource, ...] = ()
         self._settings, self._namespace = settings, stack_namespace
         if not settings.claim:
@@ -49,7 +49,7 @@ class SharedVolume(Component):
             storage.StorageClass.get("shared-storage.storage-class", settings.storage_class, opts=self.child())
 
     def _claim(
-        self, settings: SharedStorage, stack_namespace: str, namespace: pulumi.Input[str]
+        self, settings: SharedStorageSettings, stack_namespace: str, namespace: pulumi.Input[str]
     ) -> core.PersistentVolumeClaim:
         # Volumes are the cluster's: two stacks that share an export need one each.
         volume_name = f"{stack_namespace}-{CLAIM}"

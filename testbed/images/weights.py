@@ -28,7 +28,7 @@ def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str)
         return dict(overlay)
     wanted = json.loads(text)
     weights.write_text(wanted["weights"])
-    prebuilt = wanted["strategy"] == "prebuilt-image"
+    prebuilt = wanted["inside"]
     images: Any = overlay["larder:images"]
     upon = ("--engine", images[wanted["engine"]].replace(name, registry, 1)) if prebuilt else ()
     with step("the engine's image with the weights inside" if prebuilt else "images of the weights", 20):

@@ -10,10 +10,10 @@ import pytest
 from components import ROOT
 from components.caching.dockerfile import dockerfile
 from components.settings import SettingsError
+from components.settings.images import UNKNOWN
 from components.settings.weights_plan import weights_plan
 from preview import wire
 from preview.__main__ import main
-from preview.placeholders import UNKNOWN
 from preview.recorder import Registered
 from tests.program.previews import CATALOG, IMAGES, Preview, preview_of
 

@@ -7,8 +7,8 @@ import pytest
 from pulumi.runtime.proto import resource_pb2
 
 from components.settings import SettingsError
+from components.settings.images import UNKNOWN
 from preview.findings import findings
-from preview.placeholders import UNKNOWN
 from preview.recorder import RecordingMonitor
 from tests.program.previews import IMAGES, Preview, preview_of
 

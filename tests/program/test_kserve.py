@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 
-from components.caching import STRATEGIES
 from components.settings import SettingsError
-from components.settings.kserve import WITH_URI
+from components.settings.strategies import STRATEGIES
 from tests.program.previews import DRAINS, Preview
 from tests.program.test_manager import MANAGER
 
@@ -198,7 +197,7 @@ def test_the_front_leads_to_every_model_that_a_manager_may_choose(preview: Previ
     assert {e.name: e.models for e in config.engines}["kserve"] == ["tiny-random", "tiny-second"]
 
 
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES.keys() - WITH_URI))
+@pytest.mark.parametrize("strategy", sorted(name for name, facts in STRATEGIES.items() if not facts.GIVES_URI))
 def test_a_strategy_that_kserve_cannot_use_is_refused_with_one_that_it_can(preview: Previews, strategy: str) -> None:
     with pytest.raises(SettingsError, match=r"larder:kserve\.pool: strategy .* choose node-local"):
         preview(strategy, BOTH)

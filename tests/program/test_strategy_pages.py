@@ -7,10 +7,9 @@ import pytest
 import yaml
 
 from components import ROOT
-from components.caching import STRATEGIES
-from components.plan.needs import NEEDS
 from components.settings import parse
 from components.settings.sources import merged
+from components.settings.strategies import STRATEGIES
 from preview.program import stack_config
 from tests.program.previews import CATALOG, IMAGES
 
@@ -20,7 +19,7 @@ each = pytest.mark.parametrize("strategy", STRATEGIES)
 
 
 def _page(strategy: str) -> str:
-    return (ROOT / "docs" / "strategies" / f"{strategy}.md").read_text()
+    return (ROOT / STRATEGIES[strategy].page()).read_text()
 
 
 def _blocks(strategy: str) -> list[dict[str, object]]:
@@ -53,7 +52,7 @@ def test_what_it_needs_is_what_make_plan_says(strategy: str) -> None:
             text = text.replace(word, plain)
         return text
 
-    rows = [f"| {said(need.what)} | {need.checked} |" for need in NEEDS[strategy]]
+    rows = [f"| {said(need.what)} | {need.checked} |" for need in STRATEGIES[strategy].NEEDS]
     table = _page(strategy).partition("## What it needs\n")[2].partition("\n## ")[0]
     assert [line for line in table.splitlines() if line.startswith("| ") and "---" not in line][1:] == rows
 
@@ -65,7 +64,7 @@ def test_its_figures_are_those_of_the_benchmarks(strategy: str) -> None:
         [f"strategy.{strategy}.{start}_{what}_s_{size}gib" for what in ("ready", "load") for size in (1, 4)]
         for start in ("cold", "warm")
     ]
-    if strategy == "kserve-cache":  # nothing here runs KServe's agent
+    if not STRATEGIES[strategy].MOUNTED:  # nothing here runs KServe's agent
         assert not set(wanted[0]) & figures.keys()
         return
     measured = _page(strategy).partition("## Measured\n")[2]

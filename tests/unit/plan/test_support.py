@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from components.plan.support import STRATEGIES, Verdict, support, tried
+from components.plan.support import Verdict, support, tried
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged
+from components.settings.strategies import STRATEGIES
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD
 
 KSERVE = {

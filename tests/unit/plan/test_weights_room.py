@@ -6,9 +6,8 @@ import pytest
 from larder_sidecar.catalog import CatalogEntry
 
 from components.plan.admission import about_weights, warnings
-from components.plan.needs import NEEDS, needs
+from components.plan.needs import needs
 from components.plan.plan import make_plan
-from components.plan.support import STRATEGIES
 from components.settings import parse
 from components.settings.base import Catalog
 from components.settings.cache import Cache
@@ -16,6 +15,7 @@ from components.settings.disks import disks
 from components.settings.kserve import KServe
 from components.settings.node_pools import NodePool
 from components.settings.sources import merged
+from components.settings.strategies import STRATEGIES
 from tests.unit.settings.test_room import EKS
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD, entry, settings
 
@@ -98,7 +98,7 @@ def test_the_class_of_one_node_s_disks_is_told_with_the_one_for_many() -> None:
 
 
 def test_every_strategy_says_what_it_needs() -> None:
-    assert NEEDS.keys() == set(STRATEGIES)
+    assert all(strategy.NEEDS for strategy in STRATEGIES.values())
 
 
 def test_what_is_needed_is_said_with_the_numbers_of_the_stack() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from components.settings.prebuilt_image import PrebuiltImageSettings
 from tests.unit.stack_config import DIGEST, problems, settings
 
 NO_VERSION = "names no version. Write registry/name:version, whose digest `up` asks for, or name@sha256:<64 hex"
@@ -66,7 +67,7 @@ def test_images_of_weights_are_named_by_digest_alone(cache: dict[str, Any], path
 
 
 def test_a_build_has_defaults_for_all_but_its_place() -> None:
-    block = settings(_block({"build": {"to": TO}})).cache.prebuilt_image
+    block = settings(_block({"build": {"to": TO}})).cache.of(PrebuiltImageSettings)
     assert block
     assert block.build
     assert (block.image, block.build.platforms, block.build.builder) == (None, ["linux/amd64"], None)

@@ -7,6 +7,7 @@ from larder_sidecar.catalog import CatalogEntry
 
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
+from components.settings.kserve_cache import KServeCacheSettings
 from components.settings.sources import merged
 from tests.unit.stack_config import DIGEST, GOOD, entry, settings
 
@@ -54,8 +55,9 @@ def test_nodes_without_the_agent_are_refused_under_every_strategy() -> None:
 
 def test_the_folder_of_the_agent_may_be_written_down() -> None:
     found = settings({"larder:cache": {"kserve-cache": {"size": "20Gi", "path": "/models"}}})
-    assert found.cache.kserve_cache
-    assert found.cache.kserve_cache.path == "/models"
+    block = found.cache.of(KServeCacheSettings)
+    assert block
+    assert block.path == "/models"
 
 
 @pytest.mark.parametrize("uri", [f"https://h/x?token={TOKEN}", f"https://h/x#{TOKEN}", f"https://u:{TOKEN}@h/x"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
@@ -10,8 +10,7 @@ from larder_sidecar.config.base import kebab
 
 from components import ROOT
 from components.caching import STRATEGIES
-from components.settings import Settings, schema
-from components.settings.cache import Strategy
+from components.settings import Settings, schema, strategies
 from components.settings.places import Place
 
 
@@ -57,5 +56,10 @@ def test_every_setting_says_what_it_is(path: str) -> None:
     assert SETTINGS[path].description
 
 
-def test_the_choices_of_strategy_are_the_strategies_there_are() -> None:
-    assert set(STRATEGIES) == set(get_args(Strategy))
+def test_every_strategy_has_settings_and_a_component_and_is_a_choice() -> None:
+    cache = schema.schema()["$defs"]["Cache"]["properties"]
+    assert list(STRATEGIES) == list(strategies.STRATEGIES) == cache["strategy"]["enum"]
+    assert {name for name, facts in strategies.STRATEGIES.items() if facts.HELP} == cache.keys() - {
+        "strategy",
+        "min-bandwidth",
+    }

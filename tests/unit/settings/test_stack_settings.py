@@ -7,6 +7,7 @@ import pytest
 from components.settings import SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.clusters import KINDS
+from components.settings.node_local import NodeLocalSettings
 from components.settings.sources import merged
 from testbed.toolchain import tools
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of, settings
@@ -486,7 +487,7 @@ def test_weights_have_a_folder_of_their_own(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/mnt/ai-model-cache", "//mnt//ai-model-cache/", "/mnt/./ai-model-cache"])
 def test_a_folder_is_written_one_way(path: str) -> None:
-    block = settings({"larder:cache": {"node-local": {"path": path}}}).cache.node_local
+    block = settings({"larder:cache": {"node-local": {"path": path}}}).cache.of(NodeLocalSettings)
     assert block
     assert block.path == "/mnt/ai-model-cache"
 
@@ -533,7 +534,7 @@ def test_an_existing_cluster_is_entered_by_its_own_means_unless_told_otherwise()
 
 def test_a_volume_may_be_declared_that_the_strategy_does_not_mount() -> None:
     found = settings({"larder:cache": {"strategy": "none"}})
-    assert found.cache.node_local is not None
+    assert found.cache.of(NodeLocalSettings) is not None
     assert found.weights_hosts is None
 
 
