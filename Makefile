@@ -1,7 +1,7 @@
 # The commands of Larder. `make help` lists them; each can be run again at any time.
 STACK ?= dev
 PYTHON := .larder/venv/bin/python
-export CONTEXT REGISTRY STACK ONLY FULL RUNS SEED INPUT PART TOUCHED BEFORE AFTER
+export CONTEXT REGISTRY STACK ONLY FULL RUNS SEED INPUT PART TOUCHED BEFORE AFTER EXAMPLES
 # Where a machine forbids compiled Python, each of a hundred started processes would compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
@@ -37,7 +37,7 @@ lint: clouds ## ruff and mypy
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy __main__.py components manifests policies preview bench testbed sidecar/larder_sidecar tests
 
-test: clouds ## every test that needs neither a cluster nor an engine
+test: clouds ## every test that needs neither a cluster nor an engine (EXAMPLES=all: more inputs for each property)
 	@$(PYTHON) -m pytest -p tests.workers --workers 4 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e --ignore=tests/engines)
 
 e2e: ## the stacks on the embedded cluster with the real engines (PART=core, 2 or 3; ONLY=a suite)

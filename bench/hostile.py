@@ -11,8 +11,8 @@ LONGEST = 32 * MIB
 
 def bodies(size: int = LONGEST) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of each, cut down to about `size`."""
-    for name, (head, part, tail) in _SHAPES.items():
-        yield name, head + part * max((size - len(head) - len(tail)) // len(part), 1) + tail
+    for name in _SHAPES:
+        yield name, body(name, size)
     half = size // 2 - 50
     yield "nested lists", b'{"a":' + b"[" * half + b"]" * half + b',"model":"m"}'
     yield "model, nested", b'{"model":' + b"[" * half + b"]" * half + b"}"
@@ -25,6 +25,12 @@ def bodies(size: int = LONGEST) -> Iterator[tuple[str, bytes]]:
     yield "blanks before the value", b'{"model":' + b" " * (2 * half) + b'"m"}'
     yield "blanks at the end", b'{"model":"m"}' + b" " * (2 * half)
     yield "blanks at the beginning", b" " * (2 * half) + b'{"model":"m"}'
+
+
+def body(name: str, size: int = LONGEST) -> bytes:
+    """One of those that repeat a part."""
+    head, part, tail = _SHAPES[name]
+    return head + part * max((size - len(head) - len(tail)) // len(part), 1) + tail
 
 
 _SHAPES = {

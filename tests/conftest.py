@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.examples import up_to
+
 # A busy machine is no fault of a property.
-settings.register_profile("larder", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("larder", up_to(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("larder")
 
 IN_MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
+"""Bytes that must be free there."""
 """Bytes that must be free there."""
 
 

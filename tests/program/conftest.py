@@ -1,5 +1,6 @@
 """The `preview` fixture: the real program, through the real SDK, against a recorder in place of the engine."""
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from tests.program.previews import STACKS, Preview, preview_of
 
 @pytest.fixture(scope="session")
 def preview() -> Callable[..., Preview]:
-    """`preview("node-local", {"larder:…": …}, unknowns=…)`; equal calls are one run."""
+    """`preview("node-local", {"larder:…": …}, unknowns=…)`; equal calls are one run, however they are written."""
     runs: dict[str, Preview] = {}
 
     def run(*args: object, **options: object) -> Preview:
-        key = repr((args, sorted(options.items())))
+        call = inspect.signature(preview_of).bind(*args, **options)
+        call.apply_defaults()
+        key = repr(call.arguments)
         if key not in runs:
             runs[key] = preview_of(*args, **options)  # type: ignore[arg-type]  # the fixture has preview_of's signature
         return runs[key]

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.manifest import object_name
 from preview.objects import kind
 from preview.program import record
 from preview.recorder import Registered
+from tests.examples import up_to
 from tests.program.previews import CASES, CATALOG, ON_A_SHORT_STACK, Preview, config_of
 from tests.unit.stack_config import entry
 
@@ -153,10 +153,7 @@ def test_every_name_is_one_that_kubernetes_takes(stack: str, strategy: str, firs
     assert [problem for resource in seen.objects() for problem in wrong_names(resource)] == []
 
 
-SETTINGS = hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-@SETTINGS
+@up_to(300)
 @given(
     st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True),
     st.from_regex(r"[a-z0-9][a-z0-9._-]{0,79}", fullmatch=True),

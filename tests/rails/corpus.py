@@ -45,10 +45,9 @@ _ODD: Sequence[Any] = (
 
 def written(tests: str = "tests/unit/settings") -> list[Config]:
     """Return the stack configs that the unit tests of settings read. Raises RailError."""
-    file = HOME / "harvest.json"
+    file = HOME / f"harvest.{os.getpid()}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.unlink(missing_ok=True)
-    words = ["-q", "-n", "0", "-p", "tests.rails.harvest", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
+    words = ["-q", "-p", "tests.rails.harvest", "-p", "no:cacheprovider", "--hypothesis-seed=0"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *words, tests],
         cwd=ROOT, env=os.environ | {"LARDER_HARVEST": str(file)}, capture_output=True, text=True, check=False,
@@ -56,7 +55,9 @@ def written(tests: str = "tests/unit/settings") -> list[Config]:
     if done.returncode or not file.exists():
         msg = f"{tests}: the tests do not pass, so their stack files are not known:\n{done.stdout[-2000:]}"
         raise RailError(msg)
-    return list(json.loads(file.read_text()))
+    found = list(json.loads(file.read_text()))
+    file.unlink()
+    return found
 
 
 def generated(count: int, seed: str) -> Iterator[Config]:

@@ -1,6 +1,7 @@
 """However the network cuts a message, the same message is read."""
 
 import asyncio
+import atexit
 import functools
 import itertools
 import socket
@@ -150,6 +151,14 @@ async def all_answered(connection: ServerConnection) -> None:
         await asyncio.sleep(0)
 
 
+@functools.cache
+def one_loop() -> asyncio.Runner:
+    """The loop of thousands of connections that are read here: to make and close one takes longer than most of them."""
+    runner = asyncio.Runner()
+    atexit.register(runner.close)
+    return runner
+
+
 def served(pieces: list[bytes], *, pauses: bool = False) -> bytes:
     """What is answered; `pauses`: all that waits is answered before the next piece comes."""
 
@@ -166,7 +175,7 @@ def served(pieces: list[bytes], *, pauses: bool = False) -> bytes:
         lines = [line for line in wire.written.split(b"\r\n") if not line.startswith(b"date: ")]
         return b"\r\n".join(lines) + (b"END" if wire.ended else b"")
 
-    return asyncio.run(run())
+    return one_loop().run(run())
 
 
 def test_the_text_of_a_body_never_frames_it() -> None:
@@ -192,7 +201,7 @@ def received(pieces: list[bytes]) -> tuple[int, list[tuple[bytes, bytes]], bytes
         head = owner.head or ResponseHead(0, [], None)
         return head.status, list(head.headers), owner.body, owner.ends
 
-    return asyncio.run(run())
+    return one_loop().run(run())
 
 
 @functools.cache

@@ -15,10 +15,10 @@ from tests.sidecar.gateway.conftest import CHAT, Lines, Start
 from tests.sidecar.gateway.holding import Holding
 from tests.sidecar.gateway.resident import With
 from tests.sidecar.gateway.scripted import TURN_SECONDS, Engine, Response, Turn, admin, ask, connect, request, until
+from tests.sidecar.gateway.test_splice import BODIES
 
 GOOD = b'{"model":"tiny"}'
 ROUTE = "/api/llm/route"
-BODIES = dict(hostile.bodies(4 * hostile.MIB))
 DEEP = [b'{"model":' + b"[" * depth + b"]" * depth + b"}" for depth in (900, 990, 1100, 2000, 100_000)] + [
     b'{"model":' + b'{"a":' * depth for depth in (990, 100_000)
 ]
@@ -74,12 +74,10 @@ def timed(of: Callable, taken: list[float]) -> Callable:
     return call
 
 
-@pytest.mark.parametrize(
-    ("name", "body"), [*hostile.bodies(4 * hostile.MIB)], ids=lambda part: part if isinstance(part, str) else ""
-)
-async def test_no_body_holds_the_loop(gateway: Running, turns: list[float], name: str, body: bytes) -> None:
+@pytest.mark.parametrize("shape", BODIES)
+async def test_no_body_holds_the_loop(gateway: Running, turns: list[float], shape: str) -> None:
     for path in (CHAT, ROUTE):
-        assert (await ask(gateway.port, path, body)).status in (200, 400, 404)
+        assert (await ask(gateway.port, path, BODIES[shape])).status in (200, 400, 404)
     assert max(turns) < TURN_SECONDS
 
 
@@ -125,7 +123,7 @@ async def test_rules_are_asked_in_turns_of_the_loop(
 
 
 async def test_others_are_answered_while_a_long_body_is_read(gateway: Running, engine: Engine) -> None:
-    body = dict(hostile.bodies(30 * hostile.MIB))["short strings"]
+    body = hostile.body("short strings", 30 * hostile.MIB)
     async with connect(gateway.port) as slow, connect(gateway.port) as quick:
         await slow.send(request(CHAT, body))
         for _ in range(10):

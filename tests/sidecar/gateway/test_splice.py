@@ -126,9 +126,11 @@ BODIES = dict(hostile.bodies(4 * hostile.MIB))
 @pytest.mark.parametrize("shape", BODIES)
 def test_no_body_takes_more_than_its_turns(shape: str) -> None:
     body = BODIES[shape]
-    taken = min((turns_of(body) for _ in range(3)), key=max)
-    assert max(taken) < TURN_SECONDS
-    assert sum(taken) / len(body) < 300e-9  # seconds a byte, over all turns
+    for _ in range(3):  # what the machine does besides may spoil a reading, and only work that grows spoils each
+        taken = turns_of(body)
+        if max(taken) < TURN_SECONDS and sum(taken) / len(body) < 300e-9:  # seconds a byte, over all turns
+            return
+    pytest.fail(f"{max(taken):.3f} s in a turn, {sum(taken) / len(body) * 1e9:.0f} ns a byte")
 
 
 def test_a_turn_ends_after_counted_work(monkeypatch: pytest.MonkeyPatch) -> None:

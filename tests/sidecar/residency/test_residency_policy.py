@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from larder_sidecar.residency.policy import NEVER, Decision, ModelState, Phase, Rules, decide
 
@@ -68,8 +68,6 @@ def crowds(draw: st.DrawFn, least: int = 0) -> tuple[Rules, list[ModelState]]:
     return rules, draw(st.permutations([*rest, *waiting]))
 
 
-SLOWLY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""`filter_too_much` stays on: it reports a test that hardly any state reaches."""
 ANY = st.one_of(crowds(), st.tuples(RULES, states()), crowds())
 
 
@@ -77,7 +75,6 @@ def at(decision: Decision, models: list[ModelState]) -> dict[str, ModelState]:
     return {model.name: model for model in models if model.name in decision.unload}
 
 
-@SLOWLY
 @given(ANY)
 def test_no_busy_model_is_unloaded_and_no_pinned_one_without_a_request_to(
     state: tuple[Rules, list[ModelState]],
@@ -90,7 +87,6 @@ def test_no_busy_model_is_unloaded_and_no_pinned_one_without_a_request_to(
         assert model.unload_requested or not model.pinned
 
 
-@SLOWLY
 @given(ANY)
 def test_a_load_starts_only_if_there_is_room(state: tuple[Rules, list[ModelState]]) -> None:
     rules, models = state
@@ -108,7 +104,6 @@ def test_a_load_starts_only_if_there_is_room(state: tuple[Rules, list[ModelState
     )
 
 
-@SLOWLY
 @given(ANY)
 def test_the_model_that_was_wanted_first_is_loaded_first(state: tuple[Rules, list[ModelState]]) -> None:
     rules, models = state
@@ -120,7 +115,6 @@ def test_the_model_that_was_wanted_first_is_loaded_first(state: tuple[Rules, lis
     assert waiting[decision.load or ""] == min(waiting.values())
 
 
-@SLOWLY
 @given(crowds(least=2))
 def test_the_evicted_model_is_the_least_recently_used(state: tuple[Rules, list[ModelState]]) -> None:
     rules, models = state
@@ -151,7 +145,6 @@ def test_no_request_waits_without_an_event_to_come(rules: Rules, models: list[Mo
     assert decision.load or decision.unload or under_way or draining or decision.wake < NEVER
 
 
-@SLOWLY
 @given(RULES, states())
 def test_a_model_that_nothing_displaces_stays_for_its_keep_alive(rules: Rules, models: list[ModelState]) -> None:
     quiet = [replace(m, wanted_since=NEVER, unload_requested=False) for m in models]

@@ -3,13 +3,15 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.residency import Residency
 from larder_sidecar.engines import EngineError, Loaded, Resident
 from larder_sidecar.residency.policy import Phase
 from larder_sidecar.residency.scheduler import Scheduler
 from larder_sidecar.residency.slot import ModelSlot, RefusedError
+
+from tests.examples import up_to
 
 MODELS = ("a", "b", "c", "d")
 LOAD, UNLOAD, LONGEST = 2.0, 1.0, 5.0
@@ -151,7 +153,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@up_to(30)
 @given(RULES, ARRIVALS)
 def test_everybody_is_answered_in_time_and_never_too_many_are_loaded(
     rules: Residency, arrivals: list[tuple[float, str, float]]
@@ -164,7 +166,7 @@ def test_everybody_is_answered_in_time_and_never_too_many_are_loaded(
     assert max(request.waited for request in requests) <= bound
 
 
-@settings(max_examples=20, deadline=None)
+@up_to(20)
 @given(RULES, ARRIVALS, st.lists(st.booleans(), max_size=20))
 def test_a_load_that_fails_is_told_to_those_who_wait_and_to_nobody_else(
     rules: Residency, arrivals: list[tuple[float, str, float]], failing: list[bool]
@@ -176,7 +178,7 @@ def test_a_load_that_fails_is_told_to_those_who_wait_and_to_nobody_else(
     assert engine.most <= rules.max_models
 
 
-@settings(max_examples=20, deadline=None)
+@up_to(20)
 @given(RULES, ARRIVALS)
 def test_those_who_wait_for_one_model_go_in_as_they_came(
     rules: Residency, arrivals: list[tuple[float, str, float]]

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.document import DocumentError, load_document
 
+from tests.examples import up_to
 from tests.unit.catalog.hostile import ONLY_WRITTEN_OUT, UNUSABLE
 
 
@@ -131,7 +131,7 @@ PIECES = st.sampled_from(
 )
 
 
-@hypothesis_settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@up_to(400)
 @given(st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text(max_size=60)), st.booleans())
 def test_any_text_is_a_document_or_a_document_error(
     tmp_path_factory: pytest.TempPathFactory, text: str, trusted: bool

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import up_to
 from tests.unit.stack_config import GOOD, problems_of
 
 WORDS = st.one_of(
@@ -50,7 +50,7 @@ FULL = {
 PLACES = [place for place in _places(FULL) if place]
 
 
-@hypothesis_settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@up_to(300)
 @given(st.sampled_from(PLACES), VALUES, st.dictionaries(WORDS.map("larder:{}".format), VALUES, max_size=1))
 def test_any_value_anywhere_is_read_or_refused_in_lines(place: tuple[Any, ...], new: Any, more: dict[str, Any]) -> None:
     raw = {**_with(FULL, place, new), **more}

@@ -7,7 +7,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.weights.errors import GgufError
 from larder_sidecar.weights.store.gguf import MAX_KEYS, GgufInfo, read_gguf
@@ -15,6 +15,7 @@ from larder_sidecar.weights.store.gguf_reader import MAX_STRINGS
 
 from testbed.hub.gguf_writer import F32Tensor, gguf
 from testbed.hub.tiny_model import tiny_model
+from tests.examples import up_to
 
 TINY = b"".join(tiny_model())
 
@@ -164,19 +165,19 @@ def survives(content: bytes) -> None:
     assert time.monotonic() - began < 5
 
 
-@settings(max_examples=150, deadline=None)
+@up_to(150)
 @given(st.binary(max_size=300))
 def test_noise_after_the_magic_raises_nothing_else(noise: bytes) -> None:
     survives(b"GGUF\3\0\0\0" + noise)
 
 
-@settings(max_examples=200, deadline=None)
+@up_to(200)
 @given(st.integers(0, 9000), st.binary(min_size=1, max_size=12), st.integers(0, len(TINY)))
 def test_a_damaged_model_raises_nothing_else(place: int, damage: bytes, cut: int) -> None:
     survives((TINY[:place] + damage + TINY[place + len(damage) :])[: max(cut, place + 20)])
 
 
-@settings(max_examples=50, deadline=None)
+@up_to(50)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=3), st.integers(1, 64))
 def test_a_file_is_good_exactly_up_to_its_last_tensor(shape: list[int], missing: int) -> None:
     count = 1
@@ -217,7 +218,7 @@ def tables(draw: st.DrawFn) -> bytes:
     return many(*out, data=max(0, offset - draw(st.sampled_from([0, 0, 0, 1, 40, offset]))))
 
 
-@settings(max_examples=200, deadline=None)
+@up_to(200)
 @given(tables())
 def test_any_tensor_table_is_taken_or_named(content: bytes) -> None:
     survives(content)
