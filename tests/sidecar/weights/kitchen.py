@@ -1,5 +1,6 @@
 """A hub with tiny models, the plan that names them, and the fetch role as a function and as a process."""
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -24,6 +25,7 @@ from testbed.hub.faults import Faults
 from testbed.hub.repository import Published, Repositories
 from testbed.hub.server import Hub as LocalHub
 from testbed.hub.tiny_model import tiny_model
+from tests.sidecar.weights.warm import Forked
 
 ROOT = Path(__file__).parents[3]
 PATIENCE = Patience(stall_seconds=0.2, failures=3, first_wait=0.01)
@@ -88,28 +90,28 @@ class Kitchen:
             run = Fetch(plan, self.root, sources, Reporter(self.log), patience, lease_seconds, distrust, free)
             return run.run()
 
-    def process(self, plan: WeightsPlan, *more: str, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
-        """The real command in a process of its own; killed at the end of the test at the latest."""
+    def process(self, plan: WeightsPlan, *more: str, stdout: int = subprocess.PIPE) -> Forked:
+        """The command in a process of its own; killed at the end of the test at the latest."""
+        return self.stack.enter_context(
+            contextlib.closing(Forked(self._words(plan, *more), self._environment, self.folder, stdout))
+        )
+
+    def started(self, plan: WeightsPlan, *more: str) -> subprocess.CompletedProcess[str]:
+        """The command as it is started in a pod, run to its end."""
+        command = [sys.executable, "-m", "larder_sidecar", *self._words(plan, *more)]
+        environment = {"PYTHONPATH": str(ROOT / "sidecar"), **self._environment}
+        return subprocess.run(
+            command, env=environment, text=True, capture_output=True, cwd=self.folder, timeout=60, check=False
+        )
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        return {"PATH": os.environ["PATH"]}
+
+    def _words(self, plan: WeightsPlan, *more: str) -> list[str]:
         config = self.folder / "weights.json"
         config.write_text(plan.to_json())
-        command = [
-            sys.executable,
-            "-m",
-            "larder_sidecar",
-            "fetch",
-            "--config",
-            str(config),
-            "--root",
-            str(self.root),
-            *more,
-        ]
-        environment = {"PYTHONPATH": str(ROOT / "sidecar"), "PATH": os.environ["PATH"]}
-        process = subprocess.Popen(
-            command, env=environment, text=True, stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder
-        )
-        self.stack.callback(process.communicate)
-        self.stack.callback(process.kill)
-        return process
+        return ["fetch", "--config", str(config), "--root", str(self.root), *more]
 
     def events(self) -> list[str]:
         return [json.loads(line)["event"] for line in self.log.getvalue().splitlines()]

@@ -31,10 +31,9 @@ def test_the_last_line_is_a_summary(kitchen: Kitchen) -> None:
     it = kitchen.publish()
     plan = kitchen.plan(kitchen.hub())
     for fetched in (it.bytes, 0):
-        process = kitchen.process(plan)
-        out, _ = process.communicate(timeout=20)
-        assert process.returncode == 0
-        lines = [json.loads(line) for line in out.splitlines()]
+        ran = kitchen.started(plan)
+        assert ran.returncode == 0
+        lines = [json.loads(line) for line in ran.stdout.splitlines()]
         assert lines[-1]["event"] == "done"
         assert lines[-1]["fetched_bytes"] == fetched
         assert lines[-1]["reused_bytes"] == it.bytes - fetched

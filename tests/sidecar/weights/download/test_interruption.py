@@ -17,6 +17,7 @@ from larder_sidecar.weights.signals import SIGNALS, stoppable
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, ROOT, Kitchen
+from tests.sidecar.weights.warm import Forked
 
 KEPT = 500_000
 STALLED = Faults(stall_after=KEPT)
@@ -33,12 +34,12 @@ def stalled(kitchen: Kitchen) -> Callable[[], bool]:
     return lambda: kitchen.part_bytes() == KEPT
 
 
-def first_event(process: subprocess.Popen[str]) -> str:
+def first_event(process: Forked) -> str:
     assert process.stdout
     return str(json.loads(process.stdout.readline())["event"])
 
 
-def done(process: subprocess.Popen[str]) -> dict[str, Any]:
+def done(process: Forked) -> dict[str, Any]:
     out, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
     last: dict[str, Any] = json.loads(out.splitlines()[-1])

@@ -1,7 +1,6 @@
 """A large file comes in pieces over several connections and is one file: also killed, lied to or throttled."""
 
 import random
-import subprocess
 import threading
 import time
 from dataclasses import replace
@@ -23,6 +22,7 @@ from testbed.hub.server import Hub
 from tests.sidecar.weights.download.test_fetch import file_size_limit
 from tests.sidecar.weights.download.test_interruption import done, until
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
+from tests.sidecar.weights.warm import Forked
 
 LARGE = 3 * LEAST + 1000
 """Bytes; four pieces."""
@@ -90,7 +90,7 @@ def test_killed_again_and_again_every_piece_is_resumed(kitchen: Kitchen, seed: i
     assert kitchen.models() == {"tiny:latest"}
 
 
-def _more_than_or_over(hub: Hub, served: int, process: "subprocess.Popen[str]") -> bool:
+def _more_than_or_over(hub: Hub, served: int, process: Forked) -> bool:
     return _more_than(hub, served) or process.poll() is not None
 
 
