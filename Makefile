@@ -44,13 +44,13 @@ e2e: ## the stacks on the embedded cluster with the real engines (PART=core, 2 o
 	@python3 -m testbed e2e
 
 bench: venv ## what the sidecar and previews cost, measured; writes docs/benchmarks.{md,json}
-	@PYTHONPATH=sidecar $(PYTHON) -m bench
+	@$(PYTHON) -m bench
 
 fuzz: venv ## parsers of outside input, fed with inputs made of seeds (RUNS=20000 each, SEED=0, ONLY=targets, INPUT=file of a crash)
-	@PYTHONPATH=.:sidecar $(PYTHON) -m tests.fuzz
+	@$(PYTHON) -m tests.fuzz
 
 rails: clouds ## what differs from commit BEFORE: plans, names and more (ONLY=a rail); for changes that must change nothing
-	@PYTHONPATH=.:sidecar $(PYTHON) -m tests.rails
+	@$(PYTHON) -m tests.rails
 
 plan: clouds ## preview STACK without CLI, cluster or credentials; policies included (WHY=1: each strategy, and why not; JSON=file for tools)
 	@$(PYTHON) -m preview plan --stack $(STACK) $(if $(OVERLAY),--overlay $(OVERLAY)) $(if $(WHY),--why) $(if $(BEFORE),--before $(BEFORE)) $(if $(JSON),--json $(JSON))

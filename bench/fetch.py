@@ -80,7 +80,7 @@ def _server(folder: Path) -> Iterator[str]:
     port = free_port()
     address = f"127.0.0.1:{port}"
     command = [sys.executable, "-m", "testbed.hub", "serve", "--root", str(folder / "hub"), "--listen", address]
-    with process(None, command, os.environ | {"PYTHONPATH": str(ROOT)}, folder=folder, port=port):
+    with process(None, command, dict(os.environ), folder=folder, port=port):
         yield f"http://{address}"
 
 
@@ -96,8 +96,7 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
 
     def larder(place: Path) -> None:
         command = [sys.executable, "-m", "larder_sidecar", "fetch", "--config", str(folder / "weights.json")]
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "sidecar")}
-        with subprocess.Popen([*command, "--root", str(place)], env=environment, stdout=subprocess.PIPE) as run:
+        with subprocess.Popen([*command, "--root", str(place)], stdout=subprocess.PIPE) as run:
             out = run.stdout.read() if run.stdout else b""
             _, run.returncode, used = os.wait4(run.pid, 0)
         if run.returncode or json.loads(out.splitlines()[-1])["fetched_bytes"] != made.bytes:

@@ -1,7 +1,6 @@
 """Synthetic weights of a whole number of GiB, and what the program declares to serve them by one strategy."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.layout import DISK_INSIDE, HUB, NODE, REGISTRY_NAME
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import Shape, tiny_model
-from testbed.paths import ROOT, STATE
+from testbed.paths import STATE
 
 NAMESPACE, STACK, SHARED = "bench", "dev", "bench-shared"
 BLOCKS_OF_A_GIB = 16
@@ -107,7 +106,6 @@ class Synthetic:
         ]
         told = subprocess.run(
             [*publish, "--to", f"{self._cluster.registry}/bench", "--plain-http", *upon],
-            env=os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"},
             stdout=subprocess.PIPE,
             check=True,
         )

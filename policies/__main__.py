@@ -1,9 +1,4 @@
-"""What `pulumi --policy-pack policies` starts."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+"""The entry point of `pulumi --policy-pack policies`."""
 
 from policies.pack import serve
 

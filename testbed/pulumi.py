@@ -61,7 +61,6 @@ def prepare() -> Pulumi:
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_ERROR_OUTPUT_STRING": "true",
-        "PYTHONPATH": f"{ROOT}/sidecar",
         "KUBECACHEDIR": str(STATE / "kube-cache"),
     }
     standin = not _official_plugin(folder / "pulumi", home, env)
@@ -78,7 +77,7 @@ def _plugin_version() -> str:
 
 def _standin(plugin: Path) -> None:
     plugin.parent.mkdir(parents=True, exist_ok=True)
-    plugin.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{VENV}/bin/python" -m testbed.plugin.kubernetes "$@"\n')
+    plugin.write_text(f'#!/bin/sh\nexec "{VENV}/bin/python" -m testbed.plugin.kubernetes "$@"\n')
     plugin.chmod(0o755)
 
 
@@ -202,9 +201,7 @@ class Stack:
         env = self.pulumi.env
         path = [str(self.pulumi.binary.parent), str(tools.KUBERNETES.home / "bin")]
         names = sorted(
-            name
-            for name in env
-            if name.startswith(("PULUMI_", "LARDER_")) or name in ("KUBECONFIG", "KUBECACHEDIR", "PYTHONPATH")
+            name for name in env if name.startswith(("PULUMI_", "LARDER_")) or name in ("KUBECONFIG", "KUBECACHEDIR")
         )
         lines = [f"export {name}={shlex.quote(env[name])}" for name in names]
         file.write_text(

@@ -1,6 +1,7 @@
 """The Python environment of this checkout: exactly the locked versions, checked by hash."""
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ LOCK = ROOT / "requirements.lock"
 LOCK_OF_CLOUDS = ROOT / "requirements.clouds.lock"
 STAMP = "larder-lock"
 """In what was installed whole: the hash of its lock file."""
+PATHS = "larder.pth"
+"""The packages of this checkout, as an editable install names them; relative, so that a checkout may move."""
 
 
 def ensure() -> None:
@@ -22,12 +25,14 @@ def ensure() -> None:
         raise TestbedError(msg)
     with alone(HOME / "venv.lock", "another make is installing Python packages"):
         if _is_there(VENV, LOCK):
+            _add_paths()
             return
         log = HOME / "log" / "venv.log"
         with step("Python packages", 60):
             shutil.rmtree(VENV, ignore_errors=True)
             run([sys.executable, "-m", "venv", VENV], log=log)
             run([*_pip(), "--require-hashes", "-r", LOCK], log=log)
+            _add_paths()
             _stamp(VENV, LOCK)
 
 
@@ -41,6 +46,13 @@ def clouds() -> None:
             what: list[str | Path] = ["--no-deps", "--target", CLOUDS, "--require-hashes", "-r", LOCK_OF_CLOUDS]
             run([*_pip(), *what], log=HOME / "log" / "clouds.log")
             _stamp(CLOUDS, LOCK_OF_CLOUDS)
+
+
+def _add_paths() -> None:
+    """Make the packages of this checkout and the sidecar importable in the environment, from any folder."""
+    for packages in (VENV / "lib").glob("python3.*/site-packages"):
+        paths = "".join(f"{os.path.relpath(folder, packages)}\n" for folder in (ROOT, ROOT / "sidecar"))
+        (packages / PATHS).write_text(paths)
 
 
 def _pip() -> list[str | Path]:

@@ -127,8 +127,7 @@ def check(*facts: str) -> None:
     """
     python.ensure()
     command: list[str | Path] = [VENV / "bin" / "python", "-m", "preview", "check", "--folder", STACKS]
-    env = os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"}
-    asked = subprocess.run([*command, *facts], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    asked = subprocess.run([*command, *facts], cwd=ROOT, capture_output=True, text=True, check=False)
     if asked.returncode:
         msg = f"Pulumi.dev.yaml cannot be deployed:\n{asked.stderr.strip()}"
         raise TestbedError(msg)

@@ -1,7 +1,6 @@
 """Images of a stack's weights, for the strategies that need them: fetched once, published by the sidecar's own role."""
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,5 +43,4 @@ def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str)
 
 def _python(module: str, *args: str | Path) -> str:
     """Run a module in the environment of this checkout, the sidecar's package on its path."""
-    env = os.environ | {"PYTHONPATH": f"{ROOT}/sidecar"}
-    return run([VENV / "bin" / "python", "-m", module, *args], log=LOG, cwd=ROOT, env=env, capture=True)
+    return run([VENV / "bin" / "python", "-m", module, *args], log=LOG, cwd=ROOT, capture=True)

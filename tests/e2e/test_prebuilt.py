@@ -9,7 +9,7 @@ from testbed.images.weights import ENGINES
 from testbed.paths import STATE, VENV
 from testbed.progress import run
 
-from .conftest import ROOT, Platform
+from .conftest import Platform
 from .load import Load
 
 pytestmark = pytest.mark.timeout(1800)
@@ -28,7 +28,7 @@ def published(platform: Platform, engine: str) -> dict[str, object]:
         "--root",
     ]
     command += [STATE / "weights", "--to", f"{registry}/{ENGINES}", "--plain-http", "--engine", engine]
-    told = run(command, log=STATE / "publish.log", env={"PYTHONPATH": f"{ROOT}/sidecar"}, capture=True)
+    told = run(command, log=STATE / "publish.log", capture=True)
     (pushed,) = (event for event in map(json.loads, told.splitlines()) if event["event"] == "pushed")
     return dict(pushed)
 

@@ -148,5 +148,5 @@ def declared(name: str, manifest: dict[str, Any], *, secret: tuple[str, ...] = (
 
 def _script(path: Path, module: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m testbed.plugin.{module} "$@"\n')
+    path.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m testbed.plugin.{module} "$@"\n')
     path.chmod(0o755)

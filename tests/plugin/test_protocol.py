@@ -25,7 +25,7 @@ contexts: [{name: c, context: {cluster: c, namespace: ai}}]
 
 @pytest.fixture(scope="module")
 def process():
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "KUBECONFIG": "", "HOME": "/nonexistent"}
+    environment = os.environ | {"KUBECONFIG": "", "HOME": "/nonexistent"}
     command = [sys.executable, "-m", "testbed.plugin.kubernetes", "127.0.0.1:9"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
         yield started
@@ -158,7 +158,7 @@ def test_a_patch_says_what_it_changes(plugin):
 def test_the_cli_s_signal_ends_a_plugin_at_once(module, sent):
     """The CLI waits 5 s for each plugin that does not go."""
     command = [sys.executable, "-m", f"testbed.plugin.{module}", "127.0.0.1:9"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = dict(os.environ)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         assert int(started.stdout.readline()) > 0
@@ -169,7 +169,7 @@ def test_the_cli_s_signal_ends_a_plugin_at_once(module, sent):
 @pytest.mark.parametrize("module", ["kubernetes", "language_host"])
 def test_a_plugin_does_not_outlive_a_cli_that_was_killed(module):
     command = f"{sys.executable} -m testbed.plugin.{module} 127.0.0.1:9 & wait"
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = dict(os.environ)
     with subprocess.Popen(["sh", "-c", command], env=environment, stdout=subprocess.PIPE, text=True) as cli:
         assert cli.stdout is not None
         assert int(cli.stdout.readline()) > 0

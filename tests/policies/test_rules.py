@@ -11,7 +11,7 @@ from components.settings import base
 from policies import access
 from policies.rule import Resource
 from policies.rules import RULES, judge
-from tests.policies.manifests import (
+from tests.policies.samples import (
     DIGEST,
     GATEWAY,
     OLLAMA,

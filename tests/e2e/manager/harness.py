@@ -114,7 +114,7 @@ def started(settings: Mapping[str, Any], file: Path) -> Iterator[Manager]:
     """The process, until the block is left."""
     file.write_text(json.dumps(settings))
     command = [sys.executable, "-m", "larder_sidecar", "manager", "--config", str(file)]
-    env = os.environ | {"PYTHONPATH": "sidecar"}
+    env = dict(os.environ)
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -1,7 +1,6 @@
 """`larder-sidecar gateway` as an operator starts it."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -121,7 +120,6 @@ def test_a_signal_ends_it_well(config: Path, sign: signal.Signals) -> None:
     config.write_text(json.dumps({**GOOD, "drain": {"serve-seconds": 0}}))
     with subprocess.Popen(
         [sys.executable, "-m", "larder_sidecar", "gateway", "--config", str(config)],
-        env={**os.environ, "PYTHONPATH": "sidecar"},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:

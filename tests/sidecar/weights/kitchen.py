@@ -99,9 +99,8 @@ class Kitchen:
     def started(self, plan: WeightsPlan, *more: str) -> subprocess.CompletedProcess[str]:
         """The command as it is started in a pod, run to its end."""
         command = [sys.executable, "-m", "larder_sidecar", *self._words(plan, *more)]
-        environment = {"PYTHONPATH": str(ROOT / "sidecar"), **self._environment}
         return subprocess.run(
-            command, env=environment, text=True, capture_output=True, cwd=self.folder, timeout=60, check=False
+            command, env=self._environment, text=True, capture_output=True, cwd=self.folder, timeout=60, check=False
         )
 
     @property

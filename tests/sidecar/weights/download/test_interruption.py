@@ -16,7 +16,7 @@ import pytest
 from larder_sidecar.weights.signals import SIGNALS, stoppable
 
 from testbed.hub.faults import Faults
-from tests.sidecar.weights.kitchen import BIG, ROOT, Kitchen
+from tests.sidecar.weights.kitchen import BIG, Kitchen
 from tests.sidecar.weights.warm import Forked
 
 KEPT = 500_000
@@ -92,8 +92,7 @@ with stoppable(), Lease(pathlib.Path(sys.argv[1]), wait_seconds=0):
 """
     lease = tmp_path / "lease"
     command = [sys.executable, "-c", program, str(lease)]
-    environment = {"PYTHONPATH": str(ROOT / "sidecar")}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert process.stdout.readline() == "in\n"
         assert lease.exists()

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from testbed.paths import ROOT
 from tests.sidecar.weights.kitchen import Kitchen
 
 NEVER = 10_000
@@ -53,7 +52,7 @@ def runs(kitchen: Kitchen) -> Callable[..., Callable[[int], int]]:
 
     def of(*options: str) -> Callable[[int], int]:
         command = [sys.executable, "-c", RUNNER, str(kitchen.root), "fetch", *options, "--root", str(kitchen.root)]
-        environment = {"PYTHONPATH": str(ROOT / "sidecar"), "PATH": os.environ["PATH"]}
+        environment = {"PATH": os.environ["PATH"]}
         runner = kitchen.stack.enter_context(
             subprocess.Popen(
                 command, env=environment, text=True, bufsize=1, stdin=subprocess.PIPE, stdout=subprocess.PIPE

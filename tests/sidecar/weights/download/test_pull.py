@@ -24,7 +24,7 @@ from testbed.hub.faults import Faults
 from testbed.hub.gguf_writer import gguf
 from testbed.hub.server import Hub as LocalHub
 from tests.sidecar.weights.download.test_interruption import until
-from tests.sidecar.weights.kitchen import BIG, PATIENCE, ROOT, Kitchen
+from tests.sidecar.weights.kitchen import BIG, PATIENCE, Kitchen
 
 WANTED = Wanted(model="larder/tiny-GGUF", filename="tiny.gguf")
 
@@ -106,7 +106,7 @@ def start(models: Path, hub: LocalHub, folder: Path) -> tuple[subprocess.Popen[s
     }
     config.write_text(json.dumps(settings))
     command = [sys.executable, "-m", "larder_sidecar", "gateway", "--config", str(config)]
-    environment = {"PYTHONPATH": str(ROOT / "sidecar"), "PATH": os.environ["PATH"]}
+    environment = {"PATH": os.environ["PATH"]}
     process = subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, cwd=folder)
     assert process.stdout
     for line in process.stdout:
