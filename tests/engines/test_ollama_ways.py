@@ -11,7 +11,7 @@ import pytest
 from larder_sidecar.config.weights import ModelWeights, WeightsFile, WeightsPlan
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.store.assemble import link
-from larder_sidecar.weights.store.image_index import INDEX, MODELS, Contents, Held
+from larder_sidecar.weights.store.image_index import INDEX, MODELS, Contents, ImageFile
 
 from components.caching.shared_storage import NO_MMAP
 from testbed.hub.repository import Repositories
@@ -46,7 +46,7 @@ def linked(folder: Path) -> Path:
     image = folder / "images" / ENTRY.id
     (image / MODELS).mkdir(parents=True)
     (folder / "hub" / it.repo / it.revision / it.path).rename(image / MODELS / it.path)
-    held = Held(bytes=it.bytes, sha256=it.sha256)
+    held = ImageFile(bytes=it.bytes, sha256=it.sha256)
     (image / INDEX).write_text(Contents(model=ENTRY.id, files={it.path: held}).to_json())
     facts = {key: value for key, value in vars(it).items() if key != "repo"}
     file = WeightsFile.model_validate(facts | {"url": "http://hub.test/file"})

@@ -13,7 +13,7 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.config.manager import ManagerConfig
 from larder_sidecar.config.read import problem_lines
 from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights.download.pull import Wanted
+from larder_sidecar.weights.download.pull import PullTarget
 from pydantic import BaseModel, ValidationError
 
 from tests.fuzz.target import Target
@@ -132,5 +132,5 @@ TARGETS = [
     Target("gateway.json", config(GatewayConfig), [json.dumps(GATEWAY).encode()], TOKENS),
     Target("weights.json", config(WeightsPlan), [json.dumps(WEIGHTS).encode()], TOKENS),
     Target("manager.json", config(ManagerConfig), [b'{"schema":1}', b"{}"], TOKENS),
-    Target("pull-body", body(Wanted), [b'{"model":"org/repo-GGUF","filename":"a/b.Q4_K_M.gguf"}'], TOKENS),
+    Target("pull-body", body(PullTarget), [b'{"model":"org/repo-GGUF","filename":"a/b.Q4_K_M.gguf"}'], TOKENS),
 ]

@@ -11,16 +11,16 @@ from urllib.parse import urlsplit
 from larder_sidecar.config.url import UrlError
 from larder_sidecar.weights import image_names as reference
 from larder_sidecar.weights.client import proxy, rate_limit
-from larder_sidecar.weights.client.address import Address, meant, read, shown
-from larder_sidecar.weights.client.challenge import challenges
-from larder_sidecar.weights.client.server_words import LONGEST, said
-from larder_sidecar.weights.download.pieces import Journal
+from larder_sidecar.weights.client.address import Address, parse_address, redact_url, resolve_reference
+from larder_sidecar.weights.client.challenge import parse_challenges
+from larder_sidecar.weights.client.server_words import MAX_MESSAGE, read_message
+from larder_sidecar.weights.download.pieces import PieceJournal
 from larder_sidecar.weights.errors import FetchError, GgufError
-from larder_sidecar.weights.publish.registry import code_in
+from larder_sidecar.weights.publish.registry import error_code
 from larder_sidecar.weights.store import lease
 from larder_sidecar.weights.store.gguf import read_gguf
 from larder_sidecar.weights.store.marker import Marker
-from larder_sidecar.weights.store.ollama_layout import referenced
+from larder_sidecar.weights.store.ollama_layout import referenced_blobs
 from pydantic import ValidationError
 from urllib3.util import parse_url
 
@@ -41,12 +41,12 @@ def gguf(raw: bytes) -> None:
 def references(raw: bytes) -> None:
     """Names of images are taken or refused."""
     text = raw.decode(errors="surrogateescape")
-    for of in (reference.place, reference.image_name):
+    for of in (reference.parse_destination, reference.parse_image_name):
         with contextlib.suppress(FetchError):
             of(text)
 
 
-_SENDER = read("https://hub.example/a/b?c")
+_SENDER = parse_address("https://hub.example/a/b?c")
 
 
 def addresses(raw: bytes) -> None:
@@ -54,10 +54,10 @@ def addresses(raw: bytes) -> None:
     text = raw.decode("latin-1")
     found: Address | None = None
     with contextlib.suppress(UrlError):
-        found = read(text)
-    shown(text)
+        found = parse_address(text)
+    redact_url(text)
     for address in filter(None, (found, _meant(text))):
-        again = read(address.url)
+        again = parse_address(address.url)
         assert again == address, "its one spelling is another address"
         parts = parse_url(address.url)
         assert (parts.scheme, parts.host) == (address.scheme, address.host)
@@ -68,14 +68,14 @@ def addresses(raw: bytes) -> None:
 
 def _meant(text: str) -> Address | None:
     try:
-        return meant(_SENDER, text)
+        return resolve_reference(_SENDER, text)
     except UrlError:
         return None
 
 
 def challenge(raw: bytes) -> None:
     """Any header is a list of challenges, perhaps an empty one."""
-    for one in challenges([raw.decode("latin-1")]):
+    for one in parse_challenges([raw.decode("latin-1")]):
         assert one.scheme == one.scheme.lower()
         assert all(name == name.lower() for name in one.parameters)
 
@@ -84,15 +84,15 @@ def limits(raw: bytes) -> None:
     """Any headers ask for a wait that ends."""
     lines = (line.partition(":") for line in raw.decode("latin-1").split("\n"))
     headers = {name.strip(): value.strip() for name, _, value in lines}
-    assert 0 <= rate_limit.pause(headers, 1.8e9) <= rate_limit.LONGEST
-    rate_limit.exhausted(headers)
+    assert 0 <= rate_limit.requested_pause(headers, 1.8e9) <= rate_limit.LONGEST
+    rate_limit.is_exhausted(headers)
 
 
 def no_proxy(raw: bytes) -> None:
     """Any value of NO_PROXY bypasses the proxy or does not."""
     text = raw.decode("latin-1")
     for host in ("https://hub.example", "http://10.1.2.3:8080", "https://[2001:db8::1]"):
-        proxy._bypassed(read(host), text)
+        proxy._bypassed(parse_address(host), text)
 
 
 def leases(raw: bytes) -> None:
@@ -114,7 +114,7 @@ def manifests(raw: bytes) -> None:
     """A manifest names blobs of the store alone, or is none."""
     path = _FOLDER / f"larder-fuzz-manifest-{os.getpid()}"
     path.write_bytes(raw)
-    assert all(re.fullmatch(r"blobs/sha256-[0-9a-f]{64}", blob) for blob in referenced(path) or ())
+    assert all(re.fullmatch(r"blobs/sha256-[0-9a-f]{64}", blob) for blob in referenced_blobs(path) or ())
     path.unlink()
 
 
@@ -122,9 +122,9 @@ def journals(raw: bytes) -> None:
     """A journal of a part counts no more bytes than the file has, or is not believed."""
     path = _FOLDER / f"larder-fuzz-journal-{os.getpid()}"
     path.write_bytes(raw)
-    journal = Journal(path, 10_000_000)
+    journal = PieceJournal(path, 10_000_000)
     assert 0 <= journal.pieces.held <= 10_000_000
-    assert len(journal.pieces.have) == -(-10_000_000 // journal.pieces.length)
+    assert len(journal.pieces.counts) == -(-10_000_000 // journal.pieces.length)
     journal.close()
     path.unlink()
 
@@ -132,11 +132,11 @@ def journals(raw: bytes) -> None:
 def refusals(raw: bytes) -> None:
     """What a server says of its refusal is one printable line, without the secret."""
     head, _, body = raw.partition(b"\n")
-    assert re.fullmatch(r"[A-Z_]*", code_in(body))
+    assert re.fullmatch(r"[A-Z_]*", error_code(body))
     for headers in ({"Content-Type": head.decode("latin-1")}, {"X-Error-Message": raw.decode("latin-1")}):
-        line = said(headers, body, ["hf_secret"])
+        line = read_message(headers, body, ["hf_secret"])
         assert line.isprintable()
-        assert len(line) <= LONGEST
+        assert len(line) <= MAX_MESSAGE
         assert "hf_secret" not in line
 
 

@@ -16,7 +16,7 @@ from .url import UrlError, authority
 FIRST_PULL = "first-pull"
 """In place of a sha256 nobody has seen yet; recorded at the first pull, allowed in dev only."""
 
-LASTING = 3
+EXIT_PERMANENT = 3
 """Exit status of `fetch` after an error that another try would only meet again."""
 
 MODEL_FOLDERS = "models"

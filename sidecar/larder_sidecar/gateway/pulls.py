@@ -19,7 +19,7 @@ from ..bearer import Token, TokenError
 from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
 from ..engines import Adapter
-from ..weights.download.pull import Pull, Pulled, TellTo, Wanted, names_of
+from ..weights.download.pull import ForwardingReporter, Pull, Pulled, PullTarget, list_models
 from ..weights.errors import (
     DeniedError,
     DiskFullError,
@@ -69,7 +69,7 @@ _GOING = "this gateway is going away; pull again, what is here is kept"
 class Job:
     """The pull that runs, as the loop sees it."""
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: PullTarget) -> None:
         self.wanted = wanted
         self.total = self.completed = 0
         self.streams: set[PullStream] = set()
@@ -147,7 +147,7 @@ class Pulls:
 
     def _look(self) -> None:
         """Serve what is in the folder now."""
-        self._names.add_pulled(names_of(self._folder))
+        self._names.add_pulled(list_models(self._folder))
         if files := len(self._names.unservable):
             self._journal.say("warning", "files that no request can name: GET / lists them", files=files)
 
@@ -169,11 +169,11 @@ class Pulls:
         said = {"status": "ok" if health.ok else "error", "engine": self._engine.kind, "detail": health.detail}
         return document(said, 200 if health.ok else 503)
 
-    def _wanted(self, request: Request) -> Wanted | Answer:
+    def _wanted(self, request: Request) -> PullTarget | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
             return refusal(413, f"the body may have {BODY_BYTES} bytes")
         try:
-            wanted = Wanted.model_validate_json(request.body)
+            wanted = PullTarget.model_validate_json(request.body)
         except ValidationError as error:
             key = next((str(e["loc"][0]) for e in error.errors() if e["loc"] and e["type"] != "missing"), "")
             return refusal(
@@ -186,7 +186,9 @@ class Pulls:
             return refusal(409, f"{wanted.name} would be called like {owner!r} of the catalog, which is served here")
         return wanted
 
-    def _follow(self, wanted: Wanted, request: Request, client: ServerConnection, extra: bytes) -> PullStream | Answer:
+    def _follow(
+        self, wanted: PullTarget, request: Request, client: ServerConnection, extra: bytes
+    ) -> PullStream | Answer:
         job = self._job
         if job is None:
             job = self._job = Job(wanted)
@@ -205,7 +207,9 @@ class Pulls:
         try:
             token = read_token(Path(self._config.hub_token_file)) if self._config.hub_token_file else None
             with Hub(token) as hub:
-                reporter = TellTo(tell=lambda event, facts: self._from_thread(self._told, job, event, facts))
+                reporter = ForwardingReporter(
+                    tell=lambda event, facts: self._from_thread(self._told, job, event, facts)
+                )
                 pulled = Pull(job.wanted, self._folder, self._config.endpoint, hub, reporter, job.stop).run()
         except FetchError as error:
             self._from_thread(self._failed, job, error)

@@ -1,37 +1,37 @@
-"""Why a store could not be filled, or an image not be published.
+"""Errors of filling a store and of publishing an image.
 
     FetchError
-    ├── HubError                 the hub said no, or something that cannot be trusted
+    ├── HubError                 the hub refuses, or its answer cannot be trusted
     │   ├── NotFoundError        404: repository, revision or file
     │   ├── DeniedError          401, 403: private or gated, token missing or not good enough
     │   ├── RevisionError        another commit than the plan pins
-    │   ├── RedirectError        sent to a place we do not follow
-    │   ├── ContentError         size or hash is not what the plan says
-    │   ├── ChunkError           a registry takes blobs as a whole only
+    │   ├── RedirectError        a redirect that is not followed
+    │   ├── ContentError         size or hash differ from the plan
+    │   ├── ChunkError           a registry takes no blob in parts
     │   └── TransientError       worth another attempt: connection lost, 5xx, 429
-    │       ├── BusyError        429, 503: the host has too much to do
+    │       ├── BusyError        429, 503: the host is overloaded
     │       └── StallError       bytes stopped coming
     ├── GgufError                the file is no GGUF that an engine can load
     ├── StoreError               the disk or the store
     │   ├── DiskFullError
-    │   ├── OccupiedError        another file has the name already
+    │   ├── OccupiedError        another file has the name
     │   └── ReadOnlyError
-    ├── ImageError               an image of weights does not hold what the plan says
-    ├── LeaseError               another writer holds the store, or took it from us
-    ├── PlanError                weights.json asks for what cannot be
-    └── WaitError                `--wait` is over and the store is not complete
+    ├── ImageError               an image of weights differs from the plan
+    ├── LeaseError               another writer holds the store, or has taken it over
+    ├── PlanError                weights.json or an option is invalid
+    └── WaitError                the time of `--wait` is over, the store is incomplete
 
-Each carries `reason` (what, where) and `remedy` (what to do); together they are the termination message.
+Each has a `reason` (what, where) and a `remedy` (what to do); together they are the termination message.
 """
 
 from typing import ClassVar
 
 
 class FetchError(Exception):
-    """Base of all; `str()` is one line."""
+    """Base class; `str()` is one line."""
 
-    lasting: ClassVar[bool] = False
-    """Would another try, with nothing changed by anybody, only meet it again?"""
+    permanent: ClassVar[bool] = False
+    """True if another try fails the same way until somebody changes something."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         self.reason, self.remedy = _line(reason), _line(remedy)
@@ -41,7 +41,7 @@ class FetchError(Exception):
         return f"{self.reason}. {self.remedy}"
 
     def about(self, what: str) -> None:
-        """Put what was wanted before the reason, as in `model tiny, file tiny.gguf`."""
+        """Prefix the reason with a subject, as in `model tiny, file tiny.gguf`."""
         self.reason = f"{_line(what)}: {self.reason}"
 
 
@@ -51,9 +51,9 @@ def _line(text: str) -> str:
 
 
 class HubError(FetchError):
-    """The hub said no, or something that cannot be trusted."""
+    """The hub refuses, or its answer cannot be trusted."""
 
-    lasting = True
+    permanent = True
 
 
 class NotFoundError(HubError):
@@ -77,16 +77,16 @@ class ContentError(HubError):
 
 
 class ChunkError(HubError):
-    """A registry that takes no blob in parts; whoever pushes goes on with the whole."""
+    """A registry that takes no blob in parts; the push goes on with the whole blob."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, "Blobs are sent as a whole then.")
 
 
 class TransientError(HubError):
-    """May go away by itself. `wait` is what the hub asked for, in seconds."""
+    """An error that may go away by itself. `wait` is the pause that the hub asks for, in seconds."""
 
-    lasting = False
+    permanent = False
 
     def __init__(
         self, reason: str, remedy: str = "Start again; what is here is kept and resumed.", wait: float = 0
@@ -95,13 +95,13 @@ class TransientError(HubError):
         super().__init__(reason, remedy)
 
     def after(self, held: int) -> HubError:
-        """The error with which to give up; `held` bytes of the file are here."""
+        """Return the error to give up with; `held` bytes of the file are here."""
         del held
         return self
 
 
 class BusyError(TransientError):
-    """The host asks for fewer questions."""
+    """A host that asks for fewer requests."""
 
 
 class StallError(TransientError):
@@ -109,9 +109,9 @@ class StallError(TransientError):
 
 
 class GgufError(FetchError):
-    """Not a GGUF file that an engine can load."""
+    """A file that is no GGUF, or none that an engine can load."""
 
-    lasting = True
+    permanent = True
 
     def __init__(self, reason: str, remedy: str = "Choose another file of the repository, or report it there.") -> None:
         super().__init__(reason, remedy)
@@ -122,38 +122,38 @@ class StoreError(FetchError):
 
 
 class DiskFullError(StoreError):
-    """Not enough space."""
+    """The disk has too little space."""
 
-    lasting = True
+    permanent = True
 
 
 class OccupiedError(StoreError):
     """Another file has the name already."""
 
-    lasting = True
+    permanent = True
 
 
 class ReadOnlyError(StoreError):
     """The store cannot be written."""
 
-    lasting = True
+    permanent = True
 
 
 class ImageError(FetchError):
-    """An image of weights is not that of the plan."""
+    """An image of weights differs from the plan."""
 
-    lasting = True
+    permanent = True
 
 
 class LeaseError(FetchError):
-    """Another writer."""
+    """Another writer holds the store, or has taken it over."""
 
 
 class PlanError(FetchError):
-    """weights.json asks for what cannot be."""
+    """weights.json or an option is invalid."""
 
-    lasting = True
+    permanent = True
 
 
 class WaitError(FetchError):
-    """Waited in vain."""
+    """The time of `--wait` is over."""

@@ -1,4 +1,4 @@
-"""Names of images and of the places they go to, as a command line has them."""
+"""Names of images and registries on a command line."""
 
 import re
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ _IMAGE = re.compile(rf"{_HOST}/({REPOSITORY})@(sha256:[0-9a-f]{{64}})")
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_API = "registry-1.docker.io"
 _DOCKER_HUB_NAMES = {DOCKER_HUB, _DOCKER_HUB_API, "index.docker.io", "registry.docker.io", "registry.hub.docker.com"}
-"""Docker itself takes the first three for one registry; people write the others too."""
+"""Names of Docker Hub. Docker takes the first three for one registry; people write the others too."""
 
 
 def registry_name(host: str) -> str:
-    """The one name of a registry: in small letters, and of Docker Hub's several the one that people write."""
+    """Return the canonical name of a registry: in lower case, and docker.io for all names of Docker Hub."""
     name = host.lower()
     return DOCKER_HUB if name.removesuffix(":443").removesuffix(".") in _DOCKER_HUB_NAMES else name
 
 
 def registry_address(host: str) -> str:
-    """The host, with its port, that answers for a registry."""
+    """Return the host, with its port, that answers for a registry."""
     name = registry_name(host)
     return _DOCKER_HUB_API if name == DOCKER_HUB else name
 
 
 def repository_name(host: str, repository: str) -> str:
-    """The repository by its whole name: Docker Hub keeps those of one word under `library/`."""
+    """Return the full name of a repository: on Docker Hub, those of one word are under `library/`."""
     return f"library/{repository}" if registry_name(host) == DOCKER_HUB and "/" not in repository else repository
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """A folder of a registry."""
 
     host: str
@@ -49,16 +49,16 @@ class ImageName:
     digest: str
 
 
-def place(text: str) -> Place:
-    """From REGISTRY/PREFIX. Raises PlanError."""
+def parse_destination(text: str) -> Destination:
+    """Parse REGISTRY/PREFIX. Raises PlanError."""
     found = _DESTINATION.fullmatch(text)
     if found is None:
         raise PlanError(f"--to {text!r} names no place", "Write REGISTRY/PREFIX, as in registry.example/weights.")
-    return Place(registry_name(found[1]), found[2])
+    return Destination(registry_name(found[1]), found[2])
 
 
-def image_name(text: str) -> ImageName:
-    """From REGISTRY/NAME@sha256:…, the registry stated. Raises PlanError."""
+def parse_image_name(text: str) -> ImageName:
+    """Parse REGISTRY/NAME@sha256:…; the registry is required. Raises PlanError."""
     found = _IMAGE.fullmatch(text)
     # Without a dot or a port the first word is no host: docker would look for it at its own.
     if found is None or not (re.search(r"[.:]", found[1]) or found[1] == "localhost"):

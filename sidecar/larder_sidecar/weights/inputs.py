@@ -1,4 +1,4 @@
-"""What both command lines share: where plan and store are by default, and how plan and token are read."""
+"""Inputs of both command lines: the default paths of plan and store, and readers of plan and token."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ ROOT = Path("/weights/ollama")
 
 
 def read_plan(path: Path) -> WeightsPlan:
-    """Raises PlanError with every problem of the file."""
+    """Read weights.json. Raises PlanError with every problem of the file."""
     try:
         return WeightsPlan.from_json(path.read_bytes())
     except OSError as error:
@@ -31,7 +31,7 @@ def read_plan(path: Path) -> WeightsPlan:
 
 
 def read_token(path: Path | None) -> str | None:
-    """From the file, else from HF_TOKEN, else None. Raises PlanError where it is no token; it is never quoted."""
+    """Read the token from a file, else from HF_TOKEN; None without either. Raises PlanError, which never quotes it."""
     if path is None:
         where, token = "HF_TOKEN", os.environ.get("HF_TOKEN", "").strip()
         if not token:

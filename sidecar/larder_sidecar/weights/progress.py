@@ -1,4 +1,4 @@
-"""Tells how a fetch goes: for people on a terminal, as JSON lines for everything else."""
+"""Progress of a run: text on a terminal, JSON lines for every other reader."""
 
 import json
 import os
@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from typing import Self, TextIO
 
 PERIOD = 2.0
-"""Seconds between two progress lines at least."""
+"""Minimum seconds between two progress lines."""
 
-LAST_WORD = 10.0
-"""Seconds that a line without a successor waits for a reader."""
+LAST_LINE_SECONDS = 10.0
+"""Seconds that the last line waits for a reader."""
 
 JsonValue = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What a run did."""
+    """The result of a run."""
 
     fetched_bytes: int
     reused_bytes: int
@@ -30,67 +30,67 @@ class Summary:
 
 @dataclass
 class Reporter:
-    """Writes events to `out`, one line each. A line that nobody takes is counted in `lost` and holds nothing up.
+    """A writer of events to `out`, one line each. A line without a reader is counted in `lost` and blocks nothing.
 
-    Several threads may tell of a transfer each.
+    It is safe for threads.
     """
 
     out: TextIO | None = field(default_factory=lambda: sys.stdout)
     clock: Callable[[], float] = time.monotonic
     lost: int = 0
-    after: int = 0
-    """Bytes of files that are to be transferred and are not under way yet."""
-    under_way: list["Transfer"] = field(default_factory=list)
+    queued: int = 0
+    """Bytes of files whose transfer has not begun."""
+    transfers: list["Transfer"] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def event(self, event: str, **facts: JsonValue) -> None:
-        """One event. `done` is JSON on a terminal too, so that the last line can always be read by a tool."""
+        """Write an event. `done` is JSON on a terminal too, so that a tool can always read the last line."""
         last = event == "done"
         if self.out is not None and self.out.isatty() and not last:
             line = f"{event}: " + ", ".join(f"{key} {value}" for key, value in facts.items() if value is not None)
         else:
             line = json.dumps({"event": event, **facts})
         with self._lock:
-            self.lost += not say(self.out, line, seconds=LAST_WORD if last else 0)
+            self.lost += not write_line(self.out, line, seconds=LAST_LINE_SECONDS if last else 0)
 
     def transfer(self, file: str, *, total: int, start: int) -> "Transfer":
-        """A download that begins with `start` of `total` bytes already here."""
+        """Return the progress of a download that begins with `start` of `total` bytes here."""
         return Transfer(self, file, total, start)
 
     def all_left(self) -> tuple[int, float] | None:
-        """Bytes that are not here yet, and bytes a second, of all files; None where there is but one."""
-        transfers = list(self.under_way)
-        if not self.after and len(transfers) < 2:
+        """Return the missing bytes and the bytes per second of all files; None for a single file."""
+        transfers = list(self.transfers)
+        if not self.queued and len(transfers) < 2:
             return None
-        return self.after + sum(it.left for it in transfers), sum(it.rate for it in transfers)
+        return self.queued + sum(it.left for it in transfers), sum(it.rate for it in transfers)
 
 
 class Transfer:
-    """The progress of one file; `at` may be called for every chunk. As a context it counts among those under way."""
+    """The progress of one file; `at` may be called for every chunk. As a context it counts as running."""
 
     def __init__(self, reporter: Reporter, file: str, total: int, start: int) -> None:
         self._reporter, self._file, self._total, self._start = reporter, file, total, start
-        self._began = self._told = reporter.clock()
+        self._began = self._last_line = reporter.clock()
         self._have, self.rate = start, 0.0
 
     def __enter__(self) -> Self:
-        self._reporter.under_way.append(self)
+        self._reporter.transfers.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._reporter.under_way.remove(self)
+        self._reporter.transfers.remove(self)
 
     @property
     def left(self) -> int:
-        """Bytes that are not here yet."""
+        """Return the missing bytes."""
         return self._total - self._have
 
     def at(self, have: int) -> None:
-        """Report `have` bytes, at most every PERIOD."""
+        """Report that `have` bytes are here, at most every PERIOD."""
         self._have, now = have, self._reporter.clock()
-        if now - self._told < PERIOD:
+        if now - self._last_line < PERIOD:
             return
-        self._told = now
+        self._last_line = now
         self.rate = (have - self._start) / (now - self._began)
         facts = {"bytes_per_second": round(self.rate), "eta_seconds": _eta(self.left, self.rate)}
         if everything := self._reporter.all_left():
@@ -102,10 +102,10 @@ def _eta(left: int, rate: float) -> int | None:
     return round(left / rate) if rate > 0 else None
 
 
-def say(out: TextIO | None, line: str, *, seconds: float = 0) -> bool:
-    """Write a line; False where nobody takes it within `seconds`, or its reader has gone.
+def write_line(out: TextIO | None, line: str, *, seconds: float = 0) -> bool:
+    """Write a line; False without a reader within `seconds`, or if the reader has gone.
 
-    Past the stream's own buffer, which would be flushed once more at the end of the process and fail it.
+    The stream's own buffer is bypassed: its flush at the end of the process would fail it.
     """
     if out is None:
         return False

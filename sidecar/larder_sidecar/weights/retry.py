@@ -1,4 +1,4 @@
-"""How much may fail: attempts of a download at its source, and tries of the whole work after them."""
+"""Retries: attempts of a download at its source, and tries of the whole work after them."""
 
 import random
 import threading
@@ -10,14 +10,14 @@ from typing import TypeVar
 from .errors import BusyError, FetchError, TransientError
 
 STALL_BYTES = 64 * 1024
-"""Fewer bytes than this within the stall time count as none: a trickle holds a pod for ever otherwise."""
+"""Bytes that must come within the stall time; fewer count as none, or a trickle would hold a pod for ever."""
 
 _DOUBLINGS = 16
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How much a source may fail. Times in seconds."""
+    """Limits for the failures of a source. Times are in seconds."""
 
     stall_seconds: float = 30.0
     failures: int = 5
@@ -25,34 +25,34 @@ class Patience:
     first_wait: float = 1.0
     longest_wait: float = 30.0
     window_seconds: float = 3600.0
-    """Waits in all, without a new byte, that a host asks for by saying when its rate limit ends. They are no failures:
-    a window of minutes, which others behind the same address use up too, may come several times."""
+    """Total wait, without a new byte, for rate limits whose end the host states. Such waits are no failures: others
+    behind the same address use up a window of minutes too, so it may take several."""
 
     def wait(self, failures: int, asked: float) -> float:
-        """Before the next attempt: doubled each time, with jitter so that many pods do not return at once."""
+        """Return the wait before the next attempt: doubled each time, with jitter to spread pods."""
         backoff = min(self.longest_wait, self.first_wait * 2.0 ** (failures - 1))
-        # Before the end of a window nobody may ask: the jitter comes after it.
+        # No request may come before the end of a window: the jitter is added to it.
         asked *= 1 + random.random() / 10  # noqa: S311 (jitter, no secret)
         return max(asked, backoff * (0.5 + random.random() / 2))  # noqa: S311
 
 
-def window(error: TransientError) -> bool:
-    """Tell whether a host has said when it may be asked again."""
+def is_rate_limit(error: TransientError) -> bool:
+    """Return True if the host has said when its rate limit ends."""
     return isinstance(error, BusyError) and error.wait > 0
 
 
 class Tries:
-    """The failures in a row of one download, whose connections fail together when their source does."""
+    """Consecutive failures of one download, whose connections fail together when their source does."""
 
     def __init__(self, patience: Patience) -> None:
         self._patience, self._lock = patience, threading.Lock()
         self._failures, self._reached, self._last = 0, 0, 0.0
         self._windows, self._waited = 0, 0.0
 
-    def failed(self, error: TransientError, *, began: float, progress: int) -> float | None:
-        """Seconds to wait; None where the attempt, which `began` then, failed along with one that is counted already.
+    def next_wait(self, error: TransientError, *, began: float, progress: int) -> float | None:
+        """Return the seconds to wait; None if this attempt `began` before the last failure: one outage counts once.
 
-        `progress` is how many bytes are here. Raises `error` where it is one too many.
+        `progress` is the number of bytes that are here. Raises `error` if it is one too many.
         """
         with self._lock:
             if began < self._last:
@@ -61,7 +61,7 @@ class Tries:
             if progress - self._reached >= STALL_BYTES:
                 self._failures, self._windows, self._waited = 0, 0, 0.0
             self._reached = max(self._reached, progress)
-            wait = self._window(error) if window(error) else self._failure(error)
+            wait = self._window(error) if is_rate_limit(error) else self._failure(error)
             if wait is None:
                 raise error.after(progress)
             return wait
@@ -80,20 +80,20 @@ class Tries:
 
 T = TypeVar("T")
 PAUSES = Patience(first_wait=4.0, longest_wait=60.0)
-"""Pauses between tries. Within a try, each download has a patience of its own."""
+"""Pauses between tries. Within a try, each download has its own `Patience`."""
 
 
-def again(
+def retry_work(
     work: Callable[[float], T],
     *,
     seconds: float,
     failed: Callable[[FetchError, float], None],
     pauses: Patience = PAUSES,
 ) -> T:
-    """Return the result of `work`; begin it again for up to `seconds` while it fails with an error that may go away.
+    """Return the result of `work`; repeat it for up to `seconds` while it fails with an error that may go away.
 
-    `work` gets the seconds that are left, `failed` each such error and the pause, in seconds, that follows. Raises
-    FetchError: a lasting one at once, any other when the next try would begin too late.
+    `work` gets the seconds that are left; `failed` gets each such error and the pause after it, in seconds. Raises
+    FetchError: a permanent one at once, any other when the next try would begin too late.
     """
     end, failures = time.monotonic() + seconds, 0
     while True:
@@ -103,7 +103,7 @@ def again(
             failures += 1
             asked = error.wait if isinstance(error, TransientError) else 0.0
             pause = pauses.wait(min(failures, _DOUBLINGS), asked)
-            if error.lasting or time.monotonic() + pause > end:
+            if error.permanent or time.monotonic() + pause > end:
                 raise
             failed(error, pause)
         time.sleep(pause)

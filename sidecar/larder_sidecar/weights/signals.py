@@ -1,9 +1,9 @@
-"""A stop by signal: what is held for others is given back, and the process is gone.
+"""Exit on a signal: leases are released, and the process ends at once.
 
-To unwind could take long: for a peer that sends nothing, a disk that writes gigabytes, or a lock that the exception
-itself left taken, since it may come between any two steps. What this process writes survives a kill at any moment, so a
-stop is one. The signals are blocked, and a thread waits for them: a handler runs only when the main thread gets back to
-the interpreter, which it may have left for a read just before.
+To unwind could take long: a peer sends nothing, a disk writes gigabytes, or the exception itself leaves a lock taken,
+because it may come between any two steps. The files of this process survive a kill at any moment, so a stop is a kill.
+The signals are blocked, and a thread waits for them: a handler runs only when the main thread is back in the
+interpreter, which it may have left for a read just before.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 _to_give_back: set[Callable[[], None]] = set()
 
 
-def remember(give_back: Callable[[], None]) -> None:
-    """Call this on a stop. It may raise OSError, and runs beside whatever else the process does."""
+def call_on_stop(give_back: Callable[[], None]) -> None:
+    """Register a function for a stop. It may raise OSError, and runs beside the other threads of the process."""
     _to_give_back.add(give_back)
 
 
-def forget(give_back: Callable[[], None]) -> None:
-    """It was given back otherwise."""
+def cancel_call(give_back: Callable[[], None]) -> None:
+    """Remove a registered function."""
     _to_give_back.discard(give_back)
 
 
 @contextlib.contextmanager
-def stoppable() -> Iterator[None]:
-    """What runs inside is ended by SIGTERM and SIGINT, with 128 + the signal as exit status. Start no thread before."""
+def exit_on_signals() -> Iterator[None]:
+    """End the process on SIGTERM and SIGINT, with the exit status 128 + signal. Start no thread before."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     over = threading.Event()
     thread = threading.Thread(target=_wait, args=(over,), name="stop", daemon=True)

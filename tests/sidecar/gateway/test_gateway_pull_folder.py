@@ -114,7 +114,7 @@ async def test_a_file_that_could_not_be_asked_for_is_not_pulled(pantry: Pantry, 
 async def test_a_folder_of_many_files_is_listed_as_far_as_it_goes(
     pantry: Pantry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights_pull, "MOST_FILES", 10)
+    monkeypatch.setattr(weights_pull, "MAX_FILES", 10)
     for number in range(30):
         (pantry.models / f"m{number}.gguf").touch()
     (pantry.models / "loop.gguf").symlink_to("loop.gguf")

@@ -15,7 +15,7 @@ from larder_sidecar.weights.publish.image import Document
 from larder_sidecar.weights.publish.layer import Descriptor
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.publish.upload import Uploads
-from larder_sidecar.weights.publish.upload_state import Sessions
+from larder_sidecar.weights.publish.upload_state import UploadStates
 
 from tests.sidecar.weights.kitchen import PATIENCE
 
@@ -55,7 +55,7 @@ class Base:
     def push(self, host: str, store: Any, *, whole: bool = True) -> str:
         """Push it; the digest. Not `whole`: blobs stay behind."""
         manifests, top = self.made()
-        with Registry(host, plain_http=True) as registry, Sessions(store) as sessions:
+        with Registry(host, plain_http=True) as registry, UploadStates(store) as sessions:
             uploads = Uploads(registry, sessions, Reporter(io.StringIO()), PATIENCE)
             for digest, content in self.blobs.items() if whole else ():
                 uploads.push(REPOSITORY, Descriptor("", digest, len(content)), _from(content))

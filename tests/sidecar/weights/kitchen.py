@@ -19,7 +19,7 @@ from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.progress import Reporter, Summary
 from larder_sidecar.weights.retry import Patience
 from larder_sidecar.weights.sources.by_url import Sources
-from larder_sidecar.weights.store.ollama_layout import blob_path, manifests, referenced
+from larder_sidecar.weights.store.ollama_layout import blob_path, list_manifests, referenced_blobs
 
 from testbed.hub.faults import Faults
 from testbed.hub.repository import Published, Repositories
@@ -118,8 +118,8 @@ class Kitchen:
     def models(self) -> set[str]:
         """What Ollama would list, each proven complete: every blob is there and is what its name says."""
         names = set()
-        for manifest in manifests(self.root):
-            for blob in referenced(manifest) or {"no manifest"}:
+        for manifest in list_manifests(self.root):
+            for blob in referenced_blobs(manifest) or {"no manifest"}:
                 content = (self.root / blob).read_bytes()
                 assert blob == blob_path(hashlib.sha256(content).hexdigest()), f"{manifest} offers a bad {blob}"
             names.add(f"{manifest.parent.name}:{manifest.name}")

@@ -6,7 +6,13 @@ import pytest
 from larder_sidecar.config.weights import WeightsFile
 from larder_sidecar.weights.client.client import Client
 from larder_sidecar.weights.errors import PlanError, TransientError
-from larder_sidecar.weights.image_names import ImageName, Place, image_name, place, registry_address
+from larder_sidecar.weights.image_names import (
+    Destination,
+    ImageName,
+    parse_destination,
+    parse_image_name,
+    registry_address,
+)
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.sources.artifact import Artifact
 
@@ -18,14 +24,14 @@ DIGEST = f"sha256:{'1' * 64}"
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("registry.example/weights", Place("registry.example", "weights")),
-        ("localhost:5000/a/b__c/d-e.f", Place("localhost:5000", "a/b__c/d-e.f")),
-        ("[::1]:5000/weights", Place("[::1]:5000", "weights")),
-        ("Registry.Example/weights", Place("registry.example", "weights")),
+        ("registry.example/weights", Destination("registry.example", "weights")),
+        ("localhost:5000/a/b__c/d-e.f", Destination("localhost:5000", "a/b__c/d-e.f")),
+        ("[::1]:5000/weights", Destination("[::1]:5000", "weights")),
+        ("Registry.Example/weights", Destination("registry.example", "weights")),
     ],
 )
-def test_a_place_is_a_host_and_a_folder(text: str, found: Place) -> None:
-    assert place(text) == found
+def test_a_place_is_a_host_and_a_folder(text: str, found: Destination) -> None:
+    assert parse_destination(text) == found
 
 
 NO_REPOSITORY = ["a/../b", "a//b", "a/", "../a", "a/.b", "A", "a?b", "a#b", "a@b", "ä", "a\nb", ""]
@@ -35,9 +41,9 @@ NO_REPOSITORY = ["a/../b", "a//b", "a/", "../a", "a/.b", "A", "a?b", "a#b", "a@b
 def test_what_no_registry_has_as_a_repository_is_refused(name: str) -> None:
     """`..` would lead to another repository than the one that is told."""
     with pytest.raises(PlanError):
-        place(f"registry.example/{name}")
+        parse_destination(f"registry.example/{name}")
     with pytest.raises(PlanError):
-        image_name(f"registry.example/{name}@{DIGEST}")
+        parse_image_name(f"registry.example/{name}@{DIGEST}")
 
 
 HUB_NAMES = [
@@ -53,15 +59,15 @@ HUB_NAMES = [
 
 @pytest.mark.parametrize("name", HUB_NAMES)
 def test_the_docker_hub_is_one_registry_under_all_its_names(name: str) -> None:
-    assert place(f"{name}/acme") == Place("docker.io", "acme")
-    assert image_name(f"{name}/ollama/ollama@{DIGEST}") == ImageName("docker.io", "ollama/ollama", DIGEST)
-    assert image_name(f"{name}/ubuntu@{DIGEST}") == ImageName("docker.io", "library/ubuntu", DIGEST)
+    assert parse_destination(f"{name}/acme") == Destination("docker.io", "acme")
+    assert parse_image_name(f"{name}/ollama/ollama@{DIGEST}") == ImageName("docker.io", "ollama/ollama", DIGEST)
+    assert parse_image_name(f"{name}/ubuntu@{DIGEST}") == ImageName("docker.io", "library/ubuntu", DIGEST)
     assert registry_address(name) == "registry-1.docker.io"
 
 
 @pytest.mark.parametrize("name", ["docker.io.example", "docker.io:5000", "my-docker.io", "localhost:5000"])
 def test_another_registry_is_itself(name: str) -> None:
-    assert image_name(f"{name}/ubuntu@{DIGEST}") == ImageName(name, "ubuntu", DIGEST)
+    assert parse_image_name(f"{name}/ubuntu@{DIGEST}") == ImageName(name, "ubuntu", DIGEST)
     assert registry_address(name) == name
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from larder_sidecar.weights.progress import Reporter, say
+from larder_sidecar.weights.progress import Reporter, write_line
 from larder_sidecar.weights.store.marker import marker_path
 
 from tests.sidecar.weights.download.test_interruption import until
@@ -54,18 +54,18 @@ def test_a_download_goes_on_while_nobody_reads_and_who_comes_back_gets_the_end(
 
 def test_without_any_stdout_nothing_is_said() -> None:
     """Python has none where its file descriptor was closed before the start."""
-    assert not say(None, "lost")
+    assert not write_line(None, "lost")
 
 
 def test_a_line_is_written_whole_or_given_up(unread: tuple[int, int]) -> None:
     read, write = unread
     with open(write, "w", closefd=False) as out:
-        assert not say(out, "lost", seconds=0.01)
+        assert not write_line(out, "lost", seconds=0.01)
         os.read(read, 4096)
-        assert say(out, "heard")
+        assert write_line(out, "heard")
         assert os.read(read, 4096) == b"heard\n"
-        assert say(out, "x" * 4000)
-        assert not say(out, "lost too")
+        assert write_line(out, "x" * 4000)
+        assert not write_line(out, "lost too")
 
 
 def test_lines_that_were_not_taken_are_counted(unread: tuple[int, int]) -> None:
@@ -90,7 +90,7 @@ def test_progress_comes_every_two_seconds_with_rate_and_eta() -> None:
 def test_progress_tells_of_all_files_where_more_are_to_come() -> None:
     log, now = io.StringIO(), iter([0.0, 2.0])
     reporter = Reporter(log, clock=lambda: next(now))
-    reporter.after = 600
+    reporter.queued = 600
     with reporter.transfer("f", total=1000, start=0) as transfer:
         transfer.at(200)
     told = json.loads(log.getvalue())

@@ -1,6 +1,6 @@
-"""URLs, read by the parser that connects: where a URL leads is decided by urllib3 alone.
+"""Addresses: URLs as urllib3 reads them, which is the parser that connects.
 
-A URL that another parser could read as one of another host is refused.
+A URL that another parser could read as the URL of another host is refused.
 """
 
 import re
@@ -27,12 +27,12 @@ class Address:
 
     @property
     def origin(self) -> Origin:
-        """Scheme, host and port: what credentials belong to."""
+        """Return scheme, host and port: credentials belong to them."""
         return self.scheme, self.host, self.port
 
 
-def read(url: str) -> Address:
-    """The address that a connection to `url` leads to. Raises UrlError."""
+def parse_address(url: str) -> Address:
+    """Return the address that a connection to `url` leads to. Raises UrlError."""
     if not re.match("https?:", url, re.IGNORECASE):
         raise UrlError("is not http or https")
     scheme, _, port = authority(url)
@@ -43,37 +43,39 @@ def read(url: str) -> Address:
     return Address(parts._replace(fragment=None).url, scheme, parts.host or "", port or _PORTS[scheme])
 
 
-def named(url: str) -> Address:
-    """The address of a URL that whoever started us wrote. Raises HubError."""
+def require_address(url: str) -> Address:
+    """Return the address of a URL of the configuration. Raises HubError."""
     try:
-        return read(url)
+        return parse_address(url)
     except UrlError as reason:
-        raise HubError(f"{shown(url)} cannot be asked: it {reason}", "Write http(s)://HOST/… in its place.") from None
+        raise HubError(
+            f"{redact_url(url)} cannot be asked: it {reason}", "Write http(s)://HOST/… in its place."
+        ) from None
 
 
-def meant(sender: Address, reference: str) -> Address:
-    """The address that a header of `sender`'s answer names, perhaps relative to it. Raises UrlError."""
+def resolve_reference(sender: Address, reference: str) -> Address:
+    """Return the address that a header of `sender`'s answer names, perhaps relative to it. Raises UrlError."""
     # Headers come as Latin-1: what is not ASCII in a path is the bytes that were sent.
     text = re.sub(r"[\x80-\xff]", lambda found: f"%{ord(found[0]):02X}", reference.strip(" \t"))
-    return read(_joined(sender, text))
+    return parse_address(_joined(sender, text))
 
 
-def redirected(sender: Address, location: str) -> Address:
+def resolve_redirect(sender: Address, location: str) -> Address:
     """Return the address that a redirect of `sender` leads to. Raises RedirectError."""
     try:
-        target = meant(sender, location)
+        target = resolve_reference(sender, location)
     except UrlError as reason:
-        why = f"{shown(sender.url)} redirects to something that is no URL of a web server: it {reason}"
+        why = f"{redact_url(sender.url)} redirects to something that is no URL of a web server: it {reason}"
         raise RedirectError(why, "Not followed. Check the endpoint.") from None
     check_tls(sender, target)
     return target
 
 
 def check_tls(sender: Address, target: Address) -> None:
-    """Raise RedirectError where going on from `sender` to `target` would end TLS."""
+    """Raise RedirectError if the step from `sender` to `target` would end TLS."""
     if sender.scheme == "https" != target.scheme:
         raise RedirectError(
-            f"{shown(sender.url)} redirects to {shown(target.url)}: not over TLS",
+            f"{redact_url(sender.url)} redirects to {redact_url(target.url)}: not over TLS",
             "Not followed. Check the endpoint and what stands between it and the cluster.",
         )
 
@@ -84,17 +86,17 @@ def is_elsewhere(first: Address, other: Address) -> bool:
     return other.origin != first.origin and not upgraded
 
 
-def over_tls(home: Address, target: Address) -> Address:
-    """`target`, or `home`'s address for it: a service behind a proxy that ends TLS often calls itself http."""
+def keep_tls(home: Address, target: Address) -> Address:
+    """Return `target`, or its address at `home`: a service behind a proxy that ends TLS often calls itself http."""
     itself = target.host == home.host and target.port in {80, home.port}
     if (home.scheme, target.scheme) != ("https", "http") or not itself:
         return target
     rest = target.url.partition("://")[2].partition("/")[2]
-    return read(f"https://{home.host}:{home.port}/{rest}")
+    return parse_address(f"https://{home.host}:{home.port}/{rest}")
 
 
 def _joined(sender: Address, location: str) -> str:
-    """The URL that a reference means (RFC 3986 5.2). Python's urljoin drops empty parts of a path."""
+    """Return the URL that a reference means (RFC 3986 5.2). Python's urljoin drops empty parts of a path."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location):
         return location
     if location.startswith("//"):
@@ -110,8 +112,8 @@ def _joined(sender: Address, location: str) -> str:
     return root + location if location.startswith("/") else f"{root}/{path[: path.rfind('/') + 1]}{location}"
 
 
-def shown(url: str) -> str:
-    """The URL for a message: without query and credentials, for a CDN's query is a signature."""
+def redact_url(url: str) -> str:
+    """Return the URL for a message, without query and credentials: a CDN's query is a signature."""
     try:
         parts = parse_url(url)
     except LocationParseError:

@@ -1,11 +1,11 @@
 """The authentication of requests: credentials for one host, and what follows when that host refuses them.
 
-    Auth              nobody in particular
+    Auth              anonymous requests
     ├── HubAuth       a bearer token
     └── RegistryAuth  a bearer token, or a user whose password buys one where the registry says
 
-The client asks an `Auth` for credentials, shows it an answer that refuses them, and repeats the request where the
-`Auth` has got others, for which it may send requests of its own.
+The client asks an `Auth` for credentials, shows it an answer that refuses them, and repeats the request if the `Auth`
+has got others, for which it may send requests of its own.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import urllib3
 
 from .address import Address
-from .challenge import challenges
-from .login import LARGEST, Login, leads_in
-from .refusal import busy, head
+from .challenge import parse_challenges
+from .login import MAX_TOKEN_ANSWER, Login, is_answerable
+from .refusal import raise_if_busy, read_start
 
 Aside = Callable[[str, Mapping[str, str]], AbstractContextManager[urllib3.BaseHTTPResponse]]
 """Sends a GET with headers to a URL that the server named, and yields the answer. Raises HubError."""
@@ -25,7 +25,7 @@ Aside = Callable[[str, Mapping[str, str]], AbstractContextManager[urllib3.BaseHT
 
 @dataclass(frozen=True)
 class Auth:
-    """Authentication of nobody in particular, and the base of the others.
+    """Authentication of anonymous requests, and the base of the others.
 
     Credentials go to `home` alone, also where it goes over to TLS. `name` is what errors call it.
     """
@@ -35,7 +35,7 @@ class Auth:
 
     @property
     def secret(self) -> bool:
-        """Return True for credentials that nobody else may see: in clear text they stay within our own network."""
+        """Return True for secret credentials: in clear text they stay within our own network."""
         return True
 
     def credentials(self) -> Mapping[str, str]:
@@ -43,7 +43,7 @@ class Auth:
         return {}
 
     def renew(self, method: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str], ask: Aside) -> bool:
-        """Get other credentials than the ones `sent`, as a refusal of `home` says; False where there are none.
+        """Get other credentials than `sent`, as a refusal of `home` says; False if there are none.
 
         Raises HubError.
         """
@@ -79,30 +79,30 @@ class RegistryAuth(Auth):
         return self.login.secret
 
     def credentials(self) -> Mapping[str, str]:
-        """Return the header of a token, or of a password where the registry wants it itself."""
+        """Return the header with a token, or with the password if the registry wants that."""
         return self.login.header(self.repository)
 
     def renew(self, method: str, response: urllib3.BaseHTTPResponse, sent: Mapping[str, str], ask: Aside) -> bool:
-        """Log in as the answer says, or as the front door does where the answer does not say how."""
+        """Log in as the answer says, or as /v2/ says if the answer does not explain it."""
         lines = _challenges(response)
-        if not leads_in(lines) and (response.status == 401 or not sent):
-            lines = self._front_door(ask) or lines or ["Basic"]
+        if not is_answerable(lines) and (response.status == 401 or not sent):
+            lines = self._front_door_challenges(ask) or lines or ["Basic"]
         scope = f"repository:{self.repository}:{'pull' if method in {'GET', 'HEAD'} else 'pull,push'}"
 
         def buy(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
             with ask(url, headers) as answer:
-                busy(answer, url, "the token service")
-                return answer.status, answer.read(LARGEST)
+                raise_if_busy(answer, url, "the token service")
+                return answer.status, answer.read(MAX_TOKEN_ANSWER)
 
         return self.login.renew(self.repository, response.url or self.base, lines, buy, sent, scope)
 
-    def _front_door(self, ask: Aside) -> list[str]:
+    def _front_door_challenges(self, ask: Aside) -> list[str]:
         if self.login.front_door is None:
             with ask(self.base, {}) as answer:
                 self.login.front_door = _challenges(answer)
-                head(answer)  # so that its connection can be kept
+                read_start(answer)  # so that its connection can be kept
         return self.login.front_door
 
 
 def _challenges(response: urllib3.BaseHTTPResponse) -> list[str]:
-    return [line for line in response.headers.getlist("WWW-Authenticate") if challenges([line])]
+    return [line for line in response.headers.getlist("WWW-Authenticate") if parse_challenges([line])]

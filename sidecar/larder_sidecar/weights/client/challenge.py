@@ -26,8 +26,8 @@ class Challenge:
     token68: str = ""
 
 
-def challenges(lines: Iterable[str]) -> list[Challenge]:
-    """The challenges of the header lines, in their order. What cannot be read is skipped."""
+def parse_challenges(lines: Iterable[str]) -> list[Challenge]:
+    """Return the challenges of the header lines, in their order. Text that is no challenge is skipped."""
     found: list[Challenge] = []
     left = LONGEST
     for line in lines:

@@ -20,13 +20,13 @@ from typing import Self
 import urllib3
 
 from ..errors import HubError, RedirectError, StallError, TransientError
-from .address import Address, is_elsewhere, named, redirected, shown
+from .address import Address, is_elsewhere, redact_url, require_address, resolve_redirect
 from .auth import ANONYMOUS, Auth
 from .connections import Body, Connections, OutOfReachError
-from .deadline import within
+from .deadline import run_within
 from .failures import translate_failures
 from .reach import Reach
-from .refusal import head
+from .refusal import read_start
 
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
@@ -34,13 +34,13 @@ _LOCKED = {401, 403}
 """403 too: some registries answer it to a client that has not logged in."""
 
 Follow = Callable[[urllib3.BaseHTTPResponse, Address], Address | None]
-"""Returns the address that an answer of an address leads to; None for an answer to keep. Raises RedirectError."""
+"""Returns the address to which an answer redirects; None to keep the answer. Raises RedirectError."""
 
 
 def follow_anywhere(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
     """Follow every redirect that can be trusted."""
     location = response.headers.get("Location")
-    return redirected(current, location) if response.status in REDIRECTS and location else None
+    return resolve_redirect(current, location) if response.status in REDIRECTS and location else None
 
 
 def follow_within_host(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
@@ -63,8 +63,7 @@ class _Request:
 class Client:
     """A client that many threads may use. `stall_seconds` of silence end an answer.
 
-    `head_seconds` end the wait for the head of one, however its bytes drip; None where a request may last, as one does
-    that sends gigabytes.
+    `head_seconds` limit the wait for the head of an answer; None if a request may last, because it sends gigabytes.
     """
 
     def __init__(self, *, stall_seconds: float = 30.0, head_seconds: float | None = None) -> None:
@@ -96,7 +95,7 @@ class Client:
 
         `sender` is the address whose answer named `url`. Raises HubError.
         """
-        first = current = named(url)
+        first = current = require_address(url)
         sent = {"Accept-Encoding": "identity", **headers}
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -104,7 +103,7 @@ class Client:
                     response = self._authenticated(_Request(method, current, sent, body, sender), auth)
             except HubError as error:
                 if current.origin != first.origin:
-                    error.reason += f"; {shown(first.url)}, which redirects there, had answered"
+                    error.reason += f"; {redact_url(first.url)}, which redirects there, had answered"
                 raise
             try:
                 target = follow(response, current)
@@ -115,7 +114,7 @@ class Client:
             finally:
                 response.close()
             sender, current = current, target
-        raise RedirectError(f"{shown(url)} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
+        raise RedirectError(f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
 
     def _authenticated(self, request: _Request, auth: Auth) -> urllib3.BaseHTTPResponse:
         """Send a request with the credentials of its host, once more where a challenge brings others."""
@@ -130,7 +129,7 @@ class Client:
             if not auth.renew(request.method, response, credentials, ask):
                 undo.pop_all()
                 return response
-            head(response)  # so that its connection can be kept
+            read_start(response)  # so that its connection can be kept
         if not isinstance(request.body, bytes | None):
             raise TransientError(f"{auth.name}: the token ran out")  # and part of the body is gone
         return self._timed(request, auth.credentials(), auth)
@@ -141,9 +140,9 @@ class Client:
             response = send()
         else:
             try:
-                response = within(self._head_seconds, send, too_late=urllib3.BaseHTTPResponse.close)
+                response = run_within(self._head_seconds, send, too_late=urllib3.BaseHTTPResponse.close)
             except TimeoutError:
-                why = f"{shown(request.address.url)}: no answer was complete after {self._head_seconds:g} s"
+                why = f"{redact_url(request.address.url)}: no answer was complete after {self._head_seconds:g} s"
                 raise StallError(why) from None
         response.url = request.address.url  # urllib3 keeps the path alone
         return response
@@ -169,7 +168,7 @@ class Client:
 
 def _into_our_network(sender: Address | None, target: Address) -> RedirectError:
     """Return the error for a host on the internet that sends us into our own network, or whose name leads there now."""
-    reason = f"{shown(target.url)}: {target.host} was on the internet and is in the private network now"
+    reason = f"{redact_url(target.url)}: {target.host} was on the internet and is in the private network now"
     if sender is not None:
-        reason = f"{shown(sender.url)} redirects into the private network, to {target.host}"
+        reason = f"{redact_url(sender.url)} redirects into the private network, to {target.host}"
     return RedirectError(reason, "Not followed. Check the endpoint and what stands between it and the cluster.")

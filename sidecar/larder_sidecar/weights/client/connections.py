@@ -1,7 +1,7 @@
-"""Connections to wherever a source leads: each resolves its name once and connects to an address that it has judged.
+"""Connections: each resolves its name once, judges the addresses, and connects to one that is allowed.
 
-TLS and the Host header keep the name. A proxy resolves names itself: there the name is judged by the addresses that it
-has here, and one that has none counts as public.
+TLS and the Host header keep the name. A proxy resolves names itself: then the name is judged by the addresses that it
+has here, and a name without any counts as public.
 """
 
 import contextvars
@@ -16,7 +16,7 @@ from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NameReso
 
 from . import proxy
 from .address import Address, Origin
-from .reach import Reach, addresses, is_public
+from .reach import Reach, is_public, resolve_host
 
 if TYPE_CHECKING:
     from urllib3._base_connection import BaseHTTPConnection
@@ -32,9 +32,9 @@ class OutOfReachError(Exception):
 
 
 class Connections:
-    """Kept-alive connections, of which many threads may use one each. `stall_seconds` of silence end an answer.
+    """A pool of connections, safe for threads. `stall_seconds` of silence end an answer.
 
-    A host that has answered from a public address is held to public ones from then on.
+    A host that has answered from a public address is held to public addresses from then on.
     """
 
     def __init__(self, stall_seconds: float) -> None:
@@ -55,7 +55,7 @@ class Connections:
         reach: Reach,
         body: Body = None,
     ) -> urllib3.BaseHTTPResponse:
-        """One answer; its redirects are not followed. Raises OutOfReachError, HubError and urllib3's exceptions."""
+        """Send a request and return the answer. Raises OutOfReachError, HubError and urllib3's exceptions."""
         reach = self._held(address, reach)
         way = proxy.proxy_for(address)
         if way is not None and not reach.allows_name(address.host):
@@ -81,11 +81,11 @@ class Connections:
         return answer
 
     def reach(self, sender: Address, target: Address) -> Reach:
-        """Return the reach for `target`, to which `sender` has sent us: nobody outside sends us inside."""
+        """Return the reach for `target`, to which `sender` has sent us: a host outside may not send us inside."""
         if proxy.proxy_for(sender) is None:
             inside = self._public.get(sender.origin) is False
         elif proxy.proxy_for(target) is None:
-            inside = False  # what the sender's name resolves to here says nothing of who answered the proxy
+            inside = False  # the addresses of the sender's name here are not those that answered the proxy
         else:
             inside = sender.host == target.host or Reach.INSIDE.allows_name(sender.host)
         return Reach.ANYWHERE if inside else Reach.PUBLIC
@@ -99,14 +99,14 @@ class Connections:
 
 
 class _Connection(HTTPConnection):
-    """Connects to an address of its host that the reach in force allows; `address` is the one."""
+    """A connection to an address of its host that the current reach allows; `address` is that address."""
 
     address = ""
 
     def _new_conn(self) -> socket.socket:
         name, failed = self._dns_host, None
         try:
-            found = addresses(name, self.port)
+            found = resolve_host(name, self.port)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from error
         except UnicodeError:
@@ -124,11 +124,11 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(_Connection, HTTPSConnection):
-    """The same, with TLS."""
+    """A connection with TLS."""
 
 
 class _Pool(HTTPConnectionPool):
-    """The connections to one host. One that was made under another reach than the one in force is made anew."""
+    """A pool of connections to one host. A connection that the current reach forbids is replaced."""
 
     ConnectionCls = _Connection
 
@@ -145,7 +145,7 @@ class _SecurePool(_Pool, HTTPSConnectionPool):
 
 def _manager(way: str | None) -> urllib3.PoolManager:
     if way is not None:
-        return proxy.manager(way)
-    manager = urllib3.PoolManager(maxsize=proxy.KEPT)
+        return proxy.proxy_manager(way)
+    manager = urllib3.PoolManager(maxsize=proxy.MAX_IDLE)
     manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
     return manager

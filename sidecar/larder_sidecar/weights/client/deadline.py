@@ -1,4 +1,4 @@
-"""An end for calls that have none of their own."""
+"""Deadlines for calls that have no timeout of their own."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def within(seconds: float, work: Callable[[], T], *, too_late: Callable[[T], None]) -> T:
-    """The result of `work`, or TimeoutError after `seconds`; a result that comes later goes to `too_late`.
+def run_within(seconds: float, work: Callable[[], T], *, too_late: Callable[[T], None]) -> T:
+    """Return the result of `work`, or raise TimeoutError after `seconds`; a later result goes to `too_late`.
 
-    A socket's timeout counts from byte to byte, and a DNS lookup has none. So the work gets a thread that can be left
-    alone with it: it holds a socket until its peer goes, or until this process does.
+    A socket's timeout counts from byte to byte, and a DNS lookup has none. So the work runs in a thread that can be
+    abandoned: it holds a socket until its peer closes it, or until this process ends.
     """
     outcome: Future[T] = Future()
 

@@ -13,43 +13,46 @@ from urllib.parse import urlencode
 
 from ...config.url import UrlError
 from ..errors import DeniedError, RedirectError
-from .address import Address, check_tls, meant, named, over_tls, shown
-from .challenge import Challenge, challenges
-from .server_words import said
+from .address import Address, check_tls, keep_tls, redact_url, require_address, resolve_reference
+from .challenge import Challenge, parse_challenges
+from .server_words import read_message
 
-LARGEST = 64 << 10
-"""Bytes of an answer with a token."""
+MAX_TOKEN_ANSWER = 64 << 10
+"""Bytes of a token service's answer."""
 Ask = Callable[[str, dict[str, str]], tuple[int, bytes]]
-"""Status and at most LARGEST bytes of the answer to a GET of a URL that the registry named. Raises HubError."""
+"""Sends a GET to a URL that the registry named; returns the status and at most MAX_TOKEN_ANSWER bytes of the answer.
+
+Raises HubError.
+"""
 _DONE = {200, 201, 202}
 _TOKEN = re.compile(r"[!-~]{1,16384}")
 
 
 @dataclass
 class Login:
-    """Credentials for one registry, and the tokens that they bought, by repository. None of it is ever printed."""
+    """Credentials for one registry, and the tokens that they bought, by repository. They are never printed."""
 
     token: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
-    """user:password, as of a robot account."""
+    """User and password, as in `user:password` of a robot account."""
     remedy: str = "Pass --credentials-file."
-    """What to do where a registry gives nobody a token."""
+    """Remedy for a registry that gives no token without credentials."""
     front_door: list[str] | None = field(default=None, repr=False)
-    """The challenges of /v2/, once they were asked for: some registries name the way in there alone."""
+    """Challenges of /v2/, once they were asked for: some registries explain the login there only."""
     _bought: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def secret(self) -> bool:
-        """Return False for the login of nobody: what it buys, anybody may have."""
+        """Return False for a login without credentials: its tokens are public."""
         return bool(self.token or self.password)
 
     def header(self, repository: str) -> dict[str, str]:
-        """What to send along with a request about `repository`."""
+        """Return the header for requests about `repository`."""
         value = f"Bearer {self.token}" if self.token else self._bought.get(repository)
         return {"Authorization": value} if value else {}
 
     def secrets(self) -> list[str]:
-        """All that no message may repeat."""
+        """Return the texts that no message may repeat."""
         given = [it for it in (self.token, self.password, (self.password or "").partition(":")[2]) if it]
         return [*given, *(value.partition(" ")[2] for value in self._bought.values())]
 
@@ -62,14 +65,14 @@ class Login:
         sent: Mapping[str, str],
         scope: str,
     ) -> bool:
-        """Log in by one of the challenges that an answer's WWW-Authenticate `lines` hold.
+        """Log in by one of the challenges in the WWW-Authenticate `lines` of an answer.
 
-        Returns False where that gives nothing new to a client that `sent` a header already. `registry` is the URL
-        that answered, `scope` is what a token must allow where the challenge does not say it. Raises HubError.
+        Returns False if the header is the one that was `sent`. `registry` is the URL that answered; `scope` is the
+        right that a token must have if the challenge names none. Raises HubError.
         """
         if self.token:
             return False
-        found = challenges(lines)
+        found = parse_challenges(lines)
         bearers = [it for it in found if it.scheme == "bearer"]
         if place := next((place for it in bearers if (place := _place(registry, it))), None):
             self._bought[repository] = f"Bearer {self._buy(registry, *place, scope, ask)}"
@@ -77,7 +80,7 @@ class Login:
             self._bought[repository] = self._basic()
         elif bearers:
             raise RedirectError(
-                f"{shown(registry)} asks for a token and names no place that gives tokens: realm "
+                f"{redact_url(registry)} asks for a token and names no place that gives tokens: realm "
                 f"{bearers[0].parameters.get('realm', '')[:100]!r}",
                 "Check the registry's name; a realm is the URL of a token service.",
             )
@@ -87,7 +90,7 @@ class Login:
         return f"Basic {base64.b64encode((self.password or '').encode()).decode()}"
 
     def _buy(self, registry: str, place: Address, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
-        check_tls(named(registry), place)
+        check_tls(require_address(registry), place)
         realm = place.url
         # Several scopes come as one value, separated by blanks, and are asked for one by one.
         scopes = parts.get("scope", "").split() or [scope]
@@ -100,26 +103,28 @@ class Login:
         except (ValueError, AttributeError, RecursionError):
             token = ""
         if not _TOKEN.fullmatch(token):
-            words = said({}, answer, hide=self.secrets()) if status not in _DONE else ""
+            words = read_message({}, answer, hide=self.secrets()) if status not in _DONE else ""
             raise DeniedError(
-                f"{shown(realm)}: gives no token ({status}){words and f': {words}'}",
+                f"{redact_url(realm)}: gives no token ({status}){words and f': {words}'}",
                 "Check user and password in --credentials-file." if self.password else self.remedy,
             )
         return token
 
 
-def leads_in(lines: Iterable[str]) -> bool:
-    """Return True if one of the challenges tells enough to log in by."""
-    return any(it.scheme == "basic" or (it.scheme == "bearer" and "realm" in it.parameters) for it in challenges(lines))
+def is_answerable(lines: Iterable[str]) -> bool:
+    """Return True if one of the challenges says enough to log in."""
+    return any(
+        it.scheme == "basic" or (it.scheme == "bearer" and "realm" in it.parameters) for it in parse_challenges(lines)
+    )
 
 
 def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, str]] | None:
-    """The address that gives tokens, which may be relative to the registry's, and the challenge's parameters."""
+    """Return the token service's address, which may be relative to the registry's, and the challenge's parameters."""
     realm = challenge.parameters.get("realm", "").strip()
     if not re.match(r"(https?:)?//[^/]|/(?!/)", realm, re.IGNORECASE):
         return None
     try:
-        home = named(registry)
-        return over_tls(home, meant(home, realm)), challenge.parameters
+        home = require_address(registry)
+        return keep_tls(home, resolve_reference(home, realm)), challenge.parameters
     except UrlError:
         return None

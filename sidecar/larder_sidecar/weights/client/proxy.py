@@ -1,4 +1,4 @@
-"""The proxy between us and a hub, as HTTPS_PROXY, HTTP_PROXY and NO_PROXY name it."""
+"""Proxies: HTTPS_PROXY, HTTP_PROXY and NO_PROXY."""
 
 import base64
 import re
@@ -10,23 +10,23 @@ import urllib3
 
 from ...config.url import UrlError
 from ..errors import DeniedError, HubError, TransientError
-from .address import Address, read
+from .address import Address, parse_address
 
-KEPT = 8
-"""Idle connections that are kept to one host, for as many who may ask it at once."""
+MAX_IDLE = 8
+"""Idle connections that are kept to one host."""
 _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
 
 
 def proxy_for(address: Address) -> str | None:
-    """The value of the variable that stands for `address`; it may hold a password."""
+    """Return the value of the variable for `address`, which may hold a password; None without a proxy."""
     variables = urllib.request.getproxies()
     return None if _bypassed(address, variables.get("no", "")) else variables.get(address.scheme)
 
 
 def _bypassed(address: Address, no_proxy: str) -> bool:
-    """Return True if NO_PROXY lists an address, by golang.org/x/net/http/httpproxy, curl(1) and requests.
+    """Return True if NO_PROXY lists an address, as golang.org/x/net/http/httpproxy, curl(1) and requests read it.
 
-    Where they differ, the entry counts: `.example` is also for example itself, and `*` may stand beside others.
+    If they differ, the wider reading counts: `.example` matches `example` too, and `*` may stand beside other entries.
     """
     host = address.host.rstrip(".")
     ip = _ip(host)
@@ -52,7 +52,7 @@ def _matches(entry: str, host: str, ip: IPv4Address | IPv6Address | None, port: 
 
 
 def _split(entry: str) -> tuple[str, str]:
-    """Host and port of an entry; IPv6 addresses may do without brackets where there is no port."""
+    """Split an entry into host and port; an IPv6 address without a port needs no brackets."""
     if _ip(entry) is not None:
         return entry, ""
     found = re.fullmatch(r"(\[.*\]|[^:]*):0*([0-9]+)", entry)
@@ -74,13 +74,13 @@ def _block(text: str) -> IPv4Network | IPv6Network | None:
         return None
 
 
-def manager(proxy: str) -> urllib3.ProxyManager:
-    """Connections through `proxy`, as `user:password@host:port` with or without http://. Raises HubError."""
+def proxy_manager(proxy: str) -> urllib3.ProxyManager:
+    """Return a pool that connects through `proxy`: user:password@host:port, http:// optional. Raises HubError."""
     scheme = re.match(r"[A-Za-z0-9+.-]+://", proxy)
     rest = proxy[scheme.end() :] if scheme else proxy
     credentials, _, place = re.split(r"[/?#]", rest)[0].rpartition("@")
     try:
-        address = read(f"{scheme[0] if scheme else 'http://'}{place}")
+        address = parse_address(f"{scheme[0] if scheme else 'http://'}{place}")
     except UrlError:  # the value is not quoted: it may hold a password
         raise HubError(
             "HTTPS_PROXY or HTTP_PROXY names no proxy that can be used",
@@ -90,32 +90,32 @@ def manager(proxy: str) -> urllib3.ProxyManager:
     if credentials:  # urllib3 does not read them
         pair = b":".join(unquote_to_bytes(text) for text in credentials.split(":", 1))
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-    return urllib3.ProxyManager(address.url, proxy_headers=headers, maxsize=KEPT)
+    return urllib3.ProxyManager(address.url, proxy_headers=headers, maxsize=MAX_IDLE)
 
 
-def denied(url: str) -> HubError:
-    """The error for 407, which only a proxy answers."""
+def credentials_error(url: str) -> HubError:
+    """Return the error for 407, which only a proxy answers."""
     return DeniedError(
-        f"{url}: the proxy{called(url, ' {}')} asks for other credentials (407)",
+        f"{url}: the proxy{describe_proxy(url, ' {}')} asks for other credentials (407)",
         "Put user:password@ into HTTPS_PROXY and HTTP_PROXY, with % codes for special characters.",
     )
 
 
-def refusal(url: str, error: Exception) -> HubError:
-    """The error for a proxy that cannot be reached or makes no tunnel; what it said stays with it."""
+def proxy_error(url: str, error: Exception) -> HubError:
+    """Return the error for a proxy that cannot be reached or makes no tunnel; its own words are not repeated."""
     status = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
     if status and status[1] == "407":
-        return denied(url)
+        return credentials_error(url)
     if status:
-        reason = f"the proxy answers {status[1]}{called(url, ' ({})')}"
+        reason = f"the proxy answers {status[1]}{describe_proxy(url, ' ({})')}"
         return TransientError(f"{url}: {reason}", f"Have the proxy let this host through. {_CHECK}")
-    return TransientError(f"{url}: cannot get through the proxy{called(url, ' {}')}", _CHECK)
+    return TransientError(f"{url}: cannot get through the proxy{describe_proxy(url, ' {}')}", _CHECK)
 
 
-def called(url: str, words: str) -> str:
-    """The proxy for a URL by host and port alone, in `words`; empty where it cannot be read."""
+def describe_proxy(url: str, words: str) -> str:
+    """Format host and port of the proxy for a URL with `words`; empty if there is none, or it cannot be parsed."""
     try:
-        way = proxy_for(read(url)) or ""
+        way = proxy_for(parse_address(url)) or ""
     except UrlError:
         return ""
     place = re.split(r"[/?#]", way.rpartition("://")[2])[0].rpartition("@")[2]

@@ -1,8 +1,8 @@
-"""Reads how long a server asks to be left alone, in any of the headers by which servers say it.
+"""Pauses that a server asks for, in any of the headers that servers use.
 
 Retry-After in seconds or as a date (RFC 9110 10.2.3); RateLimit as a list of policies (draft-ietf-httpapi-ratelimit-
 headers) and in its older forms; X-RateLimit-Reset as seconds, as a duration (`1m30s`) or as a time; Docker Hub's
-`0;w=21600`, which tells the window's length alone; Retry-After-Ms of Azure and OpenAI.
+`0;w=21600`, which states the length of the window only; Retry-After-Ms of Azure and OpenAI.
 """
 
 import math
@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 LONGEST = 86_400.0
-"""Seconds. No window of a rate limit is longer; a header that says more is not believed."""
+"""Seconds of the longest pause that is believed: no window of a rate limit is longer."""
 LOOK = 900.0
-"""Seconds until another attempt where a window's length is known and its end is not."""
+"""Seconds until another attempt if a window's length is known and its end is not."""
 _READ = 1024
 _EPOCH, _THOUSANDTHS = 1e8, 1e11
-"""A number from the first on is a time since 1970, in seconds; from the second on in thousandths, or in theirs."""
+"""Numbers from the first on are times since 1970 in seconds, from the second on in milliseconds or finer units."""
 _NUMBER = r"(\d{1,19}(?:\.\d{1,9})?)"
 _FIRST = re.compile(rf'\s*["+]?{_NUMBER}"?\s*(?:[,;sS]|\Z)')
 _AMOUNT = r"(\d{1,9}(?:\.\d{1,9})?)"
 _DURATION = re.compile(rf"\s*(?:PT)?(?:{_AMOUNT}h)?(?:{_AMOUNT}m)?(?:{_AMOUNT}s)?(?:{_AMOUNT}ms)?\s*\Z", re.IGNORECASE)
-"""As Go and ISO 8601 write it."""
+"""A duration in the notation of Go or of ISO 8601."""
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _PARAMETER = re.compile(rf"([a-z]{{1,16}})\s*=\s*{_NUMBER}(?=[\s,;]|\Z)", re.IGNORECASE)
 _FAMILIES = ("RateLimit", "X-RateLimit", "X-Rate-Limit")
@@ -31,8 +31,8 @@ _AFTER = ("Retry-After", "X-Retry-After", "X-RateLimit-Retry-After", "X-Rate-Lim
 _AFTER_MS = ("Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Retry-After-Ms")
 
 
-def pause(headers: Mapping[str, str], now: float | None = None) -> float:
-    """The seconds to wait before another request, 0 where the headers ask for none. `now` is the time since 1970."""
+def requested_pause(headers: Mapping[str, str], now: float | None = None) -> float:
+    """Return the seconds to wait before another request, 0 for none. `now` is the time since 1970."""
     clock = time.time() if now is None else now
     told = [_moment(_text(headers, name), headers, clock) for name in _AFTER]
     told.extend((_first(_text(headers, name)) or 0.0) / 1000 for name in _AFTER_MS)
@@ -41,14 +41,14 @@ def pause(headers: Mapping[str, str], now: float | None = None) -> float:
     return max((seconds for seconds in told if 0 < seconds <= LONGEST), default=0.0)
 
 
-def exhausted(headers: Mapping[str, str]) -> bool:
-    """Tell whether a refusal of any status is a rate limit's."""
+def is_exhausted(headers: Mapping[str, str]) -> bool:
+    """Return True if a refusal comes from a rate limit, whatever its status."""
     left = (_first(_text(headers, f"{family}-Remaining")) for family in _FAMILIES)
     return "Retry-After" in headers or any(it == 0 for it in left)
 
 
 def _policies(text: str) -> float:
-    """`"name";r=0;t=55, …`, or `limit=100, remaining=0, reset=55`: the longest of those that are used up."""
+    """Return the longest pause of policies that are used up: `"name";r=0;t=55, …`, or `remaining=0, reset=55`."""
     text = _QUOTED.sub("q", text)
     flat = {name.lower(): float(value) for name, value in _PARAMETER.findall(text)}
     if "reset" in flat:
@@ -70,7 +70,7 @@ def _family(headers: Mapping[str, str], name: str, clock: float) -> float:
 
 
 def _moment(text: str, headers: Mapping[str, str], clock: float) -> float:
-    """Seconds until what is a number of seconds, a duration, a time since 1970 or a date."""
+    """Return the seconds until `text`: a number of seconds, a duration, a time since 1970 or a date."""
     number = _first(text)
     if number is None and (parts := _DURATION.match(text)):
         hours, minutes, seconds, thousandths = (float(it or 0) for it in parts.groups())
@@ -94,7 +94,7 @@ def _first(text: str) -> float | None:
 
 
 def _date(text: str) -> float | None:
-    """A date of HTTP or of ISO 8601 as seconds since 1970."""
+    """Return a date of HTTP or of ISO 8601 as seconds since 1970."""
     if not 8 <= len(text) <= 64:
         return None
     for read in (parsedate_to_datetime, datetime.fromisoformat):

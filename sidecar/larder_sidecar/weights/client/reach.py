@@ -1,4 +1,4 @@
-"""Addresses on the public internet, and those that count as our own network."""
+"""Reach: the split of addresses into the public internet and our own network."""
 
 import enum
 import socket
@@ -16,7 +16,7 @@ _NOT_PUBLIC_V6 = (
     ip_network("3fff::/20"),  # documentation
 )
 _GLOBAL_UNICAST = ip_network("2000::/3")
-"""The one block of IPv6 that IANA gives out; the rest is loopback, private, multicast or reserved."""
+"""The one block of IPv6 that IANA assigns; the rest is loopback, private, multicast or reserved."""
 _MAPPED, _NAT64 = ip_network("::ffff:0:0/96"), ip_network("64:ff9b::/96")
 
 
@@ -28,22 +28,22 @@ class Reach(enum.Enum):
     INSIDE = enum.auto()
 
     def allows(self, address: str) -> bool:
-        """Return True if an address, as getaddrinfo writes it, is one of those."""
+        """Return True for an allowed address, in the notation of getaddrinfo."""
         return self is Reach.ANYWHERE or is_public(address) is (self is Reach.PUBLIC)
 
     def allows_name(self, host: str) -> bool:
-        """Return True if it allows all addresses of a host. A host without any is held to be public."""
+        """Return True if all addresses of a host are allowed. A host without any counts as public."""
         if self is Reach.ANYWHERE:
             return True
         try:
-            found = addresses(host)
+            found = resolve_host(host)
         except (OSError, UnicodeError):
             found = []
         return all(map(self.allows, found)) if found else self is Reach.PUBLIC
 
 
 def is_public(address: str) -> bool:
-    """Return True for an address of the public internet; an IPv4 address inside an IPv6 one is what counts."""
+    """Return True for an address of the public internet. An IPv4 address inside an IPv6 one decides."""
     return _is_public(ip_address(address.strip("[]").partition("%")[0]))
 
 
@@ -58,10 +58,10 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     return in_use and not any(address in block for block in _NOT_PUBLIC_V6)
 
 
-def addresses(host: str, port: int | None = None) -> list[str]:
-    """The addresses of a host, which may be one itself, in the order in which they are tried. Raises OSError.
+def resolve_host(host: str, port: int | None = None) -> list[str]:
+    """Return the addresses of a host, or of an address itself, in the order of attempts.
 
-    UnicodeError: it is no name at all, its labels are too long or empty.
+    Raises OSError, and UnicodeError for a name whose labels are empty or too long.
     """
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(place[0]) for *_, place in found))

@@ -1,32 +1,32 @@
-"""Reads a server's own words about a refusal: headers of a hub, JSON of a registry, XML of a storage, or a page."""
+"""Messages of servers about a refusal: headers of a hub, JSON of a registry, XML of a storage, or a page."""
 
 import html
 import json
 import re
 from collections.abc import Iterable, Mapping
 
-READ = 16 << 10
-"""Bytes of a body that are looked at."""
-LONGEST = 300
+MAX_BODY = 16 << 10
+"""Bytes of a body that are read."""
+MAX_MESSAGE = 300
 _URL_SECRETS = re.compile(r"(https?://)(?:[^\s/@\"'<>]{1,512}@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*")
 _SHORTEST_SECRET = 4
 
 
-def said(headers: Mapping[str, str], body: bytes, hide: Iterable[str] = ()) -> str:
-    """Return `code: message` in one line of at most LONGEST characters; empty where the server says nothing.
+def read_message(headers: Mapping[str, str], body: bytes, hide: Iterable[str] = ()) -> str:
+    """Return `code: message` in one line of at most MAX_MESSAGE characters; empty if the server gives no message.
 
-    URLs lose their queries, which may be signatures, and none of the secrets in `hide` is repeated.
+    URLs lose their queries, which may be signatures, and secrets in `hide` are masked.
     """
     code, message = headers.get("X-Error-Code", ""), headers.get("X-Error-Message", "")
     if not (code or message):
-        code, message = _in_body(headers.get("Content-Type", ""), body[:READ].decode(errors="replace"))
-    text = ": ".join(part for part in (code[:64], message[: 8 * LONGEST]) if part)
+        code, message = _in_body(headers.get("Content-Type", ""), body[:MAX_BODY].decode(errors="replace"))
+    text = ": ".join(part for part in (code[:64], message[: 8 * MAX_MESSAGE]) if part)
     for secret in hide:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
     text = _URL_SECRETS.sub(r"\1\2", text)
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 1]}…"
 
 
 def _in_body(media_type: str, text: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`larder-sidecar fetch`: the command line of the fetch role."""
+"""The command `larder-sidecar fetch`."""
 
 import argparse
 import sys
@@ -7,12 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...config.weights import LASTING, WeightsPlan
+from ...config.weights import EXIT_PERMANENT, WeightsPlan
 from ..errors import FetchError, PlanError
 from ..inputs import read_plan, read_token
-from ..progress import LAST_WORD, Reporter, Summary, say
-from ..retry import Patience, again
-from ..signals import stoppable
+from ..progress import LAST_LINE_SECONDS, Reporter, Summary, write_line
+from ..retry import Patience, retry_work
+from ..signals import exit_on_signals
 from ..sources.by_url import Sources
 from ..store.assemble import copy, link
 from ..store.marker import Stored
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..inputs import Subparsers
 
 MESSAGE_BYTES = 4096
-"""More is cut off by the kubelet."""
+"""Bytes of a termination message; the kubelet cuts off the rest."""
 
 
 def add_parser(subparsers: "Subparsers") -> None:
@@ -35,17 +35,17 @@ def add_parser(subparsers: "Subparsers") -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the command line says; 0 if the store holds the plan, LASTING where no other try helps, else 1."""
+    """Run the command; return 0 if the store holds the plan, EXIT_PERMANENT if no other try helps, else 1."""
     reporter, verified = Reporter(), dict[str, Stored]()
     try:
-        with stoppable():
-            summary, pruned = again(
+        with exit_on_signals():
+            summary, pruned = retry_work(
                 partial(_run, options, reporter, verified), seconds=options.patience, failed=partial(_tell, reporter)
             )
     except FetchError as error:
         leave_message(str(error), options.termination_log)
         _complain(str(error))
-        return LASTING if error.lasting else 1
+        return EXIT_PERMANENT if error.permanent else 1
     reporter.event(
         "done",
         fetched_bytes=summary.fetched_bytes,
@@ -67,7 +67,7 @@ def _tell(reporter: Reporter, error: FetchError, pause: float) -> None:
 def _run(
     options: argparse.Namespace, reporter: Reporter, verified: dict[str, Stored], left: float
 ) -> tuple[Summary, list[str]]:
-    """What was done, and what was pruned in words."""
+    """Return the result, and the pruned plans as texts."""
     plan = read_plan(options.config)
     _check_pruning(options)
     prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds, options.if_there)
@@ -113,13 +113,13 @@ def _fill(
 
 
 def _patience(options: argparse.Namespace, left: float) -> Patience:
-    """Wait for a host's rate limit for no longer than there is time, where the command line says how much there is."""
+    """Limit the wait for a host's rate limit to the time that is left, if the command line sets one."""
     patience = Patience(stall_seconds=options.stall_seconds)
     return replace(patience, window_seconds=min(patience.window_seconds, left)) if options.patience else patience
 
 
 def _check_pruning(options: argparse.Namespace) -> None:
-    """Raises PlanError where options do not go together."""
+    """Raise PlanError for options that exclude each other."""
     if (options.forget or options.dry_run or options.if_there) and not options.prune:
         raise PlanError("--forget, --if-there and --dry-run say how to --prune", "Add --prune, or leave them out.")
     if options.prune and (options.link or options.copy_from or options.wait is not None):
@@ -127,7 +127,7 @@ def _check_pruning(options: argparse.Namespace) -> None:
 
 
 def leave_message(text: str, path: Path | None) -> None:
-    """Put `text` where Kubernetes looks for the reason; the default place is only used where it exists."""
+    """Write `text` where Kubernetes looks for the reason; the default path is used only if it exists."""
     target = path or TERMINATION_LOG
     if path is None and not target.is_file():
         return
@@ -138,4 +138,4 @@ def leave_message(text: str, path: Path | None) -> None:
 
 
 def _complain(text: str) -> None:
-    say(sys.stderr, f"larder-sidecar fetch: {text}", seconds=LAST_WORD)
+    write_line(sys.stderr, f"larder-sidecar fetch: {text}", seconds=LAST_LINE_SECONDS)

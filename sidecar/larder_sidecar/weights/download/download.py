@@ -1,8 +1,8 @@
-"""Brings one file into a part file and proves that it is the one the plan means.
+"""The download of one file into a part file, verified against the plan.
 
-Known before the first byte: size and, where the source tells it, the hash. The first connection finds out whether the
-source serves ranges; where it does, others fetch later pieces beside it. Interrupted downloads resume with Range and
-If-Range. A wrong hash deletes the part; where bytes of an earlier run were among it, one fresh start is made.
+The size is known before the first byte, and the hash if the source states it. The first connection finds out whether
+the source serves ranges; if it does, other connections fetch later pieces. An interrupted download resumes with Range
+and If-Range. A wrong hash deletes the part; if it had bytes of an earlier run, the download starts over once.
 """
 
 import functools
@@ -14,32 +14,32 @@ from typing import TypeVar
 import urllib3
 
 from ...config.weights import FIRST_PULL, WeightsFile
-from ..client.address import shown
-from ..client.deadline import within
+from ..client.address import redact_url
+from ..client.deadline import run_within
 from ..client.failures import LostError
-from ..client.headers import encoding, whole
+from ..client.headers import compression, parse_size
 from ..errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..progress import Reporter, Transfer
-from ..retry import STALL_BYTES, Patience, Tries, window
+from ..retry import STALL_BYTES, Patience, Tries, is_rate_limit
 from ..sources.source import FileMetadata, Source
 from .hosts import Host
 from .partial import Part
 from .pieces import Piece
-from .ranges import asked_range, span, strong_etag
-from .workers import Crew, OverError
+from .ranges import parse_range_end, range_headers, strong_etag
+from .workers import StoppedError, Workers
 
 T = TypeVar("T")
 CHUNK = 1 << 19
-"""Bytes of a file that comes alone. Measured with four connections: twice as many cost 5 MB more and gain nothing."""
+"""Bytes of a read, for a single file. Measured with four connections: twice as many cost 5 MB and gain nothing."""
 _ENCODINGS = {"gzip", "x-gzip", "deflate"}
 _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
 
 
 class Download:
-    """One file at its source. `guard` raises when we may no longer write; `fetched` counts bytes off the wire.
+    """The download of one file. `guard` raises if we may no longer write; `fetched` counts received bytes.
 
-    `pause` is how it waits before another attempt, in seconds. Downloads that share `host` share its limits. `chunk` is
-    how many bytes are received at once where so many have come: memory for each connection.
+    `pause` waits before another attempt, in seconds. Downloads that share `host` share its limits. `chunk` limits the
+    bytes of a read, and so the memory of each connection.
     """
 
     def __init__(
@@ -57,24 +57,24 @@ class Download:
         self._guard, self._pause, self._host, self._chunk = guard, pause, host, chunk
         self._counting = threading.Lock()
         self._ranges = True
-        """False where the source has refused a Range: then everything comes in one answer."""
+        """False once the source has refused a Range: then the whole file comes in one answer."""
         self._served = False
-        """The source has begun to send the file: a refusal that comes later may go away."""
+        """True once the source has begun to send the file: a later refusal may go away."""
         self.fetched = 0
 
     def metadata(self) -> FileMetadata:
-        """What the source says, held against the plan. Raises HubError."""
+        """Return the source's metadata, compared with the plan. Raises HubError."""
         tries = Tries(self._patience)
-        metadata = self._patiently(self._told, tries, self._guard, lambda: 0)
-        where, file = shown(self._file.url), self._file
+        metadata = self._retry(self._ask_source, tries, self._guard, lambda: 0)
+        where, file = redact_url(self._file.url), self._file
         if metadata.bytes is not None and metadata.bytes != file.bytes:
             raise ContentError(f"{where} has {metadata.bytes} bytes, the plan says {file.bytes}", _CHECK_ENTRY)
         if metadata.sha256 and file.sha256 not in (FIRST_PULL, metadata.sha256):
             raise ContentError(f"{where} has sha256 {metadata.sha256}, the plan says {file.sha256}", _CHECK_ENTRY)
         return metadata
 
-    def _told(self) -> FileMetadata:
-        """Ask the source; nothing where it hangs up on the question and the plan knows the file."""
+    def _ask_source(self) -> FileMetadata:
+        """Ask the source for metadata; empty if it drops the connection and the plan knows the file."""
         try:
             return self._source.metadata(self._file)
         except (LostError, StallError):
@@ -82,8 +82,8 @@ class Download:
                 raise
             return FileMetadata(sha256=None, bytes=None)
 
-    def into(self, part: Part, expected: str | None) -> None:
-        """Fill `part` and hold it against the sha256 `expected`, if there is one.
+    def fetch_into(self, part: Part, expected: str | None) -> None:
+        """Fill `part`, and compare it with the sha256 `expected` if there is one.
 
         Raises HubError, or OSError for the disk.
         """
@@ -98,7 +98,7 @@ class Download:
             if not resumed:
                 part.discard()
                 raise ContentError(
-                    f"{shown(self._file.url)}: the content has sha256 {found}, expected {expected}",
+                    f"{redact_url(self._file.url)}: the content has sha256 {found}, expected {expected}",
                     "The part was deleted. The source, or something on the way, altered the file: try another source.",
                 )
             resumed = False
@@ -109,97 +109,101 @@ class Download:
 
         def help_out() -> None:
             def guard() -> None:
-                crew.check()
+                workers.check()
                 self._guard()
 
-            while self._patiently(lambda: self._help(part, crew, guard, transfer), tries, guard, lambda: part.held):
+            while self._retry(
+                lambda: self._fetch_as_helper(part, workers, guard, transfer), tries, guard, lambda: part.held
+            ):
                 pass
 
         transfer = self._reporter.transfer(self._file.path, total=self._file.bytes, start=part.held)
-        with transfer, Crew(help_out) as crew:
+        with transfer, Workers(help_out) as workers:
 
             def guard() -> None:
-                crew.complain()
+                workers.raise_error()
                 self._guard()
 
             def lead() -> bool:
-                return self._lead(part, crew, guard, transfer, ranges=bool(expected))
+                return self._fetch_as_leader(part, workers, guard, transfer, ranges=bool(expected))
 
             while not part.complete:
-                if not self._patiently(lead, tries, guard, lambda: part.held):
-                    crew.wait()
+                if not self._retry(lead, tries, guard, lambda: part.held):
+                    workers.wait()
 
-    def _lead(self, part: Part, crew: Crew, guard: Callable[[], None], transfer: Transfer, *, ranges: bool) -> bool:
-        """Fetch a piece, or the whole where the source gives nothing less; False where others fetch all that lacks."""
+    def _fetch_as_leader(
+        self, part: Part, workers: Workers, guard: Callable[[], None], transfer: Transfer, *, ranges: bool
+    ) -> bool:
+        """Fetch a piece, or the whole file from a source without ranges; False if helpers fetch all missing pieces."""
         if (piece := part.take()) is None:
             return False
         try:
-            asked = asked_range(part, piece) if self._ranges and (ranges or part.etag) else {}
+            asked = range_headers(part, piece) if self._ranges and (ranges or part.etag) else {}
             with self._source.content(self._file, asked) as response:
-                start, stop = self._begin(part, piece, response, crew)
+                start, stop = self._begin(part, piece, response, workers)
                 self._receive(part, start, stop, response, guard, transfer)
         except HubError as error:
-            if not asked or self._served or type(error) is not HubError:  # no words of its own: 400, 405, 501, …
+            if not asked or self._served or type(error) is not HubError:  # 400, 405, 501, …
                 raise
             self._ranges = False
         finally:
-            part.give_back(piece)
+            part.release(piece)
         return True
 
-    def _help(self, part: Part, crew: Crew, guard: Callable[[], None], transfer: Transfer) -> bool:
-        """Fetch a piece beside others; False where there is none. Raises OverError where the source gives no such."""
+    def _fetch_as_helper(self, part: Part, workers: Workers, guard: Callable[[], None], transfer: Transfer) -> bool:
+        """Fetch a piece beside the leader; False if none is left. Raises StoppedError if the source sends another."""
         if (piece := part.take()) is None:
             return False
         try:
-            with self._source.content(self._file, asked_range(part, piece)) as response, crew.reading(response):
-                stop = span(response, piece, self._file.bytes)
+            with self._source.content(self._file, range_headers(part, piece)) as response, workers.reading(response):
+                stop = parse_range_end(response, piece, self._file.bytes)
                 if stop is None or strong_etag(response) != part.etag:
-                    # The leader finds out what that means: it alone may start over.
-                    raise OverError
+                    # Only the leader may start over.
+                    raise StoppedError
                 self._receive(part, piece.start, stop, response, guard, transfer)
         finally:
-            part.give_back(piece)
+            part.release(piece)
         return True
 
-    def _begin(self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, crew: Crew) -> tuple[int, int]:
-        """Decide from the head of the answer where its bytes go: from where, up to where."""
-        where, size, etag = shown(self._file.url), self._file.bytes, strong_etag(response)
-        stop = span(response, piece, size)
+    def _begin(self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, workers: Workers) -> tuple[int, int]:
+        """Return the range of the file that an answer fills, by its head: first byte and end."""
+        where, size, etag = redact_url(self._file.url), self._file.bytes, strong_etag(response)
+        stop = parse_range_end(response, piece, size)
         if response.status == 416 or (response.status == 206 and stop is None and self._ranges):
             self._ranges = False
-            self._start_over(part, crew, "the source cannot resume at this place")
+            self._start_over(part, workers, "the source cannot resume at this place")
         if response.status == 206:
             if stop is None:
-                crew.disband()
+                workers.stop()
                 part.discard()
                 told = response.headers.get("Content-Range", "")[:80]
                 raise ContentError(f"{where}: asked from byte {piece.start} of {size}, got {told!r}", _CHECK_ENTRY)
-            if part.held == 0 and not crew.grown:
+            if part.held == 0 and not workers.started:
                 part.restart(etag)
             elif etag and part.etag and etag != part.etag:
-                self._start_over(part, crew, "the file has changed since its first bytes came")
+                self._start_over(part, workers, "the file has changed since its first bytes came")
             self._served = True
-            crew.grow(min(self._host.most, part.pieces) - 1)
+            workers.start(min(self._host.limit, part.pieces) - 1)
             return piece.start, stop
-        packed = encoding(response)
+        packed = compression(response)
         if packed and packed not in _ENCODINGS:
             raise HubError(
                 f"{where} comes compressed ({packed[:40]}), which was not asked for",
                 "Have the server, and what stands before it, send this file as it is.",
             )
-        announced = None if packed else whole(response.headers.get("Content-Length", ""))
+        announced = None if packed else parse_size(response.headers.get("Content-Length", ""))
         if announced not in (None, size):
             raise ContentError(f"{where} sends {announced} bytes, the plan says {size}", _CHECK_ENTRY)
         self._served = True
-        crew.disband()
+        workers.stop()
         part.restart(etag)
         return 0, size
 
-    def _start_over(self, part: Part, crew: Crew, reason: str) -> None:
-        crew.disband()
-        # Without an ETag from now on: mirrors may name one content differently, and the hash decides in the end.
+    def _start_over(self, part: Part, workers: Workers, reason: str) -> None:
+        workers.stop()
+        # Without an ETag from now on: mirrors may use different ETags for one content, and the hash decides in the end.
         part.restart(None)
-        raise TransientError(f"{shown(self._file.url)}: {reason}")
+        raise TransientError(f"{redact_url(self._file.url)}: {reason}")
 
     def _receive(
         self,
@@ -210,7 +214,7 @@ class Download:
         guard: Callable[[], None],
         transfer: Transfer,
     ) -> None:
-        where, patience = shown(self._file.url), self._patience
+        where, patience = redact_url(self._file.url), self._patience
         at, since, mark = start, time.monotonic(), start
         while at < stop:
             chunk = _read(response, min(self._chunk, stop - at), 2 * patience.stall_seconds)
@@ -227,7 +231,7 @@ class Download:
             elif time.monotonic() - since > patience.stall_seconds:
                 raise StallError(f"{where}: fewer than {STALL_BYTES} bytes in {patience.stall_seconds:g} s")
 
-    def _patiently(
+    def _retry(
         self, attempt: Callable[[], T], tries: Tries, guard: Callable[[], None], progress: Callable[[], int]
     ) -> T:
         while True:
@@ -236,16 +240,16 @@ class Download:
                 try:
                     return attempt()
                 except (TransientError, DeniedError) as caught:
-                    error = self._passing(caught)
-                    guard()  # it may be we who cut the connection
-                    wait = tries.failed(error, began=began, progress=progress())
+                    error = self._require_transient(caught)
+                    guard()  # we may have cut the connection ourselves
+                    wait = tries.next_wait(error, began=began, progress=progress())
                     if wait is not None:
-                        self._host.rest(wait, busy=isinstance(error, BusyError))
-                        event, told = "waiting" if window(error) else "retry", round(wait, 1)
+                        self._host.back_off(wait, busy=isinstance(error, BusyError))
+                        event, told = "waiting" if is_rate_limit(error) else "retry", round(wait, 1)
                         self._reporter.event(event, file=self._file.path, reason=error.reason, wait_seconds=told)
 
-    def _passing(self, error: TransientError | DeniedError) -> TransientError:
-        """Return an error that may go away, which a refusal is once the source has served. Raises any other."""
+    def _require_transient(self, error: TransientError | DeniedError) -> TransientError:
+        """Return an error that may go away: also a refusal once the source has sent bytes. Raises every other error."""
         if isinstance(error, TransientError):
             return error
         if not self._served:
@@ -254,13 +258,13 @@ class Download:
 
 
 def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:
-    """Read what has come of a body; one that came compressed is unpacked. Raises TimeoutError."""
-    read = functools.partial(response.read1, most, decode_content=bool(encoding(response)))
+    """Read the available bytes of a body, decompressed. Raises TimeoutError."""
+    read = functools.partial(response.read1, most, decode_content=bool(compression(response)))
     if "Transfer-Encoding" not in response.headers:
         return read()
-    # Between the bytes of a body stand the heads of its chunks, which may drip as any head.
+    # The heads of chunks are between the bytes of a body, and may drip like any head.
     try:
-        return within(seconds, read, too_late=lambda _: None)
+        return run_within(seconds, read, too_late=lambda _: None)
     except TimeoutError:
-        response.shutdown()  # to close it one would wait for whoever reads
+        response.shutdown()  # to close it would wait for the thread that reads
         raise

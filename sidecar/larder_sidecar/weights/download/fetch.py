@@ -1,6 +1,6 @@
-"""Fills a store so that it holds a plan: every file verified, manifests after their blobs, the marker last.
+"""The fetch of a plan into a store: every file verified, manifests after their blobs, the marker last.
 
-Killed at any moment, the store is either without a model or complete, and the next run goes on where this one was.
+After a kill at any moment, a model is either complete or absent, and the next run goes on where this one stopped.
 """
 
 import hashlib
@@ -17,32 +17,32 @@ from ..progress import Reporter, Summary
 from ..retry import Patience
 from ..sources.source import Source
 from ..store import untrusted
-from ..store.disk import STATE, explained, prepare, sweep
+from ..store.disk import STATE, make_folders, sweep, translate_os_errors
 from ..store.gguf import check_gguf
 from ..store.lease import Holder, Lease
-from ..store.manifests import offer
+from ..store.manifests import write_model
 from ..store.marker import (
     Marker,
     Stored,
-    faults,
+    describe_file,
+    find_faults,
     first_pulls,
     read_marker,
-    stored,
-    untouched,
-    vouched,
+    unchanged_files,
+    verified_blobs,
     write_marker,
 )
-from ..store.ollama_layout import StoredFile, blob_path, manifests, plain_path, referenced
+from ..store.ollama_layout import StoredFile, blob_path, gguf_path, list_manifests, referenced_blobs
 from .files import Files, part_path
 
 SPARE = 16 * 2**20
-"""Bytes that stay free for manifests, markers and the filesystem's own needs."""
+"""Free space in bytes for manifests, markers and the filesystem itself."""
 _READ = 4 << 20
 
 
 @dataclass
 class Fetch:
-    """One run. `free` tells the free bytes of a folder's filesystem."""
+    """A run. `free` returns the free bytes of a folder's filesystem."""
 
     plan: WeightsPlan
     root: Path
@@ -51,7 +51,7 @@ class Fetch:
     patience: Patience = field(default_factory=Patience)
     lease_seconds: float = 600.0
     distrust: bool = False
-    """Read and hash every file again, whatever the marker says."""
+    """True to read and hash every file again, whatever the marker says."""
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
     verified: dict[str, Stored] = field(default_factory=dict)
     """Blobs that earlier tries of this process verified, by path; this one adds its own."""
@@ -59,10 +59,10 @@ class Fetch:
     def run(self) -> Summary:
         """Make the store complete. Raises FetchError."""
         began = time.monotonic()
-        with explained(self.root):
+        with translate_os_errors(self.root):
             if not self.distrust and self._complete():
                 return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
-            prepare(self.root)
+            make_folders(self.root)
             lease = Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds, waiting=self._wait)
             with lease:
                 if not lease.held or (not self.distrust and self._complete()):
@@ -71,10 +71,10 @@ class Fetch:
 
     def _complete(self) -> bool:
         marker = read_marker(self.root, self.plan.digest())
-        if marker is None or faults(self.root, marker):
+        if marker is None or find_faults(self.root, marker):
             return False
-        # A store that was filled before there were plain names has none.
-        return all(plain_path(model.id) in marker.files for model in self.plan.models)
+        # Stores of versions before plain names have none.
+        return all(gguf_path(model.id) in marker.files for model in self.plan.models)
 
     def _wait(self, holder: Holder) -> bool:
         self.reporter.event("waiting", holder=holder.host, since=holder.since)
@@ -86,8 +86,8 @@ class _Filling:
 
     def __init__(self, fetch: Fetch, lease: Lease, began: float) -> None:
         self._fetch, self._lease, self._began, self._root = fetch, lease, began, fetch.root
-        self._known: set[str] = set() if fetch.distrust else set(vouched(fetch.root))
-        self._known |= untouched(fetch.root, fetch.verified).keys()
+        self._known: set[str] = set() if fetch.distrust else set(verified_blobs(fetch.root))
+        self._known |= unchanged_files(fetch.root, fetch.verified).keys()
         self._recorded = first_pulls(fetch.root)
         self._first_pull: dict[str, str] = {}
         self._kept: dict[str, Stored] = {}
@@ -98,10 +98,10 @@ class _Filling:
         models = self._fetch.plan.models
         present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
         lacking = [f for m in models for f in m.files if present[m.id, f.path] is None]
-        # A content that two models have comes once.
+        # A content that two models share is fetched once.
         missing = {part_path(self._root, file): file for file in lacking}
         self._require_space(missing)
-        with self._coming(missing.values()) as coming:
+        with self._start_downloads(missing.values()) as coming:
             for model in models:
                 found = [(file, present[model.id, file.path] or coming.wait(file)) for file in model.files]
                 self._publish(model, [self._keep(file, sha256) for file, sha256 in found])
@@ -122,52 +122,52 @@ class _Filling:
         return summary
 
     def _withdraw_incomplete(self) -> None:
-        """Take back every manifest whose blobs are not all there, so that the engine does not offer what it lacks."""
-        for path in manifests(self._root):
-            needs = referenced(path)
+        """Remove every manifest that lacks blobs, so that the engine does not list a model that it cannot load."""
+        for path in list_manifests(self._root):
+            needs = referenced_blobs(path)
             if needs is None or not all((self._root / blob).is_file() for blob in needs):
                 told = "withdrawn"
                 try:
                     path.unlink(missing_ok=True)
-                except OSError:  # in a folder of somebody else: it is none of ours, and stops nothing
+                except OSError:  # it is in a folder of somebody else, and so not ours
                     told = "not withdrawn"
                 self._fetch.reporter.event(told, manifest=str(path.relative_to(self._root)))
 
     def _present(self, file: WeightsFile) -> str | None:
-        """The sha256 under which a file is in the store and good; None if it is to be fetched."""
+        """Return the sha256 of a file that is in the store and good; None if it must be fetched."""
         sha256 = self._recorded.get(file.url) if file.sha256 == FIRST_PULL else file.sha256
         return sha256 if sha256 and self._is_good(sha256, file.bytes) else None
 
     def _is_good(self, sha256: str, size: int) -> bool:
-        """Whether a blob is there and good."""
+        """Return True for a blob that is there and good."""
         blob = self._root / blob_path(sha256)
         if not blob.is_file():
             if blob.is_dir():
                 raise StoreError(f"{blob}: a folder lies in the place of the file", "Remove it; nothing was fetched.")
             return False
-        return blob_path(sha256) in self._known or self._read_back(sha256, size)
+        return blob_path(sha256) in self._known or self._verify_blob(sha256, size)
 
-    def _read_back(self, sha256: str, size: int) -> bool:
-        """Whether a blob that nobody vouches for is what its name says; a bad one is removed with all that names it."""
+    def _verify_blob(self, sha256: str, size: int) -> bool:
+        """Return True if a blob that no marker lists has the hash in its name; remove a bad one and its manifests."""
         blob = self._root / blob_path(sha256)
         self._fetch.reporter.event("verifying", file=blob_path(sha256), bytes=blob.stat().st_size)
         if blob.stat().st_size == size and self._hash(blob) == sha256:
-            self._verified(sha256)
+            self._record_verified(sha256)
             return True
-        for path in manifests(self._root):
-            if blob_path(sha256) in (referenced(path) or ()):
+        for path in list_manifests(self._root):
+            if blob_path(sha256) in (referenced_blobs(path) or ()):
                 path.unlink(missing_ok=True)
         blob.unlink()
         self._fetch.reporter.event("corrupted", file=blob_path(sha256))
         return False
 
-    def _verified(self, sha256: str) -> None:
+    def _record_verified(self, sha256: str) -> None:
         self._known.add(blob_path(sha256))
-        self._fetch.verified[blob_path(sha256)] = stored(self._root / blob_path(sha256), sha256)
+        self._fetch.verified[blob_path(sha256)] = describe_file(self._root / blob_path(sha256), sha256)
 
     def _hash(self, path: Path) -> str:
         digest = hashlib.sha256()
-        with untrusted.content(path) as file:
+        with untrusted.open_file(path) as file:
             while chunk := file.read(_READ):
                 digest.update(chunk)
                 self._lease.check()
@@ -183,7 +183,7 @@ class _Filling:
                 "Make the volume larger, or remove models from larder:models.",
             )
 
-    def _coming(self, missing: Iterable[WeightsFile]) -> Files:
+    def _start_downloads(self, missing: Iterable[WeightsFile]) -> Files:
         fetch = self._fetch
         return Files(
             missing,
@@ -194,19 +194,19 @@ class _Filling:
             lease=self._lease,
             look=self._is_good,
             name=self._fetch.plan.name_of,
-            placed=self._verified,
+            placed=self._record_verified,
         )
 
     def _keep(self, file: WeightsFile, sha256: str) -> StoredFile:
-        """Note a file that is in the store."""
+        """Add a stored file to the marker."""
         path = self._root / blob_path(sha256)
         info = check_gguf(path, self._fetch.plan.name_of(file))
-        self._kept[blob_path(sha256)] = stored(path, sha256)
+        self._kept[blob_path(sha256)] = describe_file(path, sha256)
         if file.sha256 == FIRST_PULL:
             self._first_pull[file.url] = sha256
         return StoredFile(sha256, file.bytes, info)
 
     def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
         self._lease.confirm()
-        self._kept |= offer(model, files, self._root)
+        self._kept |= write_model(model, files, self._root)
         self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))

@@ -1,6 +1,6 @@
-"""Brings the files that a store lacks, several at a time: small ones wait for no round trip of others.
+"""Parallel downloads of the files that a store lacks: small files do not wait for round trips of others.
 
-The first error ends them all. What had come of each is kept, and resumed by the next run.
+The first error ends all. Their parts stay, and the next run resumes them.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ from ..store.ollama_layout import blob_path
 from .download import CHUNK, Download
 from .hosts import Hosts
 from .partial import Part
-from .workers import Crew
+from .workers import Workers
 
-AT_ONCE = 4
-"""Files. As many as one host gets connections (hosts.py): more would only wait for each other there."""
+MAX_PARALLEL = 4
+"""Files at a time: the connections that one host gets (hosts.py); more would only wait."""
 
 
 class Files:
-    """A context manager: while it is open the files come, each content one of them.
+    """A context manager that downloads files of different contents while it is open.
 
-    `look` tells whether the store has a good blob of that sha256 and size, `name` what errors call a file, and `placed`
-    is told of each blob that comes into the store.
+    `look` returns True if the store has a good blob of a sha256 and size, `name` returns the name of a file in errors,
+    and `placed` is called with the sha256 of each new blob.
     """
 
     def __init__(
@@ -52,40 +52,40 @@ class Files:
         placed: Callable[[str], None],
     ) -> None:
         self._root, self._source, self._patience = root, source, patience
-        self._reporter, self._lease, self._look = reporter, lease, look
-        self._name, self._placed = name, placed
+        self._reporter, self._lease, self._is_good_blob = reporter, lease, look
+        self._name, self._on_placed = name, placed
         self._queue = deque(missing)
-        self._at_once = min(AT_ONCE, len(self._queue))
-        self._crew, self._hosts = Crew(self._work), Hosts()
+        self._at_once = min(MAX_PARALLEL, len(self._queue))
+        self._workers, self._hosts = Workers(self._work), Hosts()
         self._next, self._looking = threading.Lock(), threading.Lock()
         self._here: dict[Path, str] = {}
         self._downloads: list[Download] = []
         self.reused = 0
 
     def __enter__(self) -> Self:
-        self._reporter.after = sum(file.bytes for file in self._queue)
-        self._crew.grow(self._at_once)
+        self._reporter.queued = sum(file.bytes for file in self._queue)
+        self._workers.start(self._at_once)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._crew.disband()
+        self._workers.stop()
 
     @property
     def fetched(self) -> int:
-        """Bytes off the wire."""
+        """Return the received bytes."""
         return sum(download.fetched for download in self._downloads)
 
     def wait(self, file: WeightsFile) -> str:
-        """The sha256 under which it is in the store, when it is. Raises the first error of any file."""
+        """Wait until a file is in the store, and return its sha256. Raises the first error of any file."""
         while (sha256 := self._here.get(part_path(self._root, file))) is None:
-            self._crew.complain()
-            self._crew.wait()
+            self._workers.raise_error()
+            self._workers.wait()
         return sha256
 
     def _work(self) -> None:
         while (file := self._take()) is not None:
             try:
-                self._here[part_path(self._root, file)] = self._bring(file)
+                self._here[part_path(self._root, file)] = self._fetch_file(file)
             except HubError as error:
                 error.about(self._name(file))
                 raise
@@ -95,73 +95,73 @@ class Files:
             if not self._queue:
                 return None
             file = self._queue.popleft()
-            self._reporter.after -= file.bytes
+            self._reporter.queued -= file.bytes
             return file
 
-    def _go_on(self) -> None:
-        self._crew.check()
+    def _check_stopped(self) -> None:
+        self._workers.check()
         self._lease.check()
 
-    def _bring(self, file: WeightsFile) -> str:
-        source = _Cuttable(self._source, self._crew)
-        host = self._hosts.of(file.url)
+    def _fetch_file(self, file: WeightsFile) -> str:
+        source = _Cuttable(self._source, self._workers)
+        host = self._hosts.for_url(file.url)
         download = Download(
             source,
             file,
             host,
             self._patience,
             self._reporter,
-            self._go_on,
-            # Together they hold no more than one that comes alone.
+            self._check_stopped,
+            # Together they use no more memory than a single file.
             chunk=CHUNK // self._at_once,
         )
         metadata = download.metadata()
         expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256
-        if expected and self._is_here(expected, file.bytes):
+        if expected and self._is_stored(expected, file.bytes):
             return expected
         self._downloads.append(download)
         with Part(part_path(self._root, file), file.bytes) as part:
             self._reporter.event("fetching", file=file.path, bytes=file.bytes, resumed_at=part.held)
-            download.into(part, expected)
+            download.fetch_into(part, expected)
             sha256 = part.sha256()
             try:
                 check_gguf(part.path, self._name(file))
             except GgufError:
                 part.discard()
                 raise
-            self._crew.check()
+            self._workers.check()
             self._lease.confirm()
-            part.place(self._root / blob_path(sha256))
-        self._placed(sha256)
+            part.move_to(self._root / blob_path(sha256))
+        self._on_placed(sha256)
         self._reporter.event("verified", file=file.path, sha256=sha256, recorded=file.sha256 == FIRST_PULL)
         return sha256
 
-    def _is_here(self, sha256: str, size: int) -> bool:
-        """Whether a content is in the store that only its source could name."""
+    def _is_stored(self, sha256: str, size: int) -> bool:
+        """Return True if the store has a content whose hash only the source knew."""
         with self._looking:
-            if not self._look(sha256, size):
+            if not self._is_good_blob(sha256, size):
                 return False
             self.reused += size
             return True
 
 
 class _Cuttable:
-    """A source whose answers end when the crew does."""
+    """A source whose answers are cut when the workers stop."""
 
-    def __init__(self, source: Source, crew: Crew) -> None:
-        self._source, self._crew = source, crew
+    def __init__(self, source: Source, workers: Workers) -> None:
+        self._source, self._workers = source, workers
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         return self._source.metadata(file)
 
     @contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        with self._source.content(file, headers) as response, self._crew.reading(response):
+        with self._source.content(file, headers) as response, self._workers.reading(response):
             yield response
 
 
 def part_path(root: Path, file: WeightsFile) -> Path:
-    """Where the bytes of a file are until it is complete: its content's place, so that no two files share one."""
+    """Return the path of a file's part. It is named by the content, so that different files have different parts."""
     name = file.sha256
     if name == FIRST_PULL:
         name = f"first-{hashlib.sha256(f'{file.revision} {file.url}'.encode()).hexdigest()[:32]}"

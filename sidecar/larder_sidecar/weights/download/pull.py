@@ -1,7 +1,7 @@
-"""Brings one GGUF file of a hub into a folder: whole, verified and under its own name, or not at all.
+"""The pull of one GGUF file from a hub into a folder: complete, verified and under its own name, or not at all.
 
-What a plan does for a store beforehand, this does for a folder when somebody asks. Killed at any moment, the folder
-holds no half file under a model's name, and the next pull of the same file goes on where this one was.
+A client requests it at run time. After a kill at any moment, no incomplete file has a model's name, and the next pull
+of the file goes on where this one stopped.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...config.weights import FIRST_PULL, WeightsFile
-from ..client.address import shown
+from ..client.address import redact_url
 from ..errors import DiskFullError, FetchError, GgufError, HubError, OccupiedError
 from ..progress import JsonValue, Reporter
 from ..retry import Patience
 from ..sources.hub import Hub, HubFile
 from ..store import untrusted
-from ..store.disk import MOST_ENTRIES, PARTS, STATE, explained, prepare_state, sweep
+from ..store.disk import MAX_ENTRIES, PARTS, STATE, make_own_folders, sweep, translate_os_errors
 from ..store.gguf import GgufInfo, check_gguf
 from ..store.lease import STALE_SECONDS, Holder, Lease
 from .download import Download
@@ -36,14 +36,14 @@ from .partial import Part
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
 _READ = 4 << 20
-MOST_FILES = 1000
-"""Models of a folder that are listed."""
+MAX_FILES = 1000
+"""Maximum number of models that are listed."""
 LEASE_SECONDS = STALE_SECONDS + 15
-"""For another pod that pulls into the same claim: long enough to see that one which was lost is gone."""
+"""Wait for another pod that pulls into the same claim: long enough for the lease of a lost pod to expire."""
 
 
-class Wanted(BaseModel):
-    """What is asked for: a repository and one of its files. Other keys mean nothing here."""
+class PullTarget(BaseModel):
+    """The target of a pull: a repository and one of its files. Other keys are ignored."""
 
     model_config = ConfigDict(frozen=True, strict=True)
 
@@ -52,11 +52,11 @@ class Wanted(BaseModel):
 
     @property
     def name(self) -> str:
-        """The file's own name; folders of the repository are not repeated here."""
+        """Return the name of the file without the repository's folders."""
         return self.filename.rpartition("/")[2]
 
     def at(self, endpoint: str, revision: str, metadata: HubFile | None = None) -> WeightsFile:
-        """The file at a revision, as the download wants to know it."""
+        """Return the file at a revision, for the download."""
         return WeightsFile(
             path=self.filename,
             url=f"{endpoint}/{self.model}/resolve/{quote(revision, safe='')}/{quote(self.filename)}",
@@ -66,36 +66,36 @@ class Wanted(BaseModel):
         )
 
 
-class StoppedError(FetchError):
-    """Whoever ran the pull wants it no more."""
+class PullStoppedError(FetchError):
+    """A pull that was stopped by its owner."""
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A file that is in the folder, whole and of a kind that engines load."""
+    """A complete file in the folder, of a kind that engines load."""
 
     path: Path
     bytes: int
     reused: bool
-    """It was there already."""
+    """True if the file was there before."""
 
 
 @dataclass
-class TellTo(Reporter):
-    """Passes events on instead of printing them."""
+class ForwardingReporter(Reporter):
+    """A reporter that passes events on."""
 
     tell: Callable[[str, dict[str, JsonValue]], None] = field(kw_only=True)
 
     def event(self, event: str, **facts: JsonValue) -> None:
-        """One event."""
+        """Pass an event on."""
         self.tell(event, facts)
 
 
 @dataclass
 class Pull:
-    """One pull. `stop` ends it, at the next chunk; `free` tells the free bytes of a folder's filesystem."""
+    """A pull. `stop` ends it at the next chunk; `free` returns the free bytes of a folder's filesystem."""
 
-    wanted: Wanted
+    wanted: PullTarget
     folder: Path
     endpoint: str
     hub: Hub
@@ -105,30 +105,30 @@ class Pull:
     free: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
 
     def run(self) -> Pulled:
-        """Bring the file. Raises FetchError; LeaseError where another pod pulls into the folder."""
+        """Fetch the file. Raises FetchError; LeaseError if another pod pulls into the folder."""
         file = self._known()
-        with explained(self.folder):
-            prepare_state(self.folder)
+        with translate_os_errors(self.folder):
+            make_own_folders(self.folder)
             with Lease(self.folder / STATE / "lease", wait_seconds=LEASE_SECONDS, waiting=self._wait) as lease:
                 sweep(self.folder)
-                return self._bring(file, lease)
+                return self._fetch_file(file, lease)
 
     def _wait(self, holder: Holder) -> bool:
         self.reporter.event("waiting", reason=f"{holder.host} is pulling into this folder since {holder.since}")
-        self._go_on()
+        self._check_stopped()
         return False
 
     def _known(self) -> WeightsFile:
-        """The file pinned to the commit that `main` is now."""
+        """Return the file, pinned to the current commit of `main`."""
         main = self.wanted.at(self.endpoint, "main")
         found = self.hub.look_up(main)
         if not found.bytes or not re.fullmatch(r"[0-9a-f]{40}", found.commit):
             raise HubError(
-                f"{shown(main.url)}: the hub tells no size or no commit", "Pull a file that the hub keeps in LFS."
+                f"{redact_url(main.url)}: the hub tells no size or no commit", "Pull a file that the hub keeps in LFS."
             )
         return self.wanted.at(self.endpoint, found.commit, found)
 
-    def _bring(self, file: WeightsFile, lease: Lease) -> Pulled:
+    def _fetch_file(self, file: WeightsFile, lease: Lease) -> Pulled:
         target = self.folder / self.wanted.name
         if target.exists() or target.is_symlink():
             self._must_equal(target, file)
@@ -136,15 +136,15 @@ class Pull:
 
         def guard() -> None:
             lease.check()
-            self._go_on()
+            self._check_stopped()
 
         path = self.folder / PARTS / _part_name(file)
-        # First, for the size is what the hub says.
+        # The check comes first: the size is only the hub's word.
         self._require_space(file.bytes - min(file.bytes, _allocated(path)))
         with Part(path, file.bytes) as part:
             self.reporter.event("starting", bytes=file.bytes, resumed_at=part.held)
             download = Download(self.hub, file, Host(), self.patience, self.reporter, guard, self.stop.wait)
-            download.into(part, None if file.sha256 == FIRST_PULL else file.sha256)
+            download.fetch_into(part, None if file.sha256 == FIRST_PULL else file.sha256)
             named = f"{self.wanted.model}/{self.wanted.filename}"
             try:
                 _check_kind(check_gguf(part.path, named), named)
@@ -152,17 +152,23 @@ class Pull:
                 part.discard()
                 raise
             lease.confirm()
-            if target.exists():  # somebody brought it meanwhile
+            if target.exists():  # another process has created it meanwhile
                 self._must_equal(target, file)
-            part.place(target)
+            part.move_to(target)
         return Pulled(target, file.bytes, reused=False)
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self.stop.is_set():
-            raise StoppedError(f"{self.wanted.filename}: the pull was stopped", "Pull again: what is here is resumed.")
+            raise PullStoppedError(
+                f"{self.wanted.filename}: the pull was stopped", "Pull again: what is here is resumed."
+            )
 
     def _must_equal(self, target: Path, file: WeightsFile) -> None:
-        if target.is_file() and target.stat().st_size == file.bytes and _sha256(target, self._go_on) == file.sha256:
+        if (
+            target.is_file()
+            and target.stat().st_size == file.bytes
+            and _sha256(target, self._check_stopped) == file.sha256
+        ):
             return
         raise OccupiedError(
             f"{target} is there already and is another file", "Nothing was overwritten; remove it, then pull again."
@@ -175,13 +181,13 @@ class Pull:
             )
 
 
-def names_of(folder: Path) -> list[str]:
-    """Models of the folder as llama-server calls them: the files' names without `.gguf`, whatever is in them."""
+def list_models(folder: Path) -> list[str]:
+    """Return the models of the folder as llama-server calls them: names of files without `.gguf`."""
     try:
         with os.scandir(folder) as entries:
-            seen = itertools.islice(entries, MOST_ENTRIES)
+            seen = itertools.islice(entries, MAX_ENTRIES)
             found = (entry.name for entry in seen if entry.name.endswith(".gguf") and Path(entry).is_file())
-            return sorted(name.removesuffix(".gguf") for name in itertools.islice(found, MOST_FILES))
+            return sorted(name.removesuffix(".gguf") for name in itertools.islice(found, MAX_FILES))
     except OSError:
         return []
 
@@ -200,7 +206,7 @@ def _part_name(file: WeightsFile) -> str:
 
 
 def _allocated(path: Path) -> int:
-    """Bytes of the disk that a file has already."""
+    """Return the disk space of a file in bytes."""
     try:
         facts = path.lstat()
     except OSError:
@@ -210,7 +216,7 @@ def _allocated(path: Path) -> int:
 
 def _sha256(path: Path, guard: Callable[[], None]) -> str:
     digest = hashlib.sha256()
-    with untrusted.content(path) as content:
+    with untrusted.open_file(path) as content:
         while chunk := content.read(_READ):
             digest.update(chunk)
             guard()

@@ -1,4 +1,4 @@
-"""The sha256 of a file that is still being written, one pass over it that never waits for the end of the writing."""
+"""The sha256 of a file during its download: one pass, which does not wait for the end of the download."""
 
 import hashlib
 import os
@@ -8,11 +8,11 @@ from collections.abc import Callable
 _READ = 1 << 20
 
 
-class Following:
-    """Hashes `size` bytes of a file, as far as `front` says that they have no gap, in a thread of its own.
+class RollingHash:
+    """A thread that hashes `size` bytes of a file up to `front`, the first gap.
 
-    It reads back what has just been written, which is in the page cache: so pieces may come in any order, memory stays
-    that of one buffer, and what an earlier run left is hashed beside the download of the rest.
+    It reads bytes back that were just written, and so are in the page cache: pieces may come in any order, memory is
+    one buffer, and bytes of an earlier run are hashed during the download of the rest.
     """
 
     def __init__(self, file: int, size: int, front: Callable[[], int]) -> None:
@@ -24,22 +24,22 @@ class Following:
         self._thread = threading.Thread(target=self._run, name="sha256", daemon=True)
         self._thread.start()
 
-    def tell(self, front: int) -> None:
-        """The front has moved up to there."""
-        # Who writes does not stop for less: to wake the thread costs as much as to receive a chunk.
+    def advance(self, front: int) -> None:
+        """Report a new `front`."""
+        # A writer does not wake the thread for less: that costs as much as to receive a chunk.
         if front >= self._wanted:
             with self._news:
                 self._news.notify_all()
 
-    def end(self) -> None:
-        """Stop, wherever it is."""
+    def stop(self) -> None:
+        """Stop the thread at any point."""
         with self._news:
             self._over = True
             self._news.notify_all()
         self._thread.join()
 
     def sha256(self) -> str:
-        """Of the whole, when it is hashed. Raises OSError."""
+        """Wait for the end, and return the sha256 of the file. Raises OSError."""
         with self._news:
             self._news.wait_for(lambda: self._done >= self._size or self._error)
         if self._error:
@@ -61,12 +61,12 @@ class Following:
             self._digest.update(view[:count])
             with self._news:
                 self._done += count
-                # Before the next look at the front, so that whoever moves it later sees what it has to reach.
+                # This comes before the next look at the front, so that a later writer sees the new threshold.
                 self._wanted = min(self._done + _READ, self._size)
                 self._news.notify_all()
 
     def _next(self) -> int:
-        """Bytes to hash at once, when there are so many; 0 at the end."""
+        """Wait for the next bytes to hash, and return their number; 0 at the end."""
         with self._news:
             self._news.wait_for(lambda: self._over or self._done >= self._size or self._front() >= self._wanted)
             return 0 if self._over else self._wanted - self._done

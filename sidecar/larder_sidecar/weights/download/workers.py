@@ -1,4 +1,4 @@
-"""Threads that work beside whoever leads: on pieces of a file, or on files. Ended by it, their errors told to it."""
+"""A small pool of threads for downloads. The owner stops the workers, and gets their first error."""
 
 import contextlib
 import threading
@@ -11,12 +11,12 @@ import urllib3
 _LOOK_SECONDS = 0.5
 
 
-class OverError(Exception):
-    """It is over, or goes on without helpers."""
+class StoppedError(Exception):
+    """The workers must stop: the work is over, or goes on without them."""
 
 
-class Crew:
-    """A context manager; leaving it, however, ends the helpers. `work` is what each of them does, to its end."""
+class Workers:
+    """A context manager; every exit stops the workers. Each worker runs `work` once."""
 
     def __init__(self, work: Callable[[], None]) -> None:
         self._work = work
@@ -30,41 +30,41 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.disband()
+        self.stop()
 
-    def grow(self, helpers: int) -> None:
-        """Have so many helpers; once, and not after the end."""
+    def start(self, count: int) -> None:
+        """Start so many workers; once, and not after `stop`."""
         if self._threads or self._over:
             return
-        self._threads = [threading.Thread(target=self._run, name="fetch", daemon=True) for _ in range(helpers)]
-        self._at_work = helpers
+        self._threads = [threading.Thread(target=self._run, name="fetch", daemon=True) for _ in range(count)]
+        self._at_work = count
         for thread in self._threads:
             thread.start()
 
     @property
-    def grown(self) -> bool:
-        """Whether there are helpers, or were."""
+    def started(self) -> bool:
+        """Return True if workers were started."""
         return bool(self._threads)
 
     def check(self) -> None:
-        """What helpers heed at every chunk. Raises OverError."""
+        """Raise StoppedError if the workers must stop; a worker calls it at every chunk."""
         if self._over:
-            raise OverError
+            raise StoppedError
 
-    def complain(self) -> None:
-        """What the leader must heed. Raises the first error of a helper."""
+    def raise_error(self) -> None:
+        """Raise the first error of a worker; the owner calls it."""
         if self._error:
             raise self._error
 
     def wait(self) -> None:
-        """A while, or until a helper has left."""
+        """Wait a short time, or until a worker has ended."""
         with self._change:
             if self._at_work:
                 self._change.wait(_LOOK_SECONDS)
 
     @contextmanager
     def reading(self, body: urllib3.BaseHTTPResponse) -> Iterator[None]:
-        """A helper reads `body` and writes what it reads: it is cut off, and waited for, when it is over."""
+        """Mark `body` as read by a worker: `stop` shuts it down, and waits for the end of the block."""
         with self._change:
             self.check()
             self._bodies.add(body)
@@ -75,8 +75,8 @@ class Crew:
                 self._bodies.discard(body)
                 self._change.notify_all()
 
-    def disband(self) -> None:
-        """End the helpers. One that waits for the head of an answer stays a while longer, and writes nothing more."""
+    def stop(self) -> None:
+        """Stop the workers. One that waits for the head of an answer lives a while longer, and writes nothing more."""
         with self._change:
             self._over = True
             for body in self._bodies:
@@ -85,9 +85,9 @@ class Crew:
 
     def _run(self) -> None:
         try:
-            with contextlib.suppress(OverError):
+            with contextlib.suppress(StoppedError):
                 self._work()
-        except Exception as error:  # noqa: BLE001 (the leader gets it)
+        except Exception as error:  # noqa: BLE001 (the owner gets it)
             self._error = self._error or error
         finally:
             with self._change:
@@ -96,5 +96,5 @@ class Crew:
 
 
 def _cut(body: urllib3.BaseHTTPResponse) -> None:
-    with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has just come to its end
+    with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has just ended
         body.shutdown()

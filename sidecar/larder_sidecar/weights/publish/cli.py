@@ -1,4 +1,4 @@
-"""`larder-sidecar publish`: the command line of the publish role."""
+"""The command `larder-sidecar publish`."""
 
 import argparse
 import contextlib
@@ -11,13 +11,13 @@ from ...config.weights import WeightsPlan
 from ..client.login import Login
 from ..download.fetch import Fetch
 from ..errors import FetchError, PlanError
-from ..image_names import image_name, place
+from ..image_names import parse_destination, parse_image_name
 from ..inputs import CONFIG, ROOT, read_plan, read_token
 from ..progress import Reporter
-from ..signals import stoppable
+from ..signals import exit_on_signals
 from ..sources.by_url import Sources
 from .engine import Engine, PublishEngine
-from .models import Publish
+from .models import PublishModels
 from .push import Destination, Published
 from .registry import Registry
 from .upload import CHUNK
@@ -94,10 +94,10 @@ def _size(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what the command line says; 0 if every image is in the registry."""
+    """Run the command; return 0 if every image is in the registry."""
     reporter = Reporter()
     try:
-        with stoppable():
+        with exit_on_signals():
             _run(options, reporter)
     except FetchError as error:
         print(f"larder-sidecar publish: {error}", file=sys.stderr, flush=True)
@@ -106,9 +106,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, reporter: Reporter) -> None:
-    to = place(options.to)
+    to = parse_destination(options.to)
     login = _login(options)
-    engine = image_name(options.engine) if options.engine else None
+    engine = parse_image_name(options.engine) if options.engine else None
     if options.platform and not engine:
         raise PlanError("--platform without --engine", "Images of weights are for every platform: drop it.")
     plan = read_plan(options.config)
@@ -118,9 +118,9 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> None:
         registry = stack.enter_context(Registry(to.host, plain_http=options.plain_http, login=login))
         destination = Destination(registry, to.prefix, reporter, chunk=options.chunk_size)
         if engine is None:
-            pushed = Publish(plan, options.root, destination).run()
+            pushed = PublishModels(plan, options.root, destination).run()
         else:
-            # Credentials are for where images go; a base that lies elsewhere is read by nobody in particular.
+            # Credentials are for the destination; a base in another registry is read without any.
             source = registry if engine.host == to.host else stack.enter_context(Registry(engine.host))
             base = Engine(source, engine.repository, engine.digest)
             pushed = [_upon(base, plan, options, destination)]
@@ -133,7 +133,7 @@ def _upon(base: Engine, plan: WeightsPlan, options: argparse.Namespace, to: Dest
 
 
 def _login(options: argparse.Namespace) -> Login:
-    """Raises PlanError."""
+    """Read the credentials. Raises PlanError."""
     files = [name for name in ("token_file", "credentials_file") if getattr(options, name)]
     if options.plain_http and files:
         option = f"--{files[0].replace('_', '-')}"

@@ -1,4 +1,4 @@
-"""An engine's image with the weights inside: every layer of its base as it is, and the layers of a store upon them.
+"""An engine's image with the weights inside: the unchanged layers of its base, and the layers of a store.
 
 The base's config, history and platforms stay. Docker's media types become OCI's: the blobs behind them are the same
 bytes. Nothing is unpacked, so a base of any size costs its transfer, and none where the registry has it.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ImageError
-from .image import CONFIG, IMAGE_INDEX, MANIFEST, MAX_MANIFEST, Document, Image, document
+from .image import CONFIG, IMAGE_INDEX, MANIFEST, MAX_MANIFEST, Document, Image, make_document
 from .layer import LAYER, Descriptor
 
 _DOCKER = "application/vnd.docker"
@@ -25,21 +25,21 @@ _LAYERS: Mapping[str, str] = {
     f"{_DOCKER}.image.rootfs.diff.tar.zstd": f"{LAYER}+zstd",
 }
 STORE_OF = "store of plan "
-"""By these words of its history an image of ours is known: weights upon weights would serve both."""
+"""Mark in the history of our images: an image with two sets of weights would serve both."""
 _EPOCH = "1970-01-01T00:00:00Z"
 _ANOTHER = "Choose an image that docker, buildah or BuildKit of these years built."
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A manifest of a base, as its index names it."""
+class PlatformManifest:
+    """A manifest of a base, with its platform from the index."""
 
     platform: Mapping[str, Any]
     digest: str
 
     @property
     def name(self) -> str:
-        """`linux/arm64/v8`"""
+        """Return the name of the platform, as in `linux/arm64/v8`."""
         parts = [self.platform.get(key) for key in ("os", "architecture", "variant")]
         return "/".join(str(part) for part in parts if part)
 
@@ -48,27 +48,27 @@ class Listed:
 class Base:
     """A base for one platform."""
 
-    listed: Listed
+    listed: PlatformManifest
     config: Mapping[str, Any]
     layers: tuple[Descriptor, ...]
-    """Under OCI's media types."""
+    """Layers with OCI's media types."""
 
 
-def listed(index: bytes, where: str) -> list[Listed] | None:
-    """What an index lists for Linux; None where it is a manifest itself. Raises ImageError."""
+def list_platforms(index: bytes, where: str) -> list[PlatformManifest] | None:
+    """Return the manifests of an index for Linux; None for a manifest instead of an index. Raises ImageError."""
     said = _mapping(index, where)
     if said.get("mediaType") in MANIFESTS or "layers" in said:
         return None
     if said.get("mediaType", IMAGE_INDEX) not in INDEXES or not isinstance(said.get("manifests"), list):
         raise _unknown(where, said.get("mediaType", "a manifest without a media type"))
     named = [it for it in said["manifests"] if _named(it)]
-    found = [Listed(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
+    found = [PlatformManifest(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
     # Attestations of BuildKit stand there as manifests for unknown/unknown.
     return [it for it in found if it.platform.get("os") == "linux"]
 
 
-def chosen(found: Sequence[Listed], platforms: Sequence[str], where: str) -> list[Listed]:
-    """Those of the wanted platforms, all without a wish; `linux/arm64` means every variant. Raises ImageError."""
+def select_platforms(found: Sequence[PlatformManifest], platforms: Sequence[str], where: str) -> list[PlatformManifest]:
+    """Return the manifests for `platforms`, or all; `linux/arm64` selects every variant. Raises ImageError."""
     missing = [wish for wish in platforms if not any(_means(wish, it) for it in found)]
     if missing or not found:
         has = ", ".join(it.name for it in found) or "nothing for Linux"
@@ -77,8 +77,8 @@ def chosen(found: Sequence[Listed], platforms: Sequence[str], where: str) -> lis
     return [it for it in found if not platforms or any(_means(wish, it) for wish in platforms)]
 
 
-def config_of(manifest: bytes, where: str) -> Descriptor:
-    """The config that a manifest names. Raises ImageError."""
+def config_descriptor(manifest: bytes, where: str) -> Descriptor:
+    """Return the descriptor of a manifest's config. Raises ImageError."""
     said = _mapping(manifest, where)
     config = said.get("config")
     if said.get("schemaVersion") != 2 or not isinstance(config, dict) or not _named(config):
@@ -88,8 +88,8 @@ def config_of(manifest: bytes, where: str) -> Descriptor:
     return Descriptor(CONFIG, config["digest"], config["size"])
 
 
-def base_of(it: Listed | None, manifest: bytes, config: bytes, where: str) -> Base:
-    """The base that a manifest and its config describe, `it` as an index lists it. Raises ImageError."""
+def parse_base(it: PlatformManifest | None, manifest: bytes, config: bytes, where: str) -> Base:
+    """Return the base of a manifest and its config; `it` is its entry in an index. Raises ImageError."""
     said, about = _mapping(manifest, where), _mapping(config, where)
     layers = said.get("layers")
     if not isinstance(layers, list) or not all(map(_named, layers)):
@@ -105,15 +105,15 @@ def base_of(it: Listed | None, manifest: bytes, config: bytes, where: str) -> Ba
         raise ImageError(f"{where}: its config does not name as many layers as its manifest", _ANOTHER)
     if it is None:
         keys = ("architecture", "os", "variant")
-        it = Listed({key: about[key] for key in keys if isinstance(about.get(key), str)}, "")
+        it = PlatformManifest({key: about[key] for key in keys if isinstance(about.get(key), str)}, "")
     return Base(it, about, tuple(Descriptor(_LAYERS[x["mediaType"]], x["digest"], x["size"]) for x in layers))
 
 
-def on_bases(bases: Sequence[Base], digest: str, layers: Sequence[tuple[Descriptor, str]]) -> Image:
-    """The image of these layers, each with the words of its history, upon the bases of the image `digest`."""
-    configs = [document(CONFIG, _config(base, layers)) for base in bases]
+def build_engine_image(bases: Sequence[Base], digest: str, layers: Sequence[tuple[Descriptor, str]]) -> Image:
+    """Return the image of the bases from the image `digest`, with layers that each have a text for the history."""
+    configs = [make_document(CONFIG, _config(base, layers)) for base in bases]
     manifests = [
-        document(
+        make_document(
             MANIFEST,
             {
                 "schemaVersion": 2,
@@ -131,7 +131,7 @@ def on_bases(bases: Sequence[Base], digest: str, layers: Sequence[tuple[Descript
         "manifests": entries,
         "annotations": {"org.opencontainers.image.base.digest": digest},
     }
-    return Image(tuple(configs), tuple(manifests), document(IMAGE_INDEX, index))
+    return Image(tuple(configs), tuple(manifests), make_document(IMAGE_INDEX, index))
 
 
 def _listed(base: Base, manifest: Document) -> dict[str, object]:
@@ -146,16 +146,16 @@ def _config(base: Base, layers: Sequence[tuple[Descriptor, str]]) -> dict[str, o
     return config
 
 
-def _means(wish: str, it: Listed) -> bool:
+def _means(wish: str, it: PlatformManifest) -> bool:
     return it.name == wish or it.name.startswith(f"{wish}/")
 
 
 def _named(value: object) -> bool:
-    """Is it a descriptor?"""
+    """Return True for a descriptor."""
     if not isinstance(value, dict):
         return False
     digest, size = value.get("digest"), value.get("size")
-    # A digest becomes part of a URL: whatever else is in it would lead elsewhere.
+    # A digest becomes part of a URL: other characters could lead to another path.
     named = isinstance(digest, str) and re.fullmatch("sha256:[0-9a-f]{64}", digest)
     return bool(named) and type(size) is int and 0 <= size < 2**63 and isinstance(value.get("mediaType", ""), str)
 

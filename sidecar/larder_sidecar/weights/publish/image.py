@@ -1,15 +1,15 @@
-"""The weights image of a model: files under /models, one uncompressed layer each, and an index of what they are.
+"""The weights image of a model: files under /models, one uncompressed layer each, and an index of the files.
 
-The same weights make the same bytes. Containerd mounts real images only, and unpacks these at the speed of the disk. An
-index names the one set of layers for every platform, so that a node of any of them pulls it.
+The same weights make the same bytes. Containerd mounts real images only, and unpacks these at the speed of the disk.
+The index of the image has the same layers for every platform, so that a node of any of them can pull it.
 """
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..store.image_index import INDEX, Contents, Held
-from .layer import Descriptor, Layer, described
+from ..store.image_index import INDEX, Contents, ImageFile
+from .layer import Descriptor, Layer, describe_content
 
 PLATFORMS = ("amd64", "arm64")
 
@@ -17,7 +17,7 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
 MAX_MANIFEST = 4 << 20
-"""Bytes; what the distribution specification lets every registry refuse."""
+"""Bytes of a manifest; the distribution specification lets registries refuse larger ones."""
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,23 @@ class Document:
 
 @dataclass(frozen=True)
 class Image:
-    """What is pushed after the layers, in this order."""
+    """The documents that are pushed after the layers, in this order."""
 
     configs: tuple[Document, ...]
     manifests: tuple[Document, ...]
     index: Document
 
 
-def index_layer(model: str, files: Sequence[tuple[str, Held]]) -> Layer:
-    """The layer of the index."""
+def index_layer(model: str, files: Sequence[tuple[str, ImageFile]]) -> Layer:
+    """Return the layer of the index of files."""
     content = Contents(model=model, files=dict(sorted(files))).to_json().encode()
     return Layer(INDEX, content, len(content))
 
 
-def assembled(model: str, layers: Sequence[Descriptor]) -> Image:
-    """The image of these layers, for every platform."""
-    configs = [document(CONFIG, _config(platform, layers)) for platform in PLATFORMS]
-    manifests = [document(MANIFEST, _manifest(config.descriptor, layers)) for config in configs]
+def build_image(model: str, layers: Sequence[Descriptor]) -> Image:
+    """Return the image of these layers, for every platform."""
+    configs = [make_document(CONFIG, _config(platform, layers)) for platform in PLATFORMS]
+    manifests = [make_document(MANIFEST, _manifest(config.descriptor, layers)) for config in configs]
     listed = [
         {**manifest.descriptor.to_dict(), "platform": {"architecture": platform, "os": "linux"}}
         for platform, manifest in zip(PLATFORMS, manifests, strict=True)
@@ -57,7 +57,7 @@ def assembled(model: str, layers: Sequence[Descriptor]) -> Image:
         "manifests": listed,
         "annotations": {"org.opencontainers.image.title": model},
     }
-    return Image(tuple(configs), tuple(manifests), document(IMAGE_INDEX, index))
+    return Image(tuple(configs), tuple(manifests), make_document(IMAGE_INDEX, index))
 
 
 def _config(platform: str, layers: Sequence[Descriptor]) -> dict[str, object]:
@@ -74,7 +74,7 @@ def _manifest(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, obj
     }
 
 
-def document(media_type: str, value: Mapping[str, object]) -> Document:
-    """The value as JSON without a space, in the order of its keys."""
+def make_document(media_type: str, value: Mapping[str, object]) -> Document:
+    """Return a value as JSON without spaces, in the order of its keys."""
     content = json.dumps(value, separators=(",", ":")).encode()
-    return Document(content, described(media_type, content))
+    return Document(content, describe_content(media_type, content))

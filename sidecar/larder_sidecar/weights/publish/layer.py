@@ -1,6 +1,7 @@
-"""Layers of an image: uncompressed tars that are the same bytes from the same contents, wherever and whenever.
+"""Layers of an image: uncompressed tars whose bytes depend on their contents alone.
 
-No times, no owners, one order. Uncompressed, because weights do not compress, and a layer's digest is then its diff_id.
+They have no times, no owners and a fixed order. They are uncompressed, because weights do not compress, and because a
+layer's digest is then its diff_id.
 """
 
 import hashlib
@@ -19,28 +20,28 @@ _BLOCK, _CHUNK = 512, 1 << 20
 
 @dataclass(frozen=True)
 class Descriptor:
-    """What a manifest says of a blob."""
+    """The descriptor of a blob in a manifest."""
 
     media_type: str
     digest: str
     size: int
 
     def to_dict(self) -> dict[str, object]:
-        """As it stands in a manifest."""
+        """Return the descriptor as JSON values."""
         return {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A tar with one file in it, as a stream: it may be larger than memory. `content` is the file or its bytes."""
+    """A tar of one file, as a stream: it may be larger than memory. `content` is the file's path or bytes."""
 
     path: str
     content: Path | bytes
     size: int
-    """Of the file, in bytes."""
+    """Size of the file in bytes."""
 
     def chunks(self, start: int = 0) -> Iterator[bytes]:
-        """The tar from byte `start`; the same one at each call. Raises ImageError where the file changed its size."""
+        """Yield the tar from byte `start`, the same at each call. Raises ImageError if the size of the file changes."""
         head = self._head()
         if start < len(head):
             yield head[start:]
@@ -48,7 +49,7 @@ class Layer:
         yield self._tail()[max(0, start - len(head) - self.size) :]
 
     def described(self) -> tuple[Descriptor, str]:
-        """What a manifest says of the tar, and the sha256 (hex) of the file in it, from one reading."""
+        """Read the file once, and return the descriptor of the tar and the sha256 (hex) of the file."""
         head, tail = self._head(), self._tail()
         tar, file = hashlib.sha256(head), hashlib.sha256()
         for chunk in self._read(0):
@@ -59,7 +60,7 @@ class Layer:
 
     @property
     def total(self) -> int:
-        """Bytes of the tar."""
+        """Return the bytes of the tar."""
         return len(self._head()) + self.size + len(self._tail())
 
     def _head(self) -> bytes:
@@ -71,7 +72,7 @@ class Layer:
 
     def _read(self, start: int) -> Iterator[bytes]:
         left = self.size - start
-        with io.BytesIO(self.content) if isinstance(self.content, bytes) else untrusted.content(self.content) as file:
+        with io.BytesIO(self.content) if isinstance(self.content, bytes) else untrusted.open_file(self.content) as file:
             file.seek(start)
             while left >= 0 and (chunk := file.read(_CHUNK)):
                 left -= len(chunk)
@@ -82,8 +83,8 @@ class Layer:
             )
 
 
-def tree(files: Mapping[str, bytes], links: Mapping[str, str]) -> bytes:
-    """A tar of small files and symbolic links (path -> target), with the folders above them."""
+def make_tar(files: Mapping[str, bytes], links: Mapping[str, str]) -> bytes:
+    """Return a tar of small files and symbolic links, by path, with their parent folders."""
     entries: dict[str, bytes] = {}
     for path in (*files, *links):
         entries |= {str(folder): _header(str(folder), tarfile.DIRTYPE) for folder in PurePosixPath(path).parents[:-1]}
@@ -95,14 +96,14 @@ def tree(files: Mapping[str, bytes], links: Mapping[str, str]) -> bytes:
     return b"".join(entries[path] for path in sorted(entries)) + b"\0" * 2 * _BLOCK
 
 
-def described(media_type: str, content: bytes) -> Descriptor:
-    """What a manifest says of `content`."""
+def describe_content(media_type: str, content: bytes) -> Descriptor:
+    """Return the descriptor of `content`."""
     return Descriptor(media_type, f"sha256:{hashlib.sha256(content).hexdigest()}", len(content))
 
 
 def _header(path: str, kind: bytes, *, size: int = 0, target: str = "") -> bytes:
-    # TarInfo's own defaults are what reproducibility wants: mtime 0, uid and gid 0, no names of them.
+    # TarInfo's defaults are reproducible: mtime 0, uid and gid 0, no names.
     entry = tarfile.TarInfo(f"{path}/" if kind == tarfile.DIRTYPE else path)
     entry.type, entry.size, entry.linkname = kind, size, target
-    entry.mode = {tarfile.DIRTYPE: 0o755, tarfile.SYMTYPE: 0o777}.get(kind, 0o644)  # whatever user an engine runs as
+    entry.mode = {tarfile.DIRTYPE: 0o755, tarfile.SYMTYPE: 0o777}.get(kind, 0o644)  # for every user of an engine
     return entry.tobuf(tarfile.PAX_FORMAT)

@@ -1,4 +1,4 @@
-"""A registry by its HTTP API (OCI distribution 1.1): what it has, and how blobs and manifests get there."""
+"""The API of a registry (OCI distribution 1.1): lookup, upload and download of blobs and manifests."""
 
 import contextlib
 import hashlib
@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 import urllib3
 
-from ..client.address import named
+from ..client.address import require_address
 from ..client.client import REDIRECTS
 from ..client.failures import LostError
-from ..client.headers import whole
+from ..client.headers import parse_size
 from ..client.login import Login
-from ..client.refusal import TRANSIENT, head
+from ..client.refusal import TRANSIENT, read_start
 from ..errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..image_names import registry_name
 from .image import MAX_MANIFEST, Document
@@ -23,29 +23,29 @@ from .registry_http import Answer, RegistryHttp
 
 _READ = 1 << 20
 _DONE = {200, 201, 202, 204}
-"""For whatever was asked: registries differ in which of them they answer (GHCR, ECR, Nexus)."""
+"""Good statuses of every request: registries differ in their choice (GHCR, ECR, Nexus)."""
 _THERE = {200, 206, *REDIRECTS}
 _LOST = {404, 410}
 _OF_ANY_REQUEST = {401, 407, 413, *TRANSIENT}
-"""Refusals that say nothing about parts."""
+"""Refusals that do not mean that parts are unsupported."""
 _NOT_YET = {"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}
 _STREAM = {"Content-Type": "application/octet-stream"}
 _OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."
 
 
 class PartError(TransientError):
-    """A registry that has taken parts of a blob refuses the next one, or all of them together."""
+    """A refusal of the next part of a blob, or of all parts together, after some were taken."""
 
 
 class Registry:
-    """One registry at `host[:port]`; `login` is sent nowhere else, and never in clear text."""
+    """A registry at `host[:port]`; `login` is sent to no other host, and never in clear text."""
 
     def __init__(
         self, host: str, *, plain_http: bool = False, login: Login | None = None, stall_seconds: float = 300.0
     ) -> None:
         self.host = registry_name(host)
-        self.least = 0
-        """Bytes that the registry wants in every part of a blob but the last, as far as it has said."""
+        self.min_part = 0
+        """Minimum bytes of every part of a blob but the last, if the registry has stated it."""
         self._http = RegistryHttp(self.host, login or Login(), plain_http=plain_http, stall_seconds=stall_seconds)
 
     def __enter__(self) -> "Registry":
@@ -55,7 +55,7 @@ class Registry:
         self._http.close()
 
     def has(self, repository: str, digest: str) -> bool:
-        """Tell whether the registry says that it has a blob. Raises HubError where it is too busy to say it."""
+        """Return True if the registry has a blob. Raises HubError if it is too busy to answer."""
         url = f"{self._http.base}{repository}/blobs/{digest}"
         try:
             answer = self._http.ask("HEAD", url, repository)
@@ -65,11 +65,11 @@ class Registry:
             answer = self._http.ask("GET", url, repository, {"Range": "bytes=0-0"})
         if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)
-        # Any other refusal is left to the upload: who may push may not always read.
+        # The upload decides after any other refusal: the right to push may lack the right to read.
         return answer.status in _THERE
 
     def mount(self, repository: str, digest: str, source: str) -> bool:
-        """Take over a blob from another repository of this registry, if it lets us."""
+        """Mount a blob from another repository of this registry; return True if that was allowed."""
         query = f"?mount={digest}&from={quote(source)}"
         try:
             answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/{query}", repository)
@@ -78,15 +78,15 @@ class Registry:
         return answer.status == 201 and "/uploads/" not in answer.headers.get("Location", "")
 
     def start(self, repository: str) -> str:
-        """Begin an upload; returns the URL for the bytes of a blob. Raises HubError."""
+        """Begin an upload, and return the URL for the bytes of the blob. Raises HubError."""
         answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/", repository)
         if answer.status not in _DONE:
             raise self._http.refusal(answer, repository)
         return self._next(answer)
 
-    def arrived(self, repository: str, location: str) -> tuple[str, int] | None:
-        """The URL at which an upload goes on, and the bytes that it has; None where the registry does not say it."""
-        if not self._http.names(location):
+    def resume_point(self, repository: str, location: str) -> tuple[str, int] | None:
+        """Return the URL at which an upload goes on, and the bytes that it has; None for an unknown upload."""
+        if not self._http.accepts(location):
             return None
         answer = self._http.ask("GET", location, repository)
         if answer.status in TRANSIENT:
@@ -95,11 +95,11 @@ class Registry:
         return None if answer.status not in _DONE or have is None else (self._next(answer), have)
 
     def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, bool]:
-        """Send `size` bytes behind the first `start`; returns the next URL, and whether they are confirmed.
+        """Send `size` bytes after the first `start`; return the next URL, and True if the registry confirms them.
 
-        A registry that takes a part and says that it has less or more is believed to have taken it: many repeat an
-        older Range. What it has is held against the digest in the end. Raises ChunkError where it takes blobs as a
-        whole only, PartError where it refuses this part, HubError otherwise.
+        A registry that accepts a part and states another Range is trusted to have it: many repeat an older Range. The
+        digest decides in the end. Raises ChunkError if the registry takes no parts, PartError if it refuses this one,
+        HubError otherwise.
         """
         span = {"Content-Length": str(size), "Content-Range": f"{start}-{start + size - 1}"}
         answer = self._http.ask("PATCH", location, repository, _STREAM | span, body)
@@ -113,13 +113,13 @@ class Registry:
     def finish(
         self, repository: str, location: str, digest: str, body: Iterable[bytes] | None = None, size: int = 0
     ) -> None:
-        """Have the registry hold a blob against its digest; `body` is the blob, None where it went in parts.
+        """Complete an upload, for which the registry checks the digest; `body` is the blob, None if it went in parts.
 
-        Raises ContentError where it is another, PartError where parts do not make a whole, HubError otherwise.
+        Raises ContentError for another digest, PartError if the parts are refused together, HubError otherwise.
         """
         url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
         answer = self._http.ask("PUT", url, repository, {**_STREAM, "Content-Length": str(size)}, body or b"")
-        other = answer.status == 400 and code_in(answer.body) in {"DIGEST_INVALID", "SIZE_INVALID"}
+        other = answer.status == 400 and error_code(answer.body) in {"DIGEST_INVALID", "SIZE_INVALID"}
         if other or (answer.status in _DONE and _other(answer, digest)):
             raise ContentError(
                 f"{self.host}/{repository}: what arrived is not {digest[:19]}… (DIGEST_INVALID)",
@@ -138,8 +138,8 @@ class Registry:
         answer = self._http.ask("PUT", url, repository, headers, manifest.content)
         if answer.status not in _DONE:
             error = self._http.refusal(answer, repository)
-            # Some registries find a blob a moment after they have taken it.
-            raise TransientError(error.reason) if code_in(answer.body) in _NOT_YET else error
+            # Some registries find a blob only a moment after its upload.
+            raise TransientError(error.reason) if error_code(answer.body) in _NOT_YET else error
         if answer.status != 201 and "Docker-Content-Digest" not in answer.headers:
             self._check_kept(repository, manifest)
         if _other(answer, manifest.descriptor.digest):
@@ -149,11 +149,11 @@ class Registry:
             )
 
     def _check_kept(self, repository: str, manifest: Document) -> None:
-        """Read a manifest back: a web page that answers 200 to everything keeps nothing. Raises HubError."""
+        """Read a manifest back: a web page that answers 200 to every request stores nothing. Raises HubError."""
         try:
             self.manifest(repository, manifest.descriptor.digest, [manifest.descriptor.media_type])
         except (DeniedError, TransientError):
-            pass  # who may push may not always read
+            pass  # the right to push may lack the right to read
         except HubError:
             raise ContentError(
                 f"{self.host}/{repository}: a manifest was taken and is not there",
@@ -161,7 +161,7 @@ class Registry:
             ) from None
 
     def manifest(self, repository: str, digest: str, accept: Iterable[str]) -> bytes:
-        """A manifest or an index, held against its digest. Raises HubError."""
+        """Return a manifest or an index after a check of its digest. Raises HubError."""
         url = f"{self._http.base}{repository}/manifests/{digest}"
         with self._http.open(url, repository, {"Accept": ", ".join(accept)}) as answer:
             if answer.status != 200:
@@ -172,7 +172,7 @@ class Registry:
         return content
 
     def blob(self, repository: str, blob: Descriptor, start: int = 0) -> Iterator[bytes]:
-        """The bytes of a blob from `start`; read from the first to the last it is held against its digest.
+        """Yield the bytes of a blob from `start`; if all are read, the digest is checked.
 
         Raises HubError.
         """
@@ -182,7 +182,7 @@ class Registry:
                 self._http.open(url, repository, {"Range": f"bytes={start}-"} if start else {})
             )
             if start and answer.status not in {200, 206, 401, 403, *_LOST, *TRANSIENT}:
-                stack.close()  # it refuses the range: what is there already is read again
+                stack.close()  # it refuses the range: the first bytes are read again
                 answer = stack.enter_context(self._http.open(url, repository, {}))
             if answer.status not in {200, 206}:
                 raise self._refusal(answer, repository)
@@ -191,7 +191,7 @@ class Registry:
                 piece, skipped = chunk[skipped:], max(0, skipped - len(chunk))
                 have += len(piece)
                 if have > blob.size:
-                    break  # whoever reads keeps some blobs in memory
+                    break  # some callers keep blobs in memory
                 digest.update(piece)
                 yield piece
         if have != blob.size or (start == 0 and f"sha256:{digest.hexdigest()}" != blob.digest):
@@ -200,28 +200,28 @@ class Registry:
             )
 
     def _refusal(self, answer: urllib3.BaseHTTPResponse, repository: str) -> HubError:
-        heard = Answer(answer.url or self._http.base, answer.status, answer.headers, head(answer))
+        heard = Answer(answer.url or self._http.base, answer.status, answer.headers, read_start(answer))
         return self._http.refusal(heard, repository, reading=True)
 
     def _next(self, answer: Answer) -> str:
-        self.least = whole(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.least
-        return self._http.location(named(answer.asked), answer.headers).url
+        self.min_part = parse_size(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.min_part
+        return self._http.next_address(require_address(answer.asked), answer.headers).url
 
 
 def _have(answer: Answer) -> int | None:
-    """Bytes that an upload has, by the Range of an answer: `0-<last>`, and `0-0` for none as for one."""
-    last = whole(answer.headers.get("Range", "").strip().removeprefix("bytes=").removeprefix("0-"))
+    """Return the bytes that an upload has, by the Range `0-<last>` of an answer; `0-0` is none, or one."""
+    last = parse_size(answer.headers.get("Range", "").strip().removeprefix("bytes=").removeprefix("0-"))
     return last and last + 1
 
 
 def _other(answer: Answer, digest: str) -> bool:
-    """Tell whether the registry names another sha256 than `digest` for what it has stored."""
+    """Return True if the registry names another sha256 than `digest` for the stored content."""
     named = answer.headers.get("Docker-Content-Digest", "").strip().lower()
     return re.fullmatch(r"sha256:[0-9a-f]{64}", named) is not None and named != digest
 
 
-def code_in(body: bytes) -> str:
-    """The word by which registries explain themselves; nothing where they do not."""
+def error_code(body: bytes) -> str:
+    """Return the error code in a registry's answer; empty if there is none."""
     try:
         code = str(json.loads(body)["errors"][0]["code"])
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):

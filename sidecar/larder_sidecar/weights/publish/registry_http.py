@@ -1,4 +1,4 @@
-"""The requests of one registry: its credentials, proxy and waits, and its refusals in our words."""
+"""Requests to one registry: the addresses of uploads, and refusals as errors."""
 
 import contextlib
 import re
@@ -8,14 +8,22 @@ from dataclasses import dataclass
 import urllib3
 
 from ...config.url import UrlError
-from ..client.address import Address, Origin, meant, named, over_tls, read, redirected
+from ..client.address import (
+    Address,
+    Origin,
+    keep_tls,
+    parse_address,
+    require_address,
+    resolve_redirect,
+    resolve_reference,
+)
 from ..client.auth import RegistryAuth
-from ..client.challenge import challenges
+from ..client.challenge import parse_challenges
 from ..client.client import REDIRECTS, Client, Follow
 from ..client.connections import Body
 from ..client.login import Login
-from ..client.refusal import Refusal, head
-from ..client.server_words import said
+from ..client.refusal import Refusal, read_start
+from ..client.server_words import read_message
 from ..errors import DeniedError, HubError, NotFoundError, RedirectError
 from ..image_names import registry_address
 
@@ -25,7 +33,7 @@ _SCHEMES = {"bearer", "basic"}
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer with the beginning of its body. `asked` is the URL of the question."""
+    """An answer with the beginning of its body. `asked` is the URL that answered."""
 
     asked: str
     status: int
@@ -36,13 +44,13 @@ class Answer:
 class RegistryHttp:
     """Requests to the registry at `host[:port]`. Credentials go to that host alone, and never in clear text.
 
-    `stall_seconds`: silence that ends a request; a registry may take long to put away gigabytes it has just received.
+    `stall_seconds` of silence end a request; a registry may take long to store gigabytes that it has just received.
     """
 
     def __init__(self, host: str, login: Login, *, plain_http: bool, stall_seconds: float) -> None:
         self.host = host
         self.base = f"{'http' if plain_http else 'https'}://{registry_address(host)}/v2/"
-        self._home = named(self.base)
+        self._home = require_address(self.base)
         self._login = Login() if plain_http else login
         self._client = Client(stall_seconds=stall_seconds)
         self._senders: dict[Origin, Address] = {}
@@ -51,20 +59,20 @@ class RegistryHttp:
         """Give the connections back."""
         self._client.close()
 
-    def names(self, location: str) -> bool:
-        """Return True if an upload may go on at a location that was kept on a disk, where others may write.
+    def accepts(self, location: str) -> bool:
+        """Return True if an upload may go on at a location from a disk that others may write.
 
-        It is at the registry, among its uploads, or at a host that the registry has named in this run.
+        It must be among the uploads of the registry, or at a host that the registry has named in this run.
         """
         try:
-            address = read(location)
+            address = parse_address(location)
         except UrlError:
             return False
         path = address.url.partition("?")[0]
         at_home = address.origin == self._home.origin and "upload" in path and "/manifests/" not in path
         return at_home or address.origin in self._senders
 
-    def location(self, sender: Address, headers: Mapping[str, str]) -> Address:
+    def next_address(self, sender: Address, headers: Mapping[str, str]) -> Address:
         """Return the address to go on at: the Location of an answer of `sender`, or `sender`. Raises RedirectError."""
         upload, location = headers.get("Docker-Upload-UUID", ""), headers.get("Location", "").strip()
         if not location and sender.url.endswith("/uploads/"):
@@ -73,8 +81,8 @@ class RegistryHttp:
             location = sender.url + upload
         if sender.origin == self._home.origin:
             with contextlib.suppress(UrlError):
-                location = over_tls(self._home, meant(sender, location)).url
-        target = redirected(sender, location)
+                location = keep_tls(self._home, resolve_reference(sender, location)).url
+        target = resolve_redirect(sender, location)
         if target.origin != self._home.origin or sender.origin != self._home.origin:
             self._senders[target.origin] = sender
         return target
@@ -87,9 +95,9 @@ class RegistryHttp:
         headers: dict[str, str] | None = None,
         body: Body = None,
     ) -> Answer:
-        """One answer about `repository`, after a login where the registry asks for one. Raises HubError.
+        """Send a request about `repository`, after a login if the registry wants one. Raises HubError.
 
-        A registry may send a change on to another URL, unless its body is a stream, which is gone by then.
+        A redirect of a change is followed, unless its body is a stream, which is used up by then.
         """
         may_follow = method not in {"GET", "HEAD"} and isinstance(body, bytes | None)
 
@@ -98,7 +106,7 @@ class RegistryHttp:
             return self._followed(response, current) if may_follow and elsewhere else None
 
         with self._asked(method, url, repository, headers or {}, follow, body) as response:
-            return Answer(response.url or url, response.status, response.headers, head(response))
+            return Answer(response.url or url, response.status, response.headers, read_start(response))
 
     def open(
         self, url: str, repository: str, headers: dict[str, str]
@@ -111,29 +119,29 @@ class RegistryHttp:
         return self._asked("GET", url, repository, headers, follow)
 
     def _followed(self, response: urllib3.BaseHTTPResponse, current: Address) -> Address:
-        head(response)  # so that its connection can be kept
-        return self.location(current, response.headers)
+        read_start(response)  # so that its connection can be kept
+        return self.next_address(current, response.headers)
 
     def _asked(
         self, method: str, url: str, repository: str, headers: Mapping[str, str], follow: Follow, body: Body = None
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
-        origin = named(url).origin
+        origin = require_address(url).origin
         sender = self._senders.get(origin, None if origin == self._home.origin else self._home)
         auth = RegistryAuth(self._home, f"{self.host}/{repository}", self.base, repository, self._login)
         return self._client.ask(method, url, headers, auth=auth, follow=follow, sender=sender, body=body)
 
     def refusal(self, answer: Answer, repository: str, *, reading: bool = False) -> HubError:
-        """The error for an answer that is not what was asked for."""
-        words = said(answer.headers, answer.body, hide=self._login.secrets())
+        """Return the error for an unexpected answer."""
+        words = read_message(answer.headers, answer.body, hide=self._login.secrets())
         it = Refusal("the registry", self.base, answer.asked, answer.status, answer.headers, words)
         where, status = f"{self.host}/{repository}", it.status
         why = f"{where}: the registry answers {it.code}{f' ({words})' if words else ''}"
         if status == 413:
             return HubError(why, "Something before the registry limits its requests: pass a smaller --chunk-size.")
-        if found := it.passing():
+        if found := it.general_error():
             return found
         if status in {401, 403}:
-            return DeniedError(why, it.denied(_credentials(answer.headers, "read" if reading else "push")))
+            return DeniedError(why, it.denied_remedy(_credentials(answer.headers, "read" if reading else "push")))
         if status == 404:
             what = "image" if reading else "project"
             return NotFoundError(why, f"Check the registry's name and whether its {what} exists.")
@@ -141,7 +149,7 @@ class RegistryHttp:
 
 
 def _credentials(headers: urllib3.HTTPHeaderDict, may: str) -> str:
-    schemes = {it.scheme for it in challenges(headers.getlist("WWW-Authenticate"))}
+    schemes = {it.scheme for it in parse_challenges(headers.getlist("WWW-Authenticate"))}
     if schemes and not schemes & _SCHEMES:
         offered = ", ".join(sorted(schemes))[:100]
         return f"The registry logs in by {offered} alone: have it take passwords (Basic) or tokens (Bearer)."

@@ -1,4 +1,4 @@
-"""The store of a plan as it lies in an engine's image: the very files of a store on disk, and no others."""
+"""The store of a plan inside an engine's image: exactly the files of a store on disk."""
 
 import hashlib
 from collections.abc import Mapping
@@ -7,21 +7,21 @@ from pathlib import Path
 from ...config.weights import FIRST_PULL, WeightsFile, WeightsPlan
 from ..store.gguf import check_gguf
 from ..store.marker import Marker, Stored, marker_path
-from ..store.ollama_layout import StoredFile, blob_path, layout
-from .layer import tree
+from ..store.ollama_layout import StoredFile, blob_path, lay_out
+from .layer import make_tar
 
 STORE = "weights/ollama"
-"""Where the program tells engines to look, in every pod of ours: OLLAMA_MODELS."""
+"""Path of the store in every pod, which the program sets as OLLAMA_MODELS."""
 _EPOCH = "1970-01-01T00:00:00+00:00"
 
 
 def sha256_of(file: WeightsFile, recorded: Mapping[str, str]) -> str:
-    """The hash of a file; `recorded` by earlier pulls where the plan knows none."""
+    """Return the hash of a file, from the hashes `recorded` by earlier pulls if the plan knows none."""
     return recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256
 
 
-def store_tree(plan: WeightsPlan, root: Path, recorded: Mapping[str, str]) -> bytes:
-    """The tar of all but the weights: what engines read beside them, and the marker. Raises FetchError."""
+def store_tar(plan: WeightsPlan, root: Path, recorded: Mapping[str, str]) -> bytes:
+    """Return the tar of all files but the weights: manifests, links and the marker. Raises FetchError."""
     small: dict[str, bytes] = {}
     links: dict[str, str] = {}
     held: dict[str, Stored] = {}
@@ -31,7 +31,7 @@ def store_tree(plan: WeightsPlan, root: Path, recorded: Mapping[str, str]) -> by
             for file in model.files
             for sha256 in [sha256_of(file, recorded)]
         ]
-        made = layout(model, placed)
+        made = lay_out(model, placed)
         small |= {**made.blobs, **made.manifests}
         links |= made.links
         held |= {blob_path(file.sha256): Stored(bytes=file.bytes, modified=0, sha256=file.sha256) for file in placed}
@@ -50,7 +50,7 @@ def store_tree(plan: WeightsPlan, root: Path, recorded: Mapping[str, str]) -> by
         first_pull={f.url: recorded[f.url] for m in plan.models for f in m.files if f.sha256 == FIRST_PULL},
     )
     small[str(marker_path(Path(), plan.digest()))] = marker.to_json().encode()
-    return tree(
+    return make_tar(
         {f"{STORE}/{path}": content for path, content in small.items()},
         {f"{STORE}/{path}": target for path, target in links.items()},
     )

@@ -1,4 +1,4 @@
-"""Where uploads stand, kept in the store so that the next run finds it: a registry's own address for each of them."""
+"""The state of uploads, kept in the store for the next run: the registry's address of each upload."""
 
 import contextlib
 import fcntl
@@ -13,25 +13,25 @@ from pydantic import ValidationError
 from ...config.base import Model
 from ..errors import StoreError
 from ..store import untrusted
-from ..store.disk import SCRATCH, STATE, hold, write_atomically
+from ..store.disk import SCRATCH, STATE, require_inside, write_atomically
 
 UPLOADS = STATE / "uploads"
 _LARGEST = 64 << 10
-"""Bytes of a session."""
+"""Bytes of a state file."""
 
 
-class Session(Model):
-    """The whole file."""
+class UploadState(Model):
+    """The state of one upload."""
 
     upload: str
-    """host/repository@digest"""
+    """Blob of the upload: host/repository@digest."""
     location: str
 
 
-class Sessions:
-    """Use as a context manager. Of two that publish from one store at a time, the second remembers nothing.
+class UploadStates:
+    """A context manager. Of two runs that publish from one store at a time, the second one stores nothing.
 
-    So does one that may not write there: an upload is then resumed as long as the process lives.
+    Nothing is stored in a read-only store either: then an upload can be resumed as long as the process lives.
     """
 
     def __init__(self, root: Path) -> None:
@@ -40,11 +40,11 @@ class Sessions:
 
     def __enter__(self) -> Self:
         with contextlib.suppress(OSError, StoreError):
-            hold(self._root, (self._root / UPLOADS, self._root / SCRATCH))
-            (self._root / UPLOADS).mkdir(mode=0o700, parents=True, exist_ok=True)  # an address may be signed
-            handle = untrusted.opened(self._root / UPLOADS / "lock", os.O_CREAT | os.O_RDWR)
+            require_inside(self._root, (self._root / UPLOADS, self._root / SCRATCH))
+            (self._root / UPLOADS).mkdir(mode=0o700, parents=True, exist_ok=True)  # an address may have a signature
+            handle = untrusted.open_descriptor(self._root / UPLOADS / "lock", os.O_CREAT | os.O_RDWR)
             try:
-                # Two who went on with one upload would mix their bytes. The lock goes with its process.
+                # Two runs of one upload would mix their bytes. The lock ends with its process.
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 os.close(handle)
@@ -57,26 +57,26 @@ class Sessions:
             os.close(self._lock)
             self._lock = -1
 
-    def of(self, upload: str) -> str | None:
-        """The address of an upload that was not finished; None where there is none."""
+    def location_of(self, upload: str) -> str | None:
+        """Return the address of an unfinished upload; None if there is none."""
         if upload in self._known or self._lock < 0:
             return self._known.get(upload)
         try:
-            found = Session.from_json(untrusted.read(self._path(upload), _LARGEST))
+            found = UploadState.from_json(untrusted.read_file(self._path(upload), _LARGEST))
         except (OSError, ValidationError):
             return None
         return found.location if found.upload == upload else None
 
-    def keep(self, upload: str, location: str) -> None:
-        """Remember where an upload goes on."""
+    def save(self, upload: str, location: str) -> None:
+        """Save the address at which an upload goes on."""
         self._known[upload] = location
         if self._lock >= 0:
-            session = Session(upload=upload, location=location).to_json().encode()
-            with contextlib.suppress(OSError):  # a full disk costs what a kill would lose, and no upload
+            session = UploadState(upload=upload, location=location).to_json().encode()
+            with contextlib.suppress(OSError):  # a full disk costs the resumption, not the upload
                 write_atomically(self._path(upload), session, scratch=self._root / SCRATCH)
 
-    def drop(self, upload: str) -> None:
-        """Forget an upload."""
+    def remove(self, upload: str) -> None:
+        """Remove an upload."""
         self._known.pop(upload, None)
         if self._lock >= 0:
             with contextlib.suppress(OSError):

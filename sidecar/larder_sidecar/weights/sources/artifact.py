@@ -1,7 +1,7 @@
-"""Files of OCI artifacts in a registry: ORAS's, ModelPack's, or any manifest whose layers are files as they are.
+"""Files of OCI artifacts in a registry: of ORAS, of ModelPack, or of any manifest with files as unpacked layers.
 
-A manifest is believed when its bytes have the digest by which it was asked for; it says which blob is the file, and so
-the file's sha256. Blobs come from the registry or from where it redirects to.
+A manifest is trusted if its bytes have the requested digest. It says which blob is the file, and so the file's sha256.
+Blobs come from the registry, or from a host that it redirects to.
 """
 
 import contextlib
@@ -15,11 +15,11 @@ import urllib3
 from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from ...config.weights import WeightsFile
-from ..client.address import named
+from ..client.address import require_address
 from ..client.auth import RegistryAuth
 from ..client.client import Client
 from ..client.login import Login
-from ..client.refusal import not_a_page, refusal
+from ..client.refusal import read_refusal, reject_web_page
 from ..errors import ContentError, HubError, NotFoundError
 from ..image_names import registry_address, repository_name
 from .source import FileMetadata
@@ -32,7 +32,7 @@ _MANIFESTS = (
 _LARGEST = 4 << 20
 """Bytes of a manifest; registries refuse larger ones (distribution specification 1.1)."""
 _TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
-"""Annotations that hold a file's name: ORAS's and ModelPack's."""
+"""Annotations with a file's name, of ORAS and of ModelPack."""
 _PUBLIC = "Make the artifact public: only what anybody may pull is fetched."
 _URL = re.compile(r"oci(\+http)?://([^/]+)/([^@]+)@(sha256:[0-9a-f]{64})")
 
@@ -55,11 +55,11 @@ class _Layer(BaseModel):
 
 class _Manifest(BaseModel):
     layers: list[_Layer] = Field(validation_alias=AliasChoices("layers", "blobs"))
-    """`blobs` in OCI's manifest of an artifact."""
+    """Layers of the manifest; OCI's manifest of an artifact calls them `blobs`."""
 
 
 class Artifact:
-    """Registries, asked as anybody may ask them."""
+    """Registries of public artifacts; no credentials of ours go there."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -68,19 +68,19 @@ class Artifact:
         self._lock = threading.Lock()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
-        """Sha256 and size of the file by its manifest. Raises HubError, ContentError where the manifest is another."""
+        """Return sha256 and size of the file by its manifest. Raises HubError; ContentError for another manifest."""
         layer = self._layer(file)
         return FileMetadata(sha256=layer.sha256, bytes=layer.size)
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer to a GET of the file's blob with `headers`. Raises HubError."""
+        """Yield the answer to a GET of the file's blob with `headers`. Raises HubError."""
         base, _ = _place(file.url)
         url = f"{base}/blobs/{self._layer(file).digest}"
         with self._ask(url, base, headers) as response:
             if response.status not in {200, 206, 416}:
                 raise self._refused(response, url, base)
-            not_a_page(response, file)
+            reject_web_page(response, file)
             yield response
 
     def _layer(self, file: WeightsFile) -> _Layer:
@@ -125,14 +125,14 @@ class Artifact:
         self, url: str, base: str, headers: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         api, repository = _api(base)
-        auth = RegistryAuth(named(api), base, api, repository, self._login(base))
+        auth = RegistryAuth(require_address(api), base, api, repository, self._login(base))
         return self._client.ask("GET", url, headers, auth=auth)
 
     def _login(self, base: str) -> Login:
         return self._logins.setdefault(_api(base)[0], Login(remedy=_PUBLIC))
 
     def _refused(self, response: urllib3.BaseHTTPResponse, url: str, base: str) -> HubError:
-        return refusal(response, url, "the registry", hide=self._login(base).secrets()).error(
+        return read_refusal(response, url, "the registry", hide=self._login(base).secrets()).error(
             _PUBLIC,
             "Check the catalog entry, and whether the artifact is still there.",
             "Check the catalog entry.",
@@ -146,7 +146,7 @@ def _api(base: str) -> tuple[str, str]:
 
 
 def _place(url: str) -> tuple[str, str]:
-    """The repository's address in the registry's API, and the manifest's digest."""
+    """Return the repository's URL in the registry's API, and the manifest's digest."""
     parts = _URL.fullmatch(url)
     if parts is None:  # a plan was validated when it was read
         raise HubError(f"{url[:300]} names no artifact", "Write oci://HOST/REPOSITORY@sha256:….")

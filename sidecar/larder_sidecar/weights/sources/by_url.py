@@ -1,4 +1,4 @@
-"""Which source a file of a plan comes from: what its URL says, and whether it is pinned to a commit."""
+"""The sources of a plan: a file's URL, and whether it is pinned to a commit, select one."""
 
 import contextlib
 from collections.abc import Mapping
@@ -9,19 +9,19 @@ import urllib3
 from ...config.weights import WeightsFile
 from ..client.client import Client
 from .artifact import Artifact
-from .https import Plain
+from .https import WebServer
 from .hub import Hub
 from .source import FileMetadata, Source
 
 
 class Sources:
-    """All of them. `token` is the hub's."""
+    """All sources. `token` is for the hub."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
         client = Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
         self._hub, self._plain, self._artifact = (
             Hub(token, stall_seconds=stall_seconds),
-            Plain(client),
+            WebServer(client),
             Artifact(client),
         )
         self._open = contextlib.ExitStack()
@@ -35,13 +35,13 @@ class Sources:
         self._open.close()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
-        """What the file's source says about it. Raises HubError."""
+        """Return the metadata of a file from its source. Raises HubError."""
         return self._of(file).metadata(file)
 
     def content(
         self, file: WeightsFile, headers: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
-        """Its bytes, from its source. Raises HubError."""
+        """Yield the answer with the bytes of a file from its source. Raises HubError."""
         return self._of(file).content(file, headers)
 
     def _of(self, file: WeightsFile) -> Source:

@@ -1,4 +1,4 @@
-"""Files at a plain URL, pinned by nothing but the sha256 and size that the plan knows."""
+"""Files of web servers, pinned only by the sha256 and size in the plan."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -7,30 +7,30 @@ import urllib3
 
 from ...config.weights import WeightsFile
 from ..client.client import Client
-from ..client.refusal import not_a_page, refusal
+from ..client.refusal import read_refusal, reject_web_page
 from .source import FileMetadata
 
 
-class Plain:
-    """Any web server. No credentials go there."""
+class WebServer:
+    """Any web server. It gets no credentials."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
-        """Nothing: the plan knows size and sha256. Many servers answer HEAD with an error, or with another size."""
+        """Return empty metadata: the plan knows size and sha256, and many servers answer HEAD wrongly."""
         del file
         return FileMetadata(sha256=None, bytes=None)
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer to a GET with `headers`. Raises HubError."""
+        """Yield the answer to a GET with `headers`. Raises HubError."""
         with self._client.ask("GET", file.url, headers) as response:
             if response.status not in {200, 206, 416}:
-                raise refusal(response, file.url, "the server").error(
+                raise read_refusal(response, file.url, "the server").error(
                     "Only what anybody may read can be fetched from here.",
                     "Check the catalog entry.",
                     "Check the catalog entry.",
                 )
-            not_a_page(response, file)
+            reject_web_page(response, file)
             yield response

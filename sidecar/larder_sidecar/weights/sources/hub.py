@@ -1,7 +1,7 @@
-"""Asks a hub that speaks Hugging Face's protocol: what a file is (HEAD on its resolve URL), and for its bytes.
+"""A hub that speaks Hugging Face's protocol: metadata by HEAD on a file's resolve URL, and its bytes.
 
-The metadata stands on the first answer (X-Repo-Commit, X-Linked-Etag, X-Linked-Size), which for large files is a
-redirect to a CDN; so redirects to another host are followed for bytes and never for metadata.
+The metadata is in the first answer (X-Repo-Commit, X-Linked-Etag, X-Linked-Size), which for large files is a redirect
+to a CDN; so redirects to another host are followed for bytes and never for metadata.
 """
 
 import contextlib
@@ -13,12 +13,12 @@ from typing import Self
 import urllib3
 
 from ...config.weights import FIRST_PULL, WeightsFile
-from ..client.address import is_elsewhere, named, redirected, shown
+from ..client.address import is_elsewhere, redact_url, require_address, resolve_redirect
 from ..client.auth import HubAuth
 from ..client.client import REDIRECTS, Client, Follow, follow_anywhere, follow_within_host
 from ..client.failures import LostError
-from ..client.headers import encoding, whole
-from ..client.refusal import not_a_page, refusal
+from ..client.headers import compression, parse_size
+from ..client.refusal import read_refusal, reject_web_page
 from ..errors import (
     DeniedError,
     HubError,
@@ -31,9 +31,9 @@ from .source import FileMetadata
 
 _CONTENT = {200, 206, 416}
 _OF_ANY_QUESTION = {407, 408, 425, 429, 503}
-"""Refusals that have nothing to do with HEAD."""
+"""Refusals that do not depend on the method HEAD."""
 _NAME = re.compile(r"(?![0-9a-fA-F]{7,64}\Z)[\w./-]{1,255}", re.ASCII)
-"""A name of a revision that is no commit."""
+"""Names of revisions that are no commits."""
 _NEEDS_ACCESS = "Check the repository's name, or pass a token that may read it with --token-file or HF_TOKEN."
 _NEEDS_RIGHTS = (
     "Check the repository's name, and what the token of --token-file or HF_TOKEN may read: a fine-grained one needs a "
@@ -43,18 +43,18 @@ _NEEDS_RIGHTS = (
 
 @dataclass(frozen=True)
 class HubFile(FileMetadata):
-    """What the hub says about a file at a commit. `sha256` is None where the file is not in LFS."""
+    """The hub's metadata of a file at a commit. `sha256` is None if the file is not in LFS."""
 
     commit: str
 
 
 class Hub:
-    """A hub. `token` goes to the host of a file's own URL and to nobody it redirects to."""
+    """A hub. `token` goes to the host of a file's own URL, and to no host that it redirects to."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
         self._token, self._client = token, Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
         self._places: dict[str, str] = {}
-        """The host beside the hub that sent a file's bytes, with its signature, by the file's URL."""
+        """Signed URL at another host that sent a file's bytes, by the file's URL."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +63,9 @@ class Hub:
         self._client.close()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
-        """Hash and size of a file at its pinned revision. Raises HubError, RevisionError among them.
+        """Return hash and size of a file at its pinned revision. Raises HubError, RevisionError among them.
 
-        Where the plan knows the sha256, an answer without them, or none, is left to the question for the bytes.
+        If the plan knows the sha256, a refusal or an incomplete answer is no error: the request for the bytes decides.
         """
         if file.sha256 == FIRST_PULL:
             found = self.look_up(file)
@@ -74,19 +74,19 @@ class Hub:
                 found = self._facts("HEAD", file)
             except (_HeadError, RedirectError):
                 return FileMetadata(sha256=None, bytes=None)
-        # Where the sha256 decides, the name of a branch or tag says nothing of the commit.
+        # With a known sha256, the name of a branch or tag says nothing about the commit.
         is_name = file.sha256 != FIRST_PULL and _NAME.fullmatch(found.commit)
         if found.commit.lower() not in {"", file.revision} and not is_name:
             raise RevisionError(
-                f"{shown(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
+                f"{redact_url(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
                 "Pin that commit in the catalog entry after checking what changed.",
             )
         return found
 
     def look_up(self, file: WeightsFile) -> HubFile:
-        """Commit, hash and size of a file, whichever commit its URL means now. Raises HubError.
+        """Return commit, hash and size of a file, at the commit that its URL means now. Raises HubError.
 
-        Nothing else tells that the file is the one that was meant, so a hub that names no commit is refused.
+        Only the commit identifies the file, so a hub that names none is refused.
         """
         try:
             found = self._facts("HEAD", file)
@@ -94,19 +94,19 @@ class Hub:
             found = self._facts("GET", file)
         if not found.commit:
             raise HubError(
-                f"{shown(file.url)} answers without X-Repo-Commit: no hub, or a repository manager before one",
+                f"{redact_url(file.url)} answers without X-Repo-Commit: no hub, or a repository manager before one",
                 "Check the endpoint in the settings, or write the file's revision and sha256, or its URL as `https`, "
                 "into the catalog entry: then the sha256 decides.",
             )
         return found if found.bytes else replace(found, bytes=self._total(file))
 
     def _total(self, file: WeightsFile) -> int | None:
-        """The size that the host with the bytes tells, if any. Raises HubError."""
+        """Return the size from the host that has the bytes, if it states one. Raises HubError."""
         with self._ask("GET", file, {"Range": "bytes=0-0"}) as response:
             return _size(response)
 
     def _facts(self, method: str, file: WeightsFile) -> HubFile:
-        """Read what the first answer says; the commit is empty where it names none. Raises HubError."""
+        """Read the metadata of the first answer; the commit is empty if it names none. Raises HubError."""
         asked = {"Range": "bytes=0-0"} if method == "GET" else {}
         with self._ask(method, file, asked, follow=follow_within_host) as response:
             headers = response.headers
@@ -116,28 +116,28 @@ class Hub:
                 raise _HeadError(error) if method == "HEAD" and unexplained else error
             commit = headers.get("X-Repo-Commit", "").strip()
             if not commit and response.status in REDIRECTS:
-                elsewhere = shown(redirected(named(file.url), headers.get("Location", "")).url)
+                elsewhere = redact_url(resolve_redirect(require_address(file.url), headers.get("Location", "")).url)
                 raise RedirectError(
-                    f"{shown(file.url)} redirects to {elsewhere} without saying what the file is",
+                    f"{redact_url(file.url)} redirects to {elsewhere} without saying what the file is",
                     "A login page or proxy may stand between: check the network, or the endpoint in the settings.",
                 )
             etag = headers.get("X-Linked-Etag", "").strip().removeprefix("W/").strip('"').lower()
             return HubFile(
                 commit=commit,
                 sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
-                bytes=whole(headers.get("X-Linked-Size", "")) or (_size(response) if commit else None),
+                bytes=parse_size(headers.get("X-Linked-Size", "")) or (_size(response) if commit else None),
             )
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        """The answer (200, 206 or 416) to a GET with `headers`. Raises HubError for every other one.
+        """Yield the answer (200, 206 or 416) to a GET with `headers`. Raises HubError for every other one.
 
-        Hubs count what they are asked: where one has redirected to another host, that host is asked for the next piece,
-        until it refuses or fails.
+        Hubs count requests: if one has redirected to another host, the next piece is requested there, until that host
+        refuses or fails.
         """
         with self._kept(file):
             if place := self._places.get(file.url):
-                with self._client.ask("GET", place, headers, sender=named(file.url)) as response:
+                with self._client.ask("GET", place, headers, sender=require_address(file.url)) as response:
                     if response.status in _CONTENT:
                         yield response
                         return
@@ -145,14 +145,14 @@ class Hub:
             with self._ask("GET", file, headers) as response:
                 if response.status not in _CONTENT:
                     raise self._refusal(response, file)
-                not_a_page(response, file)
-                if is_elsewhere(named(file.url), named(response.url or file.url)):
+                reject_web_page(response, file)
+                if is_elsewhere(require_address(file.url), require_address(response.url or file.url)):
                     self._places[file.url] = response.url or file.url
                 yield response
 
     @contextlib.contextmanager
     def _kept(self, file: WeightsFile) -> Iterator[None]:
-        """Forget the place of a file's bytes where asking there or reading fails."""
+        """Forget the place of a file's bytes if the block fails."""
         try:
             yield
         except HubError:
@@ -162,27 +162,27 @@ class Hub:
     def _ask(
         self, method: str, file: WeightsFile, headers: Mapping[str, str], follow: Follow = follow_anywhere
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
-        auth = HubAuth(named(file.url), token=self._token)
+        auth = HubAuth(require_address(file.url), token=self._token)
         return self._client.ask(method, file.url, headers, auth=auth, follow=follow)
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
-        """The error for a status that is not content. Codes: X-Error-Code of the hub's API."""
-        it = refusal(response, file.url, "the hub", hide=[self._token or ""])
-        code, where = it.headers.get("X-Error-Code", "").lower(), shown(file.url)
-        if found := it.passing():
+        """Return the error for a status that is not content. Codes: X-Error-Code of the hub's API."""
+        it = read_refusal(response, file.url, "the hub", hide=[self._token or ""])
+        code, where = it.headers.get("X-Error-Code", "").lower(), redact_url(file.url)
+        if found := it.general_error():
             return found
         if code == "gatedrepo":
             return DeniedError(
-                f"{where}: the repository is gated ({it.told})",
+                f"{where}: the repository is gated ({it.summary})",
                 "Accept its terms on the hub's page and pass a token of that account with --token-file or HF_TOKEN.",
             )
         if code == "disabledrepo":
-            return DeniedError(f"{where}: the hub has disabled the repository ({it.told})", "Choose another one.")
+            return DeniedError(f"{where}: the hub has disabled the repository ({it.summary})", "Choose another one.")
         if it.status in {401, 403}:
             may = "the token may not read it" if self._token else "the repository is private or does not exist"
             return DeniedError(
-                f"{where}: access denied ({it.told}); {may}",
-                it.denied(_NEEDS_RIGHTS if self._token else _NEEDS_ACCESS),
+                f"{where}: access denied ({it.summary}); {may}",
+                it.denied_remedy(_NEEDS_RIGHTS if self._token else _NEEDS_ACCESS),
             )
         missing = {
             "reponotfound": ("there is no such repository", "Check `hub.repo` of the catalog entry."),
@@ -201,16 +201,16 @@ class Hub:
 
 
 class _HeadError(HubError):
-    """A HEAD is refused without the hub's own code: the same question as a GET may be answered."""
+    """A HEAD that was refused without the hub's own code: a GET may be answered."""
 
     def __init__(self, error: HubError) -> None:
         super().__init__(error.reason, error.remedy)
 
 
 def _size(response: urllib3.BaseHTTPResponse) -> int | None:
-    """The size of a file that the hub sends itself."""
-    if encoding(response):
+    """Return the size of a file that the hub sends itself; None if it is unknown."""
+    if compression(response):
         return None
     if response.status == 206:
-        return whole(response.headers.get("Content-Range", "").rpartition("/")[2])
-    return whole(response.headers.get("Content-Length", "")) or None if response.status == 200 else None
+        return parse_size(response.headers.get("Content-Range", "").rpartition("/")[2])
+    return parse_size(response.headers.get("Content-Length", "")) or None if response.status == 200 else None

@@ -1,4 +1,4 @@
-"""What a download asks of wherever a file comes from."""
+"""The interface of sources, for downloads."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -12,21 +12,21 @@ from ...config.weights import WeightsFile
 
 @dataclass(frozen=True)
 class FileMetadata:
-    """What a source says about a file before its bytes; None for what it does not say."""
+    """The facts that a source gives about a file before its bytes; None for an unknown one."""
 
     sha256: str | None
     bytes: int | None
 
 
 class Source(Protocol):
-    """Where files come from. Both raise HubError."""
+    """A source of files. Both methods raise HubError."""
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
-        """Hash and size of a file, which is the one that the plan pins."""
+        """Return hash and size of a file, after a check that it is the one that the plan pins."""
         ...
 
     def content(
         self, file: WeightsFile, headers: Mapping[str, str]
     ) -> AbstractContextManager[urllib3.BaseHTTPResponse]:
-        """The answer (200, 206 or 416) to a GET of its bytes with `headers`."""
+        """Yield the answer (200, 206 or 416) to a GET of its bytes with `headers`."""
         ...

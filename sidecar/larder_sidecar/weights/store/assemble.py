@@ -1,6 +1,7 @@
-"""Makes a store hold a plan from weights that are here already: nothing is downloaded.
+"""Stores assembled from weights on this node: mounted images, or another store. Nothing is downloaded.
 
-The store is a pod's own, so there is one writer and no lease. An interrupted run is repeated from what it placed.
+The store belongs to one pod, so there is one writer and no lease. An interrupted run goes on with the files that it has
+placed.
 """
 
 import hashlib
@@ -15,16 +16,16 @@ from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from ..errors import ImageError, StoreError
 from ..progress import Reporter, Summary
 from . import untrusted
-from .disk import SCRATCH, explained, prepare, sweep
+from .disk import SCRATCH, make_folders, sweep, translate_os_errors
 from .gguf import check_gguf
 from .image_index import INDEX, MODELS, Contents, read_contents
-from .manifests import offer
-from .marker import Marker, Stored, read_marker, stored, write_marker
+from .manifests import write_model
+from .marker import Marker, Stored, describe_file, read_marker, write_marker
 from .ollama_layout import StoredFile, blob_path
 from .wait import wait_for
 
 Place = Callable[[ModelWeights, WeightsFile], str]
-"""Makes the blob of a file be in the store and tells its sha256. Raises FetchError."""
+"""Puts the blob of a file into the store and returns its sha256. Raises FetchError."""
 _READ = 4 << 20
 _DAMAGED = "The shared copy is damaged: run `larder-sidecar fetch --verify` on that store, or delete the file."
 
@@ -32,8 +33,8 @@ _DAMAGED = "The shared copy is damaged: run `larder-sidecar fetch --verify` on t
 def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Summary:
     """Join the weights images mounted at `images`/<model id> by symlinks.
 
-    Weights are not hashed again, which would cost minutes at each start: the reference of an image is a digest, whoever
-    pulled it held every layer against it, and its index says which sha256 each file had when it was published.
+    Weights are not hashed again, which would cost minutes at each start: the reference of an image is a digest, the
+    container runtime has verified every layer, and the index has the sha256 of each file when it was published.
     """
 
     def place(model: ModelWeights, file: WeightsFile) -> str:
@@ -61,7 +62,7 @@ def copy(plan: WeightsPlan, root: Path, source: Path, reporter: Reporter, *, wai
     def place(_: ModelWeights, file: WeightsFile) -> str:
         sha256 = recorded.get(file.url, "") if file.sha256 == FIRST_PULL else file.sha256
         target = root / blob_path(sha256)
-        # It got its name after it was verified, by an earlier start of this pod.
+        # An earlier start of this pod verified it before it gave it this name.
         if not target.is_file() or target.stat().st_size != file.bytes:
             _copy(source / blob_path(sha256), target, root / SCRATCH, sha256, file.bytes, reporter)
         return sha256
@@ -73,8 +74,8 @@ def _assemble(plan: WeightsPlan, root: Path, place: Place) -> Summary:
     began = time.monotonic()
     files: dict[str, Stored] = {}
     first_pull: dict[str, str] = {}
-    with explained(root):
-        prepare(root)
+    with translate_os_errors(root):
+        make_folders(root)
         sweep(root)
         for model in plan.models:
             placed = []
@@ -82,10 +83,10 @@ def _assemble(plan: WeightsPlan, root: Path, place: Place) -> Summary:
                 sha256 = place(model, file)
                 path = root / blob_path(sha256)
                 placed.append(StoredFile(sha256, file.bytes, check_gguf(path, plan.name_of(file))))
-                files[blob_path(sha256)] = stored(path, sha256)
+                files[blob_path(sha256)] = describe_file(path, sha256)
                 if file.sha256 == FIRST_PULL:
                     first_pull[file.url] = sha256
-            files |= offer(model, placed, root)
+            files |= write_model(model, placed, root)
         seconds = time.monotonic() - began
         write_marker(
             root,
@@ -121,7 +122,7 @@ def _symlink(path: Path, target: Path, scratch: Path) -> None:
 def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, reporter: Reporter) -> None:
     digest, temporary = hashlib.sha256(), scratch / f"{uuid.uuid4().hex}.tmp"
     transfer = reporter.transfer(source.name, total=size, start=0)
-    with untrusted.content(source) as read, temporary.open("wb") as write:
+    with untrusted.open_file(source) as read, temporary.open("wb") as write:
         while chunk := read.read(_READ):
             if write.tell() + len(chunk) > size:
                 raise StoreError(f"{source} has more than the {size} bytes of the plan", _DAMAGED)

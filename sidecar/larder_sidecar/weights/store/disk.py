@@ -15,43 +15,43 @@ from ..errors import DiskFullError, ReadOnlyError, StoreError
 from . import untrusted
 
 STATE = Path(".larder")
-"""Folder inside the store for everything that is not the engine's: markers, parts, lease."""
+"""Folder of the store for our own files: markers, parts, lease."""
 PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
 ABANDONED_SECONDS = 7 * 86_400
-MOST_ENTRIES = 20_000
-"""Most entries of one kind in a store. Ours hold a few for each model; a shared disk may hold anything."""
+MAX_ENTRIES = 20_000
+"""Entries of one kind in a store. Ours has a few for each model; a shared disk may have any number."""
 GGUF = Path("gguf")
-"""Folder inside the store with the weights under plain names, for engines that take files."""
+"""Folder of the store with the weights under plain names, for engines that load files."""
 _SHARED = (Path("blobs"), Path("manifests"), GGUF)
 _OURS = (STATE, PARTS, SCRATCH)
 
 
-def prepare(root: Path) -> None:
-    """Make the folders of a store. Raises StoreError where one leads out of it: we write and delete in them."""
-    levels = (entries(root / "manifests", depth) for depth in range(3))
-    hold(root, itertools.chain((root / name for name in _SHARED), *levels))
+def make_folders(root: Path) -> None:
+    """Make the folders of a store. Raises StoreError if one leads out of it: we write and delete in them."""
+    levels = (list_entries(root / "manifests", depth) for depth in range(3))
+    require_inside(root, itertools.chain((root / name for name in _SHARED), *levels))
     for name in _SHARED:
-        make(root / name)
-    prepare_state(root)
+        make_folder(root / name)
+    make_own_folders(root)
 
 
-def prepare_state(root: Path) -> None:
-    """Make the folders that are ours alone. Raises StoreError as `hold_state`."""
-    hold_state(root)
+def make_own_folders(root: Path) -> None:
+    """Make our own folders. Raises StoreError as `require_own_folders`."""
+    require_own_folders(root)
     for name in _OURS:
-        make(root / name)
+        make_folder(root / name)
 
 
-def hold_state(root: Path) -> None:
-    """Raise StoreError where a folder that is ours alone is a link: we delete whatever is in it."""
-    hold(root, (root / name for name in _OURS))
+def require_own_folders(root: Path) -> None:
+    """Raise StoreError if one of our own folders is a link: we delete every file in it."""
+    require_inside(root, (root / name for name in _OURS))
     for path in (root / name for name in _OURS):
         if path.is_symlink():
             raise StoreError(f"{path} is a link, to {path.readlink()}", "Remove that link; nothing was written.")
 
 
-def hold(root: Path, folders: Iterable[Path]) -> None:
-    """Raise StoreError where a folder leads out of the store."""
+def require_inside(root: Path, folders: Iterable[Path]) -> None:
+    """Raise StoreError if a folder leads out of the store."""
     inside = root.resolve()
     for path in folders:
         try:
@@ -62,10 +62,10 @@ def hold(root: Path, folders: Iterable[Path]) -> None:
             raise StoreError(f"{path} leads out of the store, to {target}", "Remove that link; nothing was written.")
 
 
-def entries(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Whatever lies `depth` folders below a folder of a store; nothing where it cannot be read.
+def list_entries(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Yield the entries `depth` folders below a folder of a store; none if it cannot be read.
 
-    Raises StoreError where more lies there than a store has.
+    Raises StoreError for more entries than a store has.
     """
     waiting, count = [(folder, depth)], 0
     while waiting:
@@ -73,10 +73,8 @@ def entries(folder: Path, depth: int = 0) -> Iterator[Path]:
         with contextlib.suppress(OSError), os.scandir(here) as found:
             for entry in found:
                 count += 1
-                if count > MOST_ENTRIES:
-                    raise StoreError(
-                        f"{folder}: more than {MOST_ENTRIES} entries lie there", "Remove what is not ours."
-                    )
+                if count > MAX_ENTRIES:
+                    raise StoreError(f"{folder}: more than {MAX_ENTRIES} entries lie there", "Remove what is not ours.")
                 path = Path(entry)
                 if not below:
                     yield path
@@ -84,8 +82,8 @@ def entries(folder: Path, depth: int = 0) -> Iterator[Path]:
                     waiting.append((path, below - 1))
 
 
-def make(path: Path) -> None:
-    """Make a folder where there is none. Raises StoreError where something else has its name."""
+def make_folder(path: Path) -> None:
+    """Make a folder if it is missing. Raises StoreError if something else has its name."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
@@ -93,19 +91,19 @@ def make(path: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Remove half-written small files, parts nobody resumed for a week, and whatever there is no file of ours.
+    """Remove temporary files, parts untouched for a week, and entries that do not belong in those folders.
 
-    What others left there and cannot be removed stays.
+    Entries that cannot be removed stay.
     """
-    with untrusted.folder(root, *SCRATCH.parts) as scratch, os.scandir(scratch) as found:
+    with untrusted.open_folder(root, *SCRATCH.parts) as scratch, os.scandir(scratch) as found:
         for entry in found:
             _remove(entry.name, scratch)
     old = time.time() - ABANDONED_SECONDS
-    with untrusted.folder(root, *PARTS.parts) as parts, os.scandir(parts) as found:
+    with untrusted.open_folder(root, *PARTS.parts) as parts, os.scandir(parts) as found:
         for entry in found:
             with contextlib.suppress(OSError):
                 facts = entry.stat(follow_symlinks=False)
-                # A file with a second name is somebody else's too, and would be written into.
+                # A file with a second name belongs to somebody else too: a download would write into it.
                 if facts.st_mtime < old or not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
                     _remove(entry.name, parts)
 
@@ -120,7 +118,7 @@ def _remove(name: str, folder: int) -> None:
 
 
 def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
-    """Write `content` in `scratch` (same filesystem, nobody reads there), fsync, rename to `path`, fsync the folder."""
+    """Write `content` in `scratch` on the same filesystem, fsync it, rename it to `path`, and fsync the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
     temporary = scratch / f"{uuid.uuid4().hex}.tmp"
@@ -136,7 +134,7 @@ def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
 
 
 def link_atomically(path: Path, target: str, *, scratch: Path) -> None:
-    """Make `path` a symbolic link to `target`, also where it was one to something else."""
+    """Make `path` a symbolic link to `target`, also if it links to something else."""
     temporary = scratch / f"{uuid.uuid4().hex}.tmp"
     temporary.symlink_to(target)
     try:
@@ -147,7 +145,7 @@ def link_atomically(path: Path, target: str, *, scratch: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable; filesystems that cannot (some network ones) are let off."""
+    """Make a rename in `folder` durable, on filesystems that can; some network filesystems cannot."""
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -157,7 +155,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def explained(root: Path) -> Iterator[None]:
+def translate_os_errors(root: Path) -> Iterator[None]:
     """Turn an OSError of the block into StoreError, DiskFullError or ReadOnlyError about `root`."""
     try:
         yield

@@ -1,8 +1,8 @@
-"""Reads a GGUF file's header and tells whether an engine could load the file: bounded in time and memory.
+"""The header of a GGUF file, checked as an engine would: bounded in time and memory.
 
-A magic number alone passes truncated files, so the tensor table is held against the file's size, and against what
-llama.cpp's own reader refuses (gguf.cpp, gguf_init_from_reader). Caps are far above any published model (largest seen:
-256 thousand tokens, 16 MB of header) and keep a hostile file from costing more.
+A magic number alone passes truncated files, so the tensor table is compared with the file's size, and with the rules of
+llama.cpp's own reader (gguf.cpp, gguf_init_from_reader). Limits are far above any published model (largest seen:
+256 thousand tokens, 16 MB of header) and bound the cost of a hostile file.
 """
 
 import math
@@ -31,7 +31,7 @@ TENSOR_TYPES: dict[int, tuple[str, int, int]] = {
     29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18), 42: ("Q2_0", 64, 18),
 }  # fmt: skip
-"""Type -> name, values in a block, bytes of a block."""
+"""Name, values of a block and bytes of a block, by type (ggml.h)."""
 
 _Q4 = "Choose the Q4_K_M or Q4_0 file of the repository."
 _Q4_0 = "Choose the Q4_0 file of the repository: llama.cpp repacks it for the processor as it loads."
@@ -43,7 +43,7 @@ REMOVED_TYPES: dict[int, tuple[str, str]] = {
     4: ("Q4_2", _Q4), 5: ("Q4_3", _Q4), 31: ("Q4_0_4_4", _Q4_0), 32: ("Q4_0_4_8", _Q4_0), 33: ("Q4_0_8_8", _Q4_0),
     36: ("IQ4_NL_4_4, or BitNet's i2_s", _IQ4_NL), 37: ("IQ4_NL_4_8", _IQ4_NL), 38: ("IQ4_NL_8_8", _IQ4_NL),
 }  # fmt: skip
-"""Type -> name, and what to take instead: llama.cpp has no block size for them any more (ggml.c, type_traits)."""
+"""Name and remedy of types that llama.cpp has removed (ggml.c, type_traits), by type."""
 
 FILE_TYPES: dict[int, str] = {
     0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
@@ -51,15 +51,15 @@ FILE_TYPES: dict[int, str] = {
     21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
     29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
 }  # fmt: skip
-"""`general.file_type` -> the quantization's name."""
+"""Name of the quantization, by `general.file_type` (llama.h)."""
 
 LEGACY_MAGICS: dict[bytes, str] = {b"lmgg": "GGML", b"fmgg": "GGMF", b"tjgg": "GGJT", b"algg": "GGLA (LoRA)"}
-"""The first four bytes as they lie in the file; no engine of today loads one of these."""
+"""Name of the format, by the first four bytes of the file; no current engine loads one of these."""
 
 
 @dataclass(frozen=True)
 class GgufInfo:
-    """What the header says."""
+    """The facts in a header."""
 
     version: int
     architecture: str
@@ -74,12 +74,12 @@ class GgufInfo:
     tensors: int
     parameters: int
     data_end: int
-    """Bytes the file must have at least."""
+    """Minimum size of the file in bytes."""
 
 
 def check_gguf(path: Path, name: str) -> GgufInfo:
-    """Read and check a file, which errors call `name`. Raises GgufError for whatever is wrong, OSError for the disk."""
-    with untrusted.content(path) as file:
+    """Read and check a file, which errors call `name`. Raises GgufError for the file, OSError for the disk."""
+    with untrusted.open_file(path) as file:
         try:
             return read_gguf(file, os.fstat(file.fileno()).st_size)
         except GgufError as error:

@@ -9,7 +9,7 @@ MAX_HEADER = 256 * 2**20
 MAX_STRING = 16 * 2**20
 MAX_NAME = 1024
 """Bytes of a key or tensor name that is read."""
-KEPT = 256
+MAX_KEPT = 256
 """Bytes of a string value that are kept: enough for a name, and to see that there is a chat template."""
 MAX_STRINGS = 2_000_000
 """Strings in arrays, counted over the whole file: tokens and merges of one vocabulary."""
@@ -78,7 +78,7 @@ class GgufReader:
 
     def _start_of_text(self, key: str) -> str:
         length = self.length(f"length of {key}", MAX_STRING)
-        start = self.take(min(length, KEPT), key)
+        start = self.take(min(length, MAX_KEPT), key)
         self.skip(length - len(start), key)
         return start.decode("utf-8", "replace")
 

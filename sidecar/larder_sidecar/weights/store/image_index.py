@@ -1,4 +1,4 @@
-"""The index of a weights image, `larder.json` at its root: which files the image holds, and what each of them is."""
+"""The index of a weights image: `larder.json` at its root lists the files with their sizes and hashes."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,31 +10,31 @@ from ..errors import ImageError
 from . import untrusted
 
 MODELS = "models"
-"""The folder of the files; KServe mounts this one of an `oci+native://` image."""
+"""Folder of the files; KServe mounts this folder of an `oci+native://` image."""
 INDEX = "larder.json"
-"""At the root of the image, beside MODELS: engines that read the whole folder do not meet it."""
+"""Name of the index. It is beside MODELS, so that engines which read the whole folder do not find it."""
 MAX_INDEX = 1 << 20
 
 
-class Held(Model):
-    """What a file of the image is."""
+class ImageFile(Model):
+    """A file of the image."""
 
     bytes: int
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Contents(Model):
-    """The index: every file of the model by its path below MODELS."""
+    """The index: the files of the model by their paths below MODELS."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     model: str
-    files: dict[str, Held]
+    files: dict[str, ImageFile]
 
 
 def read_contents(path: Path) -> Contents:
-    """The index of a mounted image. Raises ImageError."""
+    """Read the index of a mounted image. Raises ImageError."""
     try:
-        with untrusted.content(path) as file:
+        with untrusted.open_file(path) as file:
             return Contents.from_json(file.read(MAX_INDEX))
     except (OSError, ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else "not an index"

@@ -1,12 +1,12 @@
-"""One writer at a time on a store, also on storage that several nodes share and when the holder dies.
+"""The lease of a store: one writer at a time, also on storage that nodes share, and after the death of a holder.
 
-The lease is a file made with O_EXCL and touched every 10 s. It counts as abandoned when nobody has touched it for a
-minute (lease_clock.py says by which clock), or at once when its holder ran under this very kernel and no longer has
-its flock. A holder that has its flock is alive, however late it is, and stays: who waits for it says so and gives up.
-Who takes an abandoned lease renames it away first, under that flock, and exactly one rename wins.
+The lease is a file, made with O_EXCL and touched every 10 s. It is abandoned if it was not touched for a minute
+(lease_clock.py chooses the clock), or at once if its holder ran under this kernel and no longer has its flock. A holder
+that has its flock is alive, however late it is, and keeps the lease: a waiting writer reports that, and gives up in the
+end. A writer that takes an abandoned lease first renames it, under the flock, and exactly one rename succeeds.
 
-A holder that slept through all that (paused machine) finds out at its next chunk and stops. What it may still write
-until then does no harm: parts hold the same bytes at the same place, and a file is placed only after a last look here.
+A holder that missed all that (on a paused machine) notices it at its next chunk and stops. The bytes that it writes
+until then do no harm: parts hold the same bytes at the same place, and a file is placed only after `confirm`.
 """
 
 import contextlib
@@ -27,22 +27,22 @@ from typing import Self
 from .. import signals as stop
 from ..errors import LeaseError, StoreError
 from . import untrusted
-from .lease_clock import Watch
+from .lease_clock import LeaseClock
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 60.0
 POLL_SECONDS = 1.0
 LOCK_SECONDS = 5.0
-"""For others to have had their look at a lease that we made."""
+"""Seconds for others to release the flock of a lease that we made."""
 _LARGEST = 4096
-"""Bytes of a lease."""
+"""Bytes of a lease file."""
 _WORD = re.compile(r"[\w.:+ -]{0,253}", re.ASCII)
-"""What may stand in a lease: it is repeated in messages, and anybody who shares the storage can write it."""
+"""Texts that a lease may hold: messages repeat them, and every pod that shares the storage can write them."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease, as written in it."""
+    """The holder of a lease, as the file names it."""
 
     id: str = ""
     host: str = "unknown"
@@ -51,16 +51,16 @@ class Holder:
 
     @classmethod
     def ourselves(cls) -> Self:
-        """A new holder in this process."""
+        """Return a new holder in this process."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(id=uuid.uuid4().hex, host=socket.gethostname(), kernel=_kernel(), since=now)
 
 
 class Lease:
-    """A context manager; entering waits up to `wait_seconds` for another holder, and raises LeaseError then.
+    """A context manager; entry waits up to `wait_seconds` for another holder, and raises LeaseError then.
 
-    `waiting` is called at every poll with the holder; it may return True to give up waiting because the
-    work is done, and then the lease is not held (`held` is False).
+    `waiting` is called at every poll with the holder. It may return True to end the wait because the work is done:
+    then the lease is not held (`held` is False).
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Lease:
     ) -> None:
         self._path, self._wait, self._waiting = path, wait_seconds, waiting
         self._renew, self._poll = renew_seconds, poll_seconds
-        self._watch, self._silent = Watch(renew_seconds, stale_seconds), 0.0
+        self._watch, self._silent = LeaseClock(renew_seconds, stale_seconds), 0.0
         self._us, self._handle = Holder.ourselves(), -1
         self._over, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
@@ -84,7 +84,7 @@ class Lease:
     def __enter__(self) -> Self:
         deadline = time.monotonic() + self._wait
         while not self._take():
-            if self._clear():
+            if self._remove_abandoned():
                 continue
             holder = _read(self._path) or Holder()
             if self._waiting(holder):
@@ -98,7 +98,7 @@ class Lease:
                 )
             time.sleep(min(self._poll, max(0.0, deadline - time.monotonic())))
         self.held = True
-        stop.remember(self._give_back)
+        stop.call_on_stop(self._give_back)
         self._thread.start()
         return self
 
@@ -108,12 +108,12 @@ class Lease:
         self._over.set()
         self._thread.join()
         self.held = False
-        stop.forget(self._give_back)
+        stop.cancel_call(self._give_back)
         self._give_back()
         os.close(self._handle)
 
     def check(self) -> None:
-        """Cheap look, for every chunk. Raises LeaseError once the lease was lost."""
+        """Raise LeaseError if the lease is known to be lost: cheap, for every chunk."""
         if self._lost.is_set():
             raise LeaseError(
                 f"{self._path}: another writer has taken the store over",
@@ -121,7 +121,7 @@ class Lease:
             )
 
     def confirm(self) -> None:
-        """Thorough look at the file, before something is made visible. Raises LeaseError."""
+        """Read the file, and raise LeaseError if the lease is lost: before a file is made visible."""
         if _read(self._path) != self._us:
             self._lost.set()
         self.check()
@@ -135,8 +135,8 @@ class Lease:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
             return False
-        # Lock before content: who reads our name under this kernel finds the lock taken.
-        # We may wait for it: others hold it just long enough for a look.
+        # Lock before content: a reader of our name under this kernel finds the lock taken.
+        # We may wait for it: others hold it only while they read.
         until = time.monotonic() + LOCK_SECONDS
         while _lock(handle) is False:
             if time.monotonic() > until:
@@ -169,11 +169,14 @@ class Lease:
                 self._lost.set()
                 return
 
-    def _clear(self) -> bool:
-        """Rename the lease away if it is abandoned. Its flock is held from the look to the rename, so that nobody
-        renames the lease of a holder that came in between; where the filesystem has no locks, it is given back."""
+    def _remove_abandoned(self) -> bool:
+        """Rename the lease away if it is abandoned, and return True then.
+
+        Its flock is held from the check to the rename, so that the lease of a new holder is never renamed; on a
+        filesystem without locks, a wrong rename is undone.
+        """
         try:
-            handle = untrusted.opened(self._path, os.O_RDWR)
+            handle = untrusted.open_descriptor(self._path, os.O_RDWR)
         except untrusted.OddFileError as error:
             raise StoreError(
                 f"{self._path}: it {error.strerror}, so nobody can hold it", "Remove it; nothing was written."
@@ -183,13 +186,13 @@ class Lease:
         try:
             facts = os.fstat(handle)
             sign = facts.st_ino, facts.st_mtime_ns
-            self._silent = self._watch.unchanged(sign)
+            self._silent = self._watch.seconds_unchanged(sign)
             locked = _lock(handle)
             if locked is False:
                 return False
             holder = _parse(os.read(handle, _LARGEST))
             dead = bool(locked) and holder.kernel == self._us.kernel
-            if not dead and not self._watch.abandoned(sign, age=self._age(facts)):
+            if not dead and not self._watch.is_abandoned(sign, age=self._age(facts)):
                 return False
             return self._rename_away(handle, holder)
         except FileNotFoundError:
@@ -198,7 +201,7 @@ class Lease:
             os.close(handle)
 
     def _age(self, lease: os.stat_result) -> float:
-        """Seconds since its last renewal by the storage's own clock, which alone wrote both times."""
+        """Return the seconds since the last renewal by the storage's own clock, which wrote both times."""
         probe = self._path.with_name(f"lease.{self._us.id}.probe")
         try:
             probe.write_bytes(b"")
@@ -219,9 +222,9 @@ class Lease:
 
 
 def _read(path: Path) -> Holder | None:
-    """The holder; None while the file is not there."""
+    """Return the holder; None if there is no file."""
     try:
-        return _parse(untrusted.read(path, _LARGEST))
+        return _parse(untrusted.read_file(path, _LARGEST))
     except untrusted.OddFileError:
         return Holder()
     except FileNotFoundError:
@@ -235,12 +238,12 @@ def _parse(content: bytes) -> Holder:
             return holder
     except (ValueError, TypeError, RecursionError):
         pass
-    # Killed between making the file and writing its name, or none of ours.
+    # Its holder was killed before it wrote its name, or the file is not ours.
     return Holder()
 
 
 def _lock(handle: int) -> bool | None:
-    """Whether we got the flock, which ends with its process; None where the filesystem has no locks."""
+    """Return True if we got the flock, which ends with its process; None on a filesystem without locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

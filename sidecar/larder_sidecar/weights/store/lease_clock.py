@@ -1,4 +1,4 @@
-"""When a lease counts as abandoned."""
+"""The clock by which a lease is abandoned."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass
-class Watch:
-    """One waiter's view of a lease whose holder renews it every `renew` seconds.
+class LeaseClock:
+    """A waiter's view of a lease whose holder renews it every `renew` seconds.
 
-    It is abandoned when we have seen it unchanged for `stale` seconds of our own clock, which never jumps. Where the
-    storage's clock says so too, two missed renewals do: that clock may be set back or forth and decides nothing alone.
+    The lease is abandoned if it was unchanged for `stale` seconds of our own clock, which never jumps. If the storage's
+    clock agrees, two missed renewals suffice: that clock may be set, so it never decides alone.
     """
 
     renew: float
@@ -19,12 +19,12 @@ class Watch:
     _sign: Hashable = None
     _since: float = 0.0
 
-    def unchanged(self, sign: Hashable) -> float:
-        """Seconds for which we have seen `sign`, which every renewal changes."""
+    def seconds_unchanged(self, sign: Hashable) -> float:
+        """Return the seconds since `sign` changed, as every renewal changes it."""
         if sign != self._sign:
             self._sign, self._since = sign, self.clock()
         return self.clock() - self._since
 
-    def abandoned(self, sign: Hashable, age: float) -> bool:
-        """`age` is what the storage's clock says about the last renewal, in seconds."""
-        return self.unchanged(sign) > (2 * self.renew if age > self.stale else self.stale)
+    def is_abandoned(self, sign: Hashable, age: float) -> bool:
+        """Return True for an abandoned lease. `age`: seconds since its last renewal by the storage's clock."""
+        return self.seconds_unchanged(sign) > (2 * self.renew if age > self.stale else self.stale)

@@ -1,4 +1,4 @@
-"""The done marker: `<root>/.larder/<plan sha256>.json`, written last, says that a store holds a plan and as what."""
+"""The done marker `<root>/.larder/<plan sha256>.json`: written last, it lists the files of a plan that is complete."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -11,27 +11,27 @@ from pydantic import Field, ValidationError
 from ...config.base import Model
 from ..errors import StoreError
 from . import untrusted
-from .disk import SCRATCH, STATE, entries, write_atomically
+from .disk import SCRATCH, STATE, list_entries, write_atomically
 
 _LARGEST = 16 << 20
-"""Bytes of a marker: of ten thousand files and more."""
-MOST_BYTES = 64 << 20
-"""Bytes of all markers of a store."""
+"""Bytes of a marker: enough for ten thousand files."""
+MAX_BYTES = 64 << 20
+"""Bytes of all markers of a store together."""
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""It becomes part of a path: a marker is a file that others may write."""
+"""A sha256. The pattern matters: it becomes part of a path, and others may write a marker."""
 
 
 class Stored(Model):
-    """A file as it was when it was verified."""
+    """The facts of a file when it was verified."""
 
     bytes: int
     modified: int
-    """mtime in whole seconds: finer times do not survive copies and some filesystems."""
+    """Time of the last change in whole seconds: copies and some filesystems lose finer times."""
     sha256: Hash
 
 
 class Marker(Model):
-    """The whole file."""
+    """The content of a marker."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     plan: str
@@ -41,40 +41,40 @@ class Marker(Model):
     files: dict[str, Stored]
     """Blobs and manifests by path relative to the root."""
     first_pull: dict[str, Hash] = Field(default_factory=dict)
-    """URL -> sha256 for files whose hash the plan does not know."""
+    """Hashes of files whose hash the plan does not know, by URL."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A file that is not as the marker says. `touched`: same size, other time, so its content is in doubt."""
+    """A file that differs from its marker. `touched`: the size is the same, the time is not; the content may differ."""
 
     path: str
     touched: bool
 
 
 def marker_path(root: Path, digest: str) -> Path:
-    """Where the marker of a plan lies."""
+    """Return the path of a plan's marker."""
     return root / STATE / f"{digest}.json"
 
 
 def read_marker(root: Path, digest: str) -> Marker | None:
-    """The marker of a plan; None where there is none that can be read."""
-    return load(marker_path(root, digest))
+    """Read the marker of a plan; None if there is none, or it cannot be read."""
+    return load_marker(marker_path(root, digest))
 
 
 def write_marker(root: Path, marker: Marker) -> None:
-    """Write it atomically."""
+    """Write a marker atomically."""
     write_atomically(marker_path(root, marker.plan), marker.to_json().encode(), scratch=root / SCRATCH)
 
 
-def stored(path: Path, sha256: str) -> Stored:
-    """What to remember of a file just verified."""
+def describe_file(path: Path, sha256: str) -> Stored:
+    """Return the facts of a file that was just verified."""
     facts = path.stat()
     return Stored(bytes=facts.st_size, modified=int(facts.st_mtime), sha256=sha256)
 
 
-def faults(root: Path, marker: Marker) -> list[Fault]:
-    """Compare the disk with the marker by existence, size and time; contents are not read."""
+def find_faults(root: Path, marker: Marker) -> list[Fault]:
+    """Compare the disk with the marker by existence, size and time, without reading contents."""
     found = []
     for path, was in marker.files.items():
         state = _compare(root / path, was)
@@ -83,40 +83,40 @@ def faults(root: Path, marker: Marker) -> list[Fault]:
     return found
 
 
-def vouched(root: Path) -> dict[str, Stored]:
-    """Blobs that any marker of the store verified and that look untouched since, by path."""
+def verified_blobs(root: Path) -> dict[str, Stored]:
+    """Return the blobs, by path, that a marker of the store lists and that have not changed since."""
     known: dict[str, Stored] = {}
-    with contextlib.suppress(StoreError):  # what the rest would vouch for is read again
-        for _, marker in markers(root):
+    with contextlib.suppress(StoreError):  # blobs of the other markers are verified again
+        for _, marker in load_markers(root):
             if marker:
                 blobs = {name: was for name, was in marker.files.items() if name.startswith("blobs/")}
-                known |= untouched(root, blobs)
+                known |= unchanged_files(root, blobs)
     return known
 
 
-def untouched(root: Path, files: Mapping[str, Stored]) -> dict[str, Stored]:
-    """Return those of the files that look as they did when they were verified."""
+def unchanged_files(root: Path, files: Mapping[str, Stored]) -> dict[str, Stored]:
+    """Return the files whose size and time are those of their verification."""
     return {name: was for name, was in files.items() if _compare(root / name, was) == "same"}
 
 
 def first_pulls(root: Path) -> dict[str, str]:
-    """Hashes that earlier pulls recorded, by URL."""
+    """Return the hashes that earlier pulls recorded, by URL."""
     known: dict[str, str] = {}
     with contextlib.suppress(StoreError):
-        for _, marker in markers(root):
+        for _, marker in load_markers(root):
             known |= marker.first_pull if marker else {}
     return known
 
 
-def markers(root: Path) -> Iterator[tuple[Path, Marker | None]]:
-    """All markers of a store, each with its file; None for one that cannot be read. Raises StoreError for too many."""
-    left = MOST_BYTES
-    for path in entries(root / STATE):
+def load_markers(root: Path) -> Iterator[tuple[Path, Marker | None]]:
+    """Yield the markers of a store with their files; None for one that cannot be read. Raises StoreError for many."""
+    left = MAX_BYTES
+    for path in list_entries(root / STATE):
         if path.suffix == ".json":
             content = _content(path)
             left -= len(content)
             if left < 0:
-                where = f"{root / STATE}: the markers have more than {MOST_BYTES} bytes"
+                where = f"{root / STATE}: the markers have more than {MAX_BYTES} bytes"
                 raise StoreError(where, "Remove those of plans that nobody wants.")
             yield path, _parsed(content)
 
@@ -131,14 +131,14 @@ def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
     return "same" if int(facts.st_mtime) == was.modified else "touched"
 
 
-def load(path: Path) -> Marker | None:
-    """The marker in a file; None where there is none that can be read."""
+def load_marker(path: Path) -> Marker | None:
+    """Read the marker in a file; None if there is none, or it cannot be read."""
     return _parsed(_content(path))
 
 
 def _content(path: Path) -> bytes:
     try:
-        return untrusted.read(path, _LARGEST)
+        return untrusted.read_file(path, _LARGEST)
     except OSError:
         return b""
 

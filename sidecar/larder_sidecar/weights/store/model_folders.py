@@ -1,6 +1,6 @@
-"""`models/<id>/<file>` in a store: each model's files under their own names, for engines that mount one model's folder.
+"""Model folders: `models/<id>/` has the files of a model under their own names, for engines that mount one folder.
 
-Hard links, because such a mount shows nothing outside of the folder. They cost no bytes.
+They are hard links, because such a mount shows only that folder. Hard links cost no bytes.
 """
 
 import os
@@ -9,19 +9,19 @@ from pathlib import Path
 
 from ...config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from ..errors import StoreError
-from .disk import SCRATCH, explained, sync_folder
+from .disk import SCRATCH, sync_folder, translate_os_errors
 from .marker import first_pulls
 from .ollama_layout import blob_path
 
 
 def make_model_folders(plan: WeightsPlan, root: Path) -> None:
-    """Make them in a store that holds the plan; running it again or twice at once changes nothing. Raises FetchError.
+    """Make the folders in a store that holds the plan; a second run, even in parallel, is harmless. Raises FetchError.
 
     Killed at any moment, a file is there whole or not at all: it is linked aside and renamed into place.
     """
     recorded = first_pulls(root)
     inside = root.resolve()
-    with explained(root):
+    with translate_os_errors(root):
         for model in plan.models:
             for file in model.files:
                 sha256 = recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256

@@ -1,8 +1,8 @@
-"""The folder that Ollama calls OLLAMA_MODELS, written without Ollama.
+"""The layout of Ollama's folder OLLAMA_MODELS, written without Ollama.
 
 `blobs/sha256-<hex>` holds contents, `manifests/registry.ollama.ai/library/<model>/<tag>` names what belongs together
-(manifest/manifest.go, types/model/config.go of Ollama 0.32). Ollama lists whatever lies four levels deep in manifests/,
-so a manifest is renamed into place last, when all its blobs are there.
+(manifest/manifest.go, types/model/config.go of Ollama 0.32). Ollama lists every file four levels deep in manifests/, so
+a manifest is renamed into place last, when all its blobs are there.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from ...config.weights import ModelWeights, OllamaRecipe
 from ..errors import PlanError
 from . import untrusted
-from .disk import GGUF, entries
+from .disk import GGUF, list_entries
 from .gguf import GgufInfo
 
 _REGISTRY = "manifests/registry.ollama.ai/library"
@@ -38,32 +38,32 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class ModelLayout:
-    """What makes a model out of weights that are there, by path relative to the root."""
+    """The files that make a model out of stored weights, by path relative to the root."""
 
     blobs: Mapping[str, bytes]
     manifests: Mapping[str, bytes]
     links: Mapping[str, str]
-    """Plain names of blobs, path -> target; relative, for a store is not mounted at one place by everybody."""
+    """Targets of links with plain names, by path. They are relative: pods mount a store at different paths."""
 
 
 def blob_path(sha256: str) -> str:
-    """Relative to the store's root."""
+    """Return the path of a blob, relative to the store's root."""
     return f"blobs/sha256-{sha256}"
 
 
 def manifest_path(served_name: str) -> str:
-    """Relative to the store's root; without a tag the name is `:latest`."""
+    """Return the path of a manifest, relative to the store's root; the default tag is `latest`."""
     model, _, tag = served_name.partition(":")
     return f"{_REGISTRY}/{model}/{tag or 'latest'}"
 
 
-def plain_path(model: str) -> str:
-    """Where engines that take files find the weights of a model, relative to the store's root."""
+def gguf_path(model: str) -> str:
+    """Return the path of a model's weights for engines that load files, relative to the store's root."""
     return f"{GGUF}/{model}.gguf"
 
 
-def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
-    """The manifest and small blobs of a model. Raises PlanError where Ollama could not load the files together."""
+def lay_out(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
+    """Return the manifest and small blobs of a model. Raises PlanError if Ollama could not load the files together."""
     weights = [file for file in files if _layer_kind(model, file) == "model"]
     parts = max([len(weights), *(file.info.splits for file in weights)])
     if parts != 1 or not weights:
@@ -100,14 +100,14 @@ def layout(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
     return ModelLayout(
         blobs={blob_path(_sha256(content)): content for content in (config, *small.values()) if content},
         manifests={manifest_path(name): manifest for name in model.served_names},
-        links={plain_path(model.id): f"../{blob_path(weights[0].sha256)}"},
+        links={gguf_path(model.id): f"../{blob_path(weights[0].sha256)}"},
     )
 
 
-def referenced(manifest: Path) -> set[str] | None:
-    """Blob paths that a manifest needs; None where what lies there is no manifest."""
+def referenced_blobs(manifest: Path) -> set[str] | None:
+    """Return the paths of the blobs that a manifest needs; None if the file is no manifest."""
     try:
-        value = json.loads(untrusted.read(manifest, _LARGEST))
+        value = json.loads(untrusted.read_file(manifest, _LARGEST))
         digests = [layer["digest"] for layer in (value["config"], *value["layers"])]
         found = [_DIGEST.fullmatch(str(digest)) for digest in digests if digest]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -115,9 +115,9 @@ def referenced(manifest: Path) -> set[str] | None:
     return {blob_path(it[1]) for it in found if it} if all(found) else None
 
 
-def manifests(root: Path) -> list[Path]:
-    """Everything that Ollama would list."""
-    return [path for path in entries(root / "manifests", depth=3) if path.is_file()]
+def list_manifests(root: Path) -> list[Path]:
+    """Return the files that Ollama would list."""
+    return [path for path in list_entries(root / "manifests", depth=3) if path.is_file()]
 
 
 def _layer_kind(model: ModelWeights, file: StoredFile) -> str:
@@ -150,7 +150,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _human(parameters: int) -> str:
-    """As Ollama prints parameter counts: 1.1B, 132.50M, 30K (format.HumanNumber)."""
+    """Format a parameter count like Ollama: 1.1B, 132.50M, 30K (format.HumanNumber)."""
     if parameters >= 10**9:
         return f"{parameters / 10**9:.{0 if parameters % 10**9 == 0 else 1}f}B"
     if parameters >= 10**6:

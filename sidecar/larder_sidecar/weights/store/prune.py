@@ -1,11 +1,12 @@
-"""Takes weights out of a store that no plan wants any more.
+"""Prune: removes weights from a store that no plan needs any more.
 
-A store may serve several plans, and nothing in it tells a plan that is in use from one that is not: readers write
-nothing, so age proves nothing either. Therefore only plans that are named are forgotten, and of those goes only what
-no other plan's marker names and what no manifest that stays needs. Files that no marker knows are left alone.
+A store may serve several plans, and it does not show which of them are in use: readers write nothing, so age proves
+nothing either. Therefore only plans that the command names are forgotten. Of their files, those go that no other marker
+names and that no remaining manifest needs. Files that are in no marker stay.
 
-Killed at any moment, the next run goes on: a marker is first renamed to `.forgotten`, so that nobody believes it, and
-removed last. In between go manifests before links before blobs, so that no engine lists what it lacks.
+After a kill at any moment, the next run goes on: a marker is first renamed to `.forgotten`, so that no reader trusts
+it, and removed last. In between, manifests go before links, and links before blobs, so that no engine lists a model
+without its blobs.
 """
 
 import contextlib
@@ -19,14 +20,14 @@ from pathlib import Path
 from ...config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
 from ..errors import PlanError
 from ..progress import Reporter
-from .disk import GGUF, STATE, entries, explained, hold_state, sync_folder
+from .disk import GGUF, STATE, list_entries, require_own_folders, sync_folder, translate_os_errors
 from .lease import Lease
-from .marker import Marker, load
-from .marker import markers as all_markers
-from .ollama_layout import blob_path, manifests, referenced
+from .marker import Marker, load_marker
+from .marker import load_markers as all_markers
+from .ollama_layout import blob_path, list_manifests, referenced_blobs
 
 OTHERS = "others"
-"""In place of a plan's name: every plan but the one at hand."""
+"""Word for every plan but the current one."""
 _FORGOTTEN = ".forgotten"
 _ORDER = ("manifests/", f"{GGUF}/", f"{MODEL_FOLDERS}/", "blobs/")
 _SHOWN = 12
@@ -35,7 +36,7 @@ _DIGEST = re.compile(r"[0-9a-f]{4,64}")
 
 @dataclass
 class Prune:
-    """One run on the store at `root`, which `plan` keeps. `forget` names plans by the beginning of their digests."""
+    """A run on the store at `root`, which keeps `plan`. `forget` names plans by the beginning of their digests."""
 
     plan: WeightsPlan
     root: Path
@@ -43,26 +44,26 @@ class Prune:
     reporter: Reporter
     lease_seconds: float = 600.0
     if_there: bool = False
-    """A plan that is named and not there was forgotten before: whoever runs twice is through the second time."""
+    """Treat a named plan that is not in the store as already forgotten, so that a retry succeeds."""
     forgotten: list[str] = field(default_factory=list, init=False)
-    """The plans that a run forgot, or a preview would."""
+    """Plans that a run has forgotten, or a preview would forget."""
 
     def preview(self) -> int:
-        """Tell what would go; its bytes. Nothing is written. Raises FetchError."""
-        with explained(self.root):
-            hold_state(self.root)
+        """Report the files that would go, and return their bytes. Nothing is written. Raises FetchError."""
+        with translate_os_errors(self.root):
+            require_own_folders(self.root)
             kept, forgotten = self._plans()
-            return self._tell("would-remove", goes(self.root, self._named(kept), forgotten.values()))
+            return self._tell("would-remove", select_removals(self.root, self._named(kept), forgotten.values()))
 
     def run(self) -> int:
-        """Remove it; its bytes. Raises FetchError."""
-        with explained(self.root), self._lease() as lease:
+        """Remove the files, and return their bytes. Raises FetchError."""
+        with translate_os_errors(self.root), self._lease() as lease:
             kept, forgotten = self._plans()
             for path in forgotten:
                 lease.confirm()
                 path.rename(path.with_suffix(_FORGOTTEN))
             sync_folder(self.root / STATE)
-            gone = goes(self.root, self._named(kept), forgotten.values())
+            gone = select_removals(self.root, self._named(kept), forgotten.values())
             for name in gone:
                 lease.check()
                 (self.root / name).unlink(missing_ok=True)
@@ -72,16 +73,16 @@ class Prune:
             return freed
 
     def _lease(self) -> Lease:
-        hold_state(self.root)
+        require_own_folders(self.root)
         return Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds)
 
     def _plans(self) -> tuple[list[Marker], dict[Path, Marker]]:
-        """The plans that stay, and by their files those that are forgotten, also by a run that was killed."""
+        """Return the plans that stay, and those to forget by their files, also those of a run that was killed."""
         ours, folder = self.plan.digest(), self.root / STATE
         markers: dict[Path, Marker] = {}
         for path, marker in sorted(all_markers(self.root), key=lambda it: it[0]):
             if marker is None:
-                # Of another version of us, perhaps: what its plan wants nobody can tell then.
+                # A newer version may have written it: the files that its plan needs are unknown.
                 raise PlanError(f"{path}: cannot be read", "Remove it where nobody wants its plan any more.")
             markers[path] = marker
         for word in self.forget:
@@ -90,8 +91,8 @@ class Prune:
                     f"--forget {word!r}: is no digest", "Write four or more of its hex digits, or `others`."
                 )
         named = {path for path, marker in markers.items() if self._forgets(marker.plan, ours)}
-        withdrawn = (path for path in entries(folder) if path.suffix == _FORGOTTEN)
-        begun = {path: read for path in withdrawn if (read := load(path))}
+        withdrawn = (path for path in list_entries(folder) if path.suffix == _FORGOTTEN)
+        begun = {path: read for path in withdrawn if (read := load_marker(path))}
         plans = {marker.plan for marker in (*markers.values(), *begun.values())}
         for word in self.forget:
             found = [plan for plan in plans if plan.startswith(word)]
@@ -115,7 +116,7 @@ class Prune:
         return plan != ours and any(word == OTHERS or plan.startswith(word) for word in self.forget)
 
     def _named(self, kept: Iterable[Marker]) -> set[str]:
-        """What plans that stay want; ours also where its marker is not there yet."""
+        """Return the files of the plans that stay, and of our plan even if it has no marker yet."""
         files = [file for model in self.plan.models for file in model.files if file.sha256 != FIRST_PULL]
         return {path for marker in kept for path in marker.files} | {blob_path(file.sha256) for file in files}
 
@@ -125,15 +126,15 @@ class Prune:
         return sum(gone.values())
 
 
-def goes(root: Path, named: set[str], forgotten: Iterable[Marker]) -> dict[str, int]:
-    """What leaves the store, in the order in which it must: bytes that each frees, by path relative to the root."""
+def select_removals(root: Path, named: set[str], forgotten: Iterable[Marker]) -> dict[str, int]:
+    """Return the bytes that each file frees, by path relative to the root, in the order of removal."""
     candidates = {path for marker in forgotten for path in marker.files} - named
-    manifest_paths = {str(path.relative_to(root)): path for path in manifests(root)}
+    manifest_paths = {str(path.relative_to(root)): path for path in list_manifests(root)}
     staying = [path for name, path in manifest_paths.items() if name not in candidates]
-    needed = {blob for path in staying for blob in referenced(path) or ()}
-    links = {str(path.relative_to(root)): path for path in entries(root / GGUF) if path.is_symlink()}
+    needed = {blob for path in staying for blob in referenced_blobs(path) or ()}
+    links = {str(path.relative_to(root)): path for path in list_entries(root / GGUF) if path.is_symlink()}
     needed |= {f"blobs/{path.readlink().name}" for name, path in links.items() if name not in candidates}
-    # A marker is a file that others may write: nothing that it names but these is touched.
+    # Others may write a marker: of the files that it names, only these are touched.
     whole = {path for path in candidates - needed if path.startswith(_ORDER) and _inside(root, path)}
     whole |= set(_other_names(root, whole))
     found = {path: (root / path).lstat() for path in whole if os.path.lexists(root / path)}
@@ -148,7 +149,7 @@ def _inside(root: Path, path: str) -> bool:
 
 
 def _other_names(root: Path, gone: set[str]) -> Iterable[str]:
-    """The names under models/ of blobs that go: as long as one of them is there, their bytes stay."""
+    """Yield the names under models/ of blobs that go: each of them would keep the bytes on the disk."""
     blobs = {_same(root / path) for path in gone if path.startswith("blobs/")} - {None}
     for path in _below(root / MODEL_FOLDERS):
         if _same(path) in blobs:
@@ -156,7 +157,7 @@ def _other_names(root: Path, gone: set[str]) -> Iterable[str]:
 
 
 def _below(folder: Path) -> Iterable[Path]:
-    """Whatever is below a folder and has a path, behind no link."""
+    """Yield the entries below a folder, through no link."""
     waiting = [folder]
     while waiting:
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
@@ -167,7 +168,7 @@ def _below(folder: Path) -> Iterable[Path]:
 
 
 def _same(path: Path) -> tuple[int, int] | None:
-    """What two names of one file have in common."""
+    """Return device and inode, which all names of one file share; None without a file."""
     try:
         facts = path.lstat()
     except OSError:

@@ -1,6 +1,6 @@
-"""Opens what lies on a disk that others write on too: regular files only, never through a link, never waiting.
+"""Files on a disk that others may write: opened only if they are regular, through no link, and without a wait.
 
-A FIFO would be waited for, a device is without end, and a link leads to files of somebody else.
+An open of a FIFO would block, a device has no end, and a link leads to files of somebody else.
 """
 
 import contextlib
@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 _ODD = {errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EFBIG}
-"""Errors of open(2) for links, sockets and folders in the place of a file."""
+"""Errors of open(2) for links, sockets and folders."""
 
 
 class OddFileError(OSError):
-    """In the place of a file lies something else, or a file larger than it can be."""
+    """A path that is no regular file, or a file that is larger than it can be."""
 
 
-def opened(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
-    """A descriptor of the regular file at `path`. With `links` the last name may be a link to one.
+def open_descriptor(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
+    """Open the regular file at `path`, and return its descriptor. With `links` the last name may be a link to one.
 
-    Raises OddFileError where something else lies there, OSError as open(2).
+    Raises OddFileError if it is no regular file, and OSError as open(2).
     """
     try:
-        # O_NONBLOCK does nothing to regular files; of a FIFO it is the way not to wait for its other end.
+        # O_NONBLOCK has no effect on regular files; the open of a FIFO does not block with it.
         handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW), 0o644)
     except OSError as error:
         if error.errno in _ODD:
@@ -37,23 +37,23 @@ def opened(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> int:
     return handle
 
 
-def read(path: Path, limit: int) -> bytes:
-    """The content of a regular file of at most `limit` bytes. Raises OddFileError, OSError."""
-    with os.fdopen(opened(path), "rb") as file:
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a regular file of at most `limit` bytes. Raises OddFileError, OSError."""
+    with os.fdopen(open_descriptor(path), "rb") as file:
         found = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     if len(found) > limit:
         raise _odd(path, f"has more than {limit} bytes")
     return found
 
 
-def content(path: Path) -> BinaryIO:
-    """A regular file of any size, or a link to one, as in a store that is joined by links. Raises OddFileError."""
-    return os.fdopen(opened(path, links=True), "rb")
+def open_file(path: Path) -> BinaryIO:
+    """Open a regular file of any size, or a link to one, as in an assembled store. Raises OddFileError, OSError."""
+    return os.fdopen(open_descriptor(path, links=True), "rb")
 
 
 @contextlib.contextmanager
-def folder(root: Path, *below: str) -> Iterator[int]:
-    """A descriptor of a folder below `root`, reached through no link. Raises OddFileError, OSError."""
+def open_folder(root: Path, *below: str) -> Iterator[int]:
+    """Open a folder below `root`, through no link, and yield its descriptor. Raises OddFileError, OSError."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     handle = os.open(root, flags)
     try:

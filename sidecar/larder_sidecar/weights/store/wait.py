@@ -1,4 +1,4 @@
-"""Waits, without writing, until a store holds a plan that somebody else fills it with."""
+"""The wait for a store that another pod fills; it writes nothing."""
 
 import time
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from ...config.weights import WeightsPlan
 from ..errors import WaitError
 from ..progress import PERIOD, Reporter, Summary
-from .marker import Fault, faults, read_marker
+from .marker import Fault, find_faults, read_marker
 
 POLL_SECONDS = 0.5
 
@@ -32,6 +32,6 @@ def _missing(plan: WeightsPlan, root: Path) -> str | None:
     marker = read_marker(root, plan.digest())
     if marker is None:
         return "it has no done marker yet"
-    # Another time is no fault here: copies change it, and who only reads cannot repair.
-    gone: list[Fault] = [fault for fault in faults(root, marker) if not fault.touched]
+    # Another time is no fault here: copies change it, and a reader cannot repair it.
+    gone: list[Fault] = [fault for fault in find_faults(root, marker) if not fault.touched]
     return f"{gone[0].path} is missing or has another size" if gone else None

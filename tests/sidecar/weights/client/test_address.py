@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from larder_sidecar.weights.client.address import check_tls, read, redirected, shown
+from larder_sidecar.weights.client.address import check_tls, parse_address, redact_url, resolve_redirect
 from larder_sidecar.weights.errors import RedirectError
 from urllib3.util import parse_url
 
-HERE = read("https://hub.test:8443/a/b?c=d")
+HERE = parse_address("https://hub.test:8443/a/b?c=d")
 LOCATIONS = {
     "https://cdn.test/x": "https://cdn.test/x",
     "HTTPS://CDN.Test/X": "https://cdn.test/X",
@@ -56,18 +56,18 @@ REFUSED = [
 
 @pytest.mark.parametrize(("location", "leads"), LOCATIONS.items())
 def test_a_location_leads_where_the_connection_goes(location: str, leads: str) -> None:
-    assert redirected(HERE, location).url == leads
+    assert resolve_redirect(HERE, location).url == leads
 
 
 @pytest.mark.parametrize("location", REFUSED)
 def test_a_location_that_has_more_than_one_reading_or_none_is_refused_and_its_sender_named(location: str) -> None:
     with pytest.raises(RedirectError, match=r"https://hub\.test:8443/a/b redirects to") as caught:
-        redirected(HERE, location)
+        resolve_redirect(HERE, location)
     assert "pass" not in str(caught.value).replace("password", "")
 
 
 def test_tls_does_not_end_on_the_way() -> None:
-    plain, secure = read("http://hub.test/f"), read("https://hub.test/f")
+    plain, secure = parse_address("http://hub.test/f"), parse_address("https://hub.test/f")
     for sender, target in [(plain, plain), (plain, secure), (secure, secure)]:
         check_tls(sender, target)
     with pytest.raises(RedirectError, match="not over TLS"):
@@ -87,7 +87,7 @@ def test_tls_does_not_end_on_the_way() -> None:
     ],
 )
 def test_credentials_belong_to_scheme_host_and_port(one: str, other: str, same: bool) -> None:
-    assert (read(one).origin == read(other).origin) is same
+    assert (parse_address(one).origin == parse_address(other).origin) is same
 
 
 MARKS = st.sampled_from(
@@ -100,10 +100,10 @@ MARKS = st.sampled_from(
 def test_every_parser_reads_the_same_host_in_what_is_not_refused(text: str) -> None:
     for url in (text, f"https://{text}"):
         try:
-            address = read(url)
+            address = parse_address(url)
         except ValueError:
             continue
-        assert read(address.url) == address
+        assert parse_address(address.url) == address
         connected, other = parse_url(url), urlsplit(address.url)
         assert (connected.scheme, connected.host) == (address.scheme, address.host)
         assert (other.scheme, other.hostname) == (address.scheme, address.host.strip("[]"))
@@ -114,13 +114,13 @@ def test_every_parser_reads_the_same_host_in_what_is_not_refused(text: str) -> N
 @given(st.lists(MARKS, max_size=9).map("".join))
 def test_a_relative_location_stays_with_its_host(text: str) -> None:
     try:
-        target = redirected(HERE, f"/{text.lstrip('/')}")
+        target = resolve_redirect(HERE, f"/{text.lstrip('/')}")
     except RedirectError:
         return
     assert target.origin == HERE.origin
 
 
 def test_messages_hide_signatures_and_passwords() -> None:
-    assert shown("https://me:secret@cdn.test:8443/a/b?X-Amz-Signature=abc") == "https://cdn.test:8443/a/b"
-    assert shown("http://thief.test\\@hub.test/x").startswith("http://thief.test/")
-    assert "secret" not in shown("https://me:secret@[nonsense/")
+    assert redact_url("https://me:secret@cdn.test:8443/a/b?X-Amz-Signature=abc") == "https://cdn.test:8443/a/b"
+    assert redact_url("http://thief.test\\@hub.test/x").startswith("http://thief.test/")
+    assert "secret" not in redact_url("https://me:secret@[nonsense/")

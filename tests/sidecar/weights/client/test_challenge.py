@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.weights.client.challenge import LONGEST, Challenge, challenges
+from larder_sidecar.weights.client.challenge import LONGEST, Challenge, parse_challenges
 
 BEARER = {"realm": "https://auth.example/token", "service": "x"}
 WRITTEN: dict[str, tuple[list[str], list[tuple[str, dict[str, str]]]]] = {
@@ -42,17 +42,17 @@ WRITTEN: dict[str, tuple[list[str], list[tuple[str, dict[str, str]]]]] = {
 
 @pytest.mark.parametrize(("lines", "found"), WRITTEN.values(), ids=WRITTEN.keys())
 def test_challenges_are_read_as_they_are_written(lines: list[str], found: list[tuple[str, dict[str, str]]]) -> None:
-    assert [(it.scheme, dict(it.parameters)) for it in challenges(lines)] == found
+    assert [(it.scheme, dict(it.parameters)) for it in parse_challenges(lines)] == found
 
 
 def test_a_token_of_68_characters_is_no_parameter() -> None:
-    found = challenges(["Negotiate YII/abc+d==, NTLM TlRM, Basic realm=r"])
+    found = parse_challenges(["Negotiate YII/abc+d==, NTLM TlRM, Basic realm=r"])
     assert [(it.scheme, it.token68) for it in found] == [("negotiate", "YII/abc+d=="), ("ntlm", "TlRM"), ("basic", "")]
 
 
 @given(st.lists(st.text(alphabet='aB,="\\ \t\r\n/:', max_size=60), max_size=4))
 def test_any_text_is_read(lines: list[str]) -> None:
-    assert all(it.scheme == it.scheme.lower() != "" for it in challenges(lines))
+    assert all(it.scheme == it.scheme.lower() != "" for it in parse_challenges(lines))
 
 
 NAMES = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=8)
@@ -65,7 +65,7 @@ def test_what_is_written_by_the_rules_is_read_back(wanted: list[tuple[str, dict[
         return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
     line = ", ".join(f"{s} " + ", ".join(f"{k}={quoted(v)}" for k, v in p.items()) for s, p in wanted)
-    assert challenges([line]) == [Challenge(scheme, parameters) for scheme, parameters in wanted]
+    assert parse_challenges([line]) == [Challenge(scheme, parameters) for scheme, parameters in wanted]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,6 @@ def test_what_is_written_by_the_rules_is_read_back(wanted: list[tuple[str, dict[
 )
 def test_a_hostile_header_costs_little(unit: str) -> None:
     began = time.thread_time()
-    found = challenges([unit * 60_000, "Bearer realm=x"])
+    found = parse_challenges([unit * 60_000, "Bearer realm=x"])
     assert time.thread_time() - began < 0.5
     assert sum(len(it.scheme) + len(it.token68) for it in found) <= LONGEST

@@ -192,7 +192,7 @@ def test_an_office_may_redirect_within_its_host(secure: Start) -> None:
 def test_a_place_that_a_store_remembers_is_no_place_where_the_password_may_go(secure: Start, location: str) -> None:
     thief, home = secure(lambda it: it.say(204, Range="0-9")), secure(lambda it: it.say(204, Range="0-9"))
     with client(home) as registry:
-        assert registry.arrived("a/b", location.format(thief=thief.place, hub=home.place)) is None
+        assert registry.resume_point("a/b", location.format(thief=thief.place, hub=home.place)) is None
     assert (thief.asked, home.asked) == ([], [])
 
 
@@ -201,6 +201,6 @@ def test_an_upload_goes_on_at_the_registry_and_where_it_sends_uploads_in_this_ru
     home = secure(lambda it: it.say(202 if it.command == "POST" else 204, Location=there, Range="0-9"))
     there = f"https://{storage.place}/put/1"
     with client(home) as registry:
-        assert registry.arrived("a/b", f"https://{home.place}/v2/a/b/blobs/uploads/1?state=x") == (there, 10)
+        assert registry.resume_point("a/b", f"https://{home.place}/v2/a/b/blobs/uploads/1?state=x") == (there, 10)
         assert registry.start("a/b") == there
-        assert registry.arrived("a/b", there) == (there, 10)
+        assert registry.resume_point("a/b", there) == (there, 10)

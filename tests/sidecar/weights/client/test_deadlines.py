@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from larder_sidecar.config.weights import WeightsFile
-from larder_sidecar.weights.client.deadline import within
+from larder_sidecar.weights.client.deadline import run_within
 from larder_sidecar.weights.errors import StallError
 from larder_sidecar.weights.retry import Patience
 from larder_sidecar.weights.sources.hub import Hub
@@ -77,7 +77,7 @@ def test_what_comes_too_late_is_handed_over_to_be_closed() -> None:
         return "answer"
 
     with pytest.raises(TimeoutError):
-        within(0.01, work, too_late=lambda answer: closed.set() if answer == "answer" else None)
+        run_within(0.01, work, too_late=lambda answer: closed.set() if answer == "answer" else None)
     go.set()
     assert closed.wait(10)
 
@@ -87,4 +87,4 @@ def test_an_error_within_the_time_is_the_callers() -> None:
         raise TimeoutError("its own")
 
     with pytest.raises(TimeoutError, match="its own"):
-        within(10, work, too_late=lambda _: None)
+        run_within(10, work, too_late=lambda _: None)

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.weights.client.address import read
+from larder_sidecar.weights.client.address import parse_address
 from larder_sidecar.weights.client.proxy import proxy_for
 from larder_sidecar.weights.errors import TransientError
 
@@ -111,13 +111,13 @@ def test_what_is_listed_is_asked_directly(
     monkeypatch: pytest.MonkeyPatch, place: str, value: str, variable: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert proxy_for(read(f"http://{place}/x")) is None
+    assert proxy_for(parse_address(f"http://{place}/x")) is None
 
 
 @pytest.mark.parametrize(("place", "value"), UNLISTED)
 def test_what_is_not_listed_is_asked_through_the_proxy(monkeypatch: pytest.MonkeyPatch, place: str, value: str) -> None:
     monkeypatch.setenv("NO_PROXY", value)
-    assert proxy_for(read(f"http://{place}/x")) == PROXY
+    assert proxy_for(parse_address(f"http://{place}/x")) == PROXY
 
 
 @pytest.mark.parametrize(("value", "direct"), [("hub.test:443", True), ("hub.test:80", False)])
@@ -125,13 +125,13 @@ def test_a_port_that_the_url_does_not_name_is_the_one_of_its_scheme(
     monkeypatch: pytest.MonkeyPatch, value: str, direct: bool
 ) -> None:
     monkeypatch.setenv("NO_PROXY", value)
-    assert (proxy_for(read("https://hub.test/x")) is None) is direct
+    assert (proxy_for(parse_address("https://hub.test/x")) is None) is direct
 
 
 def test_the_variable_in_lower_case_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "other.test")
-    assert proxy_for(read("http://hub.test/x")) == PROXY
+    assert proxy_for(parse_address("http://hub.test/x")) == PROXY
 
 
 NETWORKS = st.builds(
@@ -148,7 +148,7 @@ def test_an_address_is_listed_where_a_range_holds_it(address: IPv4Address | IPv6
     host = f"[{address}]" if address.version == 6 else str(address)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", f"a.test, {network}")
-        direct = proxy_for(read(f"http://{host}/x")) is None
+        direct = proxy_for(parse_address(f"http://{host}/x")) is None
     assert direct is ((mapped or address) in listed)
 
 
@@ -161,8 +161,8 @@ def test_no_value_ends_in_a_traceback(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         with contextlib.suppress(ValueError, UnicodeError):  # what no environment can hold
             patch.setenv("NO_PROXY", text)
-        proxy_for(read("http://hub.test/x"))
-        proxy_for(read("http://[fd00::1]:1/x"))
+        proxy_for(parse_address("http://hub.test/x"))
+        proxy_for(parse_address("http://[fd00::1]:1/x"))
 
 
 @pytest.mark.parametrize("listed", ["127.0.0.0/8", "localhost,127.0.0.0/8,.svc,.cluster.local", "127.0.0.1:{port}"])

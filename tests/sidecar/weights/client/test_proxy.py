@@ -4,7 +4,7 @@ from base64 import b64encode
 
 import pytest
 from larder_sidecar.weights.download.hosts import CONNECTIONS
-from larder_sidecar.weights.download.pieces import LEAST
+from larder_sidecar.weights.download.pieces import MIN_PIECE
 from larder_sidecar.weights.errors import DeniedError, HubError, TransientError
 
 from testbed.hub.faults import Faults
@@ -54,7 +54,7 @@ def test_they_open_its_tunnels_and_do_not_go_through(
 def test_every_connection_of_a_large_file_goes_through_a_tunnel_of_its_own(
     kitchen: Kitchen, tls_hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    it = kitchen.publish(size=5 * LEAST)
+    it = kitchen.publish(size=5 * MIN_PIECE)
     tls_hub.faults = Faults(bytes_per_second=40_000_000)
     with Proxy(BASIC) as proxy:
         monkeypatch.setenv("https_proxy", f"http://{QUOTED}@{proxy.address}")

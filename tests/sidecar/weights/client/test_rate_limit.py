@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.weights.client.rate_limit import LONGEST, LOOK, exhausted, pause
+from larder_sidecar.weights.client.rate_limit import LONGEST, LOOK, is_exhausted, requested_pause
 from urllib3 import HTTPHeaderDict
 
 NOW = 1_800_000_000.0
@@ -68,7 +68,7 @@ NONSENSE = ["-5", "1e30", "NaN", "inf", "9" * 400, "soon", "", "0", "²", date(9
 
 @pytest.mark.parametrize(("headers", "seconds"), ASKED.values(), ids=ASKED.keys())
 def test_a_pause_is_read_however_it_is_said(headers: dict[str, str], seconds: float) -> None:
-    assert pause(HTTPHeaderDict({name.lower(): value for name, value in headers.items()}), NOW) == seconds
+    assert requested_pause(HTTPHeaderDict({name.lower(): value for name, value in headers.items()}), NOW) == seconds
 
 
 @pytest.mark.parametrize("name", ["Retry-After", "RateLimit", "RateLimit-Reset", "X-RateLimit-Reset"])
@@ -76,7 +76,7 @@ def test_a_pause_is_read_however_it_is_said(headers: dict[str, str], seconds: fl
     "value", [*NONSENSE, *(f'"a";r=0;t={it}' for it in NONSENSE), *(f"reset={it}" for it in NONSENSE)]
 )
 def test_what_makes_no_sense_asks_for_little_or_nothing(name: str, value: str) -> None:
-    assert 0 <= pause({name: value}, NOW) <= 1
+    assert 0 <= requested_pause({name: value}, NOW) <= 1
 
 
 @given(
@@ -85,13 +85,15 @@ def test_what_makes_no_sense_asks_for_little_or_nothing(name: str, value: str) -
     )
 )
 def test_any_header_asks_for_a_day_at_the_most(headers: dict[str, str]) -> None:
-    assert 0 <= pause(headers, NOW) <= LONGEST
+    assert 0 <= requested_pause(headers, NOW) <= LONGEST
 
 
 @pytest.mark.parametrize("unit", ['"', "a=1,", "r=0;t=1,", "1", "\\", '"\\', "a" * 16, " "])
 def test_a_hostile_header_costs_little(unit: str) -> None:
     began = time.thread_time()
-    pause(dict.fromkeys(("Retry-After", "RateLimit", "RateLimit-Remaining", "X-RateLimit-Reset"), unit * 60_000))
+    requested_pause(
+        dict.fromkeys(("Retry-After", "RateLimit", "RateLimit-Remaining", "X-RateLimit-Reset"), unit * 60_000)
+    )
     assert time.thread_time() - began < 0.1
 
 
@@ -105,4 +107,4 @@ def test_a_hostile_header_costs_little(unit: str) -> None:
     ],
 )
 def test_a_refusal_may_be_that_of_a_rate_limit(headers: dict[str, str], is_limit: bool) -> None:
-    assert exhausted(headers) is is_limit
+    assert is_exhausted(headers) is is_limit

@@ -14,8 +14,8 @@ from time import sleep, time
 
 import pytest
 from larder_sidecar.config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
-from larder_sidecar.weights.download.pieces import LEAST
-from larder_sidecar.weights.download.pull import Pull, Wanted
+from larder_sidecar.weights.download.pieces import MIN_PIECE
+from larder_sidecar.weights.download.pull import Pull, PullTarget
 from larder_sidecar.weights.errors import (
     DeniedError,
     FetchError,
@@ -31,7 +31,7 @@ from testbed.hub.tiny_model import tiny_model
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
 from tests.sidecar.weights.scripted import Headers, Request, Scripted
 
-MODEL = b"".join(tiny_model(size=2 * LEAST + 1000))
+MODEL = b"".join(tiny_model(size=2 * MIN_PIECE + 1000))
 PACKED = gzip.compress(MODEL, 1)
 SHA256 = hashlib.sha256(MODEL).hexdigest()
 COMMIT = "a" * 40
@@ -94,7 +94,7 @@ def test_a_cdn_that_refuses_everything_is_named_and_not_the_source(kitchen: Kitc
         # On a busy machine a try may end before it gets there.
         assert 1 < sum(line.startswith("GET /blob") for line in server.seen) <= PATIENCE.failures
     words = str(caught.value)
-    assert caught.value.lasting
+    assert caught.value.permanent
     assert words.startswith(
         f"model tiny-model, file tiny.gguf: {server.elsewhere}/blob refuses (403: AccessDenied: Request has"
     )
@@ -120,7 +120,7 @@ def test_a_cdn_that_gave_bytes_before_is_worth_another_run(kitchen: Kitchen) -> 
 
     with Scripted(with_cdn(cdn)) as server, pytest.raises(TransientError, match=r"localhost.*refuses") as caught:
         kitchen.fetch(plan(server))
-    assert not caught.value.lasting
+    assert not caught.value.permanent
 
 
 def test_a_hub_is_asked_for_the_place_of_the_bytes_once_while_it_is_good(kitchen: Kitchen) -> None:
@@ -167,11 +167,11 @@ def test_a_second_connection_that_is_refused_before_the_first_brings_a_byte_is_t
         if refused.is_set():
             request.send_file(MODEL, [("ETag", '"e"')])
         elif request.headers["Range"].startswith("bytes=0-"):
-            told = ("Content-Range", f"bytes 0-{LEAST - 1}/{len(MODEL)}")
-            request.send(206, b"", [("ETag", '"e"'), told, ("Content-Length", str(LEAST))])
+            told = ("Content-Range", f"bytes 0-{MIN_PIECE - 1}/{len(MODEL)}")
+            request.send(206, b"", [("ETag", '"e"'), told, ("Content-Length", str(MIN_PIECE))])
             assert refused.wait(5)
             sleep(0.1)  # the refusal is read before the first byte
-            request.wfile.write(MODEL[:LEAST])
+            request.wfile.write(MODEL[:MIN_PIECE])
         else:
             request.send(403)
             refused.set()
@@ -324,7 +324,7 @@ def test_a_size_that_the_hub_does_not_tell_is_the_cdns(tmp_path: Path, cdn_has_h
             request.send(302, b"", told)
 
     with Scripted(respond) as server, Hub() as hub:
-        wanted = Wanted(model="org/tiny-GGUF", filename="tiny.gguf")
+        wanted = PullTarget(model="org/tiny-GGUF", filename="tiny.gguf")
         pull = Pull(wanted, tmp_path, server.url, hub, Reporter(None), patience=PATIENCE, free=lambda _: 1 << 40)
         assert pull.run().bytes == len(MODEL)
 

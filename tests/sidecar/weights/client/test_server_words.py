@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.weights.client.server_words import LONGEST, said
+from larder_sidecar.weights.client.server_words import MAX_MESSAGE, read_message
 from urllib3 import HTTPHeaderDict
 
 XML = (
@@ -38,7 +38,7 @@ WORDS: dict[str, tuple[dict[str, str], bytes, str]] = {
 
 @pytest.mark.parametrize(("headers", "body", "words"), WORDS.values(), ids=WORDS.keys())
 def test_a_server_is_quoted(headers: dict[str, str], body: bytes, words: str) -> None:
-    assert said(HTTPHeaderDict(headers), body, ["hf_secret", ""]) == words
+    assert read_message(HTTPHeaderDict(headers), body, ["hf_secret", ""]) == words
 
 
 @given(
@@ -46,8 +46,8 @@ def test_a_server_is_quoted(headers: dict[str, str], body: bytes, words: str) ->
 )
 def test_any_answer_makes_one_short_line(body: bytes, message: str, kind: str) -> None:
     for headers in ({"Content-Type": kind}, {"X-Error-Message": message * 10}):
-        line = said(headers, body)
-        assert len(line) <= LONGEST
+        line = read_message(headers, body)
+        assert len(line) <= MAX_MESSAGE
         assert line.isprintable()
 
 
@@ -57,6 +57,6 @@ def test_any_answer_makes_one_short_line(body: bytes, message: str, kind: str) -
 @pytest.mark.parametrize("kind", ["text/html", "text/plain"])
 def test_a_hostile_body_costs_little(unit: bytes, kind: str) -> None:
     began = time.thread_time()
-    said({"Content-Type": kind}, unit * 100_000)
-    said({"X-Error-Message": unit.decode() * 10_000}, b"")
+    read_message({"Content-Type": kind}, unit * 100_000)
+    read_message({"X-Error-Message": unit.decode() * 10_000}, b"")
     assert time.thread_time() - began < 0.2

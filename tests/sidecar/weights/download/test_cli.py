@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.cli import main
-from larder_sidecar.config.weights import LASTING, WeightsPlan
+from larder_sidecar.config.weights import EXIT_PERMANENT, WeightsPlan
 from larder_sidecar.weights import errors, inputs
 from larder_sidecar.weights.download import options
 from larder_sidecar.weights.errors import (
@@ -46,7 +46,7 @@ def test_the_reason_of_a_failure_is_one_line_in_the_termination_log(kitchen: Kit
     plan = kitchen.plan(kitchen.hub(Faults(refuse=(404, "EntryNotFound"))))
     process = kitchen.process(plan, "--termination-log", str(log))
     out, told = process.communicate(timeout=20)
-    assert process.returncode == LASTING
+    assert process.returncode == EXIT_PERMANENT
     assert "Traceback" not in told
     assert log.read_text().count("\n") == 0
     assert "has no file tiny.gguf (404)" in log.read_text()
@@ -59,7 +59,7 @@ WORTH_ANOTHER_TRY = {TransientError, BusyError, StallError, LeaseError, WaitErro
 
 @pytest.mark.parametrize("error", [kind for kind in vars(errors).values() if isinstance(kind, type)])
 def test_what_no_other_try_would_mend_has_a_status_of_its_own(error: type[FetchError]) -> None:
-    assert error.lasting is (error not in WORTH_ANOTHER_TRY | {FetchError})
+    assert error.permanent is (error not in WORTH_ANOTHER_TRY | {FetchError})
 
 
 def test_the_termination_log_of_a_success_says_what_was_done(kitchen: Kitchen) -> None:

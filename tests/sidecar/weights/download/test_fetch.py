@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from larder_sidecar.config.weights import FIRST_PULL, ModelWeights, WeightsPlan
 from larder_sidecar.weights.errors import ContentError, DiskFullError, GgufError, PlanError, ReadOnlyError, StoreError
-from larder_sidecar.weights.store.disk import explained
+from larder_sidecar.weights.store.disk import translate_os_errors
 from larder_sidecar.weights.store.marker import marker_path, read_marker
 from larder_sidecar.weights.store.ollama_layout import blob_path
 
@@ -278,7 +278,7 @@ DISK = {
 
 @pytest.mark.parametrize(("number", "error"), DISK.items(), ids=map(errno.errorcode.get, DISK))
 def test_errors_of_the_disk_are_told_in_our_words(number: int, error: type[StoreError]) -> None:
-    with pytest.raises(error, match=os.strerror(number)), explained(Path("/store")):
+    with pytest.raises(error, match=os.strerror(number)), translate_os_errors(Path("/store")):
         raise OSError(number, os.strerror(number))
 
 

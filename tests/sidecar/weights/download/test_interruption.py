@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from larder_sidecar.weights.signals import SIGNALS, stoppable
+from larder_sidecar.weights.signals import SIGNALS, exit_on_signals
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, Kitchen
@@ -79,10 +79,10 @@ def test_a_stop_waits_for_nobody(tmp_path: Path) -> None:
     program = """
 import pathlib, sys, threading
 from larder_sidecar.weights.store.lease import Lease
-from larder_sidecar.weights.signals import stoppable
+from larder_sidecar.weights.signals import exit_on_signals
 
 taken = threading.Lock()
-with stoppable(), Lease(pathlib.Path(sys.argv[1]), wait_seconds=0):
+with exit_on_signals(), Lease(pathlib.Path(sys.argv[1]), wait_seconds=0):
     taken.acquire()
     print("in", flush=True)
     try:
@@ -103,7 +103,7 @@ with stoppable(), Lease(pathlib.Path(sys.argv[1]), wait_seconds=0):
 
 def test_after_its_work_a_process_heeds_signals_as_before() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with stoppable():
+    with exit_on_signals():
         assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before | SIGNALS
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
     assert "stop" not in {thread.name for thread in threading.enumerate()}

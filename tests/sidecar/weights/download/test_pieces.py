@@ -11,8 +11,16 @@ import pytest
 from larder_sidecar.weights.download import files
 from larder_sidecar.weights.download.hosts import CONNECTIONS, Host, Hosts
 from larder_sidecar.weights.download.partial import Part
-from larder_sidecar.weights.download.pieces import LARGEST, LEAST, MOST, Journal, Pieces, most_pieces, piece_length
-from larder_sidecar.weights.download.workers import Crew
+from larder_sidecar.weights.download.pieces import (
+    MAX_FILE,
+    MAX_PIECE,
+    MIN_PIECE,
+    PieceJournal,
+    Pieces,
+    max_pieces,
+    piece_length,
+)
+from larder_sidecar.weights.download.workers import Workers
 from larder_sidecar.weights.errors import BusyError, ContentError, DiskFullError, FetchError
 from larder_sidecar.weights.retry import Patience, Tries
 from larder_sidecar.weights.store.lease import Lease
@@ -24,7 +32,7 @@ from tests.sidecar.weights.download.test_interruption import done, until
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
 from tests.sidecar.weights.warm import Forked
 
-LARGE = 3 * LEAST + 1000
+LARGE = 3 * MIN_PIECE + 1000
 """Bytes; four pieces."""
 
 
@@ -34,16 +42,16 @@ def test_pieces_are_fetched_side_by_side_and_each_byte_once(kitchen: Kitchen) ->
     assert kitchen.fetch(kitchen.plan(hub)).fetched_bytes == it.bytes
     assert kitchen.models() == {"tiny:latest"}
     asked = {line.split()[2] for line in hub.stats.log if line.startswith("GET")}
-    assert asked == {f"bytes={n * LEAST}-{min((n + 1) * LEAST, LARGE) - 1}" for n in range(4)}
+    assert asked == {f"bytes={n * MIN_PIECE}-{min((n + 1) * MIN_PIECE, LARGE) - 1}" for n in range(4)}
 
 
 HARMLESS = {
     "cut in many places": Faults(cut_after=1_500_000, cuts=6),
     "no ranges at all": Faults(no_ranges=True),
-    "no ranges from one of the mirrors": Faults(no_ranges_beyond=2 * LEAST),
+    "no ranges from one of the mirrors": Faults(no_ranges_beyond=2 * MIN_PIECE),
     "shorter ranges than asked for": Faults(short_ranges=1_000_000),
     "busy for a while": Faults(busy=3),
-    "mirrors that name one content differently": Faults(changes_at=LEAST),
+    "mirrors that name one content differently": Faults(changes_at=MIN_PIECE),
     "another place than asked for": Faults(wrong_span=True),
 }
 
@@ -101,7 +109,7 @@ def _more_than(hub: Hub, served: int) -> bool:
 def test_a_full_disk_in_the_middle_of_pieces_is_named_and_resumed(kitchen: Kitchen) -> None:
     it = kitchen.publish(size=LARGE)
     plan = kitchen.plan(kitchen.hub())
-    with file_size_limit(2 * LEAST), pytest.raises(FetchError, match="too large"):
+    with file_size_limit(2 * MIN_PIECE), pytest.raises(FetchError, match="too large"):
         kitchen.fetch(plan)
     assert kitchen.models() == set()
     assert kitchen.fetch(plan).fetched_bytes < it.bytes
@@ -121,14 +129,14 @@ def test_a_torn_journal_costs_bytes_and_never_correctness(kitchen: Kitchen, spoi
 
 def test_a_journal_says_after_a_restart_what_it_said_before(kitchen: Kitchen) -> None:
     path = kitchen.folder / "journal"
-    first = Journal(path, LARGE)
+    first = PieceJournal(path, LARGE)
     first.restart('"tag"')
-    first.note(first.pieces.add(LEAST, 77))
+    first.write_count(first.pieces.add(MIN_PIECE, 77))
     first.close()
-    again = Journal(path, LARGE)
-    assert (again.etag, again.pieces.have, again.pieces.held) == ('"tag"', [0, 77, 0, 0], 77)
+    again = PieceJournal(path, LARGE)
+    assert (again.etag, again.pieces.counts, again.pieces.held) == ('"tag"', [0, 77, 0, 0], 77)
     again.close()
-    other = Journal(path, LARGE + 1)
+    other = PieceJournal(path, LARGE + 1)
     assert (other.etag, other.pieces.held) == (None, 0)
     other.close()
 
@@ -143,7 +151,7 @@ def test_the_front_ends_at_the_first_gap_and_pieces_are_taken_once() -> None:
     assert pieces.front == 0
     pieces.add(0, 4)
     assert pieces.front == 8
-    pieces.give_back(first)
+    pieces.release(first)
     last = pieces.take()
     assert last
     assert (last.start, last.stop) == (8, 10)
@@ -153,7 +161,9 @@ def test_the_front_ends_at_the_first_gap_and_pieces_are_taken_once() -> None:
     assert pieces.front == 10
 
 
-@pytest.mark.parametrize(("size", "length"), [(1, LEAST), (LARGE, LEAST), (256 << 20, 16 << 20), (70 << 30, MOST)])
+@pytest.mark.parametrize(
+    ("size", "length"), [(1, MIN_PIECE), (LARGE, MIN_PIECE), (256 << 20, 16 << 20), (70 << 30, MAX_PIECE)]
+)
 def test_pieces_are_neither_many_nor_large(size: int, length: int) -> None:
     assert piece_length(size) == length
 
@@ -179,13 +189,13 @@ def test_a_host_gets_no_more_connections_than_it_may_and_fewer_when_it_is_busy()
         for thread in threads:
             thread.join()
         assert most[0] == limit
-        host.rest(0, busy=True)
+        host.back_off(0, busy=True)
 
 
 def test_a_host_that_rests_is_asked_by_nobody() -> None:
     now, waited = [0.0], list[float]()
     host = Host(clock=lambda: now[0])
-    host.rest(2.5, busy=False)
+    host.back_off(2.5, busy=False)
 
     def pause(seconds: float) -> None:
         waited.append(seconds)
@@ -199,14 +209,14 @@ def test_a_host_that_was_busy_for_one_file_is_spared_for_the_next(
     kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crews = list[int]()
-    grow = Crew.grow
+    grow = Workers.start
 
-    def counted(crew: Crew, helpers: int) -> None:
+    def counted(crew: Workers, helpers: int) -> None:
         crews.append(helpers)
         grow(crew, helpers)
 
-    monkeypatch.setattr(Crew, "grow", counted)
-    monkeypatch.setattr(files, "AT_ONCE", 1)
+    monkeypatch.setattr(Workers, "start", counted)
+    monkeypatch.setattr(files, "MAX_PARALLEL", 1)
     kitchen.publish("a", size=LARGE)
     kitchen.publish("b", seed=1, size=LARGE)
     kitchen.fetch(kitchen.plan(kitchen.hub(Faults(busy=1))))
@@ -215,18 +225,18 @@ def test_a_host_that_was_busy_for_one_file_is_spared_for_the_next(
 
 def test_hosts_are_told_apart_by_name_and_port() -> None:
     hosts = Hosts()
-    assert hosts.of("https://a.test/x") is hosts.of("https://a.test/y?z")
-    assert len({id(hosts.of(f"https://{place}/x")) for place in ("a.test", "b.test", "a.test:8443")}) == 3
+    assert hosts.for_url("https://a.test/x") is hosts.for_url("https://a.test/y?z")
+    assert len({id(hosts.for_url(f"https://{place}/x")) for place in ("a.test", "b.test", "a.test:8443")}) == 3
 
 
 def test_connections_that_fail_together_count_as_one_failure() -> None:
     tries, error = Tries(Patience(failures=3, first_wait=0)), BusyError("busy")
     began = time.monotonic()
-    assert tries.failed(error, began=began, progress=0) is not None
-    assert [tries.failed(error, began=began, progress=0) for _ in range(5)] == [None] * 5
-    assert tries.failed(error, began=time.monotonic(), progress=0) is not None
+    assert tries.next_wait(error, began=began, progress=0) is not None
+    assert [tries.next_wait(error, began=began, progress=0) for _ in range(5)] == [None] * 5
+    assert tries.next_wait(error, began=time.monotonic(), progress=0) is not None
     with pytest.raises(BusyError):
-        tries.failed(error, began=time.monotonic(), progress=0)
+        tries.next_wait(error, began=time.monotonic(), progress=0)
 
 
 def test_a_lease_that_was_lost_ends_all_connections(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,14 +266,14 @@ def test_who_leads_starts_over_only_while_nobody_helps(kitchen: Kitchen) -> None
     assert "restarted" not in kitchen.events()
 
 
-@pytest.mark.parametrize("size", [1, LEAST, 10**9, 10**12, 3 * 10**15, 9 * 10**17])
+@pytest.mark.parametrize("size", [1, MIN_PIECE, 10**9, 10**12, 3 * 10**15, 9 * 10**17])
 def test_no_size_makes_more_pieces_than_memory_has_room_for(size: int) -> None:
     pieces = Pieces(size, piece_length(size))
-    assert len(pieces.have) <= most_pieces(size) <= 1 << 16
-    assert sum(pieces.room(number) for number in range(len(pieces.have))) == size
+    assert len(pieces.counts) <= max_pieces(size) <= 1 << 16
+    assert sum(pieces.piece_size(number) for number in range(len(pieces.counts))) == size
 
 
 def test_a_size_that_no_disk_has_makes_no_file(tmp_path: Path) -> None:
     with pytest.raises(DiskFullError, match="no disk holds"):
-        Part(tmp_path / "part", LARGEST + 1)
+        Part(tmp_path / "part", MAX_FILE + 1)
     assert list(tmp_path.iterdir()) == []

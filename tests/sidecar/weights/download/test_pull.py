@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from larder_sidecar.weights.download.pull import Pull, Pulled, Wanted, names_of
+from larder_sidecar.weights.download.pull import Pull, Pulled, PullTarget, list_models
 from larder_sidecar.weights.errors import DiskFullError, FetchError, GgufError, OccupiedError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.retry import Patience
@@ -26,7 +26,7 @@ from testbed.hub.server import Hub as LocalHub
 from tests.sidecar.weights.download.test_interruption import until
 from tests.sidecar.weights.kitchen import BIG, PATIENCE, Kitchen
 
-WANTED = Wanted(model="larder/tiny-GGUF", filename="tiny.gguf")
+WANTED = PullTarget(model="larder/tiny-GGUF", filename="tiny.gguf")
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_two_pulls_of_one_file_bring_it_once(kitchen: Kitchen, models: Path) -> 
     assert (done[0].reused, second.reused) == (False, True)
     assert '"waiting"' in waited.getvalue()
     assert sum(hub.stats.bytes.values()) == it.bytes
-    assert (names_of(models), leftovers(models)) == (["tiny"], [])
+    assert (list_models(models), leftovers(models)) == (["tiny"], [])
 
 
 def test_a_disk_that_fills_up_keeps_what_came(kitchen: Kitchen, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_a_disk_that_fills_up_keeps_what_came(kitchen: Kitchen, models: Path, mo
         full.setattr(os, "pwrite", until_full)
         with pytest.raises(DiskFullError, match="No space left on device"):
             pull(models, hub)
-    assert names_of(models) == []
+    assert list_models(models) == []
     assert "lease" not in leftovers(models)
     before = sum(hub.stats.bytes.values())
     assert pull(models, hub).bytes == it.bytes
@@ -130,7 +130,7 @@ def test_what_a_killed_gateway_left_is_resumed_at_once(
     process.wait()
     connection.close()
     assert "lease" in leftovers(models)
-    assert names_of(models) == []
+    assert list_models(models) == []
     (models / ".larder" / "tmp" / "half.tmp").write_text("half")
     hub.faults = Faults()
     hub.closing.set()
@@ -138,21 +138,21 @@ def test_what_a_killed_gateway_left_is_resumed_at_once(
     assert not pull(models, hub).reused
     assert time.monotonic() - began < 5
     assert sum(hub.stats.bytes.values()) - before < it.bytes
-    assert (names_of(models), leftovers(models)) == (["tiny"], [])
+    assert (list_models(models), leftovers(models)) == (["tiny"], [])
 
 
 def test_a_file_without_a_tensor_is_no_model(kitchen: Kitchen, models: Path) -> None:
     kitchen.publish(chunks=[gguf({"general.architecture": "llama"}, [])])
     with pytest.raises(GgufError, match=r"^larder/tiny-GGUF/tiny\.gguf: the file has no tensors"):
         pull(models, kitchen.hub())
-    assert (names_of(models), leftovers(models)) == ([], [])
+    assert (list_models(models), leftovers(models)) == ([], [])
 
 
 def test_a_folder_that_is_gone_or_a_file_is_said(kitchen: Kitchen, models: Path) -> None:
     kitchen.publish()
     hub = kitchen.hub()
     models.rmdir()
-    assert names_of(models) == []
+    assert list_models(models) == []
     assert not pull(models, hub).reused
     file = models.parent / "file"
     file.write_text("")
@@ -164,7 +164,7 @@ def test_a_twin_in_another_case_is_another_file(kitchen: Kitchen, models: Path) 
     kitchen.publish()
     (models / "TINY.gguf").write_bytes(b"mine")
     pull(models, kitchen.hub())
-    assert names_of(models) == ["TINY", "tiny"]
+    assert list_models(models) == ["TINY", "tiny"]
     assert (models / "TINY.gguf").read_bytes() == b"mine"
 
 

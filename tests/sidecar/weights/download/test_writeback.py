@@ -22,14 +22,14 @@ def test_each_step_is_begun_with_once(
     monkeypatch.setattr(writeback, "_call", lambda file, start, count, how: asked.append((start, count)))
     at = 0
     for chunk in chunks:
-        writeback.written(-1, at, at + chunk)
+        writeback.start_writeback(-1, at, at + chunk)
         at += chunk
     assert asked == begun
 
 
 def test_a_system_that_cannot_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writeback, "_call", None)
-    writeback.written(-1, 0, STEP)
+    writeback.start_writeback(-1, 0, STEP)
 
 
 @pytest.mark.skipif(writeback._call is None, reason="Linux alone has sync_file_range")

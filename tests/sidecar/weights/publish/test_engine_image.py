@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from larder_sidecar.weights.errors import ImageError
-from larder_sidecar.weights.publish.engine_image import MANIFESTS, base_of, config_of, listed
+from larder_sidecar.weights.publish.engine_image import MANIFESTS, config_descriptor, list_platforms, parse_base
 from larder_sidecar.weights.publish.layer import LAYER
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -41,22 +41,22 @@ def test_no_part_of_an_index_or_manifest_can_be_so_odd_that_it_is_not_refused_in
     config = {"os": "linux", "architecture": "amd64", "rootfs": {"diff_ids": [DIGEST]}}
     for key in entry:
         with contextlib.suppress(ImageError):
-            listed(_with(index, "manifests", [{**entry, key: odd}]), "base")
+            list_platforms(_with(index, "manifests", [{**entry, key: odd}]), "base")
     for key in ("mediaType", "manifests"):
         with contextlib.suppress(ImageError):
-            listed(_with(index, key, odd), "base")
+            list_platforms(_with(index, key, odd), "base")
     for key in LAYER_OF:
         with contextlib.suppress(ImageError):
-            config_of(_with(manifest, "config", {**LAYER_OF, key: odd}), "base")
+            config_descriptor(_with(manifest, "config", {**LAYER_OF, key: odd}), "base")
         with contextlib.suppress(ImageError):
-            base_of(None, _with(manifest, "layers", [{**LAYER_OF, key: odd}]), json.dumps(config).encode(), "base")
+            parse_base(None, _with(manifest, "layers", [{**LAYER_OF, key: odd}]), json.dumps(config).encode(), "base")
     for key in config:
         with contextlib.suppress(ImageError):
-            base_of(None, json.dumps(manifest).encode(), _with(config, key, odd), "base")
+            parse_base(None, json.dumps(manifest).encode(), _with(config, key, odd), "base")
 
 
 @pytest.mark.parametrize("digest", ["sha256:" + "../" * 21 + "x", f"sha256:{'A' * 64}", f"sha256:{'a' * 63}?"])
 def test_a_digest_that_would_lead_elsewhere_names_nothing(digest: str) -> None:
     manifest = json.dumps({"schemaVersion": 2, "config": {**LAYER_OF, "digest": digest}}).encode()
     with pytest.raises(ImageError):
-        config_of(manifest, "base")
+        config_descriptor(manifest, "base")

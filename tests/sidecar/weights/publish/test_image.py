@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.weights.errors import ImageError
-from larder_sidecar.weights.publish.image import assembled, index_layer
-from larder_sidecar.weights.publish.layer import Descriptor, Layer, tree
-from larder_sidecar.weights.store.image_index import INDEX, Held, read_contents
+from larder_sidecar.weights.publish.image import build_image, index_layer
+from larder_sidecar.weights.publish.layer import Descriptor, Layer, make_tar
+from larder_sidecar.weights.store.image_index import INDEX, ImageFile, read_contents
 
 CONTENT = b"weights" * 1000
 
@@ -42,15 +42,15 @@ def test_what_a_manifest_says_of_a_layer_is_what_the_stream_is() -> None:
 
 def test_the_bytes_of_an_image_are_fixed() -> None:
     """Digests are written into stack files: what changes them, also a newer Python, is a change for users."""
-    held = Held(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
+    held = ImageFile(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
     layers = [Layer("models/a.gguf", CONTENT, len(CONTENT)), index_layer("a", [("a.gguf", held)])]
-    image = assembled("a", [layer.described()[0] for layer in layers])
+    image = build_image("a", [layer.described()[0] for layer in layers])
     assert image.index.descriptor.digest == "sha256:7dc9d6ccc2f71ef2ba57a3ea153f88be2146f8d8c92469ce45bbef5e4b022921"
 
 
 def test_every_platform_gets_the_same_layers_and_their_digests_as_diff_ids() -> None:
     layer = Descriptor("application/vnd.oci.image.layer.v1.tar", f"sha256:{'a' * 64}", 1024)
-    image = assembled("tiny", [layer])
+    image = build_image("tiny", [layer])
     index = json.loads(image.index.content)
     assert [m["platform"] for m in index["manifests"]] == [
         {"architecture": "amd64", "os": "linux"},
@@ -82,8 +82,8 @@ def test_a_layer_can_be_read_from_any_byte(start: int) -> None:
 
 def test_small_files_and_links_are_one_layer_in_an_order_of_its_own() -> None:
     files, links = {"b/deep/er": b"x" * 600, "a-b": b"", "a/c": b"y"}, {"b/link": "../a/c"}
-    tar = tree(files, links)
-    assert tar == tree(dict(reversed(files.items())), links)
+    tar = make_tar(files, links)
+    assert tar == make_tar(dict(reversed(files.items())), links)
     with tarfile.open(fileobj=io.BytesIO(tar)) as archive:
         entries = archive.getmembers()
         assert [e.name for e in entries] == ["a", "a-b", "a/c", "b", "b/deep", "b/deep/er", "b/link"]

@@ -13,7 +13,7 @@ from larder_sidecar.weights.client.login import Login
 from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, TransientError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.publish.image import IMAGE_INDEX
-from larder_sidecar.weights.publish.models import Publish
+from larder_sidecar.weights.publish.models import PublishModels
 from larder_sidecar.weights.publish.push import Destination, Published
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.store.ollama_layout import blob_path
@@ -26,7 +26,9 @@ def publish(kitchen: Kitchen, host: str, *names: str) -> list[Published]:
     plan = kitchen.plan(kitchen.hub(), *names)
     kitchen.fetch(plan)
     with Registry(host, plain_http=True) as registry:
-        return Publish(plan, kitchen.root, Destination(registry, "weights", Reporter(kitchen.log), PATIENCE)).run()
+        return PublishModels(
+            plan, kitchen.root, Destination(registry, "weights", Reporter(kitchen.log), PATIENCE)
+        ).run()
 
 
 def get(host: str, path: str) -> bytes:
@@ -71,7 +73,7 @@ def test_weights_that_rotted_on_the_disk_are_not_published(kitchen: Kitchen, sma
     kitchen.fetch(plan)
     rot(kitchen.root / blob_path(it.sha256))
     with Registry(small.host, plain_http=True) as registry, pytest.raises(ImageError, match="fetch --verify"):
-        Publish(plan, kitchen.root, Destination(registry, "weights")).run()
+        PublishModels(plan, kitchen.root, Destination(registry, "weights")).run()
     assert small.stored == {}
 
 

@@ -18,8 +18,8 @@ from larder_sidecar.weights.publish.image import IMAGE_INDEX, MANIFEST
 from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.push import Destination, Published
 from larder_sidecar.weights.publish.registry import Registry
-from larder_sidecar.weights.store.marker import faults, read_marker
-from larder_sidecar.weights.store.ollama_layout import manifest_path, plain_path
+from larder_sidecar.weights.store.marker import find_faults, read_marker
+from larder_sidecar.weights.store.ollama_layout import gguf_path, manifest_path
 from larder_sidecar.weights.store.wait import wait_for
 
 from tests.sidecar.weights.bases import DOCKER, LAYERS, OCI, REPOSITORY, Base
@@ -91,7 +91,7 @@ def test_every_platform_of_the_base_gets_the_weights_upon_its_own_layers(
         wait_for(plan, store, 0, Reporter(None))
         for name in ("one", "two"):
             assert (store / manifest_path(name)).read_bytes() == (kitchen.root / manifest_path(name)).read_bytes()
-            assert (store / plain_path(name)).read_bytes() == (kitchen.root / plain_path(name)).read_bytes()
+            assert (store / gguf_path(name)).read_bytes() == (kitchen.root / gguf_path(name)).read_bytes()
 
 
 def test_whoever_runs_the_engine_reads_them_and_nobody_writes_them(
@@ -107,7 +107,7 @@ def test_whoever_runs_the_engine_reads_them_and_nobody_writes_them(
     store, plan = tmp_path / "root/weights/ollama", kitchen.plan("http://elsewhere")
     marker = read_marker(store, plan.digest())
     assert marker
-    assert faults(store, marker) == []
+    assert find_faults(store, marker) == []
 
 
 def test_the_same_weights_upon_the_same_base_are_the_same_image_whenever_and_wherever(

@@ -19,11 +19,11 @@ from larder_sidecar.weights.errors import (
     TransientError,
 )
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.publish.image import MANIFEST, document
+from larder_sidecar.weights.publish.image import MANIFEST, make_document
 from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.publish.upload import Uploads
-from larder_sidecar.weights.publish.upload_state import Sessions
+from larder_sidecar.weights.publish.upload_state import UploadStates
 
 from tests.sidecar.weights.kitchen import PATIENCE
 from tests.sidecar.weights.scripted import Headers, Request, Scripted
@@ -131,7 +131,7 @@ class Kind:
 def push(server: Scripted, store: Path, siblings: tuple[str, ...] = ()) -> list[str]:
     """The events of a push of BLOB in parts."""
     log = io.StringIO()
-    with Registry(server.url.removeprefix("http://"), plain_http=True) as registry, Sessions(store) as sessions:
+    with Registry(server.url.removeprefix("http://"), plain_http=True) as registry, UploadStates(store) as sessions:
         uploads = Uploads(registry, sessions, Reporter(log), PATIENCE, PART)
         uploads.push("team/x", Descriptor(LAYER, DIGEST, len(BLOB)), lambda start: iter([BLOB[start:]]), siblings)
     return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
@@ -223,7 +223,7 @@ def test_another_digest_than_the_one_that_was_sent_is_an_error(tmp_path: Path) -
 @pytest.mark.parametrize("reads", [200, 401, 403])
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_a_manifest_is_stored_whatever_good_status_says_it(status: int, reads: int) -> None:
-    wanted = document(MANIFEST, {})
+    wanted = make_document(MANIFEST, {})
     respond: Callable[[Request], None] = lambda it: (  # noqa: E731
         it.send(status) if it.command == "PUT" else it.send(reads, wanted.content if reads == 200 else b"")
     )
@@ -235,7 +235,7 @@ def test_a_web_page_that_answers_everything_keeps_no_manifest() -> None:
     respond: Callable[[Request], None] = lambda it: it.send(200, b"<html>", [("Content-Type", "text/html")])  # noqa: E731
     refused = pytest.raises(ContentError, match="taken and is not there")
     with Scripted(respond) as server, Registry(host(server), plain_http=True) as registry, refused:
-        registry.push_manifest("team/x", "tag", document(MANIFEST, {}))
+        registry.push_manifest("team/x", "tag", make_document(MANIFEST, {}))
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "MANIFEST_BLOB_UNKNOWN"), (404, "BLOB_UNKNOWN")])
@@ -247,7 +247,7 @@ def test_a_blob_that_a_registry_does_not_find_yet_may_be_found_later(status: int
         Registry(host(server), plain_http=True) as registry,
         later,
     ):
-        registry.push_manifest("team/x", "tag", document(MANIFEST, {}))
+        registry.push_manifest("team/x", "tag", make_document(MANIFEST, {}))
 
 
 @pytest.mark.parametrize("status", [307, 308])
@@ -270,7 +270,7 @@ def test_a_registry_that_sends_on_for_ever_is_left() -> None:
     respond: Callable[[Request], None] = lambda it: it.send(307, b"", [("Location", it.path)])  # noqa: E731
     left = pytest.raises(RedirectError, match=r"/v2/team/x.* redirects more than 5 times\. Check the endpoint")
     with Scripted(respond) as server, Registry(host(server), plain_http=True) as registry, left:
-        registry.push_manifest("team/x", "tag", document(MANIFEST, {}))
+        registry.push_manifest("team/x", "tag", make_document(MANIFEST, {}))
 
 
 def test_a_registry_that_hangs_up_on_head_is_asked_by_get(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.publish.upload import Content, Uploads
-from larder_sidecar.weights.publish.upload_state import UPLOADS, Sessions
+from larder_sidecar.weights.publish.upload_state import UPLOADS, UploadStates
 
 from tests.sidecar.weights.kitchen import PATIENCE, ROOT
 from tests.sidecar.weights.registries import SmallRegistry, binary, real_registry
@@ -50,7 +50,7 @@ def push(
     siblings: tuple[str, ...] = (),
     log: io.StringIO | None = None,
 ) -> int:
-    with Registry(host, plain_http=True) as registry, Sessions(store) as sessions:
+    with Registry(host, plain_http=True) as registry, UploadStates(store) as sessions:
         uploads = Uploads(registry, sessions, Reporter(log or io.StringIO()), PATIENCE, chunk)
         return uploads.push("team/x", DESCRIPTOR, content or source(), siblings)
 
@@ -170,7 +170,7 @@ def test_bytes_that_are_not_the_digest_are_refused_and_not_resumed(small: SmallR
 def test_of_two_at_once_only_one_goes_on_with_what_is_there(small: SmallRegistry, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         push(small.host, tmp_path, source(dies_at=2 * CHUNK))
-    with Sessions(tmp_path):
+    with UploadStates(tmp_path):
         assert push(small.host, tmp_path) == len(BLOB)
     assert len(small.asked("POST")) == 2
     assert small.stored[THERE] == BLOB
@@ -234,7 +234,7 @@ def test_a_killed_process_is_followed_by_one_that_ends_it_at_a_real_registry(tmp
 
 def test_patience_counts_attempts_without_a_new_byte(small: SmallRegistry, tmp_path: Path) -> None:
     small.cuts = [CHUNK - 1] * 4
-    with Registry(small.host, plain_http=True) as registry, Sessions(tmp_path) as sessions:
+    with Registry(small.host, plain_http=True) as registry, UploadStates(tmp_path) as sessions:
         patience = replace(PATIENCE, failures=2)
         uploads = Uploads(registry, sessions, Reporter(io.StringIO()), patience, CHUNK)
         assert uploads.push("team/x", DESCRIPTOR, source()) == len(BLOB)

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
-from larder_sidecar.weights.client.headers import whole
+from larder_sidecar.weights.client.headers import parse_size
 from larder_sidecar.weights.errors import (
     ContentError,
     DeniedError,
@@ -150,7 +150,7 @@ def test_a_note_that_no_hub_can_have_sent_is_not_sent_to_one(kitchen: Kitchen, e
 
 @pytest.mark.parametrize(("text", "number"), [("12", 12), ("", None), ("-1", None), ("²", None), (ENDLESS, None)])
 def test_a_number_of_the_hub_is_one_or_is_none(text: str, number: int | None) -> None:
-    assert whole(text) == number
+    assert parse_size(text) == number
 
 
 def test_a_dead_hub_is_tried_a_few_times_and_named(kitchen: Kitchen) -> None:

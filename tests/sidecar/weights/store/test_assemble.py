@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.cli import main
-from larder_sidecar.config.weights import FIRST_PULL, LASTING, WeightsPlan
+from larder_sidecar.config.weights import EXIT_PERMANENT, FIRST_PULL, WeightsPlan
 from larder_sidecar.weights.errors import ImageError, StoreError, WaitError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.store.assemble import copy, link
-from larder_sidecar.weights.store.image_index import INDEX, Contents, Held
+from larder_sidecar.weights.store.image_index import INDEX, Contents, ImageFile
 from larder_sidecar.weights.store.ollama_layout import blob_path
 from larder_sidecar.weights.store.wait import wait_for
 
@@ -25,7 +25,7 @@ def mounted(kitchen: Kitchen, *names: str) -> Path:
         it = kitchen.published[name]
         (images / name / "models").mkdir(parents=True)
         shutil.copy(kitchen.folder / "hub" / it.repo / it.revision / it.path, images / name / "models" / it.path)
-        held = Contents(model=name, files={it.path: Held(bytes=it.bytes, sha256=it.sha256)})
+        held = Contents(model=name, files={it.path: ImageFile(bytes=it.bytes, sha256=it.sha256)})
         (images / name / INDEX).write_text(held.to_json())
     return images
 
@@ -119,5 +119,5 @@ def test_the_command_links_and_copies(kitchen: Kitchen, capsys: pytest.CaptureFi
     assert main([*words, str(kitchen.root), "--link", str(mounted(kitchen, "tiny"))]) == 0
     assert main([*words, str(kitchen.folder / "mine"), "--copy-from", str(kitchen.root), "--wait", "1"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["reused_bytes"] == it.bytes
-    assert main([*words, str(kitchen.root), "--link", "/x", "--wait", "1"]) == LASTING
+    assert main([*words, str(kitchen.root), "--link", "/x", "--wait", "1"]) == EXIT_PERMANENT
     assert "--link goes with neither" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from larder_sidecar.config.weights import LASTING, WeightsPlan
+from larder_sidecar.config.weights import EXIT_PERMANENT, WeightsPlan
 from larder_sidecar.weights.errors import PlanError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.store.marker import marker_path
@@ -234,7 +234,7 @@ def test_options_that_make_no_sense_are_refused(kitchen: Kitchen, options: list[
     kitchen.publish()
     process = kitchen.process(kitchen.plan("http://127.0.0.1:1"), *options)
     _, errors = process.communicate(timeout=20)
-    assert process.returncode == LASTING
+    assert process.returncode == EXIT_PERMANENT
     assert "--prune" in errors
 
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from larder_sidecar.config.weights import WeightsPlan
-from larder_sidecar.weights.download.pieces import Journal
+from larder_sidecar.weights.download.pieces import PieceJournal
 from larder_sidecar.weights.errors import FetchError, ImageError
 from larder_sidecar.weights.progress import Reporter, Transfer
 from larder_sidecar.weights.publish.layer import Layer
-from larder_sidecar.weights.publish.layer_cache import LAYERS, Layers
-from larder_sidecar.weights.publish.upload_state import UPLOADS, Sessions
+from larder_sidecar.weights.publish.layer_cache import LAYERS, LayerCache
+from larder_sidecar.weights.publish.upload_state import UPLOADS, UploadStates
 from larder_sidecar.weights.store import disk, marker
 from larder_sidecar.weights.store.assemble import copy
 from larder_sidecar.weights.store.lease import Lease
-from larder_sidecar.weights.store.marker import Marker, Stored, load, marker_path, write_marker
-from larder_sidecar.weights.store.ollama_layout import blob_path, manifest_path, plain_path, referenced
+from larder_sidecar.weights.store.marker import Marker, Stored, load_marker, marker_path, write_marker
+from larder_sidecar.weights.store.ollama_layout import blob_path, gguf_path, manifest_path, referenced_blobs
 from larder_sidecar.weights.store.prune import OTHERS, Prune
 from larder_sidecar.weights.store.wait import wait_for
 
@@ -97,7 +97,7 @@ def place(name: str, kitchen: Kitchen, plan: WeightsPlan) -> Path:
             "manifest of the model": manifest_path("tiny"),
             "manifest of others": "manifests/registry.ollama.ai/library/theirs/latest",
             "blob": blob_path(sha256),
-            "plain name": plain_path("tiny"),
+            "plain name": gguf_path("tiny"),
             "part": f".larder/parts/{sha256}",
             "journal": f".larder/parts/{sha256}.json",
             "scratch": ".larder/tmp/x",
@@ -330,9 +330,9 @@ def test_what_publish_remembers_goes_nowhere_else(kitchen: Kitchen, outside: Pat
     before, file = sorted(path.name for path in outside.iterdir()), plan.models[0].files[0]
     with ExitStack() as stack:
         if kind == "uploads":
-            stack.enter_context(Sessions(kitchen.root)).keep("host/repository@digest", "https://host/upload")
+            stack.enter_context(UploadStates(kitchen.root)).save("host/repository@digest", "https://host/upload")
         else:
-            Layers(kitchen.root, Reporter(kitchen.log)).of("m/tiny.gguf", file.sha256, file.bytes)
+            LayerCache(kitchen.root, Reporter(kitchen.log)).find("m/tiny.gguf", file.sha256, file.bytes)
     assert sorted(path.name for path in outside.iterdir()) == before
 
 
@@ -346,18 +346,18 @@ def test_what_publish_remembers_may_be_anything(kitchen: Kitchen, outside: Path,
         (kitchen.root / folder).mkdir()
 
     def run() -> None:
-        with Sessions(kitchen.root) as sessions:
-            sessions.keep("u", "https://host/upload")
-        layers = Layers(kitchen.root, Reporter(kitchen.log))
-        layers.of("m/tiny.gguf", file.sha256, file.bytes)
+        with UploadStates(kitchen.root) as sessions:
+            sessions.save("u", "https://host/upload")
+        layers = LayerCache(kitchen.root, Reporter(kitchen.log))
+        layers.find("m/tiny.gguf", file.sha256, file.bytes)
         for folder in (LAYERS, UPLOADS):
             for path in (kitchen.root / folder).glob("*"):
                 path.unlink()
                 THINGS[thing](path, outside)
-        with Sessions(kitchen.root) as sessions:
-            assert sessions.of("u") is None
-            sessions.keep("u", "https://host/upload")
-        Layers(kitchen.root, Reporter(kitchen.log)).of("m/tiny.gguf", file.sha256, file.bytes)
+        with UploadStates(kitchen.root) as sessions:
+            assert sessions.location_of("u") is None
+            sessions.save("u", "https://host/upload")
+        LayerCache(kitchen.root, Reporter(kitchen.log)).find("m/tiny.gguf", file.sha256, file.bytes)
 
     assert Watched(run).error is None
     assert contents(outside) == before
@@ -452,10 +452,10 @@ def test_a_remembered_layer_of_another_size_is_made_anew(kitchen: Kitchen) -> No
     plan = kitchen.plan(kitchen.hub())
     kitchen.fetch(plan)
     file = plan.models[0].files[0]
-    _, known = Layers(kitchen.root, Reporter(kitchen.log)).of("m/tiny.gguf", file.sha256, file.bytes)
+    _, known = LayerCache(kitchen.root, Reporter(kitchen.log)).find("m/tiny.gguf", file.sha256, file.bytes)
     (path,) = (kitchen.root / LAYERS).iterdir()
     path.write_text(json.dumps(json.loads(path.read_text()) | {"size": 10**15}))
-    assert Layers(kitchen.root, Reporter(kitchen.log)).of("m/tiny.gguf", file.sha256, file.bytes)[1] == known
+    assert LayerCache(kitchen.root, Reporter(kitchen.log)).find("m/tiny.gguf", file.sha256, file.bytes)[1] == known
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -463,9 +463,9 @@ def test_a_remembered_layer_of_another_size_is_made_anew(kitchen: Kitchen) -> No
 def test_no_content_of_a_small_file_is_more_than_unreadable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
-    load(path)
-    referenced(path)
-    Journal(path, 10**9).close()
+    load_marker(path)
+    referenced_blobs(path)
+    PieceJournal(path, 10**9).close()
     with suppress(FetchError), Lease(path, wait_seconds=0):
         pass
     path.unlink(missing_ok=True)
@@ -481,7 +481,7 @@ def test_a_folder_of_more_entries_than_a_store_has_is_named(
     plan = kitchen.plan(kitchen.hub())
     kitchen.fetch(plan)
     write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files={}))
-    monkeypatch.setattr(disk, "MOST_ENTRIES", 20)
+    monkeypatch.setattr(disk, "MAX_ENTRIES", 20)
     (kitchen.root / where).mkdir(parents=True, exist_ok=True)
     for number in range(30):
         (kitchen.root / where / f"{number}.json").touch()
@@ -505,7 +505,7 @@ def test_markers_of_others_take_no_more_memory_than_their_share(
     kitchen.fetch(plan)
     odd = {f"blobs/../x{number}": Stored(bytes=1, modified=1, sha256=OTHER) for number in range(100)}
     write_marker(kitchen.root, Marker(plan=OTHER, completed_at="x", seconds=0, fetched_bytes=0, files=odd))
-    monkeypatch.setattr(marker, "MOST_BYTES", 5000)
+    monkeypatch.setattr(marker, "MAX_BYTES", 5000)
     assert kitchen.fetch(plan, distrust=True).fetched_bytes == 0
     with pytest.raises(FetchError, match=r"\.larder: the markers have more than"):
         Prune(plan, kitchen.root, [OTHERS], Reporter(kitchen.log)).run()

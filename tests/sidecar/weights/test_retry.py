@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from larder_sidecar.config.weights import LASTING, WeightsPlan
+from larder_sidecar.config.weights import EXIT_PERMANENT, WeightsPlan
 from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.errors import (
     BusyError,
@@ -20,9 +20,9 @@ from larder_sidecar.weights.errors import (
     TransientError,
 )
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.retry import Patience, again
+from larder_sidecar.weights.retry import Patience, retry_work
 from larder_sidecar.weights.sources.by_url import Sources
-from larder_sidecar.weights.store.disk import prepare
+from larder_sidecar.weights.store.disk import make_folders
 from larder_sidecar.weights.store.lease import Lease
 from larder_sidecar.weights.store.marker import Stored
 from larder_sidecar.weights.store.ollama_layout import blob_path
@@ -55,7 +55,7 @@ def failing(*errors: FetchError) -> tuple[Callable[[float], str], list[float]]:
 def test_what_may_go_away_is_tried_again_and_told(error: FetchError) -> None:
     told: list[tuple[FetchError, float]] = []
     work, began = failing(*[error] * 5)
-    assert again(work, seconds=5, failed=lambda *it: told.append(it), pauses=QUICK) == "done"
+    assert retry_work(work, seconds=5, failed=lambda *it: told.append(it), pauses=QUICK) == "done"
     assert [one for one, _ in told] == [error] * 5
     assert all(after - before >= pause for before, after, (_, pause) in zip(began, began[1:], told, strict=False))
 
@@ -64,14 +64,14 @@ def test_what_may_go_away_is_tried_again_and_told(error: FetchError) -> None:
 def test_what_another_try_would_only_meet_again_ends_the_work_at_once(error: FetchError) -> None:
     work, began = failing(TransientError("502"), error)
     with pytest.raises(type(error)):
-        again(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
+        retry_work(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
     assert len(began) == 2
 
 
 def test_nothing_is_tried_again_when_the_time_is_over_and_the_last_reason_is_the_one_told() -> None:
     work, began = failing(*(TransientError(f"failure {number}") for number in range(1000)))
     with pytest.raises(TransientError) as caught:
-        again(work, seconds=0.2, failed=lambda *_: None, pauses=QUICK)
+        retry_work(work, seconds=0.2, failed=lambda *_: None, pauses=QUICK)
     assert caught.value.reason == f"failure {len(began) - 1}"
     assert 2 < len(began) < 40
     assert began[-1] - began[0] < 2
@@ -80,7 +80,7 @@ def test_nothing_is_tried_again_when_the_time_is_over_and_the_last_reason_is_the
 def test_a_source_that_asks_for_more_time_than_there_is_ends_the_work_at_once() -> None:
     work, began = failing(BusyError("the hub answers 429", wait=3600))
     with pytest.raises(BusyError):
-        again(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
+        retry_work(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
     assert len(began) == 1
 
 
@@ -93,7 +93,7 @@ def test_each_try_is_told_how_much_time_is_left() -> None:
             raise TransientError("502")
         return "done"
 
-    again(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
+    retry_work(work, seconds=60, failed=lambda *_: None, pauses=QUICK)
     assert 60 >= told[0] > told[1] > told[2] > 0
 
 
@@ -114,14 +114,15 @@ def test_a_rate_limit_that_outlasts_the_jobs_time_ends_the_process_with_its_word
 def test_without_patience_there_is_one_try() -> None:
     work, began = failing(TransientError("502"))
     with pytest.raises(TransientError):
-        again(work, seconds=0, failed=lambda *_: None)
+        retry_work(work, seconds=0, failed=lambda *_: None)
     assert len(began) == 1
 
 
 def test_pauses_have_a_bound_however_many_tries_there_were() -> None:
     work, began = failing(*[TransientError("502")] * 3000)
     assert (
-        again(work, seconds=60, failed=lambda *_: None, pauses=Patience(first_wait=1e-9, longest_wait=1e-9)) == "done"
+        retry_work(work, seconds=60, failed=lambda *_: None, pauses=Patience(first_wait=1e-9, longest_wait=1e-9))
+        == "done"
     )
     assert len(began) == 3001
 
@@ -129,7 +130,7 @@ def test_pauses_have_a_bound_however_many_tries_there_were() -> None:
 def test_the_process_waits_for_another_writer_to_end_and_then_fills_the_store(kitchen: Kitchen) -> None:
     it = kitchen.publish()
     plan = kitchen.plan(kitchen.hub())
-    prepare(kitchen.root)
+    make_folders(kitchen.root)
     with Lease(kitchen.root / ".larder/lease", wait_seconds=5):
         process = kitchen.process(plan, "--lease-seconds", "0", "--patience", "60")
         assert process.stdout
@@ -147,7 +148,7 @@ def test_the_process_is_not_patient_with_what_lasts(kitchen: Kitchen) -> None:
     began = time.monotonic()
     process = kitchen.process(kitchen.plan(kitchen.hub(Faults(refuse=(404, "EntryNotFound")))), "--patience", "600")
     out, _ = process.communicate(timeout=20)
-    assert process.returncode == LASTING
+    assert process.returncode == EXIT_PERMANENT
     assert '"again"' not in out
     assert time.monotonic() - began < 15
 
