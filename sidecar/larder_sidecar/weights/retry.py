@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from .errors import BusyError, FetchError, TransientError
+from .progress import JsonValue, Reporter
 
+T = TypeVar("T")
 STALL_BYTES = 64 * 1024
 """Bytes that must come within the stall time; fewer count as none, or a trickle would hold a pod for ever."""
 
@@ -66,6 +68,12 @@ class Tries:
                 raise error.after(progress)
             return wait
 
+    def pause(self, error: TransientError, reporter: Reporter, *, progress: int = 0) -> None:
+        """Report a failure, and wait as long as it needs. Raises `error` if it is one too many."""
+        wait = self.next_wait(error, began=time.monotonic(), progress=progress) or 0.0
+        report_wait(reporter, error, wait)
+        time.sleep(wait)
+
     def _failure(self, error: TransientError) -> float | None:
         self._failures += 1
         more = self._failures < self._patience.failures
@@ -78,7 +86,22 @@ class Tries:
         return wait if self._waited <= self._patience.window_seconds else None
 
 
-T = TypeVar("T")
+def report_wait(reporter: Reporter, error: TransientError, wait: float, **facts: JsonValue) -> None:
+    """Report the wait after a failure, in seconds."""
+    event = "waiting" if is_rate_limit(error) else "retry"
+    reporter.event(event, **facts, reason=error.reason, wait_seconds=round(wait, 1))
+
+
+def retry_request(attempt: Callable[[], T], patience: Patience, reporter: Reporter) -> T:
+    """Return the result of `attempt`, repeated as often as `patience` allows. Raises FetchError."""
+    tries = Tries(patience)
+    while True:
+        try:
+            return attempt()
+        except TransientError as error:
+            tries.pause(error, reporter)
+
+
 PAUSES = Patience(first_wait=4.0, longest_wait=60.0)
 """Pauses between tries. Within a try, each download has its own `Patience`."""
 

@@ -1,4 +1,4 @@
-"""The one HTTP client: it decides which hosts a request may reach, which of them get credentials, and what a refusal means.
+"""The one HTTP client: it decides which hosts a request may reach, where credentials go, and what a refusal means.
 
 Imports of other wings: nothing.
 """

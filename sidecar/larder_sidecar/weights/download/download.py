@@ -20,7 +20,7 @@ from ..client.failures import LostError
 from ..client.headers import compression, parse_size
 from ..errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..progress import Reporter, Transfer
-from ..retry import STALL_BYTES, Patience, Tries, is_rate_limit
+from ..retry import STALL_BYTES, Patience, Tries, report_wait
 from ..sources.source import FileMetadata, Source
 from .hosts import Host
 from .partial import Part
@@ -245,8 +245,7 @@ class Download:
                     wait = tries.next_wait(error, began=began, progress=progress())
                     if wait is not None:
                         self._host.back_off(wait, busy=isinstance(error, BusyError))
-                        event, told = "waiting" if is_rate_limit(error) else "retry", round(wait, 1)
-                        self._reporter.event(event, file=self._file.path, reason=error.reason, wait_seconds=told)
+                        report_wait(self._reporter, error, wait, file=self._file.path)
 
     def _require_transient(self, error: TransientError | DeniedError) -> TransientError:
         """Return an error that may go away: also a refusal once the source has sent bytes. Raises every other error."""

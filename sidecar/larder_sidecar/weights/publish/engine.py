@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ...config.weights import WeightsPlan
+from ..retry import retry_request
 from ..store.disk import translate_os_errors
 from ..store.marker import first_pulls
 from ..store.ollama_layout import blob_path
@@ -26,7 +27,6 @@ from .layer_cache import LayerCache
 from .push import Destination, ImagePush, Published
 from .registry import Registry
 from .store_layers import STORE, sha256_of, store_tar
-from .upload import retry_request
 from .upload_state import UploadStates
 
 

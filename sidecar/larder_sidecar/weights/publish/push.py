@@ -6,12 +6,12 @@ from functools import partial
 
 from ..errors import ContentError
 from ..progress import Reporter
-from ..retry import Patience
+from ..retry import Patience, retry_request
 from .image import Image
 from .layer import Descriptor
 from .layer_cache import LayerCache, descriptor
 from .registry import Registry
-from .upload import CHUNK, Content, Uploads, retry_request
+from .upload import CHUNK, Content, Uploads
 from .upload_state import UploadStates
 
 TAG_DIGITS = 12

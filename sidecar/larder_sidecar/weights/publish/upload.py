@@ -5,19 +5,16 @@ them pass. The address of an upload is kept in the store until the blob is compl
 registry how far it got. A registry that has forgotten the upload, or takes no parts, gets the whole blob again.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from ..errors import ChunkError, ContentError, HubError, TransientError
 from ..progress import Reporter
-from ..retry import Patience, Tries, is_rate_limit
+from ..retry import Patience, Tries
 from .layer import Descriptor
 from .registry import PartError, Registry
 from .upload_state import UploadStates
 
-T = TypeVar("T")
 CHUNK = 64 << 20
 """Bytes of a part: below the 100 MB at which hosted proxies cut requests, and few enough for gigabytes."""
 _PARTS_REFUSED = 2
@@ -63,9 +60,9 @@ class Uploads:
                 if upload.count_refusal() > _PARTS_REFUSED:
                     self._send_whole(error)
                 else:
-                    _pause(tries, error, upload.sent, self.reporter)
+                    tries.pause(error, self.reporter, progress=upload.sent)
             except TransientError as error:
-                _pause(tries, error, upload.sent, self.reporter)
+                tries.pause(error, self.reporter, progress=upload.sent)
             else:
                 upload.forget()
                 return blob.size
@@ -77,23 +74,6 @@ class Uploads:
     def in_parts(self, blob: Descriptor) -> bool:
         """Return True for a blob that goes in parts."""
         return blob.size > max(self.chunk, self.registry.min_part) and not self._whole
-
-
-def retry_request(attempt: Callable[[], T], patience: Patience, reporter: Reporter) -> T:
-    """The outcome of something small, tried as often as patience has it. Raises FetchError."""
-    tries = Tries(patience)
-    while True:
-        try:
-            return attempt()
-        except TransientError as error:
-            _pause(tries, error, 0, reporter)
-
-
-def _pause(tries: Tries, error: TransientError, progress: int, reporter: Reporter) -> None:
-    """Wait as long as `error` needs. Raises it where it is one too many."""
-    wait = tries.next_wait(error, began=time.monotonic(), progress=progress) or 0.0
-    reporter.event("waiting" if is_rate_limit(error) else "retry", reason=error.reason, wait_seconds=round(wait, 1))
-    time.sleep(wait)
 
 
 @dataclass
