@@ -3,12 +3,10 @@
 After a kill at any moment, a model is either complete or absent, and the next run goes on where this one stopped.
 """
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
@@ -22,22 +20,20 @@ from ..store.gguf import check_gguf
 from ..store.lease import Holder, Lease
 from ..store.manifests import write_model
 from ..store.marker import (
-    Marker,
     Stored,
+    complete,
     describe_file,
     find_faults,
     first_pulls,
     read_marker,
     unchanged_files,
     verified_blobs,
-    write_marker,
 )
 from ..store.ollama_layout import StoredFile, blob_path, gguf_path, list_manifests, referenced_blobs
 from .files import Files, part_path
 
 SPARE = 16 * 2**20
 """Free space in bytes for manifests, markers and the filesystem itself."""
-_READ = 4 << 20
 
 
 @dataclass
@@ -108,17 +104,7 @@ class _Filling:
         reused = sum(f.bytes for m in models for f in m.files) - sum(f.bytes for f in missing.values()) + coming.reused
         summary = Summary(coming.fetched, reused, time.monotonic() - self._began)
         self._lease.confirm()
-        write_marker(
-            self._root,
-            Marker(
-                plan=self._fetch.plan.digest(),
-                completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                seconds=round(summary.seconds, 3),
-                fetched_bytes=summary.fetched_bytes,
-                files=self._kept,
-                first_pull=self._first_pull,
-            ),
-        )
+        complete(self._root, self._fetch.plan, summary, self._kept, self._first_pull)
         return summary
 
     def _withdraw_incomplete(self) -> None:
@@ -151,7 +137,7 @@ class _Filling:
         """Return True if a blob that no marker lists has the hash in its name; remove a bad one and its manifests."""
         blob = self._root / blob_path(sha256)
         self._fetch.reporter.event("verifying", file=blob_path(sha256), bytes=blob.stat().st_size)
-        if blob.stat().st_size == size and self._hash(blob) == sha256:
+        if blob.stat().st_size == size and untrusted.hash_file(blob, self._lease.check) == sha256:
             self._record_verified(sha256)
             return True
         for path in list_manifests(self._root):
@@ -164,14 +150,6 @@ class _Filling:
     def _record_verified(self, sha256: str) -> None:
         self._known.add(blob_path(sha256))
         self._fetch.verified[blob_path(sha256)] = describe_file(self._root / blob_path(sha256), sha256)
-
-    def _hash(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        with untrusted.open_file(path) as file:
-            while chunk := file.read(_READ):
-                digest.update(chunk)
-                self._lease.check()
-        return digest.hexdigest()
 
     def _require_space(self, missing: Mapping[Path, WeightsFile]) -> None:
         here = sum(min(part.stat().st_blocks * 512, file.bytes) for part, file in missing.items() if part.exists())

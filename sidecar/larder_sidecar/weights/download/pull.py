@@ -35,7 +35,6 @@ from .hosts import Host
 from .partial import Part
 
 _WORD = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}"
-_READ = 4 << 20
 MAX_FILES = 1000
 """Maximum number of models that are listed."""
 LEASE_SECONDS = STALE_SECONDS + 15
@@ -167,7 +166,7 @@ class Pull:
         if (
             target.is_file()
             and target.stat().st_size == file.bytes
-            and _sha256(target, self._check_stopped) == file.sha256
+            and untrusted.hash_file(target, self._check_stopped) == file.sha256
         ):
             return
         raise OccupiedError(
@@ -212,12 +211,3 @@ def _allocated(path: Path) -> int:
     except OSError:
         return 0
     return facts.st_blocks * 512 if stat.S_ISREG(facts.st_mode) else 0
-
-
-def _sha256(path: Path, guard: Callable[[], None]) -> str:
-    digest = hashlib.sha256()
-    with untrusted.open_file(path) as content:
-        while chunk := content.read(_READ):
-            digest.update(chunk)
-            guard()
-    return digest.hexdigest()

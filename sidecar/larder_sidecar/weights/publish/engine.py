@@ -8,7 +8,7 @@ from pathlib import Path
 from ...config.weights import WeightsPlan
 from ..retry import retry_request
 from ..store.disk import translate_os_errors
-from ..store.marker import first_pulls
+from ..store.marker import first_pulls, sha256_of
 from ..store.ollama_layout import blob_path
 from .engine_image import (
     INDEXES,
@@ -26,7 +26,7 @@ from .layer import LAYER, Descriptor, describe_content
 from .layer_cache import LayerCache
 from .push import Destination, ImagePush, Published
 from .registry import Registry
-from .store_layers import STORE, sha256_of, store_tar
+from .store_layers import STORE, store_tar
 from .upload_state import UploadStates
 
 

@@ -8,11 +8,10 @@ from ...config.weights import COMPONENT, ModelWeights, WeightsPlan
 from ..errors import PlanError
 from ..store.disk import translate_os_errors
 from ..store.image_index import MODELS, ImageFile
-from ..store.marker import first_pulls
+from ..store.marker import first_pulls, sha256_of
 from .image import build_image, index_layer
 from .layer_cache import LayerCache
 from .push import Destination, ImagePush, Published
-from .store_layers import sha256_of
 from .upload_state import UploadStates
 
 

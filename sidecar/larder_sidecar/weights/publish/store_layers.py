@@ -4,20 +4,15 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...config.weights import FIRST_PULL, WeightsFile, WeightsPlan
+from ...config.weights import FIRST_PULL, WeightsPlan
 from ..store.gguf import check_gguf
-from ..store.marker import Marker, Stored, marker_path
+from ..store.marker import Marker, Stored, marker_path, sha256_of
 from ..store.ollama_layout import StoredFile, blob_path, lay_out
 from .layer import make_tar
 
 STORE = "weights/ollama"
 """Path of the store in every pod, which the program sets as OLLAMA_MODELS."""
 _EPOCH = "1970-01-01T00:00:00+00:00"
-
-
-def sha256_of(file: WeightsFile, recorded: Mapping[str, str]) -> str:
-    """Return the hash of a file, from the hashes `recorded` by earlier pulls if the plan knows none."""
-    return recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256
 
 
 def store_tar(plan: WeightsPlan, root: Path, recorded: Mapping[str, str]) -> bytes:

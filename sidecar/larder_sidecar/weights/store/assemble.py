@@ -9,18 +9,17 @@ import os
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from ..errors import ImageError, StoreError
 from ..progress import Reporter, Summary
 from . import untrusted
-from .disk import SCRATCH, make_folders, sweep, translate_os_errors
+from .disk import SCRATCH, link_atomically, make_folders, sweep, translate_os_errors
 from .gguf import check_gguf
 from .image_index import INDEX, MODELS, Contents, read_contents
 from .manifests import write_model
-from .marker import Marker, Stored, describe_file, read_marker, write_marker
+from .marker import Stored, complete, describe_file, read_marker
 from .ollama_layout import StoredFile, blob_path
 from .wait import wait_for
 
@@ -46,7 +45,7 @@ def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Sum
                 f"{target} is missing or has not {file.bytes} bytes, as the image's own {INDEX} says",
                 "Publish the model again and name the new reference.",
             )
-        _symlink(root / blob_path(sha256), target, root / SCRATCH)
+        link_atomically(root / blob_path(sha256), str(target), scratch=root / SCRATCH)
         reporter.event("linked", model=model.id, file=file.path, sha256=sha256)
         return sha256
 
@@ -87,19 +86,9 @@ def _assemble(plan: WeightsPlan, root: Path, place: Place) -> Summary:
                 if file.sha256 == FIRST_PULL:
                     first_pull[file.url] = sha256
             files |= write_model(model, placed, root)
-        seconds = time.monotonic() - began
-        write_marker(
-            root,
-            Marker(
-                plan=plan.digest(),
-                completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                seconds=round(seconds, 3),
-                fetched_bytes=0,
-                files=files,
-                first_pull=first_pull,
-            ),
-        )
-    return Summary(0, plan.total_bytes(), seconds)
+        summary = Summary(0, plan.total_bytes(), time.monotonic() - began)
+        complete(root, plan, summary, files, first_pull)
+    return summary
 
 
 def _sha256_in(contents: Contents, file: WeightsFile, image: Path) -> str:
@@ -111,12 +100,6 @@ def _sha256_in(contents: Contents, file: WeightsFile, image: Path) -> str:
             "Name the image of this model in larder:cache.image-volume.images; `larder-sidecar publish` prints it.",
         )
     return held.sha256
-
-
-def _symlink(path: Path, target: Path, scratch: Path) -> None:
-    temporary = scratch / f"{uuid.uuid4().hex}.tmp"
-    temporary.symlink_to(target)
-    temporary.rename(path)
 
 
 def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, reporter: Reporter) -> None:

@@ -3,13 +3,16 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
 from ...config.base import Model
+from ...config.weights import FIRST_PULL, WeightsFile, WeightsPlan
 from ..errors import StoreError
+from ..progress import Summary
 from . import untrusted
 from .disk import SCRATCH, STATE, list_entries, write_atomically
 
@@ -65,6 +68,26 @@ def read_marker(root: Path, digest: str) -> Marker | None:
 def write_marker(root: Path, marker: Marker) -> None:
     """Write a marker atomically."""
     write_atomically(marker_path(root, marker.plan), marker.to_json().encode(), scratch=root / SCRATCH)
+
+
+def complete(
+    root: Path, plan: WeightsPlan, result: Summary, files: Mapping[str, Stored], first_pull: Mapping[str, str]
+) -> None:
+    """Write the marker of a plan that is complete now."""
+    marker = Marker(
+        plan=plan.digest(),
+        completed_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(result.seconds, 3),
+        fetched_bytes=result.fetched_bytes,
+        files=dict(files),
+        first_pull=dict(first_pull),
+    )
+    write_marker(root, marker)
+
+
+def sha256_of(file: WeightsFile, recorded: Mapping[str, str]) -> str:
+    """Return the hash of a file, from the hashes `recorded` by earlier pulls if the plan knows none."""
+    return recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256
 
 
 def describe_file(path: Path, sha256: str) -> Stored:

@@ -7,10 +7,10 @@ import os
 import uuid
 from pathlib import Path
 
-from ...config.weights import FIRST_PULL, MODEL_FOLDERS, WeightsPlan
+from ...config.weights import MODEL_FOLDERS, WeightsPlan
 from ..errors import StoreError
 from .disk import SCRATCH, sync_folder, translate_os_errors
-from .marker import first_pulls
+from .marker import first_pulls, sha256_of
 from .ollama_layout import blob_path
 
 
@@ -24,11 +24,10 @@ def make_model_folders(plan: WeightsPlan, root: Path) -> None:
     with translate_os_errors(root):
         for model in plan.models:
             for file in model.files:
-                sha256 = recorded[file.url] if file.sha256 == FIRST_PULL else file.sha256
                 target = root / MODEL_FOLDERS / model.id / file.path
                 if not target.parent.resolve().is_relative_to(inside):
                     raise StoreError(f"{target.parent} leads out of the store", "Remove that link.")
-                _link(root / blob_path(sha256), target, scratch=root / SCRATCH)
+                _link(root / blob_path(sha256_of(file, recorded)), target, scratch=root / SCRATCH)
 
 
 def _link(source: Path, target: Path, *, scratch: Path) -> None:

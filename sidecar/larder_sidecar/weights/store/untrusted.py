@@ -5,12 +5,14 @@ An open of a FIFO would block, a device has no end, and a link leads to files of
 
 import contextlib
 import errno
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+_CHUNK = 4 << 20
 _ODD = {errno.ELOOP, errno.ENXIO, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EFBIG}
 """Errors of open(2) for links, sockets and folders."""
 
@@ -49,6 +51,16 @@ def read_file(path: Path, limit: int) -> bytes:
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file of any size, or a link to one, as in an assembled store. Raises OddFileError, OSError."""
     return os.fdopen(open_descriptor(path, links=True), "rb")
+
+
+def hash_file(path: Path, check: Callable[[], None]) -> str:
+    """Return the sha256 of a file; `check` raises to stop between reads. Raises OddFileError, OSError."""
+    digest = hashlib.sha256()
+    with open_file(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+            check()
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager
