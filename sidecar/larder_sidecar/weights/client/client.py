@@ -140,7 +140,7 @@ class Client:
             response = send()
         else:
             try:
-                response = run_within(self._head_seconds, send, too_late=urllib3.BaseHTTPResponse.close)
+                response = run_within(self._head_seconds, send, too_late=lambda response: response.close())
             except TimeoutError:
                 why = f"{redact_url(request.address.url)}: no answer was complete after {self._head_seconds:g} s"
                 raise StallError(why) from None

@@ -4,9 +4,11 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from larder_sidecar.config.weights import WeightsFile
+from larder_sidecar.weights.client.client import Client
 from larder_sidecar.weights.client.deadline import run_within
 from larder_sidecar.weights.errors import StallError
 from larder_sidecar.weights.retry import Patience
@@ -80,6 +82,28 @@ def test_what_comes_too_late_is_handed_over_to_be_closed() -> None:
         run_within(0.01, work, too_late=lambda answer: closed.set() if answer == "answer" else None)
     go.set()
     assert closed.wait(10)
+
+
+def test_the_connection_of_an_answer_that_comes_too_late_is_closed() -> None:
+    late = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener, Client(head_seconds=0.05) as client:
+
+        def answer() -> bytes:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1 << 16)
+                late.wait()
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n")
+                connection.settimeout(10)
+                return connection.recv(1)
+
+        with ThreadPoolExecutor() as server:
+            end = server.submit(answer)
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            with pytest.raises(StallError), client.ask("GET", url, {}):
+                pass
+            late.set()
+            assert end.result() == b""
 
 
 def test_an_error_within_the_time_is_the_callers() -> None:
