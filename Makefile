@@ -12,30 +12,30 @@ help: ## this list
 	@echo "  STACK=dev picks the stack; CONTEXT=… REGISTRY=… put stack dev on a cluster that exists; ONLY=… narrows test, e2e and bench"
 
 up: ## the platform on an embedded cluster, ending with an answer from it
-	@python3 -m testbed up
+	@python3 -m dev up
 
 down: ## remove the stack; the weights stay on their volume
-	@python3 -m testbed down
+	@python3 -m dev down
 
 url: ## base URL of the running stack
-	@python3 -m testbed url
+	@python3 -m dev url
 
 clean: ## remove the cluster, its weights and everything else of this checkout
-	@python3 -m testbed clean
+	@python3 -m dev clean
 
 clean-cache: ## remove the built toolchain from the cache folder
-	@python3 -m testbed clean-cache
+	@python3 -m dev clean-cache
 
 venv:
-	@python3 -m testbed venv
+	@python3 -m dev venv
 
 clouds: venv
-	@python3 -m testbed clouds
+	@python3 -m dev clouds
 
 lint: clouds ## ruff and mypy
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
-	@$(PYTHON) -m mypy __main__.py components manifests policies preview bench testbed sidecar/larder_sidecar tests
+	@$(PYTHON) -m mypy __main__.py components manifests policies preview bench dev testbed sidecar/larder_sidecar tests
 
 test: clouds ## every test that needs neither a cluster nor an engine (EXAMPLES=all: more inputs for each property)
 	@$(PYTHON) -m pytest -p tests.workers --workers 4 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e --ignore=tests/engines)

@@ -24,10 +24,10 @@ from larder_sidecar.weights.download.fetch import Fetch
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.sources.hub import Hub
 
+from dev.toolchain import tools
 from testbed.hub.repository import Repositories
 from testbed.hub.server import Hub as LocalHub
 from testbed.hub.tiny_model import Shape, tiny_model
-from testbed.toolchain import tools
 
 from .processes import free_port, process, started, tree
 

@@ -81,10 +81,10 @@ def rows(figures: Mapping[str, float | str]) -> list[str]:
 def main(gib: int, results: Path) -> None:
     """Write the figures of one size, measured on the embedded cluster of this process' LARDER_STATE."""
     # They take LARDER_STATE when they are imported.
-    from testbed import up
+    from dev import embedded
+    from dev.images import build
+    from dev.paths import STATE
     from testbed.cluster.layout import REGISTRY_NAME
-    from testbed.images import build
-    from testbed.paths import STATE
 
     from .deployment import Deployment, pull
     from .synthetic import Synthetic
@@ -93,7 +93,7 @@ def main(gib: int, results: Path) -> None:
     if (free := shutil.disk_usage(STATE).free) < FREE_BYTES:
         msg = f"{STATE}: {free >> 30} GiB are free, and this bench wants {FREE_BYTES >> 30}"
         raise RuntimeError(msg)
-    cluster = up.embedded_cluster()
+    cluster = embedded.start(["ollama"])
     images = build.deploy(cluster.registry, REGISTRY_NAME, ["ollama"])
     model = Synthetic(gib, cluster)
     pull(cluster, images.values())

@@ -19,13 +19,13 @@ from components.settings.node_local import NodeLocalSettings
 from components.settings.shared_storage import SharedStorageSettings
 from components.settings.strategies import STRATEGIES
 from components.settings.weights_plan import weights_plan
+from dev.paths import STATE
 from preview.program import record
 from preview.render import render
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.layout import DISK_INSIDE, HUB, NODE, REGISTRY_NAME
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import Shape, tiny_model
-from testbed.paths import STATE
 
 NAMESPACE, STACK, SHARED = "bench", "dev", "bench-shared"
 BLOCKS_OF_A_GIB = 16

@@ -92,7 +92,7 @@ def _check(options: argparse.Namespace) -> int:
     from .program import stack_config
 
     written = _ours(stack_config(options.stack, options.folder))
-    served = {**written, MODELS: options.model or written.get(MODELS)}
+    served = {**written, MODELS: _served(options.model or [], written.get(MODELS))}
     if options.kubernetes and isinstance(cluster := written.get(CLUSTER), dict):
         served[CLUSTER] = {**cluster, "kubernetes": options.kubernetes}
     stand_in(served)
@@ -110,7 +110,14 @@ def _check(options: argparse.Namespace) -> int:
     ]
     if wrong:
         raise SettingsError(wrong)
+    if options.json:
+        print(json.dumps({"engines": [stack.runs for stack in settings.blocks.values()], "models": settings.models}))
     return 0
+
+
+def _served(offered: list[str], written: object) -> object:
+    """Return the models on offer that the file names, else the first on offer; what the file says if none is."""
+    return [model for model in offered if isinstance(written, list) and model in written] or offered[:1] or written
 
 
 def _unknown_models(options: argparse.Namespace, written: Mapping[str, object]) -> list[str]:
@@ -224,8 +231,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--node", action="append", default=[], metavar="NAME", help="a node of the cluster; repeat it")
     check.add_argument("--kubernetes", metavar="VERSION", help="what the cluster has, as in 1.36")
     check.add_argument(
-        "--model", action="append", metavar="ID", help="what the run serves in place of the file's; repeat"
+        "--model",
+        action="append",
+        metavar="ID",
+        help="a model that the run has: it serves those of them that the file names, else the first; repeat it",
     )
+    check.add_argument("--json", action="store_true", help="print the engines and models of a file that is right")
     check.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
     render = commands.add_parser("render", help="write the manifests as files")
     render.set_defaults(run=_render)

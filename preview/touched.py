@@ -11,6 +11,7 @@ _HARMLESS = (
     ".ci/",
     ".github/",
     "bench/",
+    "dev/",
     "docs/",
     "sidecar/",
     "testbed/",

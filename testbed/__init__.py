@@ -1,1 +1,1 @@
-"""The embedded cluster and the offline toolchain behind `make up` and `make e2e`; stdlib only, never shipped."""
+"""The embedded cluster behind `make up`, the stand-in plugin, and the runner of `make e2e`; never shipped."""

@@ -6,25 +6,27 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import packages, preflight, proof, python
-from .locks import alone
-from .paths import HOME, ROOT, VENV
-from .progress import TestbedError, say
+from dev import packages, preflight, python
+from dev.locks import alone
+from dev.paths import HOME, ROOT, VENV
+from dev.progress import CommandError, say
+from dev.toolchain import tools
+
+from . import proof
 from .suites import PARTS, SUITES, of_part, within
-from .toolchain import tools
 
 
 def main() -> None:
     """Run the chosen suites in a state folder of their own; leave nothing of it behind unless KEEP is set.
 
     A suite that was chosen and skipped a test has failed: it brings what it needs. PROOF=1 keeps what passed in
-    docs/proof.json. Raises TestbedError.
+    docs/proof.json. Raises CommandError.
     """
     names = chosen(os.environ.get("ONLY") or "", os.environ.get("PART") or "", os.environ.get("TOUCHED") or "")
     recording = bool(os.environ.get("PROOF"))
     if recording and not proof.is_clean():
         msg = "PROOF=1: the work tree differs from its commit, so a proof would name the wrong one. Commit first."
-        raise TestbedError(msg)
+        raise CommandError(msg)
     python.ensure()
     if "engines" in names:
         _build_engines()
@@ -35,30 +37,30 @@ def main() -> None:
         say(f"  {'✓' if outcome.passed else '✗'} {name}: {outcome}")
     if bad := [name for name, outcome in found.items() if not outcome.passed]:
         msg = f"{', '.join(bad)}: a test failed, was skipped, or did not run. KEEP=1 keeps the cluster for a look"
-        raise TestbedError(msg)
+        raise CommandError(msg)
 
 
 def chosen(only: str, part: str, minutes: str) -> list[str]:
-    """Return the suites to run, in order. Raises TestbedError for a word that names none.
+    """Return the suites to run, in order. Raises CommandError for a word that names none.
 
     `minutes` adds the suites of the other parts that changes since their last proof touch, up to that many minutes.
     """
     if only:
         if only not in SUITES:
             msg = f"ONLY={only}: no such suite. Choose one of {', '.join(SUITES)}"
-            raise TestbedError(msg)
+            raise CommandError(msg)
         return [only]
     if not part:
         return list(SUITES)
     if part not in PARTS:
         msg = f"PART={part}: no such part. Choose one of {', '.join(PARTS)}"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     names = of_part(part)
     if not minutes:
         return names
     if not minutes.isdecimal():
         msg = f"TOUCHED={minutes}: not a number of minutes. Write TOUCHED=10"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     touched = [name for name in proof.touched() if name not in names]
     more = within(int(minutes), touched, proof.read())
     say(f"Touched since their last proof: {', '.join(touched) or 'no other suite'}.")
@@ -69,12 +71,12 @@ def chosen(only: str, part: str, minutes: str) -> list[str]:
 
 
 def _build_engines() -> None:
-    """Build what the tests of engines start as processes. Raises TestbedError."""
-    engines = ("ollama", "llama-server")
-    preflight.check(engines, embedded=False)
-    packages.install()
+    """Build what the tests of engines start as processes. Raises CommandError."""
+    engines = (tools.OLLAMA, tools.LLAMA_SERVER)
+    preflight.check(engines)
+    packages.install(packages.IMAGES)
     for engine in engines:
-        tools.ENGINES[engine].ensure()
+        engine.ensure()
 
 
 def _run(names: Sequence[str]) -> dict[str, proof.Outcome]:

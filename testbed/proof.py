@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .paths import ROOT
+from dev.paths import ROOT
+
 from .suites import SUITES
 
 PROOF = ROOT / "docs" / "proof.json"

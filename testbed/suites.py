@@ -32,12 +32,12 @@ SUITES = {
         part="2",
         files=("tests/e2e/test_upgrade.py",),
         minutes=4,
-        touched_by=("components/*", "__main__.py", "testbed/pulumi.py"),
+        touched_by=("components/*", "__main__.py", "dev/pulumi.py"),
     ),
     "ollama": Suite(part=CORE, files=("tests/e2e/test_ollama.py",), minutes=2.5),
     "ui": Suite(part=CORE, files=("tests/e2e/test_ui.py",), minutes=1),
     "front": Suite(part=CORE, files=("tests/e2e/test_front.py",), minutes=2),
-    "plugin": Suite(part="2", files=("tests/plugin",), minutes=5, touched_by=("testbed/plugin/*", "testbed/pulumi.py")),
+    "plugin": Suite(part="2", files=("tests/plugin",), minutes=5, touched_by=("testbed/plugin/*", "dev/pulumi.py")),
     "swap": Suite(part=CORE, files=("tests/e2e/test_swap.py",), minutes=3),
     "weights": Suite(
         part="2",
@@ -84,13 +84,13 @@ SUITES = {
         part="3",
         files=("tests/e2e/test_host.py",),
         minutes=2,
-        touched_by=("testbed/cluster/*", "testbed/up.py", "testbed/locks.py", "testbed/__main__.py"),
+        touched_by=("testbed/cluster/*", "dev/embedded.py", "dev/up.py", "dev/locks.py", "dev/__main__.py"),
     ),
     "existing": Suite(
         part="3",
         files=("tests/e2e/test_existing.py",),
         minutes=1,
-        touched_by=("testbed/up.py", "testbed/packages.py", "testbed/preflight.py", "testbed/images/*"),
+        touched_by=("dev/existing.py", "dev/up.py", "dev/packages.py", "dev/preflight.py", "dev/images/*"),
     ),
 }
 """The suites by the word after ONLY=, in the order in which they run.

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from ..paths import STATE
+from dev.paths import STATE
 
 MOUNT = Path("/sys/fs/cgroup")
 NAME = f"larder-{hashlib.sha256(str(STATE).encode()).hexdigest()[:8]}"
@@ -17,6 +17,16 @@ def _parents() -> list[Path]:
     if _unified():
         return [MOUNT]
     return [p for p in MOUNT.iterdir() if p.is_dir() and not p.is_symlink() and (p / "cgroup.procs").exists()]
+
+
+def problems() -> list[str]:
+    """Return what keeps this host from limiting pods, with what to do."""
+    if any((MOUNT / name).exists() for name in ("cgroup.controllers", "memory")):
+        return []
+    return [
+        "no memory cgroup: the kubelet cannot limit pods. Boot with cgroup_enable=memory. "
+        "Or put the platform on a cluster that exists: make up CONTEXT=… REGISTRY=…"
+    ]
 
 
 def create() -> str:

@@ -10,10 +10,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import processes
-from ..packages import EXTRACTED, tool
-from ..paths import ROOT
-from ..progress import TestbedError, run, step
+from dev import processes
+from dev.packages import tool
+from dev.paths import ROOT
+from dev.progress import CommandError, run, step
+
+from ..packages import EXTRACTED
 from ..toolchain import tools
 from . import cgroups, network, pki
 from .egress import open_ as open_egress
@@ -56,7 +58,7 @@ class Cluster:
         """Whether the node takes pods; False too while the node or its API server is not there yet."""
         try:
             return self.kubectl("get", "node", NODE, "-o", READY, timeout=10) == "True"
-        except TestbedError:
+        except CommandError:
             return False
 
 
@@ -68,7 +70,7 @@ def running() -> Cluster | None:
 def start(*, egress: bool = False) -> Cluster:
     """Start the cluster, or return the one that runs; `egress` gives its pods a way to what this host can reach.
 
-    Starts over whatever a killed one left. Raises TestbedError.
+    Starts over whatever a killed one left. Raises CommandError.
     """
     if (found := running()) is not None:
         return found
@@ -125,7 +127,7 @@ def _child(process: subprocess.Popen[bytes]) -> int:
             return int(pids[0])
         time.sleep(0.02)
     msg = f"unshare could not make namespaces; see {HOST}/log/supervisor.log. It needs root with CAP_SYS_ADMIN."
-    raise TestbedError(msg)
+    raise CommandError(msg)
 
 
 def _await_node(cluster: Cluster) -> None:
@@ -134,12 +136,12 @@ def _await_node(cluster: Cluster) -> None:
         if (HOST / "failed").exists() or _pid() is None:
             reason = (HOST / "failed").read_text() if (HOST / "failed").exists() else "its supervisor ended"
             msg = f"the cluster did not start: {reason}. Logs: {HOST}/log/"
-            raise TestbedError(msg)
+            raise CommandError(msg)
         if (HOST / "up").exists() and cluster.ready():
             return
         if time.monotonic() > deadline:
             msg = f"the node was not Ready within {START_WITHIN:.0f} s. Logs: {HOST}/log/"
-            raise TestbedError(msg)
+            raise CommandError(msg)
         time.sleep(0.3)
 
 
@@ -156,10 +158,10 @@ def _subnet() -> str:
 
 
 def pid() -> int:
-    """Pid of process 1 of the running cluster's namespaces. Raises TestbedError where none runs."""
+    """Pid of process 1 of the running cluster's namespaces. Raises CommandError where none runs."""
     if (found := _pid()) is None:
         msg = f"the cluster does not run any more; see {HOST}/log/supervisor.log"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     return found
 
 
@@ -180,7 +182,7 @@ def _stop() -> None:
         while _pid() is not None:
             if time.monotonic() > deadline:
                 msg = f"process {pid} of the cluster does not end; is a disk below {HOST} hanging?"
-                raise TestbedError(msg)
+                raise CommandError(msg)
             time.sleep(0.05)
     (HOST / "pid").unlink(missing_ok=True)
     cgroups.remove()

@@ -11,7 +11,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ..progress import TestbedError, step
+from dev.progress import CommandError, step
+
 from ..toolchain import tools
 from . import pki
 from .cluster import Cluster, pid
@@ -87,7 +88,7 @@ def _config(source: Path) -> str:
             msg = (
                 f"KServe's ConfigMap no longer says {shipped}; testbed/cluster/kserve.py has to learn what it says now"
             )
-            raise TestbedError(msg)
+            raise CommandError(msg)
         text = text.replace(shipped, ours)
     return text
 
@@ -124,7 +125,7 @@ def _start(cluster: Cluster) -> None:
     while not _answers(cluster):
         if time.monotonic() > deadline:
             msg = f"KServe's controller did not become ready; see {HOST}/log/kserve.log"
-            raise TestbedError(msg)
+            raise CommandError(msg)
         if process.poll() is not None:  # it gives up where the API server does not serve its definitions yet
             process = _launch(own)
         time.sleep(0.3)

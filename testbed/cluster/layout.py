@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..paths import STATE
+from dev.paths import STATE
 
 NODE = "larder"
 """Name of the only node."""

@@ -5,7 +5,7 @@ import json
 import subprocess
 from dataclasses import dataclass
 
-from ..progress import TestbedError
+from dev.progress import CommandError
 
 POOLS = [ipaddress.ip_network(net) for net in ("10.231.0.0/24", "172.30.231.0/24", "192.168.231.0/24")]
 """Tried in this order: a company's VPN often covers one of the private ranges whole."""
@@ -36,7 +36,7 @@ class Link:
 
 
 def free_subnet() -> str:
-    """A /30 of the pools that no route of this host covers. Raises TestbedError when all are taken."""
+    """A /30 of the pools that no route of this host covers. Raises CommandError when all are taken."""
     routes = json.loads(_ip("-4", "-j", "route", "show") or "[]")
     taken = [ipaddress.ip_network(r["dst"], strict=False) for r in routes if r["dst"] != "default"]
     for pool in POOLS:
@@ -47,12 +47,12 @@ def free_subnet() -> str:
     msg = (
         f"no /30 of {pools} is free of this host's routes; `make clean` in checkouts that you no longer use frees some"
     )
-    raise TestbedError(msg)
+    raise CommandError(msg)
 
 
 def _ip(*args: str) -> str:
     done = subprocess.run(["ip", *args], capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"ip {' '.join(args)}: {done.stderr.strip()}"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     return done.stdout

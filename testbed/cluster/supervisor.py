@@ -16,7 +16,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from ..paths import ROOT
+from dev.paths import ROOT
+
 from .daemons import Daemon, files, waves
 from .layout import (
     CHECKOUT_INSIDE,

@@ -1,1 +1,1 @@
-"""Images for the cluster, built without a docker daemon and pushed to its registry by digest."""
+"""Images of the embedded cluster, and of the tests that run on it."""

@@ -1,96 +1,13 @@
-"""The images a deployment needs, each built only when its inputs changed and pushed only when the registry lacks it."""
+"""The pause image of pods, and git-sync's stand-in."""
 
-import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from ..paths import ROOT
-from ..progress import run, step
-from ..toolchain import tools
-from ..toolchain.build import Tool
-from . import base, buildah
+from dev.images import base, buildah
+from dev.images.build import Image
+from dev.progress import run
 
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Image:
-    """A repository, the files that decide its content, and how it is built under a given name."""
-
-    repository: str
-    inputs: tuple[Path, ...]
-    build: Callable[[str], None]
-    expected: float
-    version: str = ""
-    needs: Tool | None = None
-
-    @property
-    def tag(self) -> str:
-        """The version where one is fixed, else the hash of the inputs."""
-        if self.version:
-            return self.version
-        digest = hashlib.sha256(self.needs.home.name.encode() if self.needs else b"")
-        for path in sorted(_files(self.inputs)):
-            digest.update(f"{path.name}\0".encode() + path.read_bytes())
-        return digest.hexdigest()[:12]
-
-    def ensure(self, registry: str) -> str:
-        """Build and push what is missing; return the digest."""
-        if (digest := buildah.pushed(registry, self.repository, self.tag)) is not None:
-            return digest
-        local = f"localhost/{self.repository}:{self.tag}"
-        with step(f"image {self.repository}", self.expected):
-            if not buildah.exists(local):
-                self.build(local)
-            return buildah.push(local, registry, self.repository, self.tag)
-
-
-def deploy(registry: str, name: str, engines: Iterable[str]) -> dict[str, str]:
-    """Build and push what a stack with these engines needs, for a cluster that pulls from `name`: `larder:images`."""
-    PAUSE.ensure(registry)
-    images = {"sidecar": SIDECAR, **{engine: ENGINES[engine] for engine in engines}}
-    return {role: f"{name}/{image.repository}@{image.ensure(registry)}" for role, image in images.items()}
-
-
-def _files(inputs: tuple[Path, ...]) -> Iterator[Path]:
-    for path in inputs:
-        found = path.rglob("*") if path.is_dir() else [path]
-        yield from (p for p in found if p.is_file() and "__pycache__" not in p.parts)
-
-
-def _sidecar(image: str) -> None:
-    base.ensure()
-    folder = ROOT / "sidecar"
-    buildah.build(image, folder / "Dockerfile", folder, {"BASE": base.BASE, "BUILD_BASE": base.BUILD_BASE})
-
-
-def _engine(tool: Tool, expected: float) -> Image:
-    """The image of a built engine, by the Dockerfile of its name."""
-    dockerfile = HERE / f"{tool.name}.Dockerfile"
-
-    def build(image: str) -> None:
-        base.ensure()
-        buildah.build(image, dockerfile, tool.ensure(), {"BASE": base.BASE})
-
-    return Image(f"larder/{tool.name}", (dockerfile, *base.INPUTS), build, expected, needs=tool)
-
-
-def _vllm(image: str) -> None:
-    base.ensure()
-    root = buildah.STORAGE / "vllm"
-    shutil.rmtree(root, ignore_errors=True)
-    root.mkdir(parents=True)
-    shutil.copy2(tools.LLAMA_SERVER.ensure() / "bin" / "llama-server", root)
-    shutil.copy2(HERE / "vllm_server.py", root)
-    buildah.build(image, HERE / "vllm.Dockerfile", root, {"BASE": base.BASE})
-    shutil.rmtree(root)
-
-
-def _git_sync(image: str) -> None:
-    base.ensure()
-    buildah.build(image, HERE / "git-sync.Dockerfile", HERE, {"BASE": base.BASE})
 
 
 def _pause(image: str) -> None:
@@ -105,29 +22,11 @@ def _pause(image: str) -> None:
     shutil.rmtree(root)
 
 
-SIDECAR = Image(
-    "larder/sidecar",
-    (
-        ROOT / "sidecar/Dockerfile",
-        ROOT / "sidecar/requirements.lock",
-        ROOT / "sidecar/larder_sidecar",
-        *base.INPUTS,
-    ),
-    _sidecar,
-    40,
-)
-VLLM = Image(
-    "larder/vllm-stand-in",
-    (HERE / "vllm.Dockerfile", HERE / "vllm_server.py", *base.INPUTS),
-    _vllm,
-    20,
-    needs=tools.LLAMA_SERVER,
-)
-ENGINES = {
-    tool.name: _engine(tool, expected)
-    for tool, expected in ((tools.OLLAMA, 20), (tools.LLAMA_SERVER, 10), (tools.SHIMMY, 60))
-} | {"vllm": VLLM}
-"""By the engine's word in larder:images."""
+def _git_sync(image: str) -> None:
+    base.ensure()
+    buildah.build(image, HERE / "git-sync.Dockerfile", HERE, {"BASE": base.BASE})
+
+
 # containerd's configuration names this one by tag.
 PAUSE = Image("pause", (HERE / "pause.c",), _pause, 3, version="1")
 # Built by the tests that deploy a manager, and by nothing else.

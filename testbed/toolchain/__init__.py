@@ -1,1 +1,1 @@
-"""The programs nobody can download here, built once from pinned sources into the user's cache."""
+"""The programs of the embedded cluster, built once from pinned sources into the user's cache."""

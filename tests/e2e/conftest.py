@@ -70,7 +70,7 @@ class Platform:
     def preview(self) -> list[dict[str, Any]]:
         """What `make up` would change in the cluster."""
         done = subprocess.run(
-            ["python3", "-m", "testbed", "preview"], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
+            ["python3", "-m", "dev", "preview"], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return list(json.loads(done.stdout.splitlines()[-1]))

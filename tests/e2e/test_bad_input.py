@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from components.settings.sources import merged
+from dev.paths import STATE
 from testbed.cluster import cluster, shared
 from testbed.cluster.layout import DISK, DISK_INSIDE, REGISTRY, REGISTRY_NAME
-from testbed.paths import STATE
 from tests.plugin.stack import Stack, declared
 from tests.program.previews import Preview, preview_of
 from tests.sidecar.weights.bases import REPOSITORY, Base

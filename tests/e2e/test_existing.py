@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from dev.paths import STATE
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import tiny_model
-from testbed.paths import STATE
 from testbed.toolchain import tools
 
 from .conftest import ROOT
@@ -61,7 +61,7 @@ class Checkout:
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     Repositories(THEIRS / "hub").publish("larder/tiny-random-GGUF", "tiny-random.gguf", tiny_model())
     try:
-        started = "from testbed.up import embedded_cluster\nc = embedded_cluster()"
+        started = "from dev import embedded\nc = embedded.start(['ollama'])"
         shown = "import json\nprint(json.dumps([c.registry, c.hub, str(c.kubeconfig)]))"
         registry, hub, kubeconfig = json.loads(owner(f"{started}\n{shown}").splitlines()[-1])
         found = Checkout(tmp_path_factory.mktemp("checkout"), registry, hub, kubeconfig)

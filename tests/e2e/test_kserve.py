@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from dev.progress import CommandError
 from testbed import packages
-from testbed.progress import TestbedError
 from tests.e2e.manager.deployment import Repository, forget_state, git_sync, pulumi, reached
 from tests.e2e.manager.harness import TOKEN, Manager
 from tests.program.previews import preview_of
@@ -180,7 +180,7 @@ def test_the_api_server_takes_what_kserve_cache_declares_and_no_other_source_lat
         file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
         try:
             return kserve.platform.kubectl("apply", "--server-side", "--validate=strict", *options, "-f", str(file))
-        except TestbedError as error:
+        except CommandError as error:
             return str(error)
 
     misspelt = [{**objects[0], "spec": {**objects[0]["spec"], "storageLimits": "1Gi"}}]

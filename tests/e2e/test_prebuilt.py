@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.images.weights import ENGINES
-from testbed.paths import STATE, VENV
-from testbed.progress import run
+from dev.images.weights import ENGINES
+from dev.paths import STATE, VENV
+from dev.progress import run
 
 from .conftest import Platform
 from .load import Load

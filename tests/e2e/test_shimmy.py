@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from dev.progress import CommandError
+from dev.toolchain import tools
 from testbed.cluster.layout import HUB
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import tiny_model
-from testbed.progress import TestbedError
-from testbed.toolchain import tools
 
 from .conftest import Platform
 
@@ -94,7 +94,7 @@ def test_the_pod_is_as_harmless_as_every_other(stack: Platform) -> None:
     for container in [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]:
         assert container["securityContext"]["readOnlyRootFilesystem"]
     name = pod["metadata"]["name"]
-    with pytest.raises(TestbedError):
+    with pytest.raises(CommandError):
         stack.kubectl("-n", "ai", "exec", name, "-c", "shimmy", "--", "touch", "/models/mine")
     assert TOKEN not in stack.kubectl("-n", "ai", "logs", name, "-c", "gateway")
 

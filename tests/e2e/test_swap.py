@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from testbed.paths import STATE
+from dev.paths import STATE
 
 from .conftest import ROOT, Platform
 from .load import Load

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from dev.paths import STATE
 from testbed.cluster.layout import DISK
-from testbed.paths import STATE
 from tests.rails.trees import checkout
 
 from .conftest import ROOT, Platform

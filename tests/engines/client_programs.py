@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from testbed.locks import alone
-from testbed.paths import CACHE, ROOT
+from dev.locks import alone
+from dev.paths import CACHE, ROOT
 from tests.engines.process import lacking
 
 SOURCES = Path(__file__).parent / "clients"

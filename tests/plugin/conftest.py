@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dev.paths import CACHE
 from testbed.cluster import cluster
-from testbed.paths import CACHE
 from testbed.plugin import kubeconfig
 from testbed.plugin.client import Client
 from tests.plugin.stack import Stack

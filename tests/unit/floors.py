@@ -7,7 +7,7 @@ from pathlib import Path
 from components import ROOT
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("components", "manifests", "larder_sidecar.config"),
+    ("components", "manifests", "larder_sidecar.config", "dev.paths", "dev.processes", "dev.progress"),
     ("components.names", "components.component", "components.manifest", "larder_sidecar.catalog", "policies"),
     ("components.network", "components.settings"),
     ("components.images", "components.node_pools", "components.plan.sizing"),
@@ -17,16 +17,20 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("components.serving", "components.plan"),
     ("components.platform",),
     ("__main__", "preview", "larder_sidecar"),
+    ("dev.command_line", "dev.locks", "dev.packages"),
+    ("dev.python", "dev.toolchain"),
+    ("dev.images", "dev.preflight", "dev.stack_file"),
     ("testbed",),
+    ("dev",),
     ("bench",),
 )
 """Modules and packages, the lowest floor first. A module imports from its own room and from lower floors.
 
 A name covers what is below it, unless that has a place of its own. `components` is its __init__ alone.
 """
-SOURCES = ("__main__.py", "components", "manifests", "policies", "preview", "bench", "testbed")
+SOURCES = ("__main__.py", "components", "manifests", "policies", "preview", "bench", "dev", "testbed")
 """The code whose imports are held to the floors. The sidecar's own stand in no floor yet."""
-_OURS = ("components", "manifests", "policies", "preview", "bench", "testbed", "larder_sidecar")
+_OURS = ("components", "manifests", "policies", "preview", "bench", "dev", "testbed", "larder_sidecar")
 
 
 def room(module: str) -> str | None:

@@ -1,5 +1,9 @@
 """Imports run one way: down. The floors are those of the table in floors.py."""
 
+import subprocess
+import sys
+
+from components import ROOT
 from tests.unit.floors import FLOORS, floor, imports, is_ours, modules, room
 
 MODULES = dict(modules())
@@ -34,3 +38,17 @@ def test_a_plan_is_made_without_resources() -> None:
     assert [
         (name, found) for name, file in plan.items() for found in imports(name, file) if found.startswith(declaring)
     ] == []
+
+
+def test_one_module_alone_leads_from_the_commands_to_the_embedded_cluster() -> None:
+    commands = {name: file for name, file in MODULES.items() if name.split(".")[0] == "dev"}
+    assert len(commands) > 15
+    assert {
+        name for name, file in commands.items() for found in imports(name, file) if found.startswith("testbed")
+    } == {"dev.embedded"}
+
+
+def test_a_cluster_that_exists_needs_nothing_of_the_testbed() -> None:
+    code = "import sys, dev.__main__, dev.existing; print([name for name in sys.modules if name.startswith('testbed')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

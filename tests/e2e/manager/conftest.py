@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from testbed.paths import CACHE
+from dev.paths import CACHE
 from testbed.plugin import kubeconfig
 from testbed.plugin.client import ApiError, Client
 from tests.e2e.manager.harness import TOKEN, Controller, Manager, started

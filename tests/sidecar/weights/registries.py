@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from testbed.packages import tool
+from dev.packages import tool
 
 
 class SmallRegistry(ThreadingHTTPServer):

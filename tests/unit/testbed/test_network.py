@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from dev.progress import CommandError
 from testbed.cluster import network
-from testbed.progress import TestbedError
 
 
 def routes(*destinations: str):
@@ -38,5 +38,5 @@ def test_a_subnet_that_a_route_covers_is_left_alone(monkeypatch, taken, free):
 
 def test_a_host_without_room_is_told_what_to_do(monkeypatch):
     monkeypatch.setattr(network, "_ip", routes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
-    with pytest.raises(TestbedError, match="make clean"):
+    with pytest.raises(CommandError, match="make clean"):
         network.free_subnet()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from dev.progress import CommandError
 from testbed import e2e, proof
-from testbed.progress import TestbedError
 from testbed.suites import CORE, PARTS, SUITES, of_part, within
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -69,7 +69,7 @@ def test_touched_suites_share_the_minutes_by_the_age_of_their_proofs(
     ],
 )
 def test_a_word_that_names_nothing_is_refused(only: str, part: str, minutes: str, said: str) -> None:
-    with pytest.raises(TestbedError, match=said):
+    with pytest.raises(CommandError, match=said):
         e2e.chosen(only, part, minutes)
 
 

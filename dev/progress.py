@@ -1,4 +1,4 @@
-"""What a person sees while the testbed works: one line a step, with elapsed and expected time."""
+"""What a person sees while a command works: one line a step, with elapsed and expected time."""
 
 import subprocess
 import sys
@@ -9,10 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-class TestbedError(Exception):
-    """Something the user can act on. The text says what, where, and what to do."""
-
-    __test__ = False  # not a test class, whatever pytest thinks of the name
+class CommandError(Exception):
+    """A command cannot go on. The text says what, where, and what to do."""
 
 
 def say(text: str = "") -> None:
@@ -62,7 +60,7 @@ def run(
 ) -> str:
     """Run a command with its output in `log` as it comes; `capture` returns stdout instead.
 
-    Raises TestbedError with the end of the log.
+    Raises CommandError with the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as sink:
@@ -83,12 +81,12 @@ def run(
             )
         except subprocess.TimeoutExpired as error:
             msg = f"{argv[0]} did not finish within {timeout:.0f} s; see {log}"
-            raise TestbedError(msg) from error
+            raise CommandError(msg) from error
     if done.returncode:
         with log.open("rb") as written:
             written.seek(started)
             tail = written.read().decode(errors="replace").splitlines()[-15:]
         end = "\n".join(f"    {line}" for line in tail)
         msg = f"{' '.join(map(str, argv[:4]))} … failed with exit code {done.returncode}. The end of {log}:\n{end}"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     return done.stdout or ""

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from ..progress import TestbedError, run, step
+from ..progress import CommandError, run, step
 from .buildah import LOG, STORAGE, buildah, contained, exists, scratch
 
 PIP = Path(__file__).with_name("pip.txt")
@@ -80,4 +80,4 @@ def _mirror() -> tuple[str, str]:
     msg = (
         "apt has no package source to make a base image from; run `apt-get update` and look into /etc/apt/sources.list"
     )
-    raise TestbedError(msg)
+    raise CommandError(msg)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from testbed.progress import TestbedError, run
-from testbed.toolchain import build
-from testbed.toolchain.build import Tool
+from dev.progress import CommandError, run
+from dev.toolchain import build
+from dev.toolchain.build import Tool
 
 BUILT: list[Path] = []
 
@@ -19,7 +19,7 @@ def _compile(out: Path, _log: Path) -> None:
 
 def _break(out: Path, _log: Path) -> None:
     (out / "half").touch()
-    raise TestbedError("no compiler")
+    raise CommandError("no compiler")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_what_a_tool_is_made_from_is_part_of_its_name(tool):
 
 def test_a_build_that_broke_off_leaves_nothing_that_looks_finished(tool):
     broken = tool(_break)
-    with pytest.raises(TestbedError):
+    with pytest.raises(CommandError):
         broken.ensure()
     assert not broken.home.exists()
     assert tool().ensure().exists()
@@ -62,7 +62,7 @@ def test_a_build_that_broke_off_leaves_nothing_that_looks_finished(tool):
 def test_a_failed_command_shows_the_end_of_its_own_log_and_nothing_older(tmp_path):
     log = tmp_path / "log"
     run(["echo", "earlier"], log=log)
-    with pytest.raises(TestbedError, match="exit code 3") as failed:
+    with pytest.raises(CommandError, match="exit code 3") as failed:
         run(["sh", "-c", "echo why; exit 3"], log=log)
     assert "why" in str(failed.value)
     assert "earlier" not in str(failed.value)

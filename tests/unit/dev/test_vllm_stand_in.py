@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testbed.images.vllm_server import command
+from dev.images.vllm_server import command
 
 GIVEN = [
     "--dtype=float16",

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components import ROOT
-from testbed.images.wanted import wanted
+from dev.images.wanted import wanted
 from tests.program.previews import IMAGES
 from tests.program.test_kserve import BOTH
 

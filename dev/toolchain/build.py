@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,7 @@ from pathlib import Path
 
 from ..locks import alone
 from ..paths import CACHE
-from ..progress import TestbedError, run, step
-
-SOURCES = Path(__file__).parent
+from ..progress import CommandError, run, step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +56,45 @@ class Tool:
         return home
 
 
-def go_build(
-    module: str | Path, packages: list[str], out: Path, log: Path, *, flags: tuple[str, ...] = (), cgo: bool = False
-) -> None:
-    """`go build` packages of one of the pinned modules beside this file, or of the module in a folder, checked against
-    its go.sum.
-    """
-    env = _go_environment(cgo=cgo)
-    out.mkdir(parents=True, exist_ok=True)
-    run(["go", "build", "-trimpath", *flags, "-o", f"{out}/", *packages], log=log, cwd=SOURCES / "go" / module, env=env)
+@dataclass(frozen=True)
+class GoModules:
+    """A folder of go.mod and go.sum files: what is built, pinned by version and hash."""
+
+    folder: Path
+
+    def pins(self, module: str) -> tuple[Path, ...]:
+        """Return the files that decide what is built from a module."""
+        return tuple(
+            sorted(path for path in (self.folder / module).iterdir() if path.suffix in (".mod", ".sum", ".go"))
+        )
+
+    def version(self, module: str, path: str) -> str:
+        """Return the version of `path` in a module's go.mod, with its leading v."""
+        text = (self.folder / module / "go.mod").read_text()
+        found = re.search(rf"{re.escape(path)} (v\S+)", text)
+        assert found, f"{path} is not required by {module}/go.mod"
+        return found[1]
+
+    def build(
+        self,
+        module: str | Path,
+        packages: list[str],
+        out: Path,
+        log: Path,
+        *,
+        flags: tuple[str, ...] = (),
+        cgo: bool = False,
+    ) -> None:
+        """Build packages of a module of this folder, or of one elsewhere by its path, checked against its go.sum."""
+        env = _go_environment(cgo=cgo)
+        out.mkdir(parents=True, exist_ok=True)
+        run(
+            ["go", "build", "-trimpath", *flags, "-o", f"{out}/", *packages], log=log, cwd=self.folder / module, env=env
+        )
 
 
 def go_source(pin: Path, log: Path) -> Path:
-    """The folder of a whole module, downloaded: `pin` holds its path, version and hash. Raises TestbedError."""
+    """The folder of a whole module, downloaded: `pin` holds its path, version and hash. Raises CommandError."""
     path, version, checksum = pin.read_text().split()
     said = run(
         ["go", "mod", "download", "-json", f"{path}@{version}"],
@@ -81,7 +106,7 @@ def go_source(pin: Path, log: Path) -> Path:
     found = json.loads(said)
     if found["Sum"] != checksum:
         msg = f"{path}@{version} is not what was pinned: its hash is {found['Sum']}, {pin.name} says {checksum}"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     return Path(found["Dir"])
 
 
@@ -93,9 +118,3 @@ def _go_environment(*, cgo: bool = False) -> dict[str, str]:
         "GOCACHE": str(CACHE / "go-build"),
         "GOFLAGS": "-modcacherw",
     }
-
-
-def go_pins(module: str) -> tuple[Path, ...]:
-    """The files that pin a Go module."""
-    folder = SOURCES / "go" / module
-    return tuple(sorted(path for path in folder.iterdir() if path.suffix in (".mod", ".sum", ".go")))

@@ -9,10 +9,10 @@ from threading import Thread
 
 import pytest
 
-from testbed import pulumi
-from testbed.progress import TestbedError
-from testbed.toolchain import tools
-from testbed.toolchain.build import Tool
+from dev import pulumi
+from dev.progress import CommandError
+from dev.toolchain import tools
+from dev.toolchain.build import Tool
 
 VERSION = tools.pinned("pulumi", "github.com/pulumi/pulumi/pkg/v3")
 NAME = f"pulumi-{VERSION}-linux-x64.tar.gz"
@@ -59,7 +59,7 @@ def test_a_release_that_answers_is_downloaded_once(release):
 
 def test_an_archive_with_another_checksum_is_not_unpacked(release, tmp_path):
     release(checksum="0" * 64)
-    with pytest.raises(TestbedError, match="sha256sum"):
+    with pytest.raises(CommandError, match="sha256sum"):
         pulumi._downloaded()
     assert not (tmp_path / "cache" / f"pulumi-official-{VERSION}").exists()
 

@@ -7,19 +7,19 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from .progress import TestbedError
+from .progress import CommandError
 from .toolchain import tools
+from .toolchain.build import Tool
 
-ELSEWHERE = "Or put the platform on a cluster that exists: make up CONTEXT=… REGISTRY=…"
 
+def check(needed: Iterable[Tool], others: Iterable[str] = ()) -> None:
+    """Return if this machine can build the tools that are needed. Raises CommandError with every problem.
 
-def check(engines: Iterable[str], *, embedded: bool) -> None:
-    """Raise TestbedError with the whole list, or return. `embedded`: the cluster is to run here too."""
+    `others` are problems that the caller found.
+    """
     problems = []
-    wanted = [tools.ENGINES[engine] for engine in engines]
-    needed = (*tools.CLUSTER, *wanted) if embedded else wanted
     if platform.system() != "Linux":
-        problems.append(f"{platform.system()}: images are built, and the embedded cluster runs, on Linux only.")
+        problems.append(f"{platform.system()}: images are built on Linux only.")
     elif os.geteuid() != 0:
         problems.append("not root: building images and making namespaces need it.")
     if shutil.which("apt-get") is None:
@@ -34,11 +34,10 @@ def check(engines: Iterable[str], *, embedded: bool) -> None:
         problems.append(
             f"no network: {', '.join(missing)} must be downloaded and built, and this host has no route out."
         )
-    if embedded and not any(Path("/sys/fs/cgroup", name).exists() for name in ("cgroup.controllers", "memory")):
-        problems.append(f"no memory cgroup: the kubelet cannot limit pods. Boot with cgroup_enable=memory. {ELSEWHERE}")
+    problems += others
     if problems:
         msg = "this machine cannot run `make up`:\n" + "\n".join(f"  - {p}" for p in problems)
-        raise TestbedError(msg)
+        raise CommandError(msg)
 
 
 def _has_default_route() -> bool:

@@ -22,7 +22,7 @@ def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str)
     passed, weights = STATE / f"overlay.{stack}.json", STATE / f"weights.{stack}.json"
     STATE.mkdir(parents=True, exist_ok=True)
     passed.write_text(json.dumps(overlay, indent=1))
-    text = _python("testbed.images.wanted", STACKS / f"Pulumi.{stack}.yaml", passed)
+    text = _python("dev.images.wanted", STACKS / f"Pulumi.{stack}.yaml", passed)
     if not text:
         return dict(overlay)
     wanted = json.loads(text)

@@ -1,4 +1,4 @@
-"""`python -m testbed.images.wanted STACK-FILE OVERLAY`: what `make up` has to publish, as JSON, or nothing.
+"""`python -m dev.images.wanted STACK-FILE OVERLAY`: what `make up` has to publish, as JSON, or nothing.
 
 Runs in the checkout's environment, where the program's settings can be read; settings that are wrong are left to the
 program, which says so better.

@@ -8,14 +8,14 @@ import shutil
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import processes
 from .paths import CACHE, ROOT, STACKS, STATE, VENV
-from .progress import TestbedError, run, say, step
+from .progress import CommandError, run, say, step
 from .toolchain import tools
 
 LOG = STATE / "log" / "pulumi.log"
@@ -26,14 +26,14 @@ RELEASES = "https://github.com/pulumi/pulumi/releases/download"
 
 @dataclass(frozen=True)
 class Pulumi:
-    """A CLI and what it needs around it. `standin`: the testbed's kubernetes plugin takes the official one's place."""
+    """A CLI and what it needs around it. `standin`: testbed/plugin takes the official one's place."""
 
     binary: Path
     env: Mapping[str, str]
     standin: bool
 
     def run(self, *args: str, timeout: float = 1800) -> str:
-        """Run quietly and return stdout. Raises TestbedError with the end of the log."""
+        """Run quietly and return stdout. Raises CommandError with the end of the log."""
         return run(
             [self.binary, *args, "--non-interactive"], log=LOG, cwd=ROOT, env=self.env, timeout=timeout, capture=True
         )
@@ -170,7 +170,7 @@ class Stack:
         # The preview comes first: what is refused half-way would already have changed something.
         if self._refused(options) or self.pulumi.show("up", "--yes", "--skip-preview", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
-            raise TestbedError(msg)
+            raise CommandError(msg)
         marker.write_text(cluster_id)
         (last,) = json.loads(
             self.pulumi.run("stack", "history", "--json", "--page-size=1", "--page=1", f"--stack={self.name}")
@@ -193,13 +193,13 @@ class Stack:
             "destroy", "--yes", "--skip-preview", "--exclude-protected", "--suppress-outputs", *self._where()
         ):
             msg = f"pulumi destroy of stack {self.name} failed; what to do stands above"
-            raise TestbedError(msg)
+            raise CommandError(msg)
         say("\nThe stack is down. Data volumes stay, and what is on them: the next `make up` fetches nothing again.")
 
-    def shell(self, file: Path) -> None:
-        """Write what a shell needs for `kubectl` and `pulumi` to mean this stack."""
+    def shell(self, file: Path, programs: Iterable[Path] = ()) -> None:
+        """Write what a shell needs for `kubectl` and `pulumi` to mean this stack; `programs` are folders for PATH."""
         env = self.pulumi.env
-        path = [str(self.pulumi.binary.parent), str(tools.KUBERNETES.home / "bin")]
+        path = [str(self.pulumi.binary.parent), *map(str, programs)]
         names = sorted(
             name for name in env if name.startswith(("PULUMI_", "LARDER_")) or name in ("KUBECONFIG", "KUBECACHEDIR")
         )
@@ -221,7 +221,7 @@ class Stack:
         """Whether a preview fails. Only then it is shown: what it promises is about to be done otherwise."""
         try:
             self.pulumi.run("preview", *options, *self._where())
-        except TestbedError:
+        except CommandError:
             return bool(self.pulumi.show("preview", *options, *self._where()))
         return False
 

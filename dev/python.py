@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .locks import alone
 from .paths import CLOUDS, HOME, ROOT, VENV
-from .progress import TestbedError, run, step
+from .progress import CommandError, run, step
 
 LOCK = ROOT / "requirements.lock"
 LOCK_OF_CLOUDS = ROOT / "requirements.clouds.lock"
@@ -22,7 +22,7 @@ def ensure() -> None:
     """Make the environment, or bring it to the lock file. An interrupted one is made anew."""
     if sys.version_info < (3, 11):  # noqa: UP036 (this runs before anything has checked requires-python)
         msg = f"Python {sys.version.split()[0]} is too old: Larder needs 3.11 or newer as python3 on PATH"
-        raise TestbedError(msg)
+        raise CommandError(msg)
     with alone(HOME / "venv.lock", "another make is installing Python packages"):
         if _is_there(VENV, LOCK):
             _add_paths()

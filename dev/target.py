@@ -1,0 +1,22 @@
+"""Where a stack goes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
+"""What kubectl is asked for the nearest thing that a cluster has to an identity."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A cluster: the overlay that a stack needs there, and how this host reaches it."""
+
+    overlay: Mapping[str, object]
+    kubeconfig: Path | None
+    address: str
+    """Address of a node."""
+    cluster_id: str
+    """Differs from every other cluster that ever had this name."""
+    programs: tuple[Path, ...] = ()
+    """Folders of programs that a shell needs on PATH, kubectl among them."""
