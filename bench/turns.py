@@ -19,8 +19,8 @@ from pathlib import Path
 import uvloop
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.heap import keep_freed
-from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import running
+from larder_sidecar.log import Log
 
 from tests.fuzz.gateways import TARGETS
 
@@ -71,7 +71,7 @@ def worst_ms(config: GatewayConfig, *, tell: bool = False) -> float:
 async def _worst(config: GatewayConfig, *, tell: bool) -> float:
     keep_freed()
     worst = 0.0
-    async with running(config, Journal("info", Nobody())) as gateway:
+    async with running(config, Log("info", Nobody())) as gateway:
         gc.collect()
         gc.freeze()  # as the gateway does when it has started
         timed = Timed()

@@ -11,7 +11,7 @@ import uvloop
 
 from .config.base import Model
 from .config.read import ConfigError, read_config
-from .gateway.journal import LEVELS, Journal
+from .log import LEVELS, Log
 
 C = TypeVar("C", bound=Model)
 
@@ -35,7 +35,7 @@ def run(
     arguments: argparse.Namespace,
     role: str,
     model: type[C],
-    serve: Callable[[C, Journal], Coroutine[None, None, None]],
+    serve: Callable[[C, Log], Coroutine[None, None, None]],
     refusals: tuple[type[Exception], ...],
 ) -> int:
     """Serve until it ends. The exit status: 2 for a file that cannot be used, 1 where it cannot start; else 0."""
@@ -44,12 +44,12 @@ def run(
     except ConfigError as reason:
         print(*reason.problems, f"see `larder-sidecar {role} --help` for a complete example", sep="\n", file=sys.stderr)
         return 2
-    journal = Journal(arguments.log_level)
+    log = Log(arguments.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(config, journal))
+            runner.run(serve(config, log))
     except refusals as reason:
-        journal.close()
+        log.close()
         print(reason, file=sys.stderr)
         return 1
     return 0

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import running
+from larder_sidecar.log import Log
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def serving(**settings: object) -> Iterator[str]:
     ports: list[int] = []
 
     async def serve() -> None:
-        async with running(config, Journal("error")) as gateway:
+        async with running(config, Log("error")) as gateway:
             ports.append(gateway.port)
             ready.set()
             await over.wait()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import running
+from larder_sidecar.log import Log
 
 from components.serving import llama_server
 from testbed.hub.repository import Repositories
@@ -57,7 +57,7 @@ async def test_a_pull_through_the_gateway_ends_in_an_answer_of_the_pulled_model(
             "pulls": {"folder": str(folder / "models"), "endpoint": hub.url},
             "auth": {"token-file": str(folder / "token")},
         }
-        async with running(GatewayConfig.model_validate(config), Journal("error")) as gateway:
+        async with running(GatewayConfig.model_validate(config), Log("error")) as gateway:
             for model in (ENTRY.id, PULLED):
                 if model == PULLED:
                     wanted = json.dumps({"model": "org/tiny", "filename": f"{PULLED}.gguf"}).encode()
@@ -92,7 +92,7 @@ async def test_the_script_of_the_download_service_s_users_passes_as_they_wrote_i
             "pulls": {"folder": str(folder / "models"), "endpoint": hub.url},
             "auth": {"mutations": "open"},
         }
-        async with running(GatewayConfig.model_validate(config), Journal("error")) as gateway:
+        async with running(GatewayConfig.model_validate(config), Log("error")) as gateway:
             status, steps = await download_script.run(gateway.port, tmp_path)
     assert status == 0
     assert download_script.check(steps).strip(), router.log()

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import Running, running
+from larder_sidecar.log import Log
 
 from components.serving import llama_server
 from tests.engines.ollama_process import Ollama, find
@@ -131,7 +131,7 @@ def before(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
             "auth": {"token-file": str(token)},
             "residency": {"strategy": "ram", "max-models": 2, "min-residency": 0, **residency},
         }
-        async with running(GatewayConfig.model_validate(config), Journal("error")) as found:
+        async with running(GatewayConfig.model_validate(config), Log("error")) as found:
             gateway = Gateway(found, engine)
             for model in MODELS:  # what the test before has left
                 await gateway.say("unload", model)

@@ -12,10 +12,10 @@ from larder_sidecar.config.routing import Routing
 from larder_sidecar.gateway import generation, splice
 from larder_sidecar.gateway.names import Names, Unknown
 from larder_sidecar.gateway.streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream, watch_for
-from larder_sidecar.gateway.wire.headers import header_value
-from larder_sidecar.gateway.wire.reader import RequestReader
-from larder_sidecar.gateway.wire.registry import Registry
-from larder_sidecar.gateway.wire.request import Request
+from larder_sidecar.http.headers import header_value
+from larder_sidecar.http.reader import RequestReader
+from larder_sidecar.http.registry import Registry
+from larder_sidecar.http.request import Request
 from larder_sidecar.residency.load_options import LoadOptionsError, parse_keep_alive, resolve_load_options
 from larder_sidecar.routing.prompt import FIELDS, last_prompt
 from larder_sidecar.routing.router import Router

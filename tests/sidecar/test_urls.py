@@ -71,7 +71,7 @@ def test_all_parsers_agree_on_what_is_taken(place: str, rest: str) -> None:
 OTHER_PARSERS = {
     "components/plan/needs.py": "for display",
     "sidecar/larder_sidecar/gateway/replicas.py": "of an engine's URL, which `reachable` has held to one reading",
-    "sidecar/larder_sidecar/gateway/wire/pool.py": "of an engine's URL, which `reachable` has held to one reading",
+    "sidecar/larder_sidecar/http/pool.py": "of an engine's URL, which `reachable` has held to one reading",
     "sidecar/larder_sidecar/weights/download/hosts.py": "for limits of a host, not for trust",
 }
 """Where URLs are read by another parser than the one that connects, and why nothing depends on it."""

@@ -5,16 +5,16 @@ from ipaddress import ip_address
 from typing import Any
 
 from ..config.gateway import DRAIN
+from ..http.answer import Answer, document, error
+from ..http.answering import Answering
+from ..http.application import Responder
+from ..http.request import Request
+from ..http.server import ServerConnection
+from ..log import Log
 from .drain import Lifecycle
-from .journal import Journal
 from .metrics import Metrics
 from .reload import Reload
 from .upstreams import Upstreams
-from .wire.answer import Answer, document, error
-from .wire.answering import Answering
-from .wire.application import Responder
-from .wire.request import Request
-from .wire.server import ServerConnection
 
 METRICS_TYPE = b"text/plain; version=1.0.0; charset=utf-8"
 
@@ -27,7 +27,7 @@ class Admin:
         upstreams: Upstreams,
         lifecycle: Lifecycle,
         metrics: Metrics,
-        journal: Journal,
+        log: Log,
         reload: Reload | None,
         *,
         front: bool = False,
@@ -37,7 +37,7 @@ class Admin:
         self._front = front
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._journal = journal
+        self._log = log
         self._paths: dict[str, Callable[[], Coroutine[Any, Any, Answer]]] = {
             "/livez": self._livez,
             "/readyz": self._readyz,
@@ -65,7 +65,7 @@ class Admin:
 
     def finished(self, request: Request) -> None:
         """Probes are noise, except to somebody who looks for them."""
-        self._journal.say("debug", "admin", method=request.method, path=request.path[:200], status=request.status)
+        self._log.say("debug", "admin", method=request.method, path=request.path[:200], status=request.status)
 
     def identify(self, request: Request) -> bytes:
         """Nothing: these answers are for machines of the same cluster."""

@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from ..config import gateway as config
+from ..http.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
+from ..http.answering import Answering
+from ..http.application import Responder
+from ..http.headers import TO_ENGINE, header_value
+from ..http.request import Request, take_id
+from ..http.server import ServerConnection
+from ..log import Log
 from ..residency.load_options import LoadOptions, LoadOptionsError
 from ..residency.slot import ModelSlot
 from . import splice
@@ -16,7 +23,6 @@ from .drain import Lifecycle
 from .exchange import Exchange
 from .generation import Generation
 from .held import Held, admitted
-from .journal import Journal
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
 from .origins import Origins
@@ -27,12 +33,6 @@ from .stats import stats
 from .stop import is_stop, stopped
 from .turns import Steps, Turns
 from .upstreams import Upstream, Upstreams
-from .wire.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
-from .wire.answering import Answering
-from .wire.application import Responder
-from .wire.headers import TO_ENGINE, header_value
-from .wire.request import Request, take_id
-from .wire.server import ServerConnection
 
 if TYPE_CHECKING:
     from .pulls import Pulls
@@ -57,7 +57,7 @@ class Gateway:
         control: Control,
         lifecycle: Lifecycle,
         metrics: Metrics,
-        journal: Journal,
+        log: Log,
     ) -> None:
         self._names = names
         self._chooser = chooser
@@ -68,7 +68,7 @@ class Gateway:
         self._control = control
         self._lifecycle = lifecycle
         self._metrics = metrics
-        self._journal = journal
+        self._log = log
         self._turns = Turns()
         self._ids = itertools.count(1)
         self._id_prefix = f"req-{os.urandom(6).hex()}-".encode()
@@ -135,7 +135,7 @@ class Gateway:
         if isinstance(place := request.place, ModelSlot) and (residency := self._upstreams.of(request.model).residency):
             residency.leave(place, doubtful=request.status >= 500 or request.code in DOUBTFUL)
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
-        self._journal.request(request, request.id or self._id(request), seconds)
+        self._log.request(request, request.id or self._id(request), seconds)
 
     def identify(self, request: Request) -> bytes:
         """`x-request-id`, what browsers want to see, and `x-larder-model` once it is known."""

@@ -6,14 +6,14 @@ from urllib.parse import parse_qs
 
 from ..config.gateway import GatewayConfig
 from ..config.routing import DEFAULT
+from ..http.answer import Answer, document, error
+from ..http.request import Request
 from ..routing.prompt import FIELDS
 from ..routing.router import Considered, Router
 from . import splice
 from .names import Names, Unknown, is_open
 from .routes import ROUTES
 from .upstreams import Upstreams
-from .wire.answer import Answer, document, error
-from .wire.request import Request
 
 
 class Chosen(NamedTuple):

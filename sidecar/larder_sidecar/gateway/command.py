@@ -50,9 +50,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _run(arguments: argparse.Namespace) -> int:
     from ..bearer import TokenError
+    from ..http.listener import ListenError
     from .heap import keep_freed
     from .serve import serve  # `--help` and a bad file need none of it
-    from .wire.listener import ListenError
 
     keep_freed()
     return role.run(

@@ -7,6 +7,10 @@ from pydantic import ValidationError
 from ..bearer import Token, TokenError
 from ..config.base import Model as Document
 from ..config.gateway import Auth
+from ..http.answer import RETRY_SOON, Answer, document, error
+from ..http.answering import Answering
+from ..http.request import Request
+from ..http.server import ServerConnection
 from ..residency import operators
 from ..residency.scheduler import Scheduler
 from ..residency.slot import RefusedError
@@ -14,10 +18,6 @@ from .held import refusal
 from .names import Names, Unknown, is_open
 from .stats import described
 from .upstreams import Upstreams
-from .wire.answer import RETRY_SOON, Answer, document, error
-from .wire.answering import Answering
-from .wire.request import Request
-from .wire.server import ServerConnection
 
 BODY_BYTES = 4096
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)

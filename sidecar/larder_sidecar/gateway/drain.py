@@ -12,7 +12,7 @@ import enum
 from collections.abc import Awaitable, Callable
 
 from ..config.gateway import Drain
-from .wire.registry import Registry
+from ..http.registry import Registry
 
 MARGIN_SECONDS = 5.0
 """Left of the pod's grace period for the engine to stop."""

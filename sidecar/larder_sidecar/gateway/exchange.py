@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..config.gateway import Limits
+from ..http.answer import RETRY_SOON, TURNED_AWAY, error, status_line
+from ..http.headers import TO_CLIENT, Filter, render
+from ..http.pool import Pool
+from ..http.request import Request
+from ..http.server import ServerConnection
+from ..http.upstream import ResponseHead, UpstreamConnection
 from .metrics import Metrics
 from .streams import Stream, watch_for
 from .watch import Watch
-from .wire.answer import RETRY_SOON, TURNED_AWAY, error, status_line
-from .wire.headers import TO_CLIENT, Filter, render
-from .wire.pool import Pool
-from .wire.request import Request
-from .wire.server import ServerConnection
-from .wire.upstream import ResponseHead, UpstreamConnection
 
 CONNECT_PAUSES = (0.1, 0.3)
 """Seconds before the second and the third try to connect: an engine that restarts its listener is not down."""

@@ -3,9 +3,9 @@
 import json
 
 from ..engines.adapter import said
+from ..http.answer import Answer, document, error
+from ..http.upstream import ResponseHead
 from .exchange import Exchange
-from .wire.answer import Answer, document, error
-from .wire.upstream import ResponseHead
 
 LARGEST = 512 * 1024
 """Bytes of an engine's answer, which takes 20 ms to decode at the worst; a streamed one has no bound."""

@@ -3,15 +3,15 @@
 import asyncio
 from typing import Protocol
 
+from ..http.answer import Answer, error, going_away
+from ..http.application import Responder
+from ..http.request import Request
+from ..http.server import ServerConnection
 from ..residency.scheduler import Scheduler
 from ..residency.slot import ModelSlot, RefusedError
 from . import splice
 from .exchange import stream_head
 from .streams import Stream
-from .wire.answer import Answer, error, going_away
-from .wire.application import Responder
-from .wire.request import Request
-from .wire.server import ServerConnection
 
 _COMMENT = b": loading\n"
 """A comment ends with its line. With a blank line after it, openai-go takes it for an event without data."""

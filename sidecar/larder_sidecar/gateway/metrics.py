@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from ..durations import Durations
-from .wire.headers import printable
+from ..http.headers import printable
 
 OTHER = "other"
 

@@ -11,8 +11,8 @@ import re
 
 from ..config.cors import ANY, Cors
 from ..config.gateway import Place
-from .wire.answer import Answer, error
-from .wire.request import Request
+from ..http.answer import Answer, error
+from ..http.request import Request
 
 MAX_AGE = 7200
 """Seconds that a browser may remember a preflight; Chrome takes no more."""

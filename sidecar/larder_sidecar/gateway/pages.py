@@ -5,7 +5,7 @@ Nobody needs a token to look at the page; what it changes asks for one.
 
 from importlib import resources
 
-from .wire.answer import Answer
+from ..http.answer import Answer
 
 _HEADERS = (
     (

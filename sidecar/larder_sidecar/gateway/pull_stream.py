@@ -5,9 +5,9 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from email.utils import formatdate
 
-from .wire.answer import Answer, status_line
-from .wire.request import Request
-from .wire.server import ServerConnection
+from ..http.answer import Answer, status_line
+from ..http.request import Request
+from ..http.server import ServerConnection
 
 Line = Mapping[str, object]
 

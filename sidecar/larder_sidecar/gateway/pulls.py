@@ -19,6 +19,10 @@ from ..bearer import Token, TokenError
 from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
 from ..engines import Adapter
+from ..http.answer import RETRY_SOON, Answer, document
+from ..http.request import Request
+from ..http.server import ServerConnection
+from ..log import Log
 from ..weights.download.pull import ForwardingReporter, Pull, Pulled, PullTarget, list_models
 from ..weights.errors import (
     DeniedError,
@@ -34,13 +38,9 @@ from ..weights.errors import (
 from ..weights.inputs import read_token
 from ..weights.progress import JsonValue
 from ..weights.sources.hub import Hub
-from .journal import Journal
 from .names import Names, unservable
 from .pull_stream import Line, PullStream, refusal
 from .routes import GENERATE, HEALTH, INFO, PULL
-from .wire.answer import RETRY_SOON, Answer, document
-from .wire.request import Request
-from .wire.server import ServerConnection
 
 BODY_BYTES = 4096
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)
@@ -96,8 +96,8 @@ class Job:
 class Pulls:
     """The pulls of one gateway. Raises TokenError where the token is missing."""
 
-    def __init__(self, config: Config, auth: Auth, names: Names, engine: Adapter, journal: Journal) -> None:
-        self._config, self._names, self._engine, self._journal = config, names, engine, journal
+    def __init__(self, config: Config, auth: Auth, names: Names, engine: Adapter, log: Log) -> None:
+        self._config, self._names, self._engine, self._log = config, names, engine, log
         self._folder = Path(config.folder)
         self._token = Token(Path(auth.token_file or "")) if auth.mutations == "token" else None
         self._loop = asyncio.get_running_loop()
@@ -149,7 +149,7 @@ class Pulls:
         """Serve what is in the folder now."""
         self._names.add_pulled(list_models(self._folder))
         if files := len(self._names.unservable):
-            self._journal.say("warning", "files that no request can name: GET / lists them", files=files)
+            self._log.say("warning", "files that no request can name: GET / lists them", files=files)
 
     def _info(self) -> Line:
         idle: Line = {"in_progress": False, "current_model": None, "current_filename": None}
@@ -225,7 +225,7 @@ class Pulls:
     def _told(self, job: Job, event: str, facts: dict[str, JsonValue]) -> None:
         if event == "starting":
             job.total, job.completed = int(facts["bytes"] or 0), int(facts["resumed_at"] or 0)
-            self._journal.say("info", "pull started", **facts, **job.wanted.model_dump())
+            self._log.say("info", "pull started", **facts, **job.wanted.model_dump())
             job.tell({"status": "starting", **job.wanted.model_dump(), "total": job.total, "completed": job.completed})
         elif event == "progress":
             job.completed = int(facts["bytes"] or 0)
@@ -238,7 +238,7 @@ class Pulls:
         self._job = None
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         remedy = _REMEDY.get(status, error.remedy)
-        self._journal.say("warning", "pull failed", reason=error.reason, **job.wanted.model_dump())
+        self._log.say("warning", "pull failed", reason=error.reason, **job.wanted.model_dump())
         job.end(lambda stream: stream.fail(status, f"{error.reason}. {remedy}"))
 
     def _done(self, job: Job, pulled: Pulled) -> None:
@@ -251,6 +251,6 @@ class Pulls:
         self._job = None
         said = {"path": str(pulled.path), "size_mb": round(pulled.bytes / 2**20, 1), "id": model}
         state = {"reused": pulled.reused, "servable": servable}
-        self._journal.say("info", "pull complete", **said, **state)
+        self._log.say("info", "pull complete", **said, **state)
         line: Line = {"status": "complete", "filename": job.wanted.filename, **said, **state}
         job.end(lambda stream: stream.finish(line))

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from ..config.gateway import GatewayConfig
 from ..config.read import ConfigError, read_config
+from ..log import Log
 from ..routing.router import Router
-from .journal import Journal
 
 PERIOD = 2.0
 """Seconds between two looks. The kubelet renews a mounted ConfigMap within a minute or so."""
@@ -18,12 +18,12 @@ class Reload:
     """Looks at the file; a file that is wrong changes nothing."""
 
     def __init__(
-        self, path: Path, config: GatewayConfig, read: Callable[[GatewayConfig, Router], None], journal: Journal
+        self, path: Path, config: GatewayConfig, read: Callable[[GatewayConfig, Router], None], log: Log
     ) -> None:
         self._path = path
         self._config = config
         self._read = read
-        self._journal = journal
+        self._log = log
         self._seen: _Stamp = None  # it may have changed since it was read
         self.problem = ""
         """What is wrong with the file as it is now; '' where it is in force."""
@@ -62,7 +62,7 @@ class Reload:
         self._read(new, router)
         self._config = new
         self.taken += 1
-        self._journal.say("info", "names and rules reloaded", rules=len(new.routing.rules))
+        self._log.say("info", "names and rules reloaded", rules=len(new.routing.rules))
 
     def _compiled(self) -> tuple[GatewayConfig, Router]:
         new = read_config(self._path, GatewayConfig)
@@ -73,7 +73,7 @@ class Reload:
             return  # it is still away
         self.problem = problem
         self.refused += 1
-        self._journal.say("error", "the file was not reloaded: what was in force stays", problem=problem)
+        self._log.say("error", "the file was not reloaded: what was in force stays", problem=problem)
 
 
 _Stamp: TypeAlias = tuple[int, int, int] | None

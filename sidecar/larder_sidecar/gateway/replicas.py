@@ -11,9 +11,9 @@ import socket
 from urllib.parse import urlsplit
 
 from ..engines.gateway import Gateway
+from ..http import call
+from ..http.pool import IDLE_SECONDS, Pool
 from ..routing.affinity import chosen
-from .wire import call
-from .wire.pool import IDLE_SECONDS, Pool
 
 LOOK_SECONDS = 2.0
 """Between two looks at who is there and what each holds."""

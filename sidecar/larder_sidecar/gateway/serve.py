@@ -9,22 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.gateway import GatewayConfig, Limits
+from ..http.application import Application
+from ..http.listener import Listener
+from ..http.registry import Registry
+from ..http.server import ServerConnection
+from ..log import Log
 from ..routing.router import Router
 from .admin import Admin
 from .app import Gateway
 from .chooser import Chooser
 from .control import Control
 from .drain import Lifecycle, Phase
-from .journal import Journal
 from .metrics import Metrics
 from .names import Names
 from .origins import Origins
 from .reload import Reload
 from .upstreams import Upstreams
-from .wire.application import Application
-from .wire.listener import Listener
-from .wire.registry import Registry
-from .wire.server import ServerConnection
 
 ADMIN_LIMITS = Limits(connections=64, header_seconds=5, body_seconds=5, body_bytes=1024)
 STOP_SERVE_SECONDS = 1.0
@@ -48,14 +48,14 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(config: GatewayConfig, journal: Journal, file: Path | None = None) -> AsyncIterator[Running]:
+async def running(config: GatewayConfig, log: Log, file: Path | None = None) -> AsyncIterator[Running]:
     """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError, TokenError.
 
     Its names and rules follow `file`, where there is one.
     """
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
-    upstreams = Upstreams(config, metrics, journal)
+    upstreams = Upstreams(config, metrics, log)
     names = Names(config)
     chooser = Chooser(config, names, upstreams)
     origins = Origins(config.place, config.cors)
@@ -64,28 +64,28 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
         chooser.read(new, router)
         origins.read(new.cors)
 
-    reload = Reload(file, config, take, journal) if file else None
+    reload = Reload(file, config, take, log) if file else None
     pulls = None
     if config.pulls:
         from .pulls import Pulls  # the hub's client is not for gateways that never call one
 
         engine = next(iter(upstreams)).adapter  # there is but one beside a folder of pulls
-        pulls = Pulls(config.pulls, config.auth, names, engine, journal)
+        pulls = Pulls(config.pulls, config.auth, names, engine, log)
 
     def announce(phase: Phase, count: int) -> None:
-        journal.say("info", _PHASES[phase], in_flight=count)
+        log.say("info", _PHASES[phase], in_flight=count)
         if pulls and phase is Phase.REFUSING:
             pulls.stop()
 
     lifecycle = Lifecycle(config.drain, clients, announce)
     control = Control(config.auth, names, upstreams)
-    gateway = Gateway(names, chooser, config.place, upstreams, pulls, origins, control, lifecycle, metrics, journal)
-    admin = Admin(upstreams, lifecycle, metrics, journal, reload, front=config.place == "front")
+    gateway = Gateway(names, chooser, config.place, upstreams, pulls, origins, control, lifecycle, metrics, log)
+    admin = Admin(upstreams, lifecycle, metrics, log, reload, front=config.place == "front")
     metrics.gauge("larder_connections", "Open client connections.", lambda: len(clients))
     metrics.gauge("larder_requests_in_flight", "Requests being read or answered.", lambda: clients.in_flight)
     metrics.gauge("larder_request_bytes_held", "Bytes of request bodies in memory.", lambda: clients.held)
     metrics.gauge("larder_draining", "1 from the start of a drain.", lambda: float(lifecycle.closing))
-    metrics.counter("larder_log_lines_dropped", "Lines that the log's reader did not take.", lambda: journal.dropped)
+    metrics.counter("larder_log_lines_dropped", "Lines that the log's reader did not take.", lambda: log.dropped)
     upstreams.count(metrics)
     if reload:
         metrics.counter("larder_config_reloads", "Files whose names and rules were taken.", lambda: reload.taken)
@@ -113,14 +113,14 @@ async def running(config: GatewayConfig, journal: Journal, file: Path | None = N
         )
 
 
-async def serve(file: Path, config: GatewayConfig, journal: Journal) -> None:
+async def serve(file: Path, config: GatewayConfig, log: Log) -> None:
     """Run until a signal: SIGTERM drains shortly (preStop may have drained already), SIGINT only finishes requests."""
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, signals.put_nowait, sign)
-    async with running(config, journal, file) as gateway:
-        journal.say(
+    async with running(config, log, file) as gateway:
+        log.say(
             "info",
             "listening",
             port=gateway.port,
@@ -132,15 +132,15 @@ async def serve(file: Path, config: GatewayConfig, journal: Journal) -> None:
         gc.collect()
         gc.freeze()
         sign = await signals.get()
-        journal.say("info", "stopping", signal=sign.name)
+        log.say("info", "stopping", signal=sign.name)
         serve_seconds = STOP_SERVE_SECONDS if sign is signal.SIGTERM else 0
         stop = asyncio.create_task(gateway.stop(serve_seconds))
         again = asyncio.create_task(signals.get())
         await asyncio.wait({stop, again}, return_when=asyncio.FIRST_COMPLETED)
         left = stop.result() if stop.done() else gateway.lifecycle.in_flight
         again.cancel()
-    journal.say("info" if not left else "warning", "stopped", requests_cut=left)
-    journal.close()
+    log.say("info" if not left else "warning", "stopped", requests_cut=left)
+    log.close()
 
 
 def _protocol(app: Application, limits: Limits, registry: Registry) -> ServerConnection:

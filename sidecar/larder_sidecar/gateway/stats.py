@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ..http.answer import Answer, document
 from ..residency.policy import NEVER, Phase
 from ..residency.scheduler import Scheduler
 from ..residency.slot import ModelSlot
 from .upstreams import Upstreams
-from .wire.answer import Answer, document
 
 PUT_TOGETHER = frozenset(("cache_strategy", "loaded_models", "avg_swap_time_ms", "cache_hits", "cache_misses", "swaps"))
 PUT_TOGETHER |= {"swap_times_ms", "waiting", "models"}

@@ -3,11 +3,11 @@
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
 
+from ..http.answer import Answer, document
 from ..residency.load_options import LoadOptions, parse_keep_alive
 from ..residency.policy import Phase
 from ..residency.scheduler import Scheduler
 from . import splice
-from .wire.answer import Answer, document
 
 _EMPTY = {"/api/generate": ("prompt", (b'""', b"null")), "/api/chat": ("messages", (b"[]", b"null"))}
 """The member that is empty or absent in such a request: server/routes.go, GenerateHandler and ChatHandler."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from ..http.request import Headers
 from .watch import Sign, Watch, json_object, top_level
-from .wire.request import Headers
 
 
 @dataclass(frozen=True, slots=True)

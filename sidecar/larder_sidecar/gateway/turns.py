@@ -5,10 +5,10 @@ from collections import deque
 from collections.abc import Generator
 from typing import TypeAlias
 
-from .wire.answer import error
-from .wire.application import Responder
-from .wire.request import Request
-from .wire.server import ServerConnection
+from ..http.answer import error
+from ..http.application import Responder
+from ..http.request import Request
+from ..http.server import ServerConnection
 
 Steps: TypeAlias = Generator[None, None, Responder | None]
 """Yields at the end of a slice; returns who answers, None if the client has its answer."""

@@ -9,16 +9,16 @@ from typing import Any
 from ..config.gateway import Engine, GatewayConfig
 from ..engines import ADAPTERS, Adapter, Resident
 from ..engines.gateway import Gateway
+from ..http import call
+from ..http.headers import FROM_GATEWAY, TO_CLIENT
+from ..http.pool import Pool
+from ..log import Log
 from ..residency.scheduler import Scheduler
 from .exchange import Line
-from .journal import Journal
 from .metrics import Metrics
 from .replicas import Replicas
 from .resident_metrics import ResidentMetrics
 from .routes import ROUTES
-from .wire import call
-from .wire.headers import FROM_GATEWAY, TO_CLIENT
-from .wire.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class Upstream:
 class Upstreams:
     """All engines of one configuration, each with a pool of its own: a dead one costs the others nothing."""
 
-    def __init__(self, config: GatewayConfig, metrics: Metrics, journal: Journal) -> None:
-        self._all = {engine.name: _upstream(engine, config, metrics, journal) for engine in config.engines}
+    def __init__(self, config: GatewayConfig, metrics: Metrics, log: Log) -> None:
+        self._all = {engine.name: _upstream(engine, config, metrics, log) for engine in config.engines}
         self._speaking: dict[str, Upstream | None] = {
             path: next((upstream for upstream in self if upstream.speaks(path)), None) for path in ROUTES
         }
@@ -100,7 +100,7 @@ class Upstreams:
         return await asyncio.gather(*(upstream.health() for upstream in self))
 
 
-def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: Journal) -> Upstream:
+def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, log: Log) -> Upstream:
     limits = config.limits
     pool = Pool(engine.url, limits.connect_seconds)
     adapter = ADAPTERS[engine.kind](functools.partial(call.ask, pool))
@@ -108,7 +108,7 @@ def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, journal: 
     residency = None
     if config.residency and isinstance(adapter, Resident):
         models = ((model.id, model.engine_name) for model in config.models)
-        residency = Scheduler(config.residency, adapter, models, journal.say, hold_seconds=limits.hold_seconds)
+        residency = Scheduler(config.residency, adapter, models, log.say, hold_seconds=limits.hold_seconds)
     to_client = FROM_GATEWAY if engine.kind == "gateway" else TO_CLIENT
     line = Line(replicas.pick if replicas else lambda _: pool, limits, metrics, to_client)
     return Upstream(engine.name, adapter, line, pool, replicas, residency)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ..catalog import CatalogEntry
 from ..config.manager import MODEL, ManagerConfig, UnknownSourceError
-from ..gateway.journal import Journal
+from ..log import Log
 from . import inference
 from .history import Activation, History, Outcome, StateError
 from .inference import State, Verdict
@@ -59,13 +59,13 @@ class Activations:
     model before has to be brought back.
     """
 
-    def __init__(self, config: ManagerConfig, api: KubeApi, history: History, journal: Journal) -> None:
+    def __init__(self, config: ManagerConfig, api: KubeApi, history: History, log: Log) -> None:
         self._config = config
         self._service = config.inference_service
         self._path = inference.path(config.inference_service)
         self._api = api
         self._history = history
-        self._journal = journal
+        self._log = log
         self._change: _Change | None = None
 
     async def activate(self, entry: CatalogEntry) -> None:
@@ -138,14 +138,14 @@ class Activations:
     async def _make(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
         before = await self._kept(self._history.settled)
         number = await self._kept(self._history.begin, model, wanted)
-        self._journal.say("info", "changing the active model", model=model, to=wish.value)
+        self._log.say("info", "changing the active model", model=model, to=wish.value)
         try:
             await self._bring(wanted, wish, seconds)
         except ApiError as reason:
             refused = _refused(reason)
             # Without an answer, or with one about the server itself, it may still have been taken.
             await self._ended(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
-            self._journal.say("warning", "refused", model=model, reason=str(refused))
+            self._log.say("warning", "refused", model=model, reason=str(refused))
             raise refused from reason
         except _GoneError as reason:
             await self._ended(number, "refused", str(reason))
@@ -154,7 +154,7 @@ class Activations:
             ) from None
         except FailedError as reason:
             await self._ended(number, "failed", str(reason))
-            self._journal.say("warning", "failed", model=model, reason=str(reason))
+            self._log.say("warning", "failed", model=model, reason=str(reason))
             done = await self._go_back(before, wanted, seconds)
             raise FailedError(f"{reason}. {done}") from reason
         except asyncio.CancelledError:
@@ -162,7 +162,7 @@ class Activations:
                 self._history.finish(number, "interrupted", "the manager was stopped while it ran")
             raise
         await self._ended(number, "stopped" if wish is State.STOPPED else "ready")
-        self._journal.say("info", "the active model has changed", model=model, to=wish.value)
+        self._log.say("info", "the active model has changed", model=model, to=wish.value)
 
     async def _go_back(self, before: Activation | None, failed: dict[str, Any], seconds: float) -> str:
         """Apply what was there before; what that came to."""
@@ -241,7 +241,7 @@ class Activations:
         try:
             await asyncio.to_thread(self._history.finish, number, outcome, reason)
         except StateError as error:
-            self._journal.say("warning", "the history is not written", reason=str(error))
+            self._log.say("warning", "the history is not written", reason=str(error))
 
     async def _get(self) -> Object:
         return await asyncio.to_thread(self._api.get, self._path)

@@ -13,12 +13,12 @@ from ..bearer import Token, TokenError
 from ..catalog import CatalogEntry
 from ..config.base import Model
 from ..config.read import problems
-from ..gateway.journal import Journal
-from ..gateway.wire.answer import RETRY_SOON, Answer, document, error
-from ..gateway.wire.answering import Answering
-from ..gateway.wire.application import Responder
-from ..gateway.wire.request import Request
-from ..gateway.wire.server import ServerConnection
+from ..http.answer import RETRY_SOON, Answer, document, error
+from ..http.answering import Answering
+from ..http.application import Responder
+from ..http.request import Request
+from ..http.server import ServerConnection
+from ..log import Log
 from .activation import Activations, BusyError, FailedError, RefusedError
 from .synced import Catalog, CatalogMissingError, SyncedCatalog
 
@@ -35,11 +35,11 @@ class Activate(Model):
 class Manager:
     """The application behind port 8080. Reading is open to whoever reaches the port; changing needs the token."""
 
-    def __init__(self, catalog: SyncedCatalog, activations: Activations, token: Token, journal: Journal) -> None:
+    def __init__(self, catalog: SyncedCatalog, activations: Activations, token: Token, log: Log) -> None:
         self._catalog = catalog
         self._activations = activations
         self._token = token
-        self._journal = journal
+        self._log = log
         self._routes: dict[str, tuple[str, Handler]] = {
             "/models": ("GET", self._list),
             "/active": ("GET", self._active),
@@ -69,7 +69,7 @@ class Manager:
 
     def finished(self, request: Request) -> None:
         """Write its line."""
-        self._journal.request(request, b"-", request.seconds())
+        self._log.request(request, b"-", request.seconds())
 
     def identify(self, request: Request) -> bytes:
         """Answers are about now."""

@@ -60,7 +60,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _run(arguments: argparse.Namespace) -> int:
     # `--help` and a bad file need none of it.
     from ..bearer import TokenError
-    from ..gateway.wire.listener import ListenError
+    from ..http.listener import ListenError
     from .history import StateError
     from .kube import ApiError
     from .serve import serve

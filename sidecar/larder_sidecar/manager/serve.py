@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ..bearer import Token
 from ..config.gateway import Limits
 from ..config.manager import ManagerConfig
-from ..gateway.journal import Journal
-from ..gateway.wire.application import Application
-from ..gateway.wire.listener import Listener
-from ..gateway.wire.registry import Registry
-from ..gateway.wire.server import ServerConnection
+from ..http.application import Application
+from ..http.listener import Listener
+from ..http.registry import Registry
+from ..http.server import ServerConnection
+from ..log import Log
 from .activation import Activations
 from .app import Manager, Probes
 from .history import History
@@ -34,7 +34,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(config: ManagerConfig, journal: Journal) -> AsyncIterator[Running]:
+async def running(config: ManagerConfig, log: Log) -> AsyncIterator[Running]:
     """A manager that listens until the block is left.
 
     Raises TokenError, StateError, ApiError and ListenError: nothing is listened on before all of it is there.
@@ -45,7 +45,7 @@ async def running(config: ManagerConfig, journal: Journal) -> AsyncIterator[Runn
         history = History(config.state)
         stack.callback(history.close)
         catalog = SyncedCatalog(config.catalog)
-        activations = Activations(config, api, history, journal)
+        activations = Activations(config, api, history, log)
         stack.push_async_callback(activations.stop)
 
         async def listen(key: str, address: str, app: Application, limits: Limits) -> int:
@@ -56,20 +56,20 @@ async def running(config: ManagerConfig, journal: Journal) -> AsyncIterator[Runn
             stack.callback(asyncio.create_task(registry.sweep()).cancel)
             return listener.port
 
-        manager = Manager(catalog, activations, token, journal)
+        manager = Manager(catalog, activations, token, log)
         yield Running(
             await listen("listen", config.listen, manager, LIMITS),
             await listen("admin", config.admin, Probes(catalog), PROBE_LIMITS),
         )
 
 
-async def serve(config: ManagerConfig, journal: Journal) -> None:
+async def serve(config: ManagerConfig, log: Log) -> None:
     """Run until SIGTERM or SIGINT. A change under way goes on in the cluster; the history calls it interrupted."""
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, signals.put_nowait, sign)
-    async with running(config, journal) as manager:
-        journal.say("info", "listening", port=manager.port, admin_port=manager.admin_port)
-        journal.say("info", "stopping", signal=(await signals.get()).name)
-    journal.close()
+    async with running(config, log) as manager:
+        log.say("info", "listening", port=manager.port, admin_port=manager.admin_port)
+        log.say("info", "stopping", signal=(await signals.get()).name)
+    log.close()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import uvloop
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.serve import Running, running
+from larder_sidecar.log import Log
 
 from tests.sidecar.gateway.holding import Holding, holding
 from tests.sidecar.gateway.resident import MODELS as RESIDENT
@@ -60,7 +60,7 @@ def start(engine: Engine, log: Lines) -> Start:
 
     @contextlib.asynccontextmanager
     async def starting(
-        journal: Journal | None = None, file: Path | None = None, **settings: object
+        other: Log | None = None, file: Path | None = None, **settings: object
     ) -> AsyncIterator[Running]:
         config = GatewayConfig.model_validate(
             {
@@ -74,7 +74,7 @@ def start(engine: Engine, log: Lines) -> Start:
         )
         if file:
             _write(file, config)
-        async with running(config, journal or Journal("debug", log, delay=0), file) as gateway:
+        async with running(config, other or Log("debug", log, delay=0), file) as gateway:
             yield gateway
 
     return starting

@@ -10,9 +10,9 @@ from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway import drain
 from larder_sidecar.gateway.drain import Phase
 from larder_sidecar.gateway.serve import Running
-from larder_sidecar.gateway.wire.listener import Listener
-from larder_sidecar.gateway.wire.registry import Registry
-from larder_sidecar.gateway.wire.server import ServerConnection
+from larder_sidecar.http.listener import Listener
+from larder_sidecar.http.registry import Registry
+from larder_sidecar.http.server import ServerConnection
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import (

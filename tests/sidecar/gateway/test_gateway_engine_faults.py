@@ -10,7 +10,7 @@ import time
 import pytest
 from larder_sidecar.gateway import exchange
 from larder_sidecar.gateway.serve import Running
-from larder_sidecar.gateway.wire.pool import Pool
+from larder_sidecar.http.pool import Pool
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import WAIT, Engine, Turn, ask, connect, until

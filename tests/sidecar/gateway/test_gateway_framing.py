@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.gateway import Limits
-from larder_sidecar.gateway.wire.answer import Answer
-from larder_sidecar.gateway.wire.pool import Pool
-from larder_sidecar.gateway.wire.registry import Registry
-from larder_sidecar.gateway.wire.request import Request
-from larder_sidecar.gateway.wire.server import ServerConnection
-from larder_sidecar.gateway.wire.upstream import ResponseHead, UpstreamConnection
+from larder_sidecar.http.answer import Answer
+from larder_sidecar.http.pool import Pool
+from larder_sidecar.http.registry import Registry
+from larder_sidecar.http.request import Request
+from larder_sidecar.http.server import ServerConnection
+from larder_sidecar.http.upstream import ResponseHead, UpstreamConnection
 
 from tests.sidecar.gateway.scripted import PROPERTY
 

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 
 import pytest
-from larder_sidecar.gateway.journal import Journal
 from larder_sidecar.gateway.metrics import Metrics
-from larder_sidecar.gateway.wire.headers import header_value
-from larder_sidecar.gateway.wire.request import Request
+from larder_sidecar.http.headers import header_value
+from larder_sidecar.http.request import Request
+from larder_sidecar.log import Log
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -68,14 +68,14 @@ class Strange:
 
 @pytest.mark.parametrize("value", [Strange(), {(1, 2): 3}, float("nan"), b"\xff", "\udce9", Path("\udce9")])
 def test_one_value_of_a_line_costs_that_line_at_most(log: Lines, value: object) -> None:
-    journal = Journal("info", log)
-    journal.say("info", "a")
-    journal.say("info", "b", value=value)
-    journal.say("info", "c")
-    journal.close()
+    written = Log("info", log)
+    written.say("info", "a")
+    written.say("info", "b", value=value)
+    written.say("info", "c")
+    written.close()
     said = [json.loads(line)["message"] for line in log.text.splitlines()]
     assert (said[0], said[-1]) == ("a", "c")
-    assert len(said) + journal.dropped == 3
+    assert len(said) + written.dropped == 3
 
 
 def test_lines_that_wait_to_be_written_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,11 +83,11 @@ def test_lines_that_wait_to_be_written_are_bounded_too(monkeypatch: pytest.Monke
         def write(self, data: bytes, /) -> int:
             return 0
 
-    monkeypatch.setattr(Journal, "_later", lambda self, seconds: None)
-    journal = Journal("info", Stuck())
+    monkeypatch.setattr(Log, "_later", lambda self, seconds: None)
+    log = Log("info", Stuck())
     for _ in range(20_000):
-        journal.say("info", "x" * 1000)
-    assert journal.dropped > 18_000
+        log.say("info", "x" * 1000)
+    assert log.dropped > 18_000
 
 
 def test_a_figure_that_cannot_be_told_takes_no_other_with_it() -> None:
@@ -119,7 +119,7 @@ def test_a_figure_that_cannot_be_told_takes_no_other_with_it() -> None:
 def test_the_line_of_a_request_is_json_whatever_it_names(log: Lines, field: str, value: str) -> None:
     asked = Request()
     setattr(asked, field, value)
-    journal = Journal("info", log)
-    journal.request(asked, b"req-1", 0.1)
-    journal.close()
+    written = Log("info", log)
+    written.request(asked, b"req-1", 0.1)
+    written.close()
     assert json.loads(log.text)[field] == value

@@ -174,7 +174,7 @@ ODD: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
-@pytest.mark.parametrize("where", ["lease", "target", "part", "journal"])
+@pytest.mark.parametrize("where", ["lease", "target", "part", "log"])
 async def test_a_pull_ends_whatever_lies_in_its_place(pantry: Pantry, where: str, make: Callable[[Path], None]) -> None:
     parts = pantry.models / ".larder" / "parts"
     parts.mkdir(parents=True)
@@ -184,11 +184,11 @@ async def test_a_pull_ends_whatever_lies_in_its_place(pantry: Pantry, where: str
             "lease": pantry.models / ".larder" / "lease",
             "target": pantry.models / FILE,
             "part": parts / sha256,
-            "journal": parts / f"{sha256}.json",
+            "log": parts / f"{sha256}.json",
         }[where]
         make(path)
         response = await asyncio.wait_for(ask(running.port, PULL, pulls.body(), AUTHORIZED), 5)
-        assert response.status == {"lease": 500, "target": 409, "part": 200, "journal": 200}[where]
+        assert response.status == {"lease": 500, "target": 409, "part": 200, "log": 200}[where]
         if response.status != 200:
             assert str(path) in str(response.json()["error"])
         else:

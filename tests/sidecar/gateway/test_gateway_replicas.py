@@ -8,7 +8,7 @@ import pytest
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway import replicas
 from larder_sidecar.gateway.serve import Running
-from larder_sidecar.gateway.wire.answer import going_away
+from larder_sidecar.http.answer import going_away
 from pydantic import ValidationError
 
 from tests.sidecar.gateway.conftest import CHAT, Start

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway.serve import ADMIN_LIMITS, Running
-from larder_sidecar.gateway.wire import reader
-from larder_sidecar.gateway.wire import registry as registries
-from larder_sidecar.gateway.wire.body import SMALL_BODY
-from larder_sidecar.gateway.wire.reader import MOST_HEADERS
-from larder_sidecar.gateway.wire.registry import LOOKS, Registry
-from larder_sidecar.gateway.wire.request import Request
-from larder_sidecar.gateway.wire.server import PIPELINED, ServerConnection
+from larder_sidecar.http import reader
+from larder_sidecar.http import registry as registries
+from larder_sidecar.http.body import SMALL_BODY
+from larder_sidecar.http.reader import MOST_HEADERS
+from larder_sidecar.http.registry import LOOKS, Registry
+from larder_sidecar.http.request import Request
+from larder_sidecar.http.server import PIPELINED, ServerConnection
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import HOOK, Client, Engine, Turn, admin, ask, connect, request, until

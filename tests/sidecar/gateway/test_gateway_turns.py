@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway.serve import Running
-from larder_sidecar.gateway.wire.answer import Answer
-from larder_sidecar.gateway.wire.listener import Listener
-from larder_sidecar.gateway.wire.registry import Registry
-from larder_sidecar.gateway.wire.request import Request
-from larder_sidecar.gateway.wire.server import PIPELINED, ServerConnection
+from larder_sidecar.http.answer import Answer
+from larder_sidecar.http.listener import Listener
+from larder_sidecar.http.registry import Registry
+from larder_sidecar.http.request import Request
+from larder_sidecar.http.server import PIPELINED, ServerConnection
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import TURN_SECONDS, WAIT, Client, Engine, Turn, connect, drained, request, until

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 from larder_sidecar.config.gateway import GatewayConfig
-from larder_sidecar.gateway.wire.listener import Listener, ListenError
+from larder_sidecar.http.listener import Listener, ListenError
 
 from tests.sidecar.gateway.scripted import WAIT
 from tests.sidecar.gateway.test_gateway_process import GOOD

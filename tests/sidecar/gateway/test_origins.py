@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.cors import Cors
 from larder_sidecar.gateway.origins import Origins
-from larder_sidecar.gateway.wire.request import Request
+from larder_sidecar.http.request import Request
 
 from tests.sidecar.gateway.scripted import PROPERTY
 

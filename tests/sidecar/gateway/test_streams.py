@@ -156,10 +156,11 @@ def test_an_error_before_the_end_is_seen_at_every_cut(kind: str, text: bytes) ->
 def reference(text: bytes) -> tuple[bool, bool]:
     """The whole stream of an OpenAI engine, read by the letter of the standard."""
     ended = failed = False
-    for event in re.split(r"(?:\r\n|\n|\r)(?:\r\n|\n|\r)+", text.decode().removeprefix("\ufeff")):
+    lines = text.decode().removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    for event in re.split(r"\n\n+", lines):
         data = [
             value.removeprefix(" ")
-            for field, _, value in (line.partition(":") for line in re.split(r"\r\n|\n|\r", event))
+            for field, _, value in (line.partition(":") for line in event.split("\n"))
             if field == "data"
         ]
         if "\n".join(data).strip(" \n\r\t\v\f") == "[DONE]":

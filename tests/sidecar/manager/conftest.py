@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import uvloop
 from larder_sidecar.config.manager import ManagerConfig
-from larder_sidecar.gateway.journal import Journal
+from larder_sidecar.log import Log
 from larder_sidecar.manager.serve import running
 
 from tests.sidecar.gateway.conftest import Lines
@@ -169,7 +169,7 @@ def start(config: dict[str, Any]) -> Start:
     async def starting(**changes: object) -> AsyncIterator[Client]:
         log = Lines()
         settings = ManagerConfig.model_validate({**config, **changes})
-        async with running(settings, Journal("debug", log, delay=0)) as manager:
+        async with running(settings, Log("debug", log, delay=0)) as manager:
             yield Client(manager.port, manager.admin_port, log)
 
     return starting

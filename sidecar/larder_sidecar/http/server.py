@@ -8,7 +8,7 @@ import time
 from collections import deque
 from typing import cast
 
-from ...config.gateway import Limits
+from ..config.gateway import Limits
 from .answer import RETRY_SOON, Answer, error
 from .application import Application, Responder
 from .body import MOVE_BYTES, overloaded

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol
 
-from .wire.request import Request
+from .http.request import Request
 
 LEVELS = ("debug", "info", "warning", "error")
 _INFO = LEVELS.index("info")
@@ -52,7 +52,7 @@ class Descriptor:
         return taken
 
 
-class Journal:
+class Log:
     """Collects lines for a moment: one system call for many requests."""
 
     def __init__(self, level: str = "info", sink: Sink | None = None, delay: float = 0.05) -> None:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from larder_sidecar.gateway import journal
-from larder_sidecar.gateway.journal import Descriptor, Journal
+from larder_sidecar import log as module
+from larder_sidecar.log import Descriptor, Log
 
 from tests.sidecar.gateway.conftest import CHAT, Start
 from tests.sidecar.gateway.scripted import WAIT, ask, until
@@ -49,8 +49,8 @@ def pipe() -> Iterator[Pipe]:
 async def test_a_log_that_nobody_reads_holds_no_request(
     start: Start, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "KEPT_BYTES", 3000)
-    async with start(Journal("info", Descriptor(pipe.into), delay=0)) as gateway:
+    monkeypatch.setattr(module, "KEPT_BYTES", 3000)
+    async with start(Log("info", Descriptor(pipe.into), delay=0)) as gateway:
         for _ in range(60):
             assert (await ask(gateway.port, CHAT, b"{}")).status == 200
         await until(lambda: b"larder_log_lines_dropped_total 0.0" not in gateway.metrics.text(), "lines to be dropped")
@@ -66,7 +66,7 @@ async def test_a_log_whose_reader_has_gone_is_said_once(
 ) -> None:
     os.close(pipe.out)
     pipe.out = -1
-    async with start(Journal("info", Descriptor(pipe.into), delay=0)) as gateway:
+    async with start(Log("info", Descriptor(pipe.into), delay=0)) as gateway:
         for _ in range(3):
             assert (await ask(gateway.port, CHAT, b"{}")).status == 200
         await until(lambda: b"larder_log_lines_dropped_total 3.0" in gateway.metrics.text(), "lines to be counted")
@@ -74,7 +74,7 @@ async def test_a_log_whose_reader_has_gone_is_said_once(
 
 
 def test_the_last_lines_wait_a_moment_for_their_reader(pipe: Pipe) -> None:
-    log = Journal("info", Descriptor(pipe.into))
+    log = Log("info", Descriptor(pipe.into))
     for number in range(100):
         log.say("info", "x" * 100, number=number)
     assert pipe.read().count("\n") < 100

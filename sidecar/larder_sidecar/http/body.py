@@ -3,7 +3,7 @@
 import time
 from typing import cast
 
-from ...config.gateway import Limits
+from ..config.gateway import Limits
 from .answer import RETRY_SOON, Answer, error
 from .registry import Registry
 

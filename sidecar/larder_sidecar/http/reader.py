@@ -5,7 +5,7 @@ from typing import Protocol
 
 import httptools
 
-from ...config.gateway import Limits
+from ..config.gateway import Limits
 from .answer import Answer, error
 from .body import Body, overloaded
 from .headers import render
