@@ -18,7 +18,6 @@ settings.load_profile("larder")
 IN_MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 """Bytes that must be free there."""
-"""Bytes that must be free there."""
 
 
 def pytest_configure() -> None:
