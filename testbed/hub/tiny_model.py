@@ -6,6 +6,7 @@ residual stream starts as a constant, and each row of the output matrix weighs i
 rare, and the end of the text come after some forty tokens, but never at once.
 """
 
+import functools
 import hashlib
 import struct
 from collections.abc import Iterator
@@ -65,11 +66,17 @@ def tiny_model(seed: int = 0, *, size: int = 0, shape: Shape = TINY) -> Iterator
     The stretch lies behind the tensors, where engines map but never compute with it: llama.cpp refuses tensors that
     its architecture does not name. A size below the model's own leaves the model as it is.
     """
-    content = gguf(_metadata(seed, shape), _tensors(seed, shape))
+    content = _content(seed, shape)
     yield content
     missing = size - len(content)
     for number in range(-(-missing // _CHUNK)):
         yield _bytes(f"{seed}/stretch/{number}", min(_CHUNK, missing - number * _CHUNK))
+
+
+@functools.lru_cache(maxsize=8)
+def _content(seed: int, shape: Shape) -> bytes:
+    """The model without its stretch; many tests publish the same."""
+    return gguf(_metadata(seed, shape), _tensors(seed, shape))
 
 
 def _tokens() -> list[tuple[str, int, float]]:

@@ -1,8 +1,10 @@
 """`make plan` and `make render` as commands."""
 
+import functools
 import io
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -148,6 +150,16 @@ ON_DISK = {
 }
 
 
+@functools.cache
+def plan_for_tools(overlay: str) -> str:
+    """The file that `make plan JSON=` writes of stack dev with that overlay."""
+    with tempfile.TemporaryDirectory() as folder:
+        file, plan = Path(folder, "overlay.yaml"), Path(folder, "plan.json")
+        file.write_text(overlay)
+        assert main(["plan", "--overlay", str(file), "--json", str(plan)]) == 0
+        return plan.read_text()
+
+
 @pytest.mark.parametrize("old", [False, True], ids=["", "before a file of an older version"])
 @pytest.mark.parametrize(("change", "told"), ON_DISK.values(), ids=ON_DISK.keys())
 def test_a_comment_says_what_pulumi_will_do(
@@ -155,8 +167,8 @@ def test_a_comment_says_what_pulumi_will_do(
 ) -> None:
     files = [tmp_path / "before.json", tmp_path / "after.json"]
     for file, text in zip(files, (DISK, DISK.replace(*change)), strict=True):
-        (tmp_path / "overlay.yaml").write_text(text)
-        assert main(["plan", "--overlay", str(tmp_path / "overlay.yaml"), "--json", str(file)]) == 0
+        file.write_text(plan_for_tools(text))
+    (tmp_path / "overlay.yaml").write_text(DISK.replace(*change))
     if old:
         plan = json.loads(files[0].read_text())
         for resource in plan["resources"]:
