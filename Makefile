@@ -1,7 +1,7 @@
 # The commands of Larder. `make help` lists them; each can be run again at any time.
 STACK ?= dev
 PYTHON := .larder/venv/bin/python
-export CONTEXT REGISTRY STACK ONLY FULL RUNS SEED INPUT PART TOUCHED BEFORE AFTER EXAMPLES
+export CONTEXT REGISTRY STACK ONLY FULL RUNS SEED INPUT PART TOUCHED BEFORE AFTER EXAMPLES TEXTS
 # Where a machine forbids compiled Python, each of a hundred started processes would compile all it imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help

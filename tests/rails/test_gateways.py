@@ -74,6 +74,14 @@ def test_ids_times_and_the_cuts_of_a_body_are_no_difference() -> None:
         assert sides.plain(changed) != sides.plain(one)
 
 
+def test_the_words_of_an_error_count_unless_they_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = b'HTTP/1.1 400 Bad Request\r\ncontent-length: %d\r\n\r\n{"error": {"message": "%b", "code": "%b"}}'
+    one, other, changed = answer % (9, b'no \\"a\\"', b"x"), answer % (8, b"none", b"x"), answer % (8, b"none", b"y")
+    assert sides.plain(one) != sides.plain(other)
+    monkeypatch.setenv("TEXTS", "1")
+    assert sides.plain(one) == sides.plain(other) != sides.plain(changed)
+
+
 def test_connections_are_the_same_for_the_same_number() -> None:
     first, again, other = (list(clients.connections(seed, 1)) for seed in ("0", "0", "1"))
     assert first == again != other
