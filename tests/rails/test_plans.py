@@ -9,7 +9,7 @@ import pytest
 
 from tests.rails import names, plans
 from tests.rails.differences import differences
-from tests.rails.trees import RailError, Tree, checkout, here
+from tests.rails.trees import Tree, here
 
 URN = "urn:pulumi:dev::larder::larder:platform:Platform$kubernetes:apps/v1:Deployment::engine"
 OTHER = URN.replace("engine", "other")
@@ -145,8 +145,3 @@ def test_a_schema_is_compared_by_its_settings_and_not_by_how_it_is_put_together(
     for key, other in (("type", "string"), ("default", 4)):
         changed = {"properties": {**flat["properties"], "size": {**flat["properties"]["size"], key: other}}}
         assert list(names.compare({"f": names.settings(flat)}, {"f": names.settings(changed)}))
-
-
-def test_a_commit_that_is_none_is_refused() -> None:
-    with pytest.raises(RailError, match="BEFORE=no-such-commit: "):
-        checkout("no-such-commit")

@@ -86,17 +86,21 @@ def checkout(commit: str) -> Tree:
 
 def _share_packages(folder: Path) -> None:
     """Lend the checkout our packages; where it has locked others, let its own command install them."""
-    own = folder / ".larder"
+    own, ours = folder / ".larder", ROOT / ".larder"
     own.mkdir(exist_ok=True)
     for name, lock in _LOCKS.items():
-        if (folder / lock).read_bytes() == (ROOT / lock).read_bytes():
-            if not (own / name).exists():
-                (own / name).symlink_to(ROOT / ".larder" / name)
-        elif (own / name).is_symlink():  # the other command would install into ours
+        if (own / name).is_symlink():  # its own command would install into ours
             (own / name).unlink()
+        if not (own / name).exists() and (folder / lock).read_bytes() == (ROOT / lock).read_bytes():
+            shutil.copytree(ours / name, own / name, symlinks=True, copy_function=_lend)
     if not all((own / name).exists() for name in _LOCKS):
         env = {name: value for name, value in os.environ.items() if not name.startswith(("LARDER_", "MAKE", "MFLAGS"))}
         subprocess.run(["make", "-C", folder, "clouds"], env=env, check=True)
+
+
+def _lend(file: str, to: str) -> None:
+    """Link a file of a package. What names a checkout by the folder where it lies is copied, for it is written anew."""
+    (shutil.copy2 if file.endswith(".pth") else os.link)(file, to)
 
 
 def _git(*words: str) -> bytes:
