@@ -3,13 +3,14 @@
 import functools
 import itertools
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import unquote
 
 from ..config import gateway as config
 from ..http.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, going_away
 from ..http.answering import Answering
-from ..http.application import Responder
+from ..http.application import Outcome, Responder
 from ..http.headers import TO_ENGINE, header_value
 from ..http.request import Request, take_id
 from ..http.server import ServerConnection
@@ -37,6 +38,7 @@ from .upstreams import Upstream, Upstreams
 if TYPE_CHECKING:
     from .pulls import Pulls
 
+Handler: TypeAlias = Callable[[Request, ServerConnection, Route], Outcome]
 DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
 """Ends of a request after which the engine may not hold what it held."""
 SILENT = LoadOptions(None, splice.NOTHING)
@@ -71,6 +73,19 @@ class Gateway:
         self._log = log
         self._turns = Turns()
         self._ids = itertools.count(1)
+        self._handlers: dict[str, Handler] = {
+            "infer": self._infer,
+            "proxy": self._proxy,
+            # A front hands on what operators say.
+            "control": self._infer if place == "front" else lambda request, client, _: control.respond(request, client),
+            "explain": lambda request, client, _: self._turns.run(self._chooser.explain(request), request, client),
+            "models": lambda request, _, __: self._models(request.path),
+            "page": lambda request, _, __: page(request.path),
+            "greeting": lambda _, __, ___: greeting(native=upstreams.speaking("/api/tags") is not None),
+            "stats": lambda request, client, _: Answering(stats(upstreams, metrics.rules_hit), request, client),
+        }
+        if pulls:
+            self._handlers["pulls"] = lambda request, client, _: pulls.respond(request, client, self.identify(request))
         self._id_prefix = f"req-{os.urandom(6).hex()}-".encode()
 
     # --- what a listener asks of an application
@@ -101,33 +116,12 @@ class Gateway:
             return error(405, "method_not_allowed", message, headers=headers)
         return self._admit_service(request, route) if route.kind in ("pulls", "control") else None
 
-    def respond(self, request: Request, client: ServerConnection) -> Responder | None:
+    def respond(self, request: Request, client: ServerConnection) -> Outcome:
         """Answer from here, or carry the request to the engine."""
         route = request.route
         if not isinstance(route, Route):  # admit has refused it already
-            client.answer(request, error(404, "path_not_found", "there is nothing here"))
-            return None
-        # First, for nearly all are; a front hands on what operators say.
-        if route.kind == "infer" or (route.kind == "control" and self._place == "front"):
-            return self._infer(request, client, route)
-        if self._pulls and route.kind == "pulls":
-            return self._pulls.respond(request, client, self.identify(request))
-        if route.kind == "models":
-            client.answer(request, self._models(request.path))
-            return None
-        if route.kind == "explain":
-            return self._turns.run(self._explain(request, client), request, client)
-        if route.kind == "page":
-            client.answer(request, page(request.path))
-            return None
-        if route.kind == "greeting":
-            client.answer(request, greeting(native=self._upstreams.speaking("/api/tags") is not None))
-            return None
-        if route.kind == "stats":
-            return Answering(stats(self._upstreams, self._metrics.rules_hit), request, client)
-        if route.kind == "control":
-            return self._control.respond(request, client)
-        return self._proxy(request, client, route)
+            return error(404, "path_not_found", "there is nothing here")
+        return self._handlers[route.kind](request, client, route)
 
     def finished(self, request: Request) -> None:
         """Count it and write its line."""
@@ -182,11 +176,7 @@ class Gateway:
         request.id = self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
-    def _explain(self, request: Request, client: ServerConnection) -> Steps:
-        client.answer(request, (yield from self._chooser.explain(request)))
-        return None
-
-    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
+    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Outcome:
         """Find the model that is meant, and carry the request to its engine.
 
         Nearly every body names a model where it begins, which takes no other turn of the loop.
@@ -195,9 +185,11 @@ class Gateway:
         model = self._told(request, route, fields["model"].text) if fields else None
         if fields is None or model is None:
             return self._turns.run(self._infer_in_turns(request, client, route, fields), request, client)
-        upstream = self._upstream(request, client, route, model)
-        if upstream is None or isinstance(model, Answer):
-            return None
+        if isinstance(model, Answer):
+            return model
+        upstream = self._upstream(request, route, model)
+        if isinstance(upstream, Answer):
+            return upstream
         return self._hand_on(request, client, route, upstream, model.engine_name, fields, SILENT)
 
     def _infer_in_turns(
@@ -209,14 +201,15 @@ class Gateway:
             try:
                 fields = yield from splice.scan(request.body, route.fields, route.values)
             except splice.BodyError as reason:
-                client.answer(request, error(400, "bad_body", str(reason)))
-                return None
+                return error(400, "bad_body", str(reason))
             model = self._told(request, route, _named(fields, route))
         if model is None:
             model = yield from self._chooser.choose(request, route.engine_path)
-        upstream = self._upstream(request, client, route, model)
-        if upstream is None or isinstance(model, Answer):
-            return None
+        if isinstance(model, Answer):
+            return model
+        upstream = self._upstream(request, route, model)
+        if isinstance(upstream, Answer):
+            return upstream
         said = _said(request.body, fields, route.values) if route.values else splice.NOTHING
         words = SILENT
         if upstream.residency and said:
@@ -224,11 +217,9 @@ class Gateway:
                 words = upstream.residency.load_options(model.id, model.engine_name, said)
                 stops = yield from is_stop(route.path, request.body, said)
             except LoadOptionsError as reason:
-                client.answer(request, error(400, "bad_keep_alive", str(reason), param="keep_alive"))
-                return None
+                return error(400, "bad_keep_alive", str(reason), param="keep_alive")
             if stops:
-                client.answer(request, stopped(upstream.residency, route.path, model.id, model.engine_name, words))
-                return None
+                return stopped(upstream.residency, route.path, model.id, model.engine_name, words)
         elif said:
             fields = {name: field for name, field in fields.items() if name not in said}
         return self._hand_on(request, client, route, upstream, model.engine_name, fields, words)
@@ -247,20 +238,14 @@ class Gateway:
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
         return None if is_open(named) else self._chooser.named(named)
 
-    def _upstream(
-        self, request: Request, client: ServerConnection, route: Route, model: Chosen | Answer
-    ) -> Upstream | None:
-        """Return the engine of the chosen model; None once a refusal is answered."""
-        if isinstance(model, Answer):
-            client.answer(request, model)
-            return None
+    def _upstream(self, request: Request, route: Route, model: Chosen) -> Upstream | Answer:
+        """Return the engine of the chosen model, or a refusal if it does not know the path."""
         request.model, request.rule = model.id, model.rule
         if model.rule:
             self._metrics.routed(model.rule)
         upstream = self._upstreams.of(model.id)
         if not upstream.speaks(route.engine_path):
-            client.answer(request, _not_spoken(request, upstream.adapter.kind))
-            return None
+            return _not_spoken(request, upstream.adapter.kind)
         return upstream
 
     def _hand_on(
@@ -272,7 +257,7 @@ class Gateway:
         engine_name: str,
         fields: splice.Fields,
         words: LoadOptions,
-    ) -> Responder | None:
+    ) -> Outcome:
         """Send the request to its engine, at once if the model is there."""
         body = splice.replace(request.body, fields, engine_name, words.members)
         residency, keep_alive = upstream.residency, words.keep_alive
@@ -281,12 +266,11 @@ class Gateway:
         carry = functools.partial(self._carry, request, client, route, upstream, body)
         return Held(residency, client, request, route.stream, carry, keep_alive).wait(engine_name)
 
-    def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Responder | None:
-        """To the engine that knows the path, whatever the models are."""
+    def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Outcome:
+        """Carry the request to the engine that knows the path, whatever its models are."""
         upstream = self._upstreams.speaking(route.path)
         if upstream is None:  # admit has refused it already
-            client.answer(request, self._nothing_at(request.path, route))
-            return None
+            return self._nothing_at(request.path, route)
         return self._carry(request, client, route, upstream, [])
 
     def _carry(

@@ -9,6 +9,7 @@ from ..config.base import Model as Document
 from ..config.gateway import Auth
 from ..http.answer import RETRY_SOON, Answer, document, error
 from ..http.answering import Answering
+from ..http.application import Outcome
 from ..http.request import Request
 from ..http.server import ServerConnection
 from ..residency import operators
@@ -57,12 +58,11 @@ class Control:
             return TOO_LARGE
         return None
 
-    def respond(self, request: Request, client: ServerConnection) -> Answering | None:
-        """Do it, and answer when it is done."""
+    def respond(self, request: Request, client: ServerConnection) -> Outcome:
+        """Carry it out, and answer when it is done."""
         found = self._found(request)
         if isinstance(found, Answer):
-            client.answer(request, found)
-            return None
+            return found
         return Answering(self._done(request.operation, *found), request, client)
 
     def _found(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:

@@ -24,7 +24,7 @@ _SCAN_PAUSE = 0.005
 class Carry(Protocol):
     """Sends the request to the engine."""
 
-    def __call__(self, *, begun: bool = False) -> Responder | None:
+    def __call__(self, *, begun: bool = False) -> Responder:
         """`begun`: the client has its 200 already."""
 
 
@@ -68,15 +68,14 @@ class Held:
         self._begun = False
         """The client has its 200."""
 
-    def wait(self, named: str) -> "Held | None":
-        """Join the queue for the engine's model `named`; None if the queue is full and the client was told."""
+    def wait(self, named: str) -> "Held | Answer":
+        """Join the queue for the engine's model `named`, or return the refusal of a full queue."""
         config = self._residency.config
         self._client.deadline = self._since + config.wait_seconds
         try:
             self._slot = self._residency.wait(self._request.model, named, self)
         except RefusedError as reason:
-            self._client.answer(self._request, refusal(reason))
-            return None
+            return refusal(reason)
         if config.heartbeat_seconds and self._stream and self._stream.framing == "sse" and self._request.minor:
             self._timer = self._client.loop.call_later(config.heartbeat_seconds, self._beat)
         return self

@@ -20,6 +20,7 @@ from ..config.gateway import Auth
 from ..config.gateway import Pulls as Config
 from ..engines import Adapter
 from ..http.answer import RETRY_SOON, Answer, document
+from ..http.application import Outcome
 from ..http.request import Request
 from ..http.server import ServerConnection
 from ..log import Log
@@ -123,19 +124,14 @@ class Pulls:
             return refusal(413, f"the body may have {BODY_BYTES} bytes: a repository and a file name")
         return None
 
-    def respond(self, request: Request, client: ServerConnection, extra: bytes) -> PullStream | None:
+    def respond(self, request: Request, client: ServerConnection, extra: bytes) -> Outcome:
         """Answer at once, or follow a pull."""
         if request.path == INFO.path:
-            client.answer(request, document(self._info()))
-            return None
+            return document(self._info())
         if request.path == HEALTH.path:
             return PullStream(client, request, extra).asking(self._health())
         wanted = self._wanted(request)
-        answer = wanted if isinstance(wanted, Answer) else self._follow(wanted, request, client, extra)
-        if isinstance(answer, PullStream):
-            return answer
-        client.answer(request, answer)
-        return None
+        return wanted if isinstance(wanted, Answer) else self._follow(wanted, request, client, extra)
 
     def stop(self) -> None:
         """The gateway goes: whoever follows learns of it now, the thread at its next chunk."""

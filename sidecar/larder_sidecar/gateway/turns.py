@@ -5,13 +5,13 @@ from collections import deque
 from collections.abc import Generator
 from typing import TypeAlias
 
-from ..http.answer import error
-from ..http.application import Responder
+from ..http.answer import Answer, error
+from ..http.application import Outcome, Responder
 from ..http.request import Request
 from ..http.server import ServerConnection
 
-Steps: TypeAlias = Generator[None, None, Responder | None]
-"""Yields at the end of a slice; returns who answers, None if the client has its answer."""
+Steps: TypeAlias = Generator[None, None, Outcome]
+"""Yields at the end of a slice."""
 
 
 class Turns:
@@ -21,16 +21,13 @@ class Turns:
         self._waiting: deque[Working] = deque()
         self._scheduled = False
 
-    def run(self, steps: Steps, request: Request, client: ServerConnection) -> Responder | None:
-        """Begin; an exception becomes an answer."""
+    def run(self, steps: Steps, request: Request, client: ServerConnection) -> Outcome:
+        """Begin; return the outcome, or a responder that waits for it."""
         try:
             next(steps)
         except StopIteration as done:
-            responder: Responder | None = done.value
-            return responder
-        except Exception as reason:  # noqa: BLE001 (whatever a request does to us, its client hears of it)
-            _failed(reason, request, client)
-            return None
+            outcome: Outcome = done.value
+            return outcome
         client.deadline = float("inf")  # what is left to do is bounded by the size of the body
         working = Working(steps, request, client)
         self._waiting.append(working)
@@ -62,14 +59,18 @@ class Working:
         self._over = False
 
     def step(self) -> bool:
-        """Do the next slice; whether there is another."""
+        """Do the next slice; tell if there is another."""
         if self._over:
             return False
         try:
             next(self._steps)
         except StopIteration as done:
-            self._responder = done.value
-        except Exception as reason:  # noqa: BLE001 (as in run)
+            outcome: Outcome = done.value
+            if isinstance(outcome, Answer):
+                self._client.answer(self._request, outcome)
+            else:
+                self._responder = outcome
+        except Exception as reason:  # noqa: BLE001 (whatever it is, the client is told)
             _failed(reason, self._request, self._client)
         else:
             return True

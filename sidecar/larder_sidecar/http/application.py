@@ -1,6 +1,6 @@
-"""The protocols between a listener and whoever answers its requests."""
+"""The protocols between a listener and the application that answers its requests."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from .answer import Answer
 from .request import Request
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Responder(Protocol):
-    """Whatever is answering the request in flight."""
+    """Answers the request in flight, over several turns of the event loop."""
 
     def client_gone(self) -> None:
         """The client closed its side: stop the work."""
@@ -25,6 +25,10 @@ class Responder(Protocol):
         """The connection's deadline, set by the responder itself, has passed."""
 
 
+Outcome: TypeAlias = Answer | Responder
+"""A whole response, which the connection writes, or the responder that writes it."""
+
+
 class Application(Protocol):
     """The application behind a listener."""
 
@@ -34,8 +38,8 @@ class Application(Protocol):
     def admit(self, request: Request) -> Answer | None:
         """Look at a complete head: None to have the body read, an answer to refuse."""
 
-    def respond(self, request: Request, client: "ServerConnection") -> Responder | None:
-        """Answer a complete request: at once, or through the responder that is returned."""
+    def respond(self, request: Request, client: "ServerConnection") -> Outcome:
+        """Answer a complete request."""
 
     def finished(self, request: Request) -> None:
         """The response is written, or the client has gone."""

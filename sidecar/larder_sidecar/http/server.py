@@ -318,12 +318,15 @@ class ServerConnection(asyncio.Protocol):
             if request.refusal is not None:
                 self.answer(request, request.refusal)
                 return
-            responder = self._app.respond(request, self)
+            outcome = self._app.respond(request, self)
+            if isinstance(outcome, Answer):
+                self.answer(request, outcome)
+                return
         except Exception as reason:  # noqa: BLE001 (whatever it is, the client hears of it)
             self._failed(request, reason)
             return
         if self._active is request:
-            self._responder = responder
+            self._responder = outcome
 
     def _moved(self, request: Request) -> float:
         return self._reader.body.moved if request.received >= MOVE_BYTES else request.started

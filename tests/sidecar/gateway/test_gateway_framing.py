@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.gateway import Limits
 from larder_sidecar.http.answer import Answer
+from larder_sidecar.http.application import Outcome
 from larder_sidecar.http.pool import Pool
 from larder_sidecar.http.registry import Registry
 from larder_sidecar.http.request import Request
@@ -67,9 +68,10 @@ class Echo:
     def admit(self, request: Request) -> Answer | None:
         return Answer(404, b"") if request.path == "/missing" else None
 
-    def respond(self, request: Request, client: ServerConnection) -> None:
+    def respond(self, request: Request, client: ServerConnection) -> Outcome:
         headers = b";".join(k + b"=" + v for k, v in request.headers)
-        client.answer(request, Answer(200, b"|".join([request.method.encode(), request.target, headers, request.body])))
+        del client
+        return Answer(200, b"|".join([request.method.encode(), request.target, headers, request.body]))
 
     def finished(self, request: Request) -> None: ...
 

@@ -9,6 +9,7 @@ from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway.serve import ADMIN_LIMITS, Running
 from larder_sidecar.http import reader
 from larder_sidecar.http import registry as registries
+from larder_sidecar.http.application import Outcome
 from larder_sidecar.http.body import SMALL_BODY
 from larder_sidecar.http.reader import MOST_HEADERS
 from larder_sidecar.http.registry import LOOKS, Registry
@@ -367,7 +368,13 @@ async def test_a_client_takes_its_answer_at_a_least_rate_or_is_given_up(rate: in
 
 
 class Begun(Echo):
-    """An application whose answer goes on."""
+    """An application whose answer goes on; its own responder."""
 
-    def respond(self, request: object, client: ServerConnection) -> None:
+    def respond(self, request: Request, client: ServerConnection) -> Outcome:
         client.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        return self
+
+    def client_gone(self) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    def expire(self) -> None: ...

@@ -10,6 +10,7 @@ import pytest
 from larder_sidecar.config.gateway import Limits
 from larder_sidecar.gateway.serve import Running
 from larder_sidecar.http.answer import Answer
+from larder_sidecar.http.application import Outcome
 from larder_sidecar.http.listener import Listener
 from larder_sidecar.http.registry import Registry
 from larder_sidecar.http.request import Request
@@ -36,9 +37,9 @@ class Counting(Echo):
         self.turn += 1
         self._next = self._loop.call_soon(self._tick)
 
-    def respond(self, request: Request, client: ServerConnection) -> None:
+    def respond(self, request: Request, client: ServerConnection) -> Outcome:
         self.answered[self.turn] += 1
-        super().respond(request, client)
+        return super().respond(request, client)
 
     def stop(self) -> None:
         self._next.cancel()
@@ -225,9 +226,9 @@ class Failing(Echo):
         self._fail("admit", request)
         return super().admit(request)
 
-    def respond(self, request: Request, client: ServerConnection) -> None:
+    def respond(self, request: Request, client: ServerConnection) -> Outcome:
         self._fail("respond", request)
-        super().respond(request, client)
+        return super().respond(request, client)
 
     def finished(self, request: Request) -> None:
         self._fail("finished", request)
