@@ -30,3 +30,12 @@ def changed(tmp_path: Path) -> Tree:
     (tmp_path / ".larder").mkdir()
     (tmp_path / ".larder" / "clouds").symlink_to(ROOT / ".larder" / "clouds")
     return Tree(tmp_path, Path(sys.executable))
+
+
+def change(tree: Tree, text: str, other: str) -> None:
+    """Replace a text in the code of a checkout, in whichever files it stands."""
+    files = [path for path in tree.root.rglob("*") if path.suffix in (".py", ".json") and ".larder" not in path.parts]
+    found = [path for path in files if text in path.read_text()]
+    assert found, f"no file has {text!r}: the test has to change something else"
+    for path in found:
+        path.write_text(path.read_text().replace(text, other))

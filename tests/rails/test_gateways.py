@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.rails import clients, gateways, sides
+from tests.rails.conftest import change
 from tests.rails.trees import Tree, here
 
 BODY = b'{"model":"tiny","stream":true,"messages":[{"role":"user","content":"hi"}]}'
@@ -46,8 +47,7 @@ async def test_the_same_gateway_twice_shows_no_difference(tmp_path: Path) -> Non
 
 
 async def test_a_changed_byte_to_a_client_is_reported_with_the_shortest_input(changed: Tree, tmp_path: Path) -> None:
-    shapes = changed.root / "sidecar" / "larder_sidecar" / "gateway" / "app.py"
-    shapes.write_text(shapes.read_text().replace('"object": "model"', '"object": "models"'))
+    change(changed, '"object": "model"', '"object": "models"')
     (found,) = await _found(changed, [CHATS[0]], tmp_path)
     assert "before b'" in found
     assert '"object": "model"' in found
@@ -57,8 +57,7 @@ async def test_a_changed_byte_to_a_client_is_reported_with_the_shortest_input(ch
 
 
 async def test_a_changed_byte_to_an_engine_is_reported(changed: Tree, tmp_path: Path) -> None:
-    headers = changed.root / "sidecar" / "larder_sidecar" / "gateway" / "wire" / "headers.py"
-    headers.write_text(headers.read_text().replace('b"cookie"', 'b"cookies"'))
+    change(changed, 'b"cookie"', 'b"cookies"')
     (found,) = await _found(changed, [*CHATS[2:], CHATS[0]], tmp_path)
     assert "after  [b'POST /v1/chat/completions HTTP/1.1" in found
     assert "\\r\\ncookie: a=b\\r\\n" in found.partition("after")[2]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.rails import names, plans
+from tests.rails.conftest import change
 from tests.rails.differences import differences
 from tests.rails.trees import Tree, here
 
@@ -109,8 +110,7 @@ def test_items_are_compared_by_their_names_and_their_order_counts() -> None:
 
 
 def test_a_label_that_the_code_changes_is_reported(changed: Tree, tmp_path: Path) -> None:
-    manifest = changed.root / "components" / "manifest.py"
-    manifest.write_text(manifest.read_text().replace('"app.kubernetes.io/part-of": "larder"', '"part-of": "larder"'))
+    change(changed, '"app.kubernetes.io/part-of": "larder"', '"part-of": "larder"')
     dev = {"dev": ("dev", None)}
     before, after = (plans.record(tree, tmp_path / "plans", dev) for tree in (here(), changed))
     assert len(before["dev"]["resources"]) > 5
@@ -119,10 +119,8 @@ def test_a_label_that_the_code_changes_is_reported(changed: Tree, tmp_path: Path
 
 
 def test_a_field_of_a_configuration_file_that_the_code_changes_is_reported(changed: Tree) -> None:
-    config = changed.root / "sidecar" / "larder_sidecar" / "config" / "gateway.py"
-    config.write_text(config.read_text().replace("    header_seconds:", '    """Text."""\n    head_seconds:'))
-    schema = changed.root / "components" / "settings" / "schema.json"
-    schema.write_text(schema.read_text().replace('"node-port"', '"port"'))
+    change(changed, "    header_seconds:", '    """Text."""\n    head_seconds:')
+    change(changed, '"node-port"', '"port"')
     found = {difference.path for difference in names.compare(names.record(here()), names.record(changed))}
     assert any(path.endswith("limits.header-seconds") for path in found)
     assert any(path.startswith("stack file.") and path.endswith("larder:gateway.node-port") for path in found)

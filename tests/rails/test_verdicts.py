@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.rails import corpus, verdicts
+from tests.rails.conftest import change
 from tests.rails.trees import Tree, here
 
 FEW = 60
@@ -31,10 +32,9 @@ def test_the_files_of_the_unit_tests_are_kept() -> None:
 
 
 def test_a_rule_that_the_code_changes_is_reported(changed: Tree, tmp_path: Path) -> None:
-    stacks = changed.root / "components" / "settings" / "cluster.py"
-    stacks.write_text(stacks.read_text().replace('"kube-', '"kub-'))
-    reader = changed.root / "components" / "settings" / "errors.py"
-    reader.write_text(reader.read_text().replace("{_path(key, loc)}: ", "{key}: "))
+    change(changed, '"kube-"', '"kub-"')
+    moved = '(problem.replace("models[0]", "models") for problem in problems)'
+    change(changed, "map(_one_line, problems)", f"map(_one_line, {moved})")
     base = next(corpus.generated(1, "0"))
     files = [base, {**base, "larder:cluster": {"kind": "embedded", "namespace": "kube-system"}}, {**base, "x": 1}]
     folders = verdicts.write(tmp_path / "files", [*files, {**base, "larder:models": ["x"]}])
