@@ -4,9 +4,8 @@ from collections.abc import Iterable
 
 import pulumi
 from pulumi_kubernetes.batch import v1 as batch
-from pulumi_kubernetes.core import v1 as core
 
-from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod_security
+from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod
 from .node_pools import Placement, tolerations
 from .settings.node_pools import Taint
 
@@ -37,22 +36,21 @@ def run_once(
         # The plugin shows a failed pod's termination message, and what was killed has left none.
         "termination_message_policy": "FallbackToLogsOnError",
     }
-    pod: core.PodSpecArgsDict = {
-        "restart_policy": "Never",  # the failed pod stays, and with it the reason
-        "automount_service_account_token": False,
-        "enable_service_links": False,
-        "security_context": pod_security(),
-        "containers": [runs],
-        "volumes": volumes,
-    }
+    spec_of_pod = pod(
+        {
+            "restart_policy": "Never",  # the failed pod stays, and with it the reason
+            "containers": [runs],
+            "volumes": volumes,
+        }
+    )
     if placement:
-        pod["affinity"] = placement.affinity()
+        spec_of_pod["affinity"] = placement.affinity()
         # Its deadline runs from its making: the machines come first.
         opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*placement.ready]))
     if tolerated := tolerations([*taints, *(placement.taints if placement else ())]):
-        pod["tolerations"] = tolerated
+        spec_of_pod["tolerations"] = tolerated
     if host is not None:
-        pod["node_selector"] = {"kubernetes.io/hostname": host}
+        spec_of_pod["node_selector"] = {"kubernetes.io/hostname": host}
     spec: batch.JobSpecArgsDict = {
         # One pod: what may go away by itself is tried again inside it (fetch --patience). `up` has to end at once where
         # no other try helps, and Pulumi's plugin knows a failed Job by the reasons BackoffLimitExceeded and
@@ -63,7 +61,7 @@ def run_once(
             "rules": [{"action": "Ignore", "on_pod_conditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         },
         "active_deadline_seconds": deadline_seconds,
-        "template": {"metadata": {"labels": labels(name)}, "spec": pod},
+        "template": {"metadata": {"labels": labels(name)}, "spec": spec_of_pod},
     }
     called = content_name(name, [spec, content])
     if image is not None:

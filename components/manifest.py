@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -102,6 +102,28 @@ def pod_security() -> core.PodSecurityContextArgsDict:
         "fs_group_change_policy": "OnRootMismatch",
         "seccomp_profile": {"type": "RuntimeDefault"},
     }
+
+
+class PodBase(TypedDict):
+    """The part of a pod's spec that all pods of ours have."""
+
+    automount_service_account_token: bool
+    enable_service_links: bool
+    security_context: core.PodSecurityContextArgsDict
+
+
+def pod_base() -> PodBase:
+    """Return no token of the API server, no variables of Services, and the security of every pod."""
+    return {
+        "automount_service_account_token": False,
+        "enable_service_links": False,
+        "security_context": pod_security(),
+    }
+
+
+def pod(spec: PodSpec) -> PodSpec:
+    """Return the spec of a pod of ours, with what all have."""
+    return {**pod_base(), **spec}
 
 
 def camel_case(value: Untyped) -> Untyped:

@@ -14,13 +14,12 @@ from .component import Component
 from .manifest import (
     TMP,
     Container,
-    PodSpec,
     Volume,
     container_security,
     environment,
     labels,
     metadata,
-    pod_security,
+    pod,
     scratch,
     selector,
 )
@@ -96,18 +95,17 @@ class ModelManager(Component):
             },
             opts=self.child(),
         )
-        pod: PodSpec = {
-            "service_account_name": NAME,
-            # Its token is mounted by hand: git-sync has no business with it.
-            "automount_service_account_token": False,
-            "enable_service_links": False,
-            "security_context": pod_security(),
-            "init_containers": [_git_sync(str(images.git_sync), settings.catalog)],
-            "containers": [_manager(images.sidecar)],
-            "volumes": _volumes(settings, token_secret),
-        }
+        # The account's token is mounted by hand: git-sync has no business with it.
+        pod_spec = pod(
+            {
+                "service_account_name": NAME,
+                "init_containers": [_git_sync(str(images.git_sync), settings.catalog)],
+                "containers": [_manager(images.sidecar)],
+                "volumes": _volumes(settings, token_secret),
+            }
+        )
         if tolerated := tolerations(taints):
-            pod["tolerations"] = tolerated
+            pod_spec["tolerations"] = tolerated
         apps.Deployment(
             "deployment",
             metadata=self._metadata(NAME, "the manager, and git-sync as its sidecar"),
@@ -119,7 +117,7 @@ class ModelManager(Component):
                 "selector": {"match_labels": selector(NAME)},
                 "template": {
                     "metadata": {"labels": labels(NAME)},
-                    "spec": pod,
+                    "spec": pod_spec,
                 },
             },
             opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, *account, *state.ready, *after])),

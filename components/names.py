@@ -1,7 +1,6 @@
 """Names and constants that the plan and the components share. Imports neither."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 from pydantic import JsonValue
 
@@ -26,12 +25,5 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
 HOLD_SECONDS = 30
 """Time that a request is held for an engine that takes no connections. A container that crashed is back within seconds,
 and a pod whose successor cannot stand beside it is back after its image has started. Clients give up after a minute."""
-Kind = Literal["ollama", "llama-server", "shimmy"]
-ADDRESSES: Mapping[Kind, str] = {
-    "ollama": "127.0.0.1:11434",
-    "llama-server": "127.0.0.1:8081",
-    "shimmy": "127.0.0.1:8081",
-}
-"""Address of each engine. Loopback: nothing but the gateway of the same pod talks to it."""
 TOKENS = "/run/secrets/larder"
 """Folder of the gateway's tokens: `api/token` for who may pull, `hub/token` for the hub."""

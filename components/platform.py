@@ -1,5 +1,8 @@
 """One stack, wired."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pulumi
 from pulumi_kubernetes.apiregistration.v1.APIService import APIService
 from pulumi_kubernetes.core import v1 as core
@@ -12,11 +15,9 @@ from .manifest import metadata
 from .model_manager import ModelManager
 from .names import FRONT
 from .plan.plan import Plan
+from .serving import STACKS, Site, Stack
 from .serving.front import Front
 from .serving.gateway import Entry
-from .serving.kserve_rocm import KServeRocm
-from .serving.ollama import Ollama
-from .serving.shimmy import Shimmy
 from .settings import Settings
 from .settings.manager import API_TOKEN, TOKEN_SECRET
 from .settings.node_pools import taints_of
@@ -49,93 +50,37 @@ class Platform(Component):
 
     def __init__(self, name: str, settings: Settings, plan: Plan, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        namespace = self._namespace(settings)
+        site = Site(
+            namespace=self._namespace(settings),
+            namespace_name=settings.cluster.namespace,
+            sidecar=settings.images.sidecar,
+            front=plan.front is not None,
+            token_secret=settings.gateway_secret,
+            budget_seconds=plan.budget_seconds,
+        )
         if settings.makes_token:
-            self._token(namespace)
+            self._token(site.namespace)
         pools = node_pools.declare(settings, self.child())
         demand = Demand(
             plan=plan.weights,
-            config=WeightsConfig("weights", plan.weights, namespace=namespace, opts=self.child()),
-            image=settings.images.sidecar,
-            folders=settings.kserve is not None,
-            budget_seconds=plan.budget_seconds,
-            namespace=namespace,
-            placement=next((pools[settings.blocks[name].pool] for name in plan.engines), None),
+            config=WeightsConfig("weights", plan.weights, namespace=site.namespace, opts=self.child()),
+            image=site.sidecar,
+            folders=plan.kserve is not None,
+            budget_seconds=site.budget_seconds,
+            namespace=site.namespace,
+            placement=next((pools[engine.stack.pool] for engine in plan.engines.values()), None),
         )
         weights = deliver(settings, demand, self.child())
-        readers: list[pulumi.Resource] = [*weights.ready]
-        budget, child = plan.budget_seconds, self.child()
-        if ollama := plan.ollama:
-            readers.append(
-                Ollama(
-                    "ollama",
-                    settings,
-                    ollama,
-                    weights,
-                    pools[ollama.stack.pool],
-                    budget_seconds=budget,
-                    namespace=namespace,
-                    opts=child,
-                )
-            )
-        if shimmy := plan.shimmy:
-            readers.append(
-                Shimmy(
-                    "shimmy",
-                    settings,
-                    shimmy,
-                    weights,
-                    pools[shimmy.stack.pool],
-                    budget_seconds=budget,
-                    namespace=namespace,
-                    opts=child,
-                )
-            )
-        inference = plan.inference  # of the manager's own block, or of the stack whose model it chooses
-        prepared: tuple[pulumi.Resource, ...] = ()
-        if kserve := plan.kserve:
-            served = KServeRocm(
-                "kserve",
-                settings,
-                kserve,
-                weights,
-                pools[kserve.stack.pool],
-                budget_seconds=budget,
-                namespace=namespace,
-                opts=child,
-            )
-            inference, prepared = served.inference, served.ready
-            readers.append(served)
-        if inference:
-            # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
-            APIService.get(*KSERVE, opts=child)
-        if (manager := settings.manager) and inference:
-            ModelManager(
-                "manager",
-                manager,
-                settings.images,
-                inference,
-                min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
-                taints=taints_of(manager.state.node, settings.node_pools),
-                token_secret=manager.api_token.secret if manager.api_token else TOKEN_SECRET,
-                after=prepared,
-                namespace=namespace,
-                opts=child,
-            )
+        stacks = [
+            STACKS[word](stack, weights, pools[stack.stack.pool], site, self.child())
+            for word, stack in plan.stacks.items()
+        ]
+        self._manager(settings, plan, stacks, site)
         if block := settings.cache.prune:
-            Prune("prune", block, demand, weights.stores, after=readers, opts=child)
-        front = Front("front", settings, plan.front, namespace=namespace, opts=child) if plan.front else None
-        entry = Entry(
-            "entry",
-            settings,
-            behind=FRONT if front else next(iter(plan.engines)),
-            # Clients are led to the front when it can answer, not before.
-            after=[front.deployment] if front else [],
-            namespace=namespace,
-            opts=child,
-        )
+            after = [*weights.ready, *stacks]
+            Prune("prune", block, demand, weights.stores, after=after, opts=self.child())
         self.outputs: dict[str, pulumi.Input[object]] = {
-            "url": entry.url,
+            "url": self._entry(settings, plan, site).url,
             "node_port": settings.node_port,
             "namespace": settings.cluster.namespace,
             "strategy": weights.strategy,
@@ -147,6 +92,45 @@ class Platform(Component):
             "default_model": settings.default_model,
         }
         self.register_outputs(self.outputs)
+
+    def _manager(self, settings: Settings, plan: Plan, stacks: Sequence[Stack[Any]], site: Site) -> None:
+        """Declare the model manager, where a block wants one; look for KServe, where anything needs it."""
+        # The service of the manager's own block, or of the stack whose model it chooses.
+        served = next((stack for stack in stacks if stack.inference), None)
+        inference = served.inference if served else plan.inference
+        if inference is None:
+            return
+        # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
+        APIService.get(*KSERVE, opts=self.child())
+        if manager := settings.manager:
+            ModelManager(
+                "manager",
+                manager,
+                settings.images,
+                inference,
+                min_bandwidth=bandwidth_bytes(settings.cache.min_bandwidth),
+                taints=taints_of(manager.state.node, settings.node_pools),
+                token_secret=manager.api_token.secret if manager.api_token else TOKEN_SECRET,
+                after=served.ready if served else (),
+                namespace=site.namespace,
+                opts=self.child(),
+            )
+
+    def _entry(self, settings: Settings, plan: Plan, site: Site) -> Entry:
+        """Declare the address of the platform, and the front behind it, where there is one."""
+        pods = {word: STACKS[word].pods() for word in plan.stacks}
+        front = Front("front", plan.front, pods, site, self.child()) if plan.front else None
+        return Entry(
+            "entry",
+            service=settings.service_type,
+            node_port=settings.node_port,
+            behind=FRONT if front else next(iter(plan.engines)),
+            # Clients are led to the front when it can answer, not before.
+            after=[front.deployment] if front else [],
+            namespace=site.namespace,
+            namespace_name=site.namespace_name,
+            opts=self.child(),
+        )
 
     def _token(self, namespace: pulumi.Input[str]) -> None:
         """What changes have to show, through the gateway and through the manager. Pulumi keeps its value encrypted."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+from larder_sidecar.config.engines import ENGINES
+
 from manifests.reading import Property, items, mapping, texts
 
 from .pods import SERVICE, Placed, all_containers, main_containers, pods
@@ -72,7 +74,7 @@ def _document(text: Property) -> Property:
         return None
 
 
-_LISTENS = {"ollama": "OLLAMA_HOST", "llama-server": "--host", "shimmy": "--bind"}
+_LISTENS = {engine: facts.listens_by for engine, facts in ENGINES.items() if facts.listens_by}
 """Engines that stand in a pod of ours, and what tells each where to listen."""
 _LOOPBACK = re.compile(r"(https?://)?(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?/?")
 

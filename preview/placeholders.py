@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from components.settings.clusters import is_testbed
 from components.settings.images import UNKNOWN
+from components.settings.stacks import STACKS
 from components.settings.strategies import STRATEGIES
 
 if TYPE_CHECKING:
     from components.settings import Settings
 
 CLUSTER, IMAGES, CACHE = "larder:cluster", "larder:images", "larder:cache"
-PLACEHOLDERS = {name: f"{name}@{UNKNOWN}" for name in ("sidecar", "ollama", "llama-server", "shimmy", "vllm")}
+PLACEHOLDERS = {
+    name: f"{name}@{UNKNOWN}" for name in ("sidecar", *(word for stack in STACKS.values() for word in stack.IMAGES))
+}
 """Images that `make up` builds, as far as a preview needs them."""
 
 

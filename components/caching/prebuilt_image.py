@@ -32,7 +32,7 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         opts: pulumi.ResourceOptions,  # noqa: ARG003
     ) -> str:
         """Return the image of the engine, for the weights to be laid upon; empty where no stack runs one of ours."""
-        return next((settings.images.of(stack.runs) for name, stack in settings.blocks.items() if name != "kserve"), "")
+        return next((settings.images.of(stack.runs) for stack in settings.blocks.values() if stack.GATEWAY), "")
 
     def deliver(self, block: PrebuiltImageSettings, prepared: str, demand: Demand) -> Weights:
         """Put the image in place of the engine's own, and a Job in it that finds the plan before any pod is moved."""

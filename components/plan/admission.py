@@ -9,6 +9,8 @@ from larder_sidecar.config.weights import FIRST_PULL
 from ..settings import Settings
 from ..settings.kserve import GPU
 from ..settings.quantities import lasting, readable, size_bytes
+from ..settings.shimmy import ShimmySettings
+from ..settings.stack import StackSettings
 from .plan import EnginePlan, KServePlan, Plan, most_loaded
 from .room import crowding, shortages
 from .sizing import needed_bytes
@@ -26,7 +28,7 @@ def admission(settings: Settings, plan: Plan) -> list[str]:
     ]
 
 
-def _engine(name: str, plan: EnginePlan, *, alone: bool) -> Iterator[str]:
+def _engine(name: str, plan: EnginePlan[StackSettings], *, alone: bool) -> Iterator[str]:
     who = "the engine" if alone else f"the engine of {name}"
     if plan.replicas > 1:
         who = f"each of {plan.replicas} replicas of {who}"
@@ -75,7 +77,9 @@ def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     """What is allowed and still worth a second look."""
     yield from about_weights(settings, plan)
-    served = {entry.id for entry in settings.served} | set(settings.kserve.named if settings.kserve else ())
+    served = {entry.id for entry in settings.served} | {
+        model for block in settings.blocks.values() for model in block.named
+    }
     if unserved := [model for model in settings.models if model not in served]:
         yield f"larder:models: {', '.join(unserved)}: no stack names it; its weights are fetched for nobody."
     unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
@@ -89,18 +93,16 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
                 "larder:gateway.residency.max-models."
             )
     yield from _about_rules(settings)
-    yield from _about_shimmy(settings)
+    for block in settings.blocks.values():
+        yield from block.warnings()
+    yield from _about_tokens(settings)
     if settings.hub.endpoint.startswith("http://"):
         yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."
 
 
-def _about_shimmy(settings: Settings) -> Iterator[str]:
-    block = settings.shimmy
-    if block is None:
-        return
-    if block.engine == "shimmy":
-        yield "larder:shimmy.engine: shimmy computes in F32; the catalog counts memory for llama.cpp."
-    if block.pulls is None:
+def _about_tokens(settings: Settings) -> Iterator[str]:
+    block = settings.of(ShimmySettings)
+    if block is None or block.pulls is None:
         return
     api = None if settings.makes_token and not settings.gateway.auth.secret else settings.gateway_secret
     for key, secret in (("gateway.auth.secret", api), ("shimmy.pulls.hub-secret", block.pulls.hub_secret)):

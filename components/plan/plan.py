@@ -2,76 +2,62 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, TypeVar
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.cors import Cors
-from larder_sidecar.config.gateway import MOVING, Auth, Engine, GatewayConfig, Limits, Pulls
+from larder_sidecar.config.engines import ENGINES
+from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Limits
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import WeightsPlan
 
 from ..names import (
-    ADDRESSES,
     CLIENTS,
     HOLD_SECONDS,
     INFERENCE_ANNOTATIONS,
     INFERENCE_SERVICE,
     ONE_AT_A_TIME,
     TOKENS,
-    Kind,
 )
 from ..settings import Settings
-from ..settings.kserve import KServe
+from ..settings.kserve import KServeSettings
 from ..settings.manager import Inference
-from ..settings.ollama import Ollama
 from ..settings.residency import LONGEST_WAIT
-from ..settings.shimmy import Shimmy
+from ..settings.stack import StackSettings
 from ..settings.weights_plan import weights_plan
 from .sizing import EngineResources, engine_resources, predictor_resources
 
-_BEHIND_THE_FRONT: Mapping[str, tuple[Literal["gateway", "vllm"], str]] = {
-    "ollama": ("gateway", "http://ollama"),
-    "shimmy": ("gateway", "http://shimmy"),
-    "kserve": ("vllm", f"http://{INFERENCE_SERVICE}-predictor"),
-}
+S = TypeVar("S", bound=StackSettings, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnginePlan:
+class StackPlan(Generic[S]):
+    """A stack that is deployed."""
+
+    stack: S
+    image: str
+    """The image of its engine."""
+    models: tuple[CatalogEntry, ...]
+    """Those that it serves; with a manager, those that it may choose from."""
+    size: EngineResources
+    """Resources of the engine's container."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnginePlan(StackPlan[S]):
     """A stack of one engine and the gateway beside it."""
 
-    models: tuple[CatalogEntry, ...]
     gateway: GatewayConfig
     """gateway.json beside the engine."""
-    size: EngineResources
     replicas: int
-    """Pods of it."""
+    """Number of its pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OllamaPlan(EnginePlan):
-    """The Ollama stack."""
+class KServePlan(StackPlan[KServeSettings]):
+    """The KServe stack; `size` is what vLLM takes beside its GPUs."""
 
-    stack: Ollama
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShimmyPlan(EnginePlan):
-    """The stack of llama-server or Shimmy."""
-
-    stack: Shimmy
-
-
-@dataclass(frozen=True, kw_only=True)
-class KServePlan:
-    """The KServe stack."""
-
-    stack: KServe
-    models: tuple[CatalogEntry, ...]
-    """The active one; with a manager, those it may choose from."""
-    size: EngineResources
-    """What vLLM takes beside its GPUs."""
     context: int
     """Tokens of the context, prompt and answer together, that each of the models is served with."""
 
@@ -82,67 +68,69 @@ class Plan:
 
     weights: WeightsPlan
     """weights.json."""
-    ollama: OllamaPlan | None
-    shimmy: ShimmyPlan | None
-    kserve: KServePlan | None
+    stacks: Mapping[str, StackPlan[StackSettings]]
+    """By their words under `larder:`."""
     front: GatewayConfig | None
     """gateway.json of the front, where there is one."""
     inference: InferenceService | None
-    """What the manager applies, where its own block says so and not the KServe stack."""
+    """The InferenceService that the manager applies, where its own block says so and not a stack."""
     budget_seconds: int
     """The longest that moving all weights once may take."""
 
     @property
-    def engines(self) -> dict[str, EnginePlan]:
-        """The stacks with a gateway beside their engine, by their words under `larder:`."""
-        stacks: dict[str, EnginePlan | None] = {"ollama": self.ollama, "shimmy": self.shimmy}
-        return {name: stack for name, stack in stacks.items() if stack}
+    def engines(self) -> dict[str, EnginePlan[StackSettings]]:
+        """Return the stacks with a gateway beside their engine, by their words."""
+        return {name: stack for name, stack in self.stacks.items() if isinstance(stack, EnginePlan)}
+
+    @property
+    def kserve(self) -> KServePlan | None:
+        """Return the KServe stack."""
+        return next((stack for stack in self.stacks.values() if isinstance(stack, KServePlan)), None)
 
 
 def make_plan(settings: Settings) -> Plan:
-    """The plan of these settings; nothing in it can be refused any more."""
+    """Return the plan of these settings; nothing in it can be refused any more."""
     weights = weights_plan(settings.entries, settings.hub.endpoint)
     manager = settings.manager
     return Plan(
         weights=weights,
-        ollama=_ollama(settings, settings.ollama) if settings.ollama else None,
-        shimmy=_shimmy(settings, settings.shimmy) if settings.shimmy else None,
-        kserve=_kserve(settings, settings.kserve) if settings.kserve else None,
+        stacks={name: _stack(settings, block) for name, block in settings.blocks.items()},
         front=_front(settings) if settings.front else None,
         inference=_inference(settings, manager.inference) if manager and manager.inference else None,
         budget_seconds=settings.budget_seconds(weights.total_bytes()),
     )
 
 
-def _ollama(settings: Settings, stack: Ollama) -> OllamaPlan:
-    models = settings.stacks["ollama"]
-    gateway = _beside(settings, "ollama", models)
-    size = engine_resources(stack, models, most_loaded(gateway))
-    return OllamaPlan(stack=stack, models=models, gateway=gateway, size=size, replicas=stack.replicas)
+def _stack(settings: Settings, block: StackSettings) -> StackPlan[StackSettings]:
+    models, image = settings.stacks[block.NAME], settings.images.of(block.runs)
+    if isinstance(block, KServeSettings):
+        return KServePlan(
+            stack=block,
+            image=image,
+            models=models,
+            size=predictor_resources(block, models),
+            # The least of all: the GPU that holds the weights and cache of one has room for those of the next.
+            context=min(entry.context for entry in models),
+        )
+    gateway = _beside(settings, block, models)
+    size = engine_resources(block, models, most_loaded(gateway))
+    return EnginePlan(stack=block, image=image, models=models, size=size, gateway=gateway, replicas=block.replicated)
 
 
-def _shimmy(settings: Settings, stack: Shimmy) -> ShimmyPlan:
-    models = settings.stacks["shimmy"]
-    gateway = _beside(settings, stack.engine, models, _pulls(settings, stack))
-    size = engine_resources(stack, models, most_loaded(gateway))
-    return ShimmyPlan(stack=stack, models=models, gateway=gateway, size=size, replicas=stack.replicas)
-
-
-def _beside(
-    settings: Settings, kind: Kind, models: tuple[CatalogEntry, ...], pulls: Pulls | None = None
-) -> GatewayConfig:
-    """gateway.json of the gateway in an engine's pod."""
+def _beside(settings: Settings, block: StackSettings, models: tuple[CatalogEntry, ...]) -> GatewayConfig:
+    """Return gateway.json of the gateway in an engine's pod."""
     moved = weights_plan(models, settings.hub.endpoint).total_bytes()
     ids = [entry.id for entry in models]
+    engine = ENGINES[block.runs]
     return GatewayConfig(
         place="behind" if settings.front else "alone",
-        engines=[Engine(kind=kind, url=f"http://{ADDRESSES[kind]}")],
+        engines=[Engine(kind=block.runs, url=f"http://{engine.address}")],
         models=settings.gateway.served(models),
-        pulls=pulls,
+        pulls=block.pull_service(settings.hub.endpoint),
         routing=_routing(settings) if not settings.front else Routing(),
         residency=(
-            settings.gateway.residency.rules(ids, load_seconds=settings.budget_seconds(moved), more=pulls is not None)
-            if kind in MOVING
+            settings.gateway.residency.rules(ids, load_seconds=settings.budget_seconds(moved), more=block.pulling)
+            if engine.loads_on_demand
             else None
         ),
         auth=_auth(settings),
@@ -161,27 +149,6 @@ def most_loaded(gateway: GatewayConfig) -> int | None:
     return gateway.residency.max_models if gateway.residency else None
 
 
-def _pulls(settings: Settings, stack: Shimmy) -> Pulls | None:
-    block = stack.pulls
-    if block is None:
-        return None
-    return Pulls(
-        endpoint=settings.hub.endpoint,
-        hub_token_file=f"{TOKENS}/hub/token" if block.hub_secret else None,
-    )
-
-
-def _kserve(settings: Settings, stack: KServe) -> KServePlan:
-    models = settings.stacks["kserve"]
-    return KServePlan(
-        stack=stack,
-        models=models,
-        size=predictor_resources(stack, models),
-        # The least of all: the GPU that holds the weights and cache of one has room for those of the next.
-        context=min(entry.context for entry in models),
-    )
-
-
 def _routing(settings: Settings) -> Routing:
     """For the gateway that clients reach."""
     return Routing(default=settings.default_model, rules=settings.gateway.routing.rules)
@@ -191,23 +158,24 @@ def _front(settings: Settings) -> GatewayConfig:
     """Services by their short names: the front lives in their namespace."""
     return GatewayConfig(
         place="front",
-        engines=[
-            Engine(
-                name=stack,
-                kind=kind,
-                # The pods' own port: behind a headless Service there is no other.
-                url=f"{url}-replicas:{CLIENTS}" if settings.replicas(stack) > 1 else url,
-                models=[entry.id for entry in settings.stacks[stack]],
-                replicated=settings.replicas(stack) > 1,
-            )
-            for stack, (kind, url) in _BEHIND_THE_FRONT.items()
-            if stack in settings.stacks
-        ],
+        engines=[_behind(settings, block) for block in settings.blocks.values()],
         models=settings.gateway.served(settings.served),
         routing=_routing(settings),
         auth=Auth(mutations=settings.gateway.auth.mutations),
         cors=settings.gateway.cors.rules,
         limits=Limits(hold_seconds=HOLD_SECONDS, response_seconds=_patience(settings)),
+    )
+
+
+def _behind(settings: Settings, block: StackSettings) -> Engine:
+    (kind, url), several = block.upstream, block.replicated > 1
+    return Engine(
+        name=block.NAME,
+        kind=kind,
+        # The pods' own port: behind a headless Service there is no other.
+        url=f"{url}-replicas:{CLIENTS}" if several else url,
+        models=[entry.id for entry in settings.stacks[block.NAME]],
+        replicated=several,
     )
 
 

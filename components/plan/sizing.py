@@ -1,13 +1,13 @@
 """What an engine's container takes: from what the catalog says its models need."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from larder_sidecar.catalog import CatalogEntry
 
-from ..settings.kserve import KServe
+from ..settings.kserve import KServeSettings
 from ..settings.quantities import in_mebibytes, millicores, size_bytes
-from ..settings.stack import Stack
+from ..settings.stack import StackSettings
 
 SERVER_BYTES = 192 * 2**20
 """The server itself beside its runners. Ollama has 33 MiB resident when idle (0.32), and Go collects late."""
@@ -31,15 +31,11 @@ class EngineResources:
     """Memory that is kept for it."""
 
 
-FLOORS: Mapping[str, EngineResources] = {"shimmy": EngineResources(memory="4Gi", cpu="500m", requested="1Gi")}
-"""The least that a stack takes by default: the download service was first run with these, for models yet to come."""
-
-
-def engine_resources(stack: Stack, models: Collection[CatalogEntry], most: int | None) -> EngineResources:
+def engine_resources(stack: StackSettings, models: Collection[CatalogEntry], most: int | None) -> EngineResources:
     """`most` models are loaded at once, or all (None): their memory adds up; they share the processor."""
     memory = stack.memory or in_mebibytes(needed_bytes(models, most))
     needed = EngineResources(memory, max((entry.needs.cpu for entry in models), key=millicores), memory)
-    floor = needed if stack.memory else FLOORS.get(stack.NAME, needed)
+    floor = needed if stack.memory or not stack.FLOOR else EngineResources(**stack.FLOOR)
     return EngineResources(
         memory=max(needed.memory, floor.memory, key=size_bytes),
         cpu=stack.cpu or max(needed.cpu, floor.cpu, key=millicores),
@@ -47,7 +43,7 @@ def engine_resources(stack: Stack, models: Collection[CatalogEntry], most: int |
     )
 
 
-def predictor_resources(stack: KServe, models: Collection[CatalogEntry]) -> EngineResources:
+def predictor_resources(stack: KServeSettings, models: Collection[CatalogEntry]) -> EngineResources:
     """Of the host, for the largest of the models: one at a time passes through its memory on the way to the GPU."""
     largest = max(size_bytes(entry.needs.memory) for entry in models)
     memory = stack.memory or in_mebibytes(largest + ROCM_BYTES)

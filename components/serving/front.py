@@ -1,5 +1,7 @@
 """The front: gateways of their own before all stacks, which send each model's requests to the stack that has it."""
 
+from collections.abc import Mapping
+
 import pulumi
 from larder_sidecar.config.gateway import GatewayConfig
 from pulumi_kubernetes.apps import v1 as apps
@@ -8,12 +10,11 @@ from pulumi_kubernetes.networking import v1 as networking
 from pulumi_kubernetes.policy import v1 as disruption
 
 from ..component import Component
-from ..manifest import labels, metadata, pod_security, scratch, selector, spread
+from ..manifest import labels, metadata, pod, scratch, selector, spread
 from ..names import CLIENTS, FRONT
 from ..network import Egress, dns_egress, gateway_ingress
-from ..settings import Settings
 from .gateway import drain_hook, gateway_config_map, gateway_container, gateway_volume, restarts_with
-from .kserve_rocm import PREDICTOR
+from .stack import Site
 
 REPLICAS = 2
 
@@ -26,13 +27,14 @@ class Front(Component):
     def __init__(
         self,
         name: str,
-        settings: Settings,
         config: GatewayConfig,
-        *,
-        namespace: pulumi.Input[str],
+        pods: Mapping[str, Mapping[str, str]],
+        site: Site,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`pods` are the labels of those behind each engine of the front's file."""
         super().__init__(name, opts)
+        namespace = site.namespace
         config_map = gateway_config_map(config, of=FRONT, namespace=namespace, opts=self.child())
         policy = networking.NetworkPolicy(
             "policy",
@@ -46,7 +48,7 @@ class Front(Component):
                 "pod_selector": {"match_labels": selector(FRONT)},
                 "policy_types": ["Ingress", "Egress"],
                 "ingress": gateway_ingress(),
-                "egress": [dns_egress(), *(_to(_PODS[engine.name]) for engine in config.engines)],
+                "egress": [dns_egress(), *(_to(pods[engine.name]) for engine in config.engines)],
             },
             opts=self.child(),
         )
@@ -68,7 +70,7 @@ class Front(Component):
                 "selector": {"match_labels": selector(FRONT)},
                 "template": {
                     "metadata": {"labels": labels(FRONT), "annotations": restarts_with(config)},
-                    "spec": _pod(settings.images.sidecar, grace_seconds=int(config.drain.grace_seconds)),
+                    "spec": _pod(site.sidecar, grace_seconds=int(config.drain.grace_seconds)),
                 },
             },
             opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, policy])),
@@ -76,26 +78,21 @@ class Front(Component):
         self.register_outputs({"deployment": FRONT})
 
 
-_PODS = {"ollama": selector("ollama"), "shimmy": selector("shimmy"), "kserve": PREDICTOR}
-"""Labels of the pods behind each engine of the front's file."""
-
-
-def _to(pods: dict[str, str]) -> Egress:
+def _to(pods: Mapping[str, str]) -> Egress:
     return {
         "ports": [{"port": CLIENTS, "protocol": "TCP"}],
-        "to": [{"pod_selector": {"match_labels": pods}}],
+        "to": [{"pod_selector": {"match_labels": dict(pods)}}],
     }
 
 
 def _pod(image: str, *, grace_seconds: int) -> core.PodSpecArgsDict:
-    return {
-        "automount_service_account_token": False,
-        "enable_service_links": False,
-        "security_context": pod_security(),
-        "termination_grace_period_seconds": grace_seconds,
-        "topology_spread_constraints": [spread(FRONT)],
-        "containers": [
-            {**gateway_container(image), "lifecycle": drain_hook()},
-        ],
-        "volumes": [gateway_volume(FRONT), scratch()],
-    }
+    return pod(
+        {
+            "termination_grace_period_seconds": grace_seconds,
+            "topology_spread_constraints": [spread(FRONT)],
+            "containers": [
+                {**gateway_container(image), "lifecycle": drain_hook()},
+            ],
+            "volumes": [gateway_volume(FRONT), scratch()],
+        }
+    )

@@ -21,7 +21,7 @@ from ..manifest import (
 )
 from ..names import ADMIN, CLIENTS, FRONT, TOKENS
 from ..network import gateway_ingress, sources_egress
-from ..settings import Settings
+from ..settings.clusters import ServiceType
 
 FOLDER = "/etc/larder/gateway"
 FILE = "gateway.json"
@@ -185,23 +185,25 @@ class Entry(Component):
     def __init__(
         self,
         name: str,
-        settings: Settings,
         *,
+        service: ServiceType,
+        node_port: int | None,
         behind: str,
         after: Sequence[pulumi.Resource] = (),
         namespace: pulumi.Input[str],
+        namespace_name: str,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(name, opts)
         port = _http()
-        if settings.node_port is not None:
-            port["node_port"] = settings.node_port
+        if node_port is not None:
+            port["node_port"] = node_port
         self.service = core.Service(
             "service",
             metadata=metadata("larder", "the address of the platform", namespace=namespace, annotations=SKIP_AWAIT),
-            spec={"type": settings.service_type, "selector": selector(behind), "ports": [port]},
+            spec={"type": service, "selector": selector(behind), "ports": [port]},
             opts=self.child(pulumi.ResourceOptions(depends_on=[*after])),
         )
         # Without `.svc` it would read as a public name: .ai is a top-level domain.
-        self.url = f"http://larder.{settings.cluster.namespace}.svc"
+        self.url = f"http://larder.{namespace_name}.svc"
         self.register_outputs({"url": self.url})

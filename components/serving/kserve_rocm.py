@@ -1,12 +1,13 @@
 """The KServe stack: vLLM's ROCm build under KServe's controller, one InferenceService whose model can be exchanged."""
 
+from collections.abc import Mapping
+
 import pulumi
 from larder_sidecar.config.manager import ID, InferenceService
 from pulumi_kubernetes.apiextensions.CustomResource import CustomResource
 from pulumi_kubernetes.networking import v1 as networking
 
 from ..caching import Weights
-from ..component import Component
 from ..manifest import (
     TMP,
     Untyped,
@@ -14,6 +15,7 @@ from ..manifest import (
     container_security,
     environment,
     metadata,
+    pod_base,
     pod_security,
     scratch,
 )
@@ -21,9 +23,9 @@ from ..names import CLIENTS, FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, ON
 from ..network import clients_ingress
 from ..node_pools import Placement, tolerations
 from ..plan.plan import KServePlan
-from ..settings import Settings
-from ..settings.kserve import GPU
+from ..settings.kserve import GPU, KServeSettings
 from ..settings.node_pools import Taint
+from .stack import Site, Stack
 from .workload import HOME, STARTUP_PERIOD
 
 RUNTIME = "vllm-runtime"
@@ -44,24 +46,20 @@ exec python3 -m vllm.entrypoints.openai.api_server --model="$model" "$@"
 """
 
 
-class KServeRocm(Component):
+class KServeRocm(Stack[KServePlan]):
     """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place."""
 
     TYPE = "larder:serving:KServeRocm"
+    SETTINGS = KServeSettings
 
-    def __init__(
-        self,
-        name: str,
-        settings: Settings,
-        plan: KServePlan,
-        weights: Weights,
-        placement: Placement,
-        *,
-        budget_seconds: int,
-        namespace: pulumi.Input[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(name, opts)
+    @classmethod
+    def pods(cls) -> Mapping[str, str]:
+        """Return the label that KServe gives them."""
+        return PREDICTOR
+
+    def deploy(self, plan: KServePlan, weights: Weights, placement: Placement, site: Site) -> Mapping[str, str]:
+        """Register how vLLM is started and who reaches it, and the service of the active model, where one is named."""
+        namespace = site.namespace
         policy = networking.NetworkPolicy(
             "policy",
             metadata=metadata(
@@ -82,11 +80,11 @@ class KServeRocm(Component):
             api_version="serving.kserve.io/v1alpha1",
             kind="ServingRuntime",
             metadata=metadata(RUNTIME, "how vLLM is started, whichever the model is", namespace=namespace),
-            spec=_runtime(settings.images.vllm, start_seconds=budget_seconds),
+            spec=_runtime(plan.image, start_seconds=site.budget_seconds),
             opts=self.child(),
         )
-        self.inference = InferenceService(
-            namespace=settings.cluster.namespace,
+        inference = InferenceService(
+            namespace=site.namespace_name,
             name=INFERENCE_SERVICE,
             annotations=INFERENCE_ANNOTATIONS,
             predictor=_predictor(plan, placement, weights.hosts),
@@ -94,12 +92,11 @@ class KServeRocm(Component):
             sources=dict(weights.uris),
             args=[f"--served-model-name={ID}"],
         )
-        """What serves, whichever model it is: for the manager to apply."""
-        self.ready: tuple[pulumi.Resource, ...] = (*weights.ready, *placement.ready, policy, runtime)
-        """What has to be there before it is applied."""
+        self.inference = inference
+        self.ready = (*weights.ready, *placement.ready, policy, runtime)
         if active := plan.stack.active:
-            patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + budget_seconds}s"
-            served = self.inference.of(active)
+            patience = f"{GRACE_SECONDS + IMAGE_SECONDS + weights.wait_seconds + site.budget_seconds}s"
+            served = inference.of(active)
             CustomResource(
                 "service",
                 api_version=served["apiVersion"],
@@ -118,7 +115,7 @@ class KServeRocm(Component):
                     )
                 ),
             )
-        self.register_outputs({"inferenceService": INFERENCE_SERVICE})
+        return {"inferenceService": INFERENCE_SERVICE}
 
 
 def _runtime(image: str, *, start_seconds: int) -> Untyped:
@@ -176,8 +173,7 @@ def _predictor(plan: KServePlan, placement: Placement, hosts: tuple[str, ...] | 
         {
             **ONE_AT_A_TIME,
             "termination_grace_period_seconds": GRACE_SECONDS,
-            "automount_service_account_token": False,
-            "enable_service_links": False,
+            **pod_base(),
             "security_context": {**pod_security(), "supplemental_groups": list(stack.device_groups)},
             "affinity": placement.affinity(hosts),
             "tolerations": tolerations(dict.fromkeys([_OF_THE_GPU, *placement.taints])),

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.engines import ENGINES
 
 from ..caching.base import STORE
-from ..names import ADDRESSES
 
 FOLDER = "/etc/larder/llama-server"
 FILE = "models.ini"
@@ -29,7 +29,7 @@ def presets(entries: Iterable[CatalogEntry]) -> str:
 
 def arguments(models: int, *, pulled: str | None = None) -> tuple[str, ...]:
     """Of the router. It never holds more models at once than were planned: a pulled one takes another's place."""
-    host, _, port = ADDRESSES["llama-server"].rpartition(":")
+    host, _, port = ENGINES["llama-server"].address.rpartition(":")
     folder = ("--models-dir", pulled) if pulled else ()
     listens = ("--host", host, "--port", port, "--no-webui", "--offline")
     return (*listens, "--models-preset", f"{FOLDER}/{FILE}", "--models-max", str(models), *folder)

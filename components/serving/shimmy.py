@@ -3,90 +3,57 @@
 from dataclasses import replace
 
 import pulumi
+from larder_sidecar.config.engines import ENGINES
 from pulumi_kubernetes.core import v1 as core
 
 from ..caching import Weights
-from ..component import Component
 from ..manifest import Volume, VolumeMount, content_name, metadata
-from ..names import ADDRESSES
 from ..node_pools import Placement
-from ..plan.plan import ShimmyPlan, most_loaded
-from ..settings import Settings
+from ..plan.plan import EnginePlan, most_loaded
+from ..settings.shimmy import ShimmySettings
 from . import llama_server
-from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service
-from .workload import EngineSpec, engine_deployment
+from .stack import EngineStack, Site
+from .workload import EngineSpec
 
-NAME = "shimmy"
-READY_PERIOD, LIVE_PERIOD = 5, 10
-"""Seconds; the download service was first run with these."""
 # Shimmy 2.6 has no handler for SIGTERM, which the kernel keeps from a container's first process that has none: each pod
 # took its whole grace period to go. The shell has one, and Shimmy, its child, ends with the container.
 AS_A_CHILD = """trap "exit 143" TERM; "$0" "$@" & wait $!"""
 
 
-class Shimmy(Component):
+ShimmyPlan = EnginePlan[ShimmySettings]
+
+
+class Shimmy(EngineStack[ShimmySettings]):
     """llama-server or Shimmy serving the models, reached through the gateway beside it."""
 
     TYPE = "larder:serving:Shimmy"
+    SETTINGS = ShimmySettings
+    READY_PERIOD = 5  # the download service was first run with these
+    LIVE_PERIOD = 10
 
-    def __init__(
-        self,
-        name: str,
-        settings: Settings,
-        plan: ShimmyPlan,
-        weights: Weights,
-        placement: Placement,
-        *,
-        budget_seconds: int,
-        namespace: pulumi.Input[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__(name, opts)
+    def engine(
+        self, engine: EngineSpec, plan: ShimmyPlan, site: Site
+    ) -> tuple[EngineSpec, tuple[pulumi.Resource, ...]]:
+        """Start Shimmy with its one model, or llama-server with a file of all of them."""
+        if ENGINES[plan.stack.runs].one_model:
+            return _shimmy(engine, plan), ()
+        name, presets = self._presets(plan, site.namespace)
+        return _with_pulls(_router(engine, plan, name), plan), (presets,)
+
+    def weights(self, weights: Weights, plan: ShimmyPlan, placement: Placement) -> Weights:
+        """Let pods overlap only where both can mount the pulled files."""
         pulls = plan.stack.pulls
-        config_map = gateway_config_map(plan.gateway, of=NAME, namespace=namespace, opts=self.child())
-        sources = (*weights.sources, settings.hub.endpoint) if pulls else weights.sources
-        policy = gateway_policy(NAME, front=settings.front, sources=sources, namespace=namespace, opts=self.child())
-        if settings.front:
-            stack_service(NAME, replicas=plan.replicas, namespace=namespace, opts=self.child())
-        engine = EngineSpec(
-            name=NAME,
-            description="the engine, and the gateway as its sidecar",
-            image=settings.images.of(plan.stack.runs),
-            resources=plan.size,
-            replicas=plan.replicas,
-            placement=placement,
-            annotations=restarts_with(plan.gateway),
-            start_seconds=budget_seconds,
-            grace_seconds=int(plan.gateway.drain.grace_seconds),
-            ready_period=READY_PERIOD,
-            live_period=LIVE_PERIOD,
-            tokens={"api": settings.gateway_secret},
-        )
-        first: list[pulumi.Resource] = [config_map, policy]
-        if plan.stack.engine == "shimmy":
-            engine = _shimmy(engine, plan)
-        else:
-            name, presets = self._presets(plan, namespace)
-            first.append(presets)
-            engine = _with_pulls(_router(engine, plan, name), plan)
         # A claim may be one node's at a time, and the next pod may land on another.
         together = len(placement.hosts) == 1 or not (pulls and pulls.claim)
-        self.deployment = engine_deployment(
-            engine,
-            replace(weights, overlap=weights.overlap and together),
-            sidecar_image=settings.images.sidecar,
-            namespace=namespace,
-            opts=self.child(pulumi.ResourceOptions(depends_on=first)),
-        )
-        self.register_outputs({"deployment": NAME})
+        return replace(weights, overlap=weights.overlap and together)
 
     def _presets(self, plan: ShimmyPlan, namespace: pulumi.Input[str]) -> tuple[str, core.ConfigMap]:
-        """models.ini by its name, which is its content's: a pod that runs must not find other models at a reload."""
+        """Declare models.ini by a name that is its content's: a running pod must not find other models at a reload."""
         text = llama_server.presets(plan.models)
-        name = content_name("larder-llama-server", text)
+        name, of = content_name("larder-llama-server", text), self.SETTINGS.NAME
         return name, core.ConfigMap(
             llama_server.FILE,
-            metadata=metadata(name, "the models of llama-server, each with its context", of=NAME, namespace=namespace),
+            metadata=metadata(name, "the models of llama-server, each with its context", of=of, namespace=namespace),
             data={llama_server.FILE: text},
             opts=self.child(),
         )
@@ -94,7 +61,7 @@ class Shimmy(Component):
 
 def _shimmy(engine: EngineSpec, plan: ShimmyPlan) -> EngineSpec:
     file = llama_server.weights_file(plan.models[0].id)
-    arguments = ("serve", "--bind", ADDRESSES["shimmy"], "--model-path", file)
+    arguments = ("serve", "--bind", ENGINES["shimmy"].address, "--model-path", file)
     command = ("/bin/sh", "-c", AS_A_CHILD, "shimmy")
     return replace(engine, command=command, args=arguments, env={"SHIMMY_BASE_GGUF": file})
 

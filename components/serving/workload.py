@@ -17,7 +17,7 @@ from ..manifest import (
     environment,
     labels,
     metadata,
-    pod_security,
+    pod,
     scratch,
     selector,
     spread,
@@ -113,24 +113,23 @@ def _pod(engine: EngineSpec, weights: Weights, sidecar_image: str) -> PodSpec:
     tokens = {use: secret for use, secret in engine.tokens.items() if secret}
     mounts = (*engine.gateway_mounts, *map(token_mount, tokens))
     secrets = (token_volume(use, secret) for use, secret in tokens.items())
-    pod: PodSpec = {
-        "automount_service_account_token": False,
-        "enable_service_links": False,
-        "security_context": pod_security(),
-        "termination_grace_period_seconds": engine.grace_seconds,
-        "affinity": engine.placement.affinity(weights.hosts),
-        "init_containers": [
-            *weights.init_containers,
-            gateway_sidecar(sidecar_image, ready_period=engine.ready_period, mounts=mounts),
-        ],
-        "containers": [_container(engine, weights)],
-        "volumes": [*weights.volumes, *engine.volumes, *secrets, gateway_volume(engine.name), home, scratch()],
-    }
+    spec = pod(
+        {
+            "termination_grace_period_seconds": engine.grace_seconds,
+            "affinity": engine.placement.affinity(weights.hosts),
+            "init_containers": [
+                *weights.init_containers,
+                gateway_sidecar(sidecar_image, ready_period=engine.ready_period, mounts=mounts),
+            ],
+            "containers": [_container(engine, weights)],
+            "volumes": [*weights.volumes, *engine.volumes, *secrets, gateway_volume(engine.name), home, scratch()],
+        }
+    )
     if engine.replicas > 1:
-        pod["topology_spread_constraints"] = [spread(engine.name)]
+        spec["topology_spread_constraints"] = [spread(engine.name)]
     if tolerated := tolerations(engine.placement.taints):
-        pod["tolerations"] = tolerated
-    return pod
+        spec["tolerations"] = tolerated
+    return spec
 
 
 def _container(engine: EngineSpec, weights: Weights) -> Container:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.base import Model
 from pydantic import ConfigDict, Field, ValidationInfo
+from pydantic.fields import FieldInfo
 
 if TYPE_CHECKING:
     from .clusters import Cluster
+    from .stack import StackSettings
 
 ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 """Of an object in the namespace."""
@@ -26,6 +28,24 @@ class Block(Model):
     """Base of every block under `larder:`."""
 
     model_config = ConfigDict(populate_by_name=False, use_attribute_docstrings=True)
+
+
+class GrowingBlock(Block):
+    """A block that takes some of its fields from a registry."""
+
+    @classmethod
+    def take(cls, fields: Mapping[str, tuple[Any, Any]], *, after: str = "") -> None:
+        """Add fields, each with its type and its `Field(…)`, behind the field `after` or at the end.
+
+        A model that was made of this one before has to be rebuilt.
+        """
+        taken = {name: FieldInfo.from_annotated_attribute(shape, field) for name, (shape, field) in fields.items()}
+        known = {name: field for name, field in cls.__pydantic_fields__.items() if name not in taken}
+        names = list(known)
+        at = names.index(after) + 1 if after else len(names)
+        order = [*names[:at], *taken, *names[at:]]
+        cls.__pydantic_fields__ = {name: (known | taken)[name] for name in order}
+        cls.model_rebuild(force=True)
 
 
 @dataclass(frozen=True)
@@ -54,8 +74,8 @@ class Known:
     """The node pools, each with its hosts; none where its machines come from a cloud."""
     gpu_pools: frozenset[str] | None = None
     """Those of them that offer GPUs."""
-    stacks: frozenset[str] = frozenset()
-    """The stack blocks that are there, readable or not."""
+    stacks: Mapping[str, "type[StackSettings]"] = field(default_factory=dict)
+    """The stack blocks that are there, readable or not, with the class of each."""
     replicated: frozenset[str] = frozenset()
     """Those of them that stand there several times."""
     named: Mapping[str, str] = field(default_factory=dict)

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field, GetCoreSchemaHandler, ValidationInfo
-from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema, core_schema
+from larder_sidecar.config.base import Choices
+from pydantic import AfterValidator, Field, ValidationInfo
 
-from .base import Block, Known
+from .base import GrowingBlock, Known
 from .prune import Prune
 from .quantities import Bandwidth
 from .strategies import STRATEGIES
@@ -16,17 +15,10 @@ from .strategy import StrategySettings
 S = TypeVar("S", bound=StrategySettings)
 
 
-class _Choices:
-    """The words of the registry, as a Literal of them."""
-
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.literal_schema(list(STRATEGIES))
-
-
-class Cache(Block):
+class Cache(GrowingBlock):
     """One line swaps how weights reach the engine: `strategy`. Each strategy of the registry adds its block."""
 
-    strategy: Annotated[str, _Choices()] = Field(
+    strategy: Annotated[str, Choices(STRATEGIES)] = Field(
         description=f"How weights reach the engine: {', '.join([*STRATEGIES][:-1])} or {[*STRATEGIES][-1]}."
     )
     min_bandwidth: Bandwidth = "20MiB/s"
@@ -59,13 +51,14 @@ class Cache(Block):
 
     @classmethod
     def admit(cls, strategies: Iterable[type[StrategySettings]]) -> None:
-        """Take the blocks of these strategies of the registry as fields, and the registry's words as choices."""
+        """Take the blocks of these strategies of the registry as fields."""
+        fields: dict[str, tuple[Any, Any]] = {}
         for strategy in strategies:
             if strategy.HELP:
-                field = Field(None, alias=strategy.NAME, validate_default=True, description=strategy.HELP)
                 shape: Any = Annotated[strategy | None, AfterValidator(_fits(strategy))]
-                cls.__pydantic_fields__[_field(strategy)] = FieldInfo.from_annotated_attribute(shape, field)
-        cls.model_rebuild(force=True)
+                field = Field(None, alias=strategy.NAME, validate_default=True, description=strategy.HELP)
+                fields[_field(strategy)] = (shape, field)
+        cls.take(fields)
 
 
 def _field(strategy: type[StrategySettings]) -> str:

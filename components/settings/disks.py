@@ -6,7 +6,7 @@ from math import ceil
 from .cache import Cache
 from .node_pools import NodePool
 from .room import POD_COPY, POD_SLACK, Place
-from .stack import Stack
+from .stack import StackSettings
 
 USABLE = 0.85
 """With less than 15 % of the disk free the kubelet evicts pods: imagefs.available of its hard eviction, by default."""
@@ -16,7 +16,7 @@ IMAGE_COPIES = 2
 """An image of weights takes their size twice: its layers as they were pulled, and as containerd unpacked them."""
 
 
-def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stack]) -> Iterator[Place]:
+def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, StackSettings]) -> Iterator[Place]:
     """Yield a place for each pool of a cloud whose machines' own disk holds the weights under the strategy in force."""
     for name, pool in pools.items():
         here = [stack for stack in stacks.values() if stack.pool == name]
@@ -26,13 +26,13 @@ def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stac
             yield place
 
 
-def _disk(setting: str, cache: Cache, pool: NodePool, stacks: list[Stack]) -> Place | None:
+def _disk(setting: str, cache: Cache, pool: NodePool, stacks: list[StackSettings]) -> Place | None:
     if cache.block.KEEPS == "image":
         why = "an image takes its size twice, as pulled and as unpacked, beside the system"
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=IMAGE_COPIES, beside=TAKEN, why=why)
     if cache.block.copies:
         # One more of each: while a pod takes over from another, both are there.
-        pods = sum(ceil(getattr(stack, "replicas", 1) / pool.most) + 1 for stack in stacks)
+        pods = sum(ceil(stack.replicated / pool.most) + 1 for stack in stacks)
         why = f"{pods} pods of a machine each keep a copy while one follows another, beside the system"
         beside = TAKEN + pods * POD_SLACK
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=pods * POD_COPY, beside=beside, why=why)

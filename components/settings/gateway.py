@@ -14,13 +14,17 @@ from .clusters import ServiceType
 from .residency import Residency
 from .routing import Routing
 from .served import served
+from .stack import StackSettings
 
 DEFAULT_NODE_PORT = 30080
 
 
-def needs_front(stacks: Collection[str], replicated: Collection[str]) -> bool:
-    """KServe's pods take no gateway of ours, and a gateway beside one engine does not lead to another."""
-    return len(stacks) > 1 or "kserve" in stacks or bool(replicated)
+def needs_front(stacks: Collection[type[StackSettings]], replicated: Collection[str] = ()) -> bool:
+    """Tell whether no gateway beside an engine leads to all models.
+
+    KServe's pods take no gateway of ours, and a gateway beside one engine does not lead to another.
+    """
+    return len(stacks) > 1 or not all(stack.GATEWAY for stack in stacks) or bool(replicated)
 
 
 class Auth(Block):
@@ -69,9 +73,9 @@ class Gateway(Block):
     @field_validator("front")
     @classmethod
     def _one_gateway_is_enough(cls, front: bool | None, info: ValidationInfo) -> bool | None:
-        if front is False and (known := Known.of(info)) and needs_front(known.stacks, known.replicated):
+        if front is False and (known := Known.of(info)) and needs_front(known.stacks.values(), known.replicated):
             stacks = " and ".join(f"larder:{stack}" for stack in sorted(known.stacks))
-            several = "" if len(known.stacks) > 1 or "kserve" in known.stacks else " and its replicas"
+            several = "" if needs_front(known.stacks.values()) else " and its replicas"
             msg = f"cannot be false with {stacks}{several}: no gateway would lead to all of their models. Drop it."
             raise ValueError(msg)
         return front

@@ -1,13 +1,16 @@
 """larder:images: what runs, by digest or by the tag of a version."""
 
 import re
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 from larder_sidecar.config.base import kebab
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from .base import Block
+from .base import GrowingBlock
+
+if TYPE_CHECKING:
+    from .stack import StackSettings
 
 _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 _TAGGED = re.compile(r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
@@ -45,29 +48,31 @@ VersionedImage = Annotated[
 ]
 
 
-class Images(Block):
+class Images(GrowingBlock):
     """Digest references of the images, or versions whose digests the registry says."""
 
     sidecar: VersionedImage
     """The sidecar image, name@sha256:… or name:version; `make up` passes its own."""
-    ollama: VersionedImage = ""
-    """The Ollama image, name@sha256:… or name:version; `make up` passes its own."""
-    vllm: VersionedImage = ""
-    """vLLM's ROCm image, name@sha256:… or name:version; on the embedded cluster `make up` passes a stand-in."""
     git_sync: VersionedImage | None = None
     """The git-sync image (registry.k8s.io/git-sync/git-sync, version 4), name@sha256:… or name:version; larder:manager
     needs it."""
-    llama_server: VersionedImage = ""
-    """An image that runs llama-server, name@sha256:… or name:version; `make up` passes its own."""
-    shimmy: VersionedImage = ""
-    """An image with Shimmy on its PATH, name@sha256:… or name:version; `make up` passes its own."""
+
+    @classmethod
+    def admit(cls, stacks: Iterable[type["StackSettings"]]) -> None:
+        """Take a field for each engine that one of the stacks may run."""
+        engines = {engine: told for stack in stacks for engine, told in stack.IMAGES.items()}
+        cls.take({_field(word): (VersionedImage, Field("", alias=word, description=engines[word])) for word in engines})
 
     def of(self, engine: str) -> str:
-        """The image of an engine; empty where none is given."""
-        return str(getattr(self, engine.replace("-", "_")))
+        """Return the image of an engine; empty where none is given."""
+        return str(getattr(self, _field(engine)))
 
     @property
     def tagged(self) -> Mapping[str, str]:
         """Images that are named by a tag, by their words in a stack file."""
         named = {name: getattr(self, name) for name in type(self).model_fields}
         return {kebab(name): image for name, image in named.items() if image and "@" not in image}
+
+
+def _field(engine: str) -> str:
+    return engine.replace("-", "_")

@@ -1,14 +1,15 @@
 """larder:kserve: vLLM on AMD GPUs, run by KServe; one model at a time is active."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
+from ..names import INFERENCE_SERVICE
 from .base import Known
 from .image_volume import ImageVolumeSettings
 from .node_local import NodeLocalSettings
-from .stack import Stack, refuse_foreign
+from .stack import StackSettings, refuse_foreign
 from .strategies import STRATEGIES
 
 GPU = "amd.com/gpu"
@@ -27,10 +28,17 @@ def _more(argument: str) -> str:
 EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 
 
-class KServe(Stack):
+class KServeSettings(StackSettings):
     """Which model vLLM serves, where, and with what."""
 
     NAME = "kserve"
+    HELP = "The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."
+    IMAGES: ClassVar[Mapping[str, str]] = {
+        "vllm": (
+            "vLLM's ROCm image, name@sha256:… or name:version; on the embedded cluster `make up` passes a stand-in."
+        )
+    }
+    GATEWAY = False
 
     active: str | None = Field(None, validate_default=True)
     """The model that is served now, by catalog id; another one replaces it in place. Not beside larder:manager."""
@@ -45,8 +53,17 @@ class KServe(Stack):
 
     @property
     def runs(self) -> str:
-        """Its engine, by the word that larder:images has for it."""
+        """Return its engine, by the word that larder:images has for it."""
         return "vllm"
+
+    @property
+    def upstream(self) -> tuple[str, str]:
+        """Return how the front reaches the predictor."""
+        return "vllm", f"http://{INFERENCE_SERVICE}-predictor"
+
+    def answered(self, models: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the active model; without one, all that the manager may choose from."""
+        return (self.active,) if self.active else models
 
     @property
     def named(self) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class Manager(Block):
     @classmethod
     def _is_said_once(cls, inference: Inference | None, info: ValidationInfo) -> Inference | None:
         known = Known.of(info)
-        if known and ("kserve" in known.stacks) == (inference is not None):
+        if known and (not all(stack.GATEWAY for stack in known.stacks.values())) == (inference is not None):
             msg = (
                 "is what larder:kserve says already. Drop it, or that block."
                 if inference

@@ -1,9 +1,16 @@
 """larder:ollama: the Ollama stack."""
 
-from .stack import ReplicatedStack
+from collections.abc import Mapping
+from typing import ClassVar
+
+from .stack import EngineStackSettings
 
 
-class Ollama(ReplicatedStack):
+class OllamaSettings(EngineStackSettings):
     """Where the Ollama engine runs and what it may take."""
 
     NAME = "ollama"
+    HELP = "The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
+    IMAGES: ClassVar[Mapping[str, str]] = {
+        "ollama": "The Ollama image, name@sha256:… or name:version; `make up` passes its own."
+    }

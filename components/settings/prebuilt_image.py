@@ -85,7 +85,8 @@ class PrebuiltImageSettings(StrategySettings):
 
     def check(self, known: Known) -> None:
         """Refuse more than one engine, for one image runs one. Raises ValueError."""
-        engines = sorted(known.stacks - {"kserve"})  # which says itself why it cannot have this strategy
+        # One without a gateway says itself why it cannot have this strategy.
+        engines = sorted(name for name, stack in known.stacks.items() if stack.GATEWAY)
         if len(engines) > 1:
             msg = (
                 f"image: is that of one engine, and here are larder:{' and larder:'.join(engines)}. "

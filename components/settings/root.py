@@ -1,31 +1,35 @@
 """All settings of a stack, as one value."""
 
+from collections.abc import Iterable
+from typing import TypeVar
+
 from larder_sidecar.catalog import CatalogEntry
 from pydantic import Field, PrivateAttr
 
-from .base import Block, Known
+from .base import GrowingBlock, Known
 from .cache import Cache
 from .clusters import KINDS, AnyCluster, ServiceType
 from .gateway import DEFAULT_NODE_PORT, Gateway, needs_front
 from .hub import Hub
 from .images import Images
-from .kserve import KServe
 from .manager import TOKEN_SECRET, Manager
 from .models import Models
 from .node_local import Folder
 from .node_pools import NodePools, hosts_of
-from .ollama import Ollama
 from .quantities import bandwidth_bytes
-from .shimmy import Shimmy
-from .stack import Stack
+from .stack import StackSettings
 from .stacks import STACKS, served_by
 
+S = TypeVar("S", bound=StackSettings)
 SLACK_SECONDS = 120
 """What every budget grants beside the transfer itself: image pull, scheduling, hashing, the engine's start."""
 
 
-class Settings(Block):
-    """The stack config. The order is the order of reading: a block may be judged against those above it."""
+class Settings(GrowingBlock):
+    """The stack config. The order is the order of reading: a block may be judged against those above it.
+
+    Behind `images` stand the blocks of the stacks, by the registry.
+    """
 
     cluster: AnyCluster = Field(
         description=f"Which cluster: {{kind: {' | '.join(KINDS)}, context, namespace, kubernetes}}, in a cloud more."
@@ -38,12 +42,6 @@ class Settings(Block):
     """How weights reach the engines: {strategy: node-local, and a block of its name where it needs one}."""
     images: Images
     """Digest references {sidecar, ollama, …}; `make up` passes those of the images it has built."""
-    ollama: Ollama | None = None
-    """The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."""
-    shimmy: Shimmy | None = None
-    """The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."""
-    kserve: KServe | None = None
-    """The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."""
     gateway: Gateway = Gateway()
     """The gateway: names and rules for models, how clients reach it."""
     hub: Hub = Hub()
@@ -83,13 +81,13 @@ class Settings(Block):
         auth = self.gateway.auth
         if auth.mutations == "open":
             return None
-        pulls = self.shimmy is not None and self.shimmy.pulls is not None
+        pulls = any(stack.pulling for stack in self.blocks.values())
         return auth.secret or (TOKEN_SECRET if pulls or self._has_token else None)
 
     @property
-    def blocks(self) -> dict[str, Stack]:
-        """The stacks that are deployed, by their words."""
-        return {name: block for name in STACKS if (block := getattr(self, name)) is not None}
+    def blocks(self) -> dict[str, StackSettings]:
+        """Return the stacks that are deployed, by their words."""
+        return {name: block for name, stack in STACKS.items() if (block := self.of(stack))}
 
     @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
@@ -97,9 +95,18 @@ class Settings(Block):
         served = served_by(self.blocks, self.models)
         return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
 
-    def replicas(self, stack: str) -> int:
-        """How many times the engine of a stack is there."""
-        return int(getattr(getattr(self, stack), "replicas", 1))
+    def of(self, stack: type[S]) -> S | None:
+        """Return the block of a stack; None where it is not there."""
+        block = getattr(self, stack.NAME, None)
+        return block if isinstance(block, stack) else None
+
+    @classmethod
+    def admit(cls, stacks: Iterable[type[StackSettings]]) -> None:
+        """Take the blocks of these stacks of the registry as fields."""
+        cls.take(
+            {stack.NAME: (stack | None, Field(None, alias=stack.NAME, description=stack.HELP)) for stack in stacks},
+            after="images",
+        )
 
     @property
     def served(self) -> tuple[CatalogEntry, ...]:
@@ -112,7 +119,8 @@ class Settings(Block):
         """Do gateways of their own stand before the stacks?"""
         if self.gateway.front is not None:
             return self.gateway.front
-        return needs_front(self.stacks, [name for name in self.stacks if self.replicas(name) > 1])
+        replicated = [name for name, block in self.blocks.items() if block.replicated > 1]
+        return needs_front([type(block) for block in self.blocks.values()], replicated)
 
     @property
     def default_model(self) -> str:
@@ -137,7 +145,8 @@ class Settings(Block):
     @property
     def kserve_hosts(self) -> tuple[str, ...]:
         """The nodes of the KServe stack by name; none where a cloud makes them."""
-        return hosts_of(self.node_pools)[self.kserve.pool] if self.kserve else ()
+        hosts = hosts_of(self.node_pools)
+        return next((hosts[block.pool] for block in self.blocks.values() if not block.GATEWAY), ())
 
     @property
     def local_volumes(self) -> list[Folder]:
@@ -153,3 +162,6 @@ class Settings(Block):
     def budget_seconds(self, transferred: int) -> int:
         """The longest that moving so many bytes may take."""
         return -(-transferred // bandwidth_bytes(self.cache.min_bandwidth)) + SLACK_SECONDS
+
+
+Settings.admit(STACKS.values())

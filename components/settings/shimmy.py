@@ -1,12 +1,16 @@
 """larder:shimmy: models as plain GGUF files, and clients that may bring their own."""
 
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal
 
+from larder_sidecar.config.engines import ENGINES
+from larder_sidecar.config.gateway import Pulls as PullsConfig
 from pydantic import Field, ValidationInfo, field_validator
 
+from ..names import TOKENS
 from .base import Block, ObjectName
 from .quantities import Size
-from .stack import ReplicatedStack
+from .stack import EngineStackSettings
 
 DEFAULT_SIZE = "20Gi"
 
@@ -35,10 +39,17 @@ class Pulls(Block):
         return self.size or DEFAULT_SIZE
 
 
-class Shimmy(ReplicatedStack):
+class ShimmySettings(EngineStackSettings):
     """Where llama-server or Shimmy runs, what it may take, and whether models may be pulled."""
 
     NAME = "shimmy"
+    HELP = "The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
+    IMAGES: ClassVar[Mapping[str, str]] = {
+        "llama-server": "An image that runs llama-server, name@sha256:… or name:version; `make up` passes its own.",
+        "shimmy": "An image with Shimmy on its PATH, name@sha256:… or name:version; `make up` passes its own.",
+    }
+    # The download service was first run with these, for models yet to come.
+    FLOOR: ClassVar[Mapping[str, str]] = {"memory": "4Gi", "cpu": "500m", "requested": "1Gi"}
 
     engine: Literal["llama-server", "shimmy"] = "llama-server"
     """The engine: llama-server (any number of models) or shimmy (one model, computed on a Vulkan device)."""
@@ -48,8 +59,11 @@ class Shimmy(ReplicatedStack):
     @field_validator("pulls")
     @classmethod
     def _pulled_files_are_noticed(cls, pulls: Pulls | None, info: ValidationInfo) -> Pulls | None:
-        if pulls is not None and info.data.get("engine") == "shimmy":
-            msg = "needs engine llama-server: shimmy reads its one model at its start and notices no file that comes."
+        engine = info.data.get("engine")
+        if pulls is not None and engine and not ENGINES[engine].notices_files:
+            msg = (
+                f"needs engine llama-server: {engine} reads its one model at its start and notices no file that comes."
+            )
             raise ValueError(msg)
         if pulls is not None and info.data.get("replicas", 1) > 1:
             msg = "brings a file to one replica alone. Drop it, or larder:shimmy.replicas."
@@ -58,5 +72,21 @@ class Shimmy(ReplicatedStack):
 
     @property
     def runs(self) -> str:
-        """Its engine, by the word that larder:images has for it."""
+        """Return its engine, by the word that larder:images has for it."""
         return self.engine
+
+    @property
+    def pulling(self) -> bool:
+        """Tell whether the download service is on."""
+        return self.pulls is not None
+
+    def pull_service(self, endpoint: str) -> PullsConfig | None:
+        """Return the download service for the gateway's file."""
+        if self.pulls is None:
+            return None
+        return PullsConfig(endpoint=endpoint, hub_token_file=f"{TOKENS}/hub/token" if self.pulls.hub_secret else None)
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what the catalog cannot count."""
+        if self.engine == "shimmy":
+            yield "larder:shimmy.engine: shimmy computes in F32; the catalog counts memory for llama.cpp."

@@ -1,7 +1,9 @@
 """What every stack says: where its engine runs, what it may take, and which models are its own."""
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
 
+from larder_sidecar.config.gateway import Pulls as PullsConfig
 from pydantic import Field, ValidationInfo, field_validator
 
 from .base import Block, Known
@@ -12,11 +14,19 @@ from .quantities import Cores, Size
 from .strategies import STRATEGIES
 
 
-class Stack(Block):
-    """Base of the stack blocks; a stack is deployed if its block is there."""
+class StackSettings(Block):
+    """Base of the stack blocks, with the facts of each stack; a stack is deployed if its block is there."""
 
     NAME: ClassVar[str]
     """Its word under `larder:`."""
+    HELP: ClassVar[str]
+    """Description of its block for a stack file."""
+    IMAGES: ClassVar[Mapping[str, str]]
+    """The engines it may run, each with the description of its image in larder:images."""
+    GATEWAY: ClassVar[bool] = True
+    """True if its engine stands in a pod of ours, with a gateway beside it; else KServe runs it."""
+    FLOOR: ClassVar[Mapping[str, str]] = {}
+    """The least that its engine takes by default, where that is not by its models: memory, cpu, requested."""
 
     pool: str
     """The pool in larder:node-pools whose nodes run the engine."""
@@ -29,12 +39,39 @@ class Stack(Block):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """The models that it names as its own."""
+        """Return the models that it names as its own."""
         return tuple(self.models or ())
 
     @property
+    def replicated(self) -> int:
+        """Return how many times its engine is there."""
+        return 1
+
+    @property
+    def pulling(self) -> bool:
+        """Tell whether clients may bring models of their own."""
+        return False
+
+    @property
+    def upstream(self) -> tuple[str, str]:
+        """Return the kind and the URL by which the front reaches it, when there is one pod of it."""
+        return "gateway", f"http://{self.NAME}"
+
+    def answered(self, models: tuple[str, ...]) -> tuple[str, ...]:
+        """Return which of its models clients reach."""
+        return models
+
+    def pull_service(self, endpoint: str) -> PullsConfig | None:  # noqa: ARG002
+        """Return the download service for the gateway's file, of the hub at `endpoint`."""
+        return None
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what is allowed and worth a second look."""
+        yield from ()
+
+    @property
     def runs(self) -> str:
-        """Its engine, by the word that larder:images has for it."""
+        """Return its engine, by the word that larder:images has for it."""
         return self.NAME
 
     @field_validator("pool")
@@ -69,11 +106,16 @@ class Stack(Block):
         return models
 
 
-class ReplicatedStack(Stack):
-    """One whose engine may stand there several times."""
+class EngineStackSettings(StackSettings):
+    """A stack of one engine and the gateway beside it, which may stand there several times."""
 
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     """Pods with an engine each; the front sends a request to one that has its model loaded."""
+
+    @property
+    def replicated(self) -> int:
+        """Return how many times its engine is there."""
+        return self.replicas
 
     @field_validator("pool")
     @classmethod

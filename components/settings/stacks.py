@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from larder_sidecar.catalog import CatalogEntry
-from larder_sidecar.config.gateway import MOVING
+from larder_sidecar.config.engines import ENGINES
 from larder_sidecar.config.weights import canonical
 
 from .base import Known
@@ -12,34 +12,35 @@ from .cache import Cache
 from .disks import disks
 from .gateway import Gateway
 from .images import Images
-from .kserve import KServe
+from .kserve import KServeSettings
 from .names import choices, did_you_mean
 from .node_pools import NodePool
+from .ollama import OllamaSettings
 from .residency import Residency
 from .routing import Routing
 from .served import served
-from .shimmy import Shimmy
+from .shimmy import ShimmySettings
 from .sources import NAMESPACE
-from .stack import Stack
+from .stack import StackSettings
 
-STACKS = ("ollama", "shimmy", "kserve")
-"""Blocks that are deployed if they are there."""
+STACKS: dict[str, type[StackSettings]] = {
+    stack.NAME: stack for stack in (OllamaSettings, ShimmySettings, KServeSettings)
+}
+"""The stacks there are, by their words; components/serving has the component of each."""
+Images.admit(STACKS.values())
 
 
-def models_of(stack: Stack, stacks: Iterable[Stack], models: Iterable[str]) -> tuple[str, ...]:
+def models_of(stack: StackSettings, stacks: Iterable[StackSettings], models: Iterable[str]) -> tuple[str, ...]:
     """The models that a stack has: those it names, or all that no other one names."""
     others = {model for other in stacks if other is not stack for model in other.named}
     return tuple(model for model in models if (model in stack.named if stack.named else model not in others))
 
 
-def served_by(stacks: Mapping[str, Stack], models: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def served_by(stacks: Mapping[str, StackSettings], models: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """The models that each stack serves, or may be told to by the manager."""
     all_models = tuple(models)
     served = {name: models_of(stack, stacks.values(), all_models) for name, stack in stacks.items()}
-    kserve = stacks.get("kserve")
-    if isinstance(kserve, KServe) and kserve.active:
-        served["kserve"] = (kserve.active,)
-    return served
+    return {name: stack.answered(served[name]) for name, stack in stacks.items()}
 
 
 def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
@@ -48,10 +49,11 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
     `blocks` are those that could be read, by their fields' names.
     """
     if not known.stacks:
-        wanted = f"{', '.join(NAMESPACE + name for name in STACKS[:-1])} or {NAMESPACE}{STACKS[-1]}"
-        yield f"{NAMESPACE}{STACKS[0]}: is missing, and so is every other stack. Write {wanted}, else nothing serves."
+        *others, last = [NAMESPACE + name for name in STACKS]
+        wanted = f"{', '.join(others)} or {last}"
+        yield f"{others[0]}: is missing, and so is every other stack. Write {wanted}, else nothing serves."
         return
-    stacks: dict[str, Stack] = {name: blocks[name] for name in STACKS if name in blocks}
+    stacks: dict[str, StackSettings] = {name: blocks[name] for name in STACKS if name in blocks}
     images: Images | None = blocks.get("images")
     for name, stack in stacks.items():
         if images is not None and not images.of(stack.runs):
@@ -59,7 +61,7 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
                 f"{NAMESPACE}images: lacks {stack.runs} (for {NAMESPACE}{name}). "
                 "Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
             )
-    if known.models is not None and known.stacks == stacks.keys():
+    if known.models is not None and known.stacks.keys() == stacks.keys():
         models = tuple(entry.id for entry in known.models)
         yield from _models(models, stacks)
         if "gateway" in blocks:
@@ -68,35 +70,37 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
             yield from _residency(blocks["gateway"].residency, stacks, answered)
     if "cache" in blocks and "node_pools" in blocks:
         yield from _reached(known, blocks["cache"], blocks["node_pools"], stacks)
-    shimmy, gateway = stacks.get("shimmy"), blocks.get("gateway", Gateway())
-    if isinstance(shimmy, Shimmy) and shimmy.pulls and (len(known.stacks) > 1 or gateway.front):
-        yield (
-            f"{NAMESPACE}shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
-            f"Drop it, or the other stacks and {NAMESPACE}gateway.front."
-        )
+    gateway = blocks.get("gateway", Gateway())
+    for name, stack in stacks.items():
+        if stack.pulling and (len(known.stacks) > 1 or gateway.front):
+            yield (
+                f"{NAMESPACE}{name}.pulls: does nothing behind a front, which leads to the models of larder:models "
+                f"alone. Drop it, or the other stacks and {NAMESPACE}gateway.front."
+            )
 
 
-def _reached(known: Known, cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stack]) -> Iterator[str]:
+def _reached(
+    known: Known, cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, StackSettings]
+) -> Iterator[str]:
     """Every pool whose machines cannot hold the weights that the strategy has them hold."""
     models = {entry.id: entry.bytes for entry in known.models or ()}
     for disk in disks(cache, pools, stacks):
         if disk.cannot_hold(sum(models.values())):
             yield f"{disk.setting}: {disk.finding(models)}"
-    kserve = stacks.get("kserve")
-    if kserve is not None and kserve.pool in pools:
-        for block in cache.blocks:
-            yield from block.pool_problems(kserve.pool, pools[kserve.pool].labels)
+    for stack in stacks.values():
+        if not stack.GATEWAY and stack.pool in pools:
+            for block in cache.blocks:
+                yield from block.pool_problems(stack.pool, pools[stack.pool].labels)
 
 
 def _residency(
-    residency: Residency, stacks: Mapping[str, Stack], answered: Mapping[str, tuple[str, ...]]
+    residency: Residency, stacks: Mapping[str, StackSettings], answered: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
     """What does not hold for one of the engines that models are moved in."""
     key = f"{NAMESPACE}gateway.residency"
-    moved = {name: stack for name, stack in stacks.items() if stack.runs in MOVING}
+    moved = {name: stack for name, stack in stacks.items() if ENGINES[stack.runs].loads_on_demand}
     for name, stack in moved.items():
-        more = isinstance(stack, Shimmy) and stack.pulls is not None
-        if problem := residency.problem(answered[name], more=more):
+        if problem := residency.problem(answered[name], more=stack.pulling):
             yield f"{key}.{problem} (for {NAMESPACE}{name})."
     here = [model for name in moved for model in answered[name]]
     for word, models in (("pin", residency.pin), ("preload", residency.preload)):
@@ -123,7 +127,7 @@ def _routes(
             yield f"{path}: no stack serves {model!r} now. Choices: {choices(ids)}."
 
 
-def _models(models: tuple[str, ...], stacks: Mapping[str, Stack]) -> Iterator[str]:
+def _models(models: tuple[str, ...], stacks: Mapping[str, StackSettings]) -> Iterator[str]:
     unnamed = [NAMESPACE + name for name, stack in stacks.items() if not stack.named]
     if len(unnamed) > 1:
         yield f"{unnamed[-1]}.models: is missing, as in {unnamed[0]}. A model is served in one place: name it in one."
@@ -134,8 +138,8 @@ def _models(models: tuple[str, ...], stacks: Mapping[str, Stack]) -> Iterator[st
             yield (
                 f"{NAMESPACE}{name}: has no model: other stacks name all of larder:models. Add one, or drop the block."
             )
-        if stack.runs == "shimmy" and len(mine) > 1:
+        if ENGINES[stack.runs].one_model and len(mine) > 1:
             yield (
-                f"{NAMESPACE}{name}.models: engine shimmy serves one model and answers for any other with it, "
+                f"{NAMESPACE}{name}.models: engine {stack.runs} serves one model and answers for any other with it, "
                 f"but here are {', '.join(mine)}. Name one, or choose engine llama-server."
             )

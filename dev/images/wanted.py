@@ -40,7 +40,7 @@ def wanted(file: Path, overlay: Path) -> str:
     except SettingsError:
         return ""
     weights = weights_plan(settings.entries, settings.hub.endpoint).to_json()
-    engine = next((block.runs for block in (settings.ollama, settings.shimmy) if block), None)
+    engine = next((block.runs for block in settings.blocks.values() if block.GATEWAY), None)
     inside = strategy.PUBLISHED == "engine"
     return json.dumps({"strategy": strategy.NAME, "engine": engine, "inside": inside, "weights": weights})
 

@@ -1,13 +1,40 @@
 """What every model of a file or a setting shares: kebab-case keys, unknown keys refused, values frozen."""
 
+from collections.abc import Collection
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 
 def kebab(name: str) -> str:
     """`served_names` -> `served-names`."""
     return name.replace("_", "-")
+
+
+class Choices:
+    """Annotation of a setting that is a word of a registry, with the errors and the schema of a Literal.
+
+    The registry is looked up whenever a value is read, so that it may grow after the model is declared.
+    """
+
+    def __init__(self, words: Collection[str]) -> None:
+        self.words = words
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read, serialization=core_schema.to_string_ser_schema()
+        )
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"enum": [*self.words], "type": "string"}
+
+    def _read(self, value: object) -> str:
+        if isinstance(value, str) and value in self.words:
+            return value
+        *others, last = map(repr, self.words)
+        raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}" if others else last})
 
 
 class Model(BaseModel):

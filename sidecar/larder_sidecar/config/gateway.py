@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
 from .cors import Cors, open_to_all
+from .engines import ENGINES, EngineKind, those_that
 from .residency import Residency
 from .routing import Routing
 from .url import UrlError, authority
@@ -32,15 +33,13 @@ Mutations = Literal["token", "open"]
 Place = Literal["alone", "front", "behind"]
 DRAIN = ("x-larder-drain", "1")
 """The header of `GET /drain` that the pods' preStop hooks send. A web page cannot: a browser asks us first."""
-MOVING = ("ollama", "llama-server")
-"""Engines that load and unload models when they are told to."""
 
 
 class Engine(Model):
     """What answers: a process that holds weights, or (`gateway`) another gateway before one."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "engine"
-    kind: Literal["ollama", "llama-server", "shimmy", "vllm", "gateway"]
+    kind: EngineKind
     url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(reachable)]
     models: list[ModelId] | None = None
     """The models it answers for; a single engine answers for all and need not say so."""
@@ -162,8 +161,9 @@ class GatewayConfig(Model):
     def _pulled_files_are_noticed(self) -> "GatewayConfig":
         if self.pulls is None:
             return self
-        if others := [engine.kind for engine in self.engines if engine.kind != "llama-server"]:
-            msg = f"pulls need engine llama-server: {others[0]} does not notice files that come while it runs"
+        if others := [engine.kind for engine in self.engines if not ENGINES[engine.kind].notices_files]:
+            noticing = " or ".join(those_that("notices_files"))
+            msg = f"pulls need engine {noticing}: {others[0]} does not notice files that come while it runs"
             raise ValueError(msg)
         if self.auth.mutations == "token" and self.auth.token_file is None:
             msg = "pulls need auth.token-file where auth.mutations is 'token'"
@@ -211,8 +211,9 @@ class GatewayConfig(Model):
     def _residency_is_of_models_that_can_be_moved(self) -> "GatewayConfig":
         if self.residency is None:
             return self
-        if others := [engine.kind for engine in self.engines if engine.kind not in MOVING]:
-            msg = f"residency: {others[0]} loads nothing on demand; {' and '.join(MOVING)} do"
+        if others := [engine.kind for engine in self.engines if not ENGINES[engine.kind].loads_on_demand]:
+            moving = " and ".join(those_that("loads_on_demand"))
+            msg = f"residency: {others[0]} loads nothing on demand; {moving} do"
             raise ValueError(msg)
         if self.place == "front":
             msg = "residency: a front moves no models; the gateways beside the engines do"

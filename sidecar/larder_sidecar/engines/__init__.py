@@ -1,18 +1,25 @@
 """One adapter an engine: the only places that know an engine's own API."""
 
 from collections.abc import Mapping
+from importlib import import_module
 
+from ..config.engines import ENGINES
 from .adapter import Adapter, Ask, EngineError, Health
-from .gateway import Gateway
-from .llama_server import LlamaServer
-from .ollama import Ollama
 from .resident import Loaded, Resident
-from .shimmy import Shimmy
-from .vllm import Vllm
 
-ADAPTERS: Mapping[str, type[Adapter]] = {
-    adapter.kind: adapter for adapter in (Ollama, LlamaServer, Shimmy, Vllm, Gateway)
-}
-"""By the words of `engines[].kind`; the only place that picks a class."""
 
-__all__ = ["ADAPTERS", "Adapter", "Ask", "EngineError", "Health", "Loaded", "Resident"]
+def adapter_of(kind: str) -> type[Adapter]:
+    """Return the class that speaks with engines of a kind, by the table of engines. Raises TypeError."""
+    module, _, name = ENGINES[kind].adapter.rpartition(".")
+    found: type[Adapter] = getattr(import_module(f"{__name__}.{module}"), name)
+    if found.kind != kind or issubclass(found, Resident) != ENGINES[kind].loads_on_demand:
+        # A gateway would let an engine of this kind do as it likes, whatever `residency` says.
+        msg = f"{name} is not the adapter that the table of engines describes for {kind!r}"
+        raise TypeError(msg)
+    return found
+
+
+ADAPTERS: Mapping[str, type[Adapter]] = {kind: adapter_of(kind) for kind in ENGINES}
+"""The adapter of each kind."""
+
+__all__ = ["ADAPTERS", "Adapter", "Ask", "EngineError", "Health", "Loaded", "Resident", "adapter_of"]

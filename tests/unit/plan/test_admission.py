@@ -25,7 +25,7 @@ def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
 
 
 def _size(changes: dict[str, Any]) -> tuple[str, str]:
-    ollama = make_plan(settings(changes)).ollama
+    ollama = make_plan(settings(changes)).engines["ollama"]
     assert ollama
     return ollama.size.memory, ollama.size.cpu
 

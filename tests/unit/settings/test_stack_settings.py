@@ -493,8 +493,7 @@ def test_a_folder_is_written_one_way(path: str) -> None:
 
 
 def test_a_whole_number_of_cores_needs_no_quotes() -> None:
-    block = settings({"larder:ollama": {"cpu": 2}}).ollama
-    assert block
+    block = settings({"larder:ollama": {"cpu": 2}}).blocks["ollama"]
     assert block.cpu == "2"
 
 

@@ -42,7 +42,7 @@ def test_a_stack_is_deployed_if_its_block_is_there() -> None:
     assert make_plan(settings()).kserve is None
     assert _served(ONE) == {"shimmy": ["alpha"]}
     alone = settings({**KSERVE, "larder:ollama": None, "larder:models": ["gamma"]})
-    assert make_plan(alone).ollama is None
+    assert "ollama" not in make_plan(alone).engines
     assert (alone.default_model, alone.front) == ("gamma", True)
 
 
@@ -51,17 +51,17 @@ def test_a_stack_is_deployed_if_its_block_is_there() -> None:
 )
 def test_a_front_stands_where_one_gateway_will_not_do_or_is_asked_for(changes: dict[str, Any], front: bool) -> None:
     plan = make_plan(settings(changes))
-    assert plan.ollama
-    assert (plan.front is not None, plan.ollama.gateway.place) == (front, "behind" if front else "alone")
+    assert (plan.front is not None, plan.engines["ollama"].gateway.place) == (front, "behind" if front else "alone")
 
 
 def test_the_gateway_that_clients_reach_chooses_and_no_other() -> None:
     shimmy = {"pool": "cpu", "models": ["alpha"]}
     plan = make_plan(settings({**BOTH, "larder:shimmy": shimmy, "larder:gateway": {"routing": {"default": "alpha"}}}))
     assert plan.front
-    assert plan.shimmy
-    assert plan.ollama
-    defaults = [gateway.routing.default for gateway in (plan.front, plan.shimmy.gateway, plan.ollama.gateway)]
+    defaults = [
+        gateway.routing.default
+        for gateway in (plan.front, plan.engines["shimmy"].gateway, plan.engines["ollama"].gateway)
+    ]
     assert defaults == ["alpha", None, None]
 
 

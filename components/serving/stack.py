@@ -1,0 +1,121 @@
+"""The base of every stack: what it is deployed with, and what a stack of one engine and its gateway consists of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import pulumi
+from larder_sidecar.config.manager import InferenceService
+
+from ..caching import Weights
+from ..component import Component
+from ..manifest import selector
+from ..node_pools import Placement
+from ..plan.plan import EnginePlan, StackPlan
+from ..settings.stack import StackSettings
+from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service
+from .workload import EngineSpec, engine_deployment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What every stack of a platform has in common."""
+
+    namespace: pulumi.Input[str]
+    """Known when the namespace is there: what takes it waits for that."""
+    namespace_name: str
+    sidecar: str
+    """The sidecar image."""
+    front: bool
+    """True if gateways of their own stand before all stacks."""
+    token_secret: str | None
+    """The Secret with the token that changes through a gateway need; None where nobody can make any."""
+    budget_seconds: int
+    """The longest that moving all weights once may take."""
+
+
+P = TypeVar("P", bound=StackPlan[StackSettings])
+S = TypeVar("S", bound=StackSettings)
+
+
+class Stack(Component, ABC, Generic[P]):
+    """Engines that are deployed together, by a plan P."""
+
+    SETTINGS: ClassVar[type[StackSettings]]
+    """Its block and its facts."""
+
+    def __init__(
+        self,
+        plan: P,
+        weights: Weights,
+        placement: Placement,
+        site: Site,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__(self.SETTINGS.NAME, opts)
+        self.inference: InferenceService | None = None
+        """What serves, whichever model it is, where the manager may apply it."""
+        self.ready: tuple[pulumi.Resource, ...] = ()
+        """What has to be there before that is applied."""
+        self.register_outputs(self.deploy(plan, weights, placement, site))
+
+    @classmethod
+    def pods(cls) -> Mapping[str, str]:
+        """Return the labels of its pods."""
+        return selector(cls.SETTINGS.NAME)
+
+    @abstractmethod
+    def deploy(self, plan: P, weights: Weights, placement: Placement, site: Site) -> Mapping[str, str]:
+        """Register the resources of the stack, and return its outputs."""
+
+
+class EngineStack(Stack[EnginePlan[S]], Generic[S]):
+    """A stack of one engine on loopback, with the gateway beside it."""
+
+    READY_PERIOD: ClassVar[int] = 2
+    """Seconds between two looks at the pod's readiness."""
+    LIVE_PERIOD: ClassVar[int | None] = None
+    """Seconds between two looks at whether the engine still answers; None for an engine that ends when it fails."""
+
+    def deploy(self, plan: EnginePlan[S], weights: Weights, placement: Placement, site: Site) -> Mapping[str, str]:
+        """Register the gateway's file, the policy of the pods, how the front reaches them, and the Deployment."""
+        name, pulls = self.SETTINGS.NAME, plan.gateway.pulls
+        config_map = gateway_config_map(plan.gateway, of=name, namespace=site.namespace, opts=self.child())
+        sources = (*weights.sources, pulls.endpoint) if pulls else weights.sources
+        policy = gateway_policy(name, front=site.front, sources=sources, namespace=site.namespace, opts=self.child())
+        if site.front:
+            stack_service(name, replicas=plan.replicas, namespace=site.namespace, opts=self.child())
+        engine = EngineSpec(
+            name=name,
+            description="the engine, and the gateway as its sidecar",
+            image=plan.image,
+            resources=plan.size,
+            replicas=plan.replicas,
+            placement=placement,
+            annotations=restarts_with(plan.gateway),
+            start_seconds=site.budget_seconds,
+            grace_seconds=int(plan.gateway.drain.grace_seconds),
+            ready_period=self.READY_PERIOD,
+            live_period=self.LIVE_PERIOD,
+            tokens={"api": site.token_secret},
+        )
+        engine, first = self.engine(engine, plan, site)
+        self.deployment = engine_deployment(
+            engine,
+            self.weights(weights, plan, placement),
+            sidecar_image=site.sidecar,
+            namespace=site.namespace,
+            opts=self.child(pulumi.ResourceOptions(depends_on=[config_map, policy, *first])),
+        )
+        return {"deployment": name}
+
+    @abstractmethod
+    def engine(
+        self, engine: EngineSpec, plan: EnginePlan[S], site: Site
+    ) -> tuple[EngineSpec, tuple[pulumi.Resource, ...]]:
+        """Say how the engine is started; return what has to be there before it, too."""
+
+    def weights(self, weights: Weights, plan: EnginePlan[S], placement: Placement) -> Weights:  # noqa: ARG002
+        """Return the weights as this engine can have them."""
+        return weights
