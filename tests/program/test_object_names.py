@@ -14,7 +14,7 @@ from preview.objects import kind
 from preview.program import record
 from preview.recorder import Registered
 from tests.examples import up_to
-from tests.program.previews import CASES, CATALOG, ON_A_SHORT_STACK, Preview, config_of
+from tests.program.previews import CASES, CATALOG, ON_A_SHORT_STACK, STACKS, Preview, config_of
 from tests.unit.stack_config import entry
 
 # Kubernetes' own: apimachinery/pkg/util/validation, apis/core/validation.
@@ -121,6 +121,21 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
     return names.get(value, value) if isinstance(value, str) else value
 
 
+ONE_IMAGE_EACH = ("image-volume", "prebuilt-image")
+WITH_KSERVE = [stack for stack in STACKS if "larder:kserve" in config_of(stack, None)]
+
+
+def _awkward() -> Iterator[tuple[str, str, int]]:
+    """Each stack and strategy with the first ids, which are all where models can be added, and else with the others."""
+    for stack, strategy in (*CASES, ("venus", "kserve-cache")):
+        yield stack, strategy, 0
+        if strategy in ONE_IMAGE_EACH or stack in WITH_KSERVE:
+            yield stack, strategy, 4
+
+
+AWKWARD = [*_awkward()]
+
+
 @pytest.fixture
 def awkward(monkeypatch: pytest.MonkeyPatch) -> None:
     """A catalog that has every awkward id too."""
@@ -129,12 +144,11 @@ def awkward(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("awkward")
-@pytest.mark.parametrize("first", range(2), ids=["these", "those"])
-@pytest.mark.parametrize(("stack", "strategy"), [*CASES, ("venus", "kserve-cache")])
+@pytest.mark.parametrize(("stack", "strategy", "first"), AWKWARD)
 def test_every_name_is_one_that_kubernetes_takes(stack: str, strategy: str, first: int) -> None:
     config = config_of(stack, strategy, CACHED_BY_KSERVE if strategy == "kserve-cache" else None)
     hosts = [host for pool in config["larder:node-pools"].values() for host in pool.get("hosts", [])]
-    ids = IDS[first * 4 :]
+    ids = IDS[first:]
     names = {**dict(zip(config["larder:models"], ids, strict=False)), **dict.fromkeys(hosts[:1], HOST)}
     pools = config["larder:node-pools"]
     # Those of clouds have grammars of their own.
@@ -145,7 +159,7 @@ def test_every_name_is_one_that_kubernetes_takes(stack: str, strategy: str, firs
         if isinstance(block, dict) and "pool" in block:
             block["pool"] = called[block["pool"]]
     config["larder:cluster"]["namespace"] = NAMESPACE
-    if "larder:kserve" not in config and strategy not in ("image-volume", "prebuilt-image"):
+    if strategy not in ONE_IMAGE_EACH and stack not in WITH_KSERVE:
         config["larder:models"] = list(dict.fromkeys((*config["larder:models"], *ids)))
     seen = Preview(ON_A_SHORT_STACK.submit(record, config, stack=stack).result())
     assert len(seen.objects()) > 5
