@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from manifests.replaced import among, replacing
+
 from .document import Planned
-from .fixed import among, refused, replacing
+from .fixed import refused
 from .ignoring import with_ignored
 from .wire import Property
 

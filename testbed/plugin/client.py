@@ -56,10 +56,6 @@ class Client:
         query = _write(dry_run=dry_run) | {"fieldManager": manager, "force": "true" if force else "false"}
         return self._request("PATCH", path, manifest, query=query, content="application/apply-patch+yaml")
 
-    def replace(self, path: str, manifest: Manifest, *, dry_run: bool) -> Manifest:
-        """PUT the whole object."""
-        return self._request("PUT", path, manifest, query=_write(dry_run=dry_run))
-
     def json_patch(self, path: str, operations: list[Manifest]) -> Manifest:
         """RFC 6902."""
         return self._request("PATCH", path, operations, content="application/json-patch+json")

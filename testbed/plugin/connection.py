@@ -5,20 +5,18 @@ from dataclasses import dataclass
 
 from testbed.plugin import kubeconfig, settings
 from testbed.plugin.client import ApiError, Client, UnreachableError
-from testbed.plugin.discovery import CLUSTER_SCOPED, Discovery
+from testbed.plugin.discovery import Discovery
 from testbed.plugin.kubeconfig import KubeconfigError
 from testbed.plugin.objects import Objects
 from testbed.plugin.rpc import RefusedError
-from testbed.plugin.settings import Settings
 from testbed.plugin.values import Manifest, has_unknown
 from testbed.plugin.waiting import Waiting
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Settings, the namespace for objects that state none, and the way to the API server."""
+    """The namespace for objects that state none, and the way to the API server."""
 
-    settings: Settings
     namespace: str
     unreachable: str
     """Why there is no way; empty where there is one."""
@@ -27,25 +25,25 @@ class Connection:
     @classmethod
     def none(cls, why: str) -> "Connection":
         """A connection that leads nowhere."""
-        return cls(settings.parse({}), "default", why, None)
+        return cls("default", why, None)
 
     @classmethod
     def made(cls, config: Manifest, cancelled: threading.Event) -> "Connection":
         """Connect by the provider's inputs; `cancelled` ends every wait on this connection."""
         chosen = settings.parse(config)
         namespace = chosen.namespace or "default"
-        if _unknown(config):
-            return cls(chosen, namespace, "the kubeconfig is known only after `up`", None)
+        if has_unknown([config.get("kubeconfig"), config.get("context")]):
+            return cls(namespace, "the kubeconfig is known only after `up`", None)
         try:
             cluster = kubeconfig.read(chosen.kubeconfig, chosen.context, chosen.namespace)
             namespace = cluster.namespace
             client = Client(cluster)
             client.get("/version")
         except (KubeconfigError, UnreachableError, ApiError, OSError) as error:
-            return cls(chosen, namespace, str(error), None)
+            return cls(namespace, str(error), None)
         discovery = Discovery(client)
         waiting = Waiting(client, discovery, cancelled)
-        return cls(chosen, namespace, "", Objects(client, discovery, waiting, patch_force=chosen.patch_force))
+        return cls(namespace, "", Objects(client, discovery, waiting))
 
     @property
     def objects(self) -> Objects:
@@ -55,9 +53,9 @@ class Connection:
         return self._objects
 
     def namespaced(self, manifest: Manifest) -> bool:
-        """Whether the kind lives in namespaces; without a cluster a list of the usual exceptions tells."""
+        """Tell whether the cluster keeps the kind in namespaces; without a cluster that is not known."""
         if self._objects is None:
-            return manifest.get("kind") not in CLUSTER_SCOPED
+            return False
         try:
             return self._objects.namespaced(manifest)
         except (ApiError, UnreachableError) as error:
@@ -71,18 +69,3 @@ class Connection:
             return self._objects.known(manifest)
         except (ApiError, UnreachableError):
             return False
-
-
-def cluster_identity(config: Manifest) -> str | None:
-    """The identity of the cluster these inputs lead to, None where a kubeconfig is unknown or unreadable."""
-    if _unknown(config):
-        return None
-    chosen = settings.parse(config)
-    try:
-        return kubeconfig.read(chosen.kubeconfig, chosen.context, chosen.namespace).identity
-    except (KubeconfigError, OSError):
-        return None
-
-
-def _unknown(config: Manifest) -> bool:
-    return has_unknown([config.get("kubeconfig"), config.get("context")])

@@ -5,16 +5,6 @@ import threading
 from testbed.plugin.client import ApiError, Client, segment
 from testbed.plugin.values import Manifest
 
-# Only for previews without a cluster, where nobody can be asked; everything else is taken as namespaced.
-# fmt: off
-CLUSTER_SCOPED = frozenset({
-    "APIService", "CSIDriver", "CSINode", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
-    "IngressClass", "LocalModelCache", "LocalModelNodeGroup", "MutatingWebhookConfiguration", "Namespace", "Node",
-    "PersistentVolume", "PriorityClass", "RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration", "VolumeAttachment",
-})
-# fmt: on
-
 
 class NoSuchKindError(Exception):
     """The API server serves no such apiVersion and kind: usually a CRD that is not there yet."""
@@ -43,11 +33,6 @@ class Discovery:
     def object(self, manifest: Manifest) -> str:
         """The URL path of this very object."""
         return f"{self.collection(manifest)}/{segment(manifest['metadata']['name'])}"
-
-    def forget(self) -> None:
-        """Ask again: a CRD has just been created."""
-        with self._lock:
-            self._known.clear()
 
     def _resource(self, manifest: Manifest) -> tuple[str, bool]:
         version, kind = manifest["apiVersion"], manifest["kind"]

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import json
 import os
 import ssl
 import tempfile
@@ -28,12 +27,10 @@ class Cluster:
     token: str | None
     namespace: str
     server: str
-    identity: str
-    """The whole kubeconfig entry of the cluster: what tells one from another, for the official plugin too."""
 
 
 def read(given: str | None, context: str | None, namespace: str | None) -> Cluster:
-    """The cluster of a kubeconfig: given as text or path, else found as kubectl does ($KUBECONFIG, ~/.kube/config)."""
+    """Return the cluster of a kubeconfig: of a file, else found as kubectl does ($KUBECONFIG, ~/.kube/config)."""
     config = _load(given)
     wanted = context or config.get("current-context")
     if not wanted:
@@ -52,26 +49,21 @@ def read(given: str | None, context: str | None, namespace: str | None) -> Clust
         token=_token(user),
         namespace=namespace or entry.get("namespace") or "default",
         server=server,
-        identity=json.dumps(cluster, sort_keys=True),
     )
 
 
 def _load(given: str | None) -> dict[str, Any]:
-    if given and ("\n" in given or given.lstrip().startswith("{")):
-        text, origin = given, "the given kubeconfig"
-    else:
-        candidates = [given] if given else [*os.environ.get("KUBECONFIG", "").split(os.pathsep), "~/.kube/config"]
-        path = next((found for name in candidates if name and (found := Path(name).expanduser()).is_file()), None)
-        if path is None:
-            raise KubeconfigError(f"no kubeconfig at {given or '$KUBECONFIG or ~/.kube/config'}")
-        text, origin = path.read_text(), str(path)
+    candidates = [given] if given else [*os.environ.get("KUBECONFIG", "").split(os.pathsep), "~/.kube/config"]
+    path = next((found for name in candidates if name and (found := Path(name).expanduser()).is_file()), None)
+    if path is None:
+        raise KubeconfigError(f"no kubeconfig at {given or '$KUBECONFIG or ~/.kube/config'}")
     try:
-        config = yaml.safe_load(text)
+        config = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
         # The parser's own message quotes the text around the fault, which may be a key.
-        raise KubeconfigError(f"{origin} is not YAML") from error
+        raise KubeconfigError(f"{path} is not YAML") from error
     if not isinstance(config, dict):
-        raise KubeconfigError(f"{origin} is not a kubeconfig")
+        raise KubeconfigError(f"{path} is not a kubeconfig")
     return config
 
 
@@ -86,9 +78,7 @@ def _named(config: dict[str, Any], group: str, field: str, name: str) -> dict[st
 
 def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
     tls = ssl.create_default_context()
-    if cluster.get("insecure-skip-tls-verify"):
-        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-    elif authority := _pem(cluster, "certificate-authority"):
+    if authority := _pem(cluster, "certificate-authority"):
         tls.load_verify_locations(cadata=authority)
     certificate, key = _pem(user, "client-certificate"), _pem(user, "client-key")
     if certificate and key:
@@ -112,10 +102,8 @@ def _pem(section: dict[str, Any], field: str) -> str | None:
 
 
 def _token(user: dict[str, Any]) -> str | None:
-    for helper in ("exec", "auth-provider", "username"):
+    for helper in ("exec", "auth-provider", "username", "tokenFile"):
         if user.get(helper):
             raise KubeconfigError(f"the stand-in plugin takes client certificates and tokens, not {helper!r} users")
-    if path := user.get("tokenFile"):
-        return Path(path).read_text().strip()
     token = user.get("token")
     return str(token) if token else None

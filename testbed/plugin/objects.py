@@ -16,7 +16,6 @@ Progress = Callable[[str], None]
 
 # A namespace or CRD of the same `up` may need a moment to be seen.
 RETRIES: Final = (1.0, 2.0, 4.0, 8.0)
-_OURS_BEFORE_APPLY: Final = frozenset({FIELD_MANAGER, "pulumi-resource-kubernetes", "kubectl", "before-first-apply"})
 _SERVER_OWNED: Final = (
     "creationTimestamp",
     "deletionGracePeriodSeconds",
@@ -26,7 +25,7 @@ _SERVER_OWNED: Final = (
     "resourceVersion",
     "uid",
 )
-_LEFT_UNAWAITED: Final = frozenset({"Namespace", "Pod", "DaemonSet", "Deployment", "StatefulSet", "Job"})
+_LEFT_UNAWAITED: Final = frozenset({"Namespace", "Deployment", "Job"})
 
 
 class AlreadyExistsError(Exception):
@@ -36,9 +35,8 @@ class AlreadyExistsError(Exception):
 class Objects:
     """Operations on the objects of one API server. Manifests are plain: no secrets, no unknowns."""
 
-    def __init__(self, client: Client, discovery: Discovery, waiting: Waiting, *, patch_force: bool) -> None:
+    def __init__(self, client: Client, discovery: Discovery, waiting: Waiting) -> None:
         self._client, self._discovery, self._waiting = client, discovery, waiting
-        self._patch_force = patch_force
 
     def known(self, manifest: Manifest) -> bool:
         """Whether the API server serves this kind now; a CRD declared in the same program may still be missing."""
@@ -68,8 +66,6 @@ class Objects:
                     raise
                 cause = error
             else:
-                if manifest["kind"] == "CustomResourceDefinition":
-                    self._discovery.forget()
                 return live
             progress(f"creation will be tried again in {pause:.0f} s: {cause}")
             time.sleep(pause)
@@ -83,12 +79,8 @@ class Objects:
         """
         path = self._discovery.object(manifest)
         live = self._client.get(path)
-        if manifest["kind"] == "CustomResourceDefinition":
-            version = live["metadata"]["resourceVersion"]
-            whole = manifest | {"metadata": manifest["metadata"] | {"resourceVersion": version}}
-            return self._client.replace(path, whole, dry_run=dry_run)
         foreign = _apply_entry(live) is None or bool(_entries_to_adopt(live))
-        force = self._patch_force or annotations.asks(manifest, "patchForce") or (dry_run and foreign)
+        force = annotations.asks(manifest, "patchForce") or (dry_run and foreign)
         if not dry_run:
             self._adopt(path, live)
         try:
@@ -105,7 +97,7 @@ class Objects:
         An object that is not there is made, as by the official plugin: whoever patches reads it first.
         """
         path = self._discovery.object(manifest)
-        force = self._patch_force or annotations.asks(manifest, "patchForce")
+        force = annotations.asks(manifest, "patchForce")
         return self._client.apply(path, manifest, force=force, dry_run=dry_run, manager=manager)
 
     def give_up(self, manifest: Manifest, manager: str) -> None:
@@ -117,8 +109,7 @@ class Objects:
 
     def ready(self, inputs: Manifest, live: Manifest, timeout: float, progress: Progress) -> Manifest:
         """The object once it is ready; `timeout` 0 means the default of its kind."""
-        seconds = annotations.timeout(inputs, timeout, readiness.default_timeout(live["kind"]))
-        return self._waiting.ready(inputs, live, seconds, progress)
+        return self._waiting.ready(inputs, live, timeout or readiness.default_timeout(live["kind"]), progress)
 
     def check_ready(self, inputs: Manifest, live: Manifest) -> None:
         """Raise NotReadyError for an object that a refresh finds broken."""
@@ -142,17 +133,17 @@ class Objects:
         if live is None:
             return
         try:
-            self._client.delete(self._discovery.object(live), annotations.propagation(inputs))
+            self._client.delete(self._discovery.object(live), "Foreground")
         except ApiError as error:
             if error.code == 404:
                 return
             raise
         if annotations.asks(inputs, "skipAwait") and live["kind"] in _LEFT_UNAWAITED:
             return
-        self._waiting.gone(live, annotations.timeout(inputs, timeout, readiness.DEFAULT_TIMEOUT), progress)
+        self._waiting.gone(live, timeout or readiness.DEFAULT_TIMEOUT, progress)
 
     def _adopt(self, path: str, live: Manifest) -> None:
-        """Move what our POST (or kubectl) owns to our apply manager, so that fields we stop stating disappear.
+        """Move what our POST owns to our apply manager, so that fields we stop stating disappear.
 
         Killed between this and the apply: the next update finds nothing to adopt and goes on.
         """
@@ -182,9 +173,7 @@ def _entries_to_adopt(live: Manifest) -> list[Manifest]:
     return [
         entry
         for entry in live["metadata"].get("managedFields") or []
-        if entry["manager"] in _OURS_BEFORE_APPLY
-        and not entry.get("subresource")
-        and (entry["operation"] == "Update" or entry["manager"] == "kubectl")
+        if (entry["manager"], entry["operation"]) == (FIELD_MANAGER, "Update") and not entry.get("subresource")
     ]
 
 

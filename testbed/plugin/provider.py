@@ -2,7 +2,6 @@
 # ruff: noqa: ANN401, ARG002, D102, N802 - the protocol names the methods, and protobuf messages share no type
 
 import importlib.metadata
-import json
 import threading
 from typing import Any, Final
 
@@ -11,9 +10,8 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from testbed.plugin import annotations, diff, naming, objects, settings
 from testbed.plugin.client import ApiError, UnreachableError
-from testbed.plugin.connection import Connection, cluster_identity
+from testbed.plugin.connection import Connection
 from testbed.plugin.discovery import NoSuchKindError
-from testbed.plugin.naming import Fault
 from testbed.plugin.objects import AlreadyExistsError, Progress
 from testbed.plugin.rpc import Engine, InitFailedError, NotOfferedError, RefusedError, answers
 from testbed.plugin.values import (
@@ -23,7 +21,6 @@ from testbed.plugin.values import (
     mark_secrets,
     plain,
     redacted,
-    underscored,
 )
 from testbed.plugin.waiting import NotReadyError
 
@@ -43,7 +40,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     @answers
     def Handshake(self, request: Any) -> provider_pb2.ProviderHandshakeResponse:
         self._engine.connect(request.engine_address)
-        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     @answers
     def Attach(self, request: Any) -> empty_pb2.Empty:
@@ -53,11 +50,6 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     @answers
     def GetPluginInfo(self, request: Any) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=VERSION)
-
-    @answers
-    def GetSchema(self, request: Any) -> provider_pb2.GetSchemaResponse:
-        schema = {"name": "kubernetes", "version": VERSION, "description": "Stand-in of Larder's testbed: no types."}
-        return provider_pb2.GetSchemaResponse(schema=json.dumps(schema))
 
     @answers
     def CheckConfig(self, request: Any) -> provider_pb2.CheckResponse:
@@ -71,7 +63,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     def DiffConfig(self, request: Any) -> provider_pb2.DiffResponse:
         old, new = plain(decode(request.olds)), plain(decode(request.news))
         keys = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        replaces = settings.replaces_provider(old, new, (cluster_identity(old), cluster_identity(new)))
+        replaces = settings.replaces_provider(old, new)
         changed = provider_pb2.DiffResponse.DIFF_SOME if keys else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=changed, diffs=keys, replaces=replaces)
 
@@ -86,54 +78,36 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         self._connection = Connection.made(config, self._cancelled)
         if why := self._connection.unreachable:
             self._engine.warn("", f"configured Kubernetes cluster is unreachable: {why}")
-        return provider_pb2.ConfigureResponse(
-            acceptSecrets=True, supportsPreview=True, supports_autonaming_configuration=True
-        )
+        return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
 
     @answers
     def Check(self, request: Any) -> provider_pb2.CheckResponse:
-        old, given = plain(decode(request.olds)), decode(request.news)
+        given = decode(request.news)
         manifest, kind_token = plain(given), naming.resource_type(request.urn)
         if kind_token.startswith(_NOT_SERVED) or "items" in manifest:
             raise NotOfferedError(
                 f"{kind_token}: the stand-in plugin serves single objects only; declare them one by one"
             )
-        patch = naming.patch_manager(request.urn, manifest) is not None
-        fault: Fault | None = None
-        if isinstance(manifest.get("metadata", {}), dict):
-            manifest = objects.stated(manifest)
-            fault = self._fault(request, manifest, old, named=patch)
-        if fault:
-            failure = provider_pb2.CheckFailure(property=fault.property, reason=fault.reason)
-            return provider_pb2.CheckResponse(inputs=request.news, failures=[failure])
-        return provider_pb2.CheckResponse(inputs=encode(mark_secrets(underscored(manifest), given)))
-
-    def _fault(self, request: Any, manifest: Manifest, old: Manifest, *, named: bool) -> Fault | None:
-        """Name and place the manifest; what is wrong with its metadata."""
-        off = request.autonaming.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE
-
-        def propose() -> str:
-            return annotations.autoname(request.urn, request.randomSeed, request.autonaming.proposed_name)
-
-        if fault := naming.named(manifest, old, None if off or named else propose):
-            return fault
+        manifest = objects.stated(manifest)
+        failures = []
+        if not manifest["metadata"].get("name"):
+            failures.append(("metadata.name", "the stand-in plugin names nothing: state a name"))
         try:
             annotations.wait_for(manifest)
         except ValueError as error:
-            return Fault("metadata.annotations", str(error))
+            failures.append(("metadata.annotations", str(error)))
         if not manifest["metadata"].get("namespace") and self._connection.namespaced(manifest):
             manifest["metadata"]["namespace"] = self._connection.namespace
-        return None
+        return provider_pb2.CheckResponse(
+            inputs=encode(mark_secrets(manifest, given)),
+            failures=[provider_pb2.CheckFailure(property=path, reason=why) for path, why in failures],
+        )
 
     @answers
     def Diff(self, request: Any) -> provider_pb2.DiffResponse:
         old, new = plain(decode(request.old_inputs)), plain(decode(request.news))
         ignored = list(request.ignoreChanges)
-        found = [
-            change
-            for change in diff.changes(old, new, self._connection.settings.mutable)
-            if not diff.ignored(change.property_path, ignored)
-        ]
+        found = [change for change in diff.changes(old, new) if not diff.ignored(change.property_path, ignored)]
         replaces = [change.property_path for change in found if change.replaces]
         if annotations.asks(new, "replaceUnready") and new.get("kind") == "Job" and not self._is_ready(new):
             replaces.append('metadata.annotations["pulumi.com/replaceUnready"]')
@@ -144,12 +118,11 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             )
             for change in found
         }
-        name = naming.name_in(request.id)
         return provider_pb2.DiffResponse(
             changes=provider_pb2.DiffResponse.DIFF_SOME if found or replaces else provider_pb2.DiffResponse.DIFF_NONE,
             diffs=sorted({str(change.path[0]) for change in found}),
             replaces=replaces,
-            deleteBeforeReplace=bool(replaces) and diff.delete_first(name, old, new),
+            deleteBeforeReplace=bool(replaces) and diff.delete_first(old, new),
             detailedDiff=detail,
             hasDetailedDiff=True,
         )
@@ -232,12 +205,12 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         imported = not inputs.get("kind")
         seen = objects.stated(live) if imported else objects.observed_inputs(live, inputs)
-        marked = mark_secrets(underscored(seen), given)
+        marked = mark_secrets(seen, given)
         if not imported:
             try:
                 self._connection.objects.check_ready(inputs, live)
             except NotReadyError as error:
-                outputs = mark_secrets(underscored(objects.outputs(live)), given)
+                outputs = mark_secrets(objects.outputs(live), given)
                 raise InitFailedError(
                     request.id, redacted(str(error), given), error.reasons, outputs, marked
                 ) from error
@@ -245,11 +218,6 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
 
     @answers
     def Delete(self, request: Any) -> empty_pb2.Empty:
-        if self._connection.unreachable and self._connection.settings.delete_unreachable:
-            self._engine.warn(
-                request.urn, "the cluster is unreachable and deleteUnreachable is set: forgotten, not deleted"
-            )
-            return empty_pb2.Empty()
         state = plain(decode(request.properties))
         inputs = plain(decode(request.old_inputs)) or state
         identity = naming.identity(state, request.urn, request.id)
@@ -274,10 +242,6 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             f"{request.tok}: the stand-in plugin has no functions; use the official plugin for charts and YAML"
         )
 
-    @answers
-    def Construct(self, request: Any) -> provider_pb2.ConstructResponse:
-        raise NotOfferedError(f"{request.type}: the stand-in plugin has no components; declare the objects one by one")
-
     def _patched(self, request: Any, given: Manifest) -> Manifest:
         manifest = plain(given)
         manager = naming.patch_manager(request.urn, manifest) or ""
@@ -299,7 +263,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
             last = error.live if isinstance(error, NotReadyError) else live
             reasons = error.reasons if isinstance(error, NotReadyError) else [str(error)]
             reasons = [redacted(reason, given) for reason in reasons]
-            outputs = mark_secrets(underscored(objects.outputs(last)), given)
+            outputs = mark_secrets(objects.outputs(last), given)
             message = redacted(str(error), given)
             raise InitFailedError(naming.identifier(last), message, reasons, outputs, given) from error
         progress("")
@@ -307,4 +271,4 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def _state(live: Manifest, given: Manifest) -> struct_pb2.Struct:
-    return encode(mark_secrets(underscored(objects.outputs(live)), given))
+    return encode(mark_secrets(objects.outputs(live), given))

@@ -54,9 +54,8 @@ def verdict(inputs: Manifest, live: Manifest, around: Surroundings) -> Verdict:
     """The verdict on a live object; annotations of the inputs (skipAwait, waitFor) replace the rule of its kind."""
     if asks(inputs, "skipAwait"):
         return READY
-    if expressions := wait_for(inputs):
-        missing = [wanted.expression for wanted in expressions if not wanted.met_by(live)]
-        return _waiting("waiting for " + ", ".join(missing)) if missing else READY
+    if wanted := wait_for(inputs):
+        return READY if wanted.met_by(live) else _waiting(f"waiting for {wanted.expression}")
     rule = _RULES.get((live["apiVersion"], live["kind"]))
     return rule(live, around) if rule else READY
 
@@ -89,31 +88,6 @@ def _deployment(live: Manifest, _: Surroundings) -> Verdict:
     return READY
 
 
-def _stateful_set(live: Manifest, _: Surroundings) -> Verdict:
-    status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
-    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 1):
-        return _waiting("waiting for the StatefulSet controller")
-    if (ready := status.get("readyReplicas", 0)) < wanted:
-        return _waiting(f"{ready} of {wanted} pods are ready")
-    rolling = live["spec"].get("updateStrategy", {}).get("type") != "OnDelete"
-    if rolling and status.get("updateRevision") != status.get("currentRevision"):
-        return _waiting(f"{status.get('updatedReplicas', 0)} of {wanted} pods are of the new revision")
-    return READY
-
-
-def _daemon_set(live: Manifest, _: Surroundings) -> Verdict:
-    status = live.get("status", {})
-    wanted = status.get("desiredNumberScheduled", 0)
-    if status.get("observedGeneration", 0) < live["metadata"].get("generation", 1):
-        return _waiting("waiting for the DaemonSet controller")
-    rolling = live["spec"].get("updateStrategy", {}).get("type") != "OnDelete"
-    if rolling and (updated := status.get("updatedNumberScheduled", 0)) < wanted:
-        return _waiting(f"{updated} of {wanted} nodes run the new version")
-    if (ready := status.get("numberReady", 0)) < wanted:
-        return _waiting(f"ready on {ready} of {wanted} nodes")
-    return READY
-
-
 # The official plugin knows no other (checker/job/check.go): a Job that fails by its podFailurePolicy is waited for.
 _JOB_FAILED: Final = ("BackoffLimitExceeded", "DeadlineExceeded")
 
@@ -127,13 +101,6 @@ def _job(live: Manifest, _: Surroundings) -> Verdict:
     status = live.get("status", {})
     counts = ", ".join(f"{name} {status.get(name, 0)}" for name in ("active", "succeeded", "failed"))
     return _waiting(f"waiting for the Job to succeed ({counts})")
-
-
-def _pod(live: Manifest, _: Surroundings) -> Verdict:
-    phase = live.get("status", {}).get("phase", "Pending")
-    if phase == "Succeeded" or _condition(live, "Ready").get("status") == "True":
-        return READY
-    return _waiting(f"pod is {phase}: {_condition(live, 'Ready').get('message', 'not ready')}")
 
 
 def _claim(live: Manifest, around: Surroundings) -> Verdict:
@@ -170,10 +137,7 @@ def _service(live: Manifest, around: Surroundings) -> Verdict:
 
 _RULES: Final[dict[tuple[str, str], Callable[[Manifest, Surroundings], Verdict]]] = {
     ("apps/v1", "Deployment"): _deployment,
-    ("apps/v1", "StatefulSet"): _stateful_set,
-    ("apps/v1", "DaemonSet"): _daemon_set,
     ("batch/v1", "Job"): _job,
-    ("v1", "Pod"): _pod,
     ("v1", "PersistentVolumeClaim"): _claim,
     ("v1", "PersistentVolume"): _volume,
     ("v1", "Service"): _service,

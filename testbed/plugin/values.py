@@ -1,4 +1,4 @@
-"""Pulumi's wire values and plain Python: secrets, unknowns and the x-kubernetes- keys kept on the way."""
+"""Pulumi's wire values and plain Python: secrets and unknowns are kept on the way."""
 # ruff: noqa: ANN401 - JSON has no narrower type
 
 from collections.abc import Iterator
@@ -96,32 +96,14 @@ def _encode(value: Any) -> struct_pb2.Value:
 
 
 def plain(value: Any) -> Any:
-    """The value as Kubernetes gets it: secrets opened, nulls dropped, `x_kubernetes_*` keys (CRDs) with dashes."""
+    """Return the value as Kubernetes gets it: secrets opened, nulls dropped."""
     match value:
         case Secret():
             return plain(value.value)
         case dict():
-            return {_dashed(key): plain(item) for key, item in value.items() if item is not None}
+            return {key: plain(item) for key, item in value.items() if item is not None}
         case list():
             return [plain(item) for item in value]
-        case _:
-            return value
-
-
-def _dashed(key: str) -> str:
-    return key.replace("_", "-") if key.startswith("x_kubernetes_") else key
-
-
-def underscored(value: Any) -> Any:
-    """The value as Pulumi's SDKs name it: `x-kubernetes-*` keys with underscores."""
-    match value:
-        case dict():
-            return {
-                key.replace("-", "_") if key.startswith("x-kubernetes-") else key: underscored(item)
-                for key, item in value.items()
-            }
-        case list():
-            return [underscored(item) for item in value]
         case _:
             return value
 
@@ -131,14 +113,10 @@ def has_unknown(value: Any) -> bool:
     return any(leaf is UNKNOWN for leaf, _ in _leaves(value))
 
 
-def secret_texts(value: Any) -> set[str]:
-    """Every secret string inside, for keeping it out of messages."""
-    return {leaf for leaf, secret in _leaves(value) if secret and isinstance(leaf, str) and leaf}
-
-
 def redacted(text: str, values: Manifest) -> str:
     """The text without the secrets among the values: the API server quotes what it refuses."""
-    for secret in sorted(secret_texts(values), key=len, reverse=True):
+    secrets = {leaf for leaf, secret in _leaves(values) if secret and isinstance(leaf, str) and leaf}
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
     return text
 

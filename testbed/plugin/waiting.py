@@ -8,7 +8,7 @@ from typing import Final
 from testbed.plugin import readiness
 from testbed.plugin.client import ApiError, Client, UnreachableError, segment
 from testbed.plugin.discovery import Discovery
-from testbed.plugin.readiness import State, Surroundings, Verdict
+from testbed.plugin.readiness import State, Surroundings
 from testbed.plugin.values import Manifest
 
 POLL: Final = 0.5  # seconds; one GET of a loopback API server costs a few milliseconds
@@ -116,8 +116,6 @@ class Waiting:
         return [line for pod in self._pods(live, namespace) for line in readiness.pod_warnings(pod)]
 
     def _pods(self, live: Manifest, namespace: str) -> list[Manifest]:
-        if live["kind"] == "Pod":
-            return [live]
         selector = (live.get("spec") or {}).get("selector")
         labels = selector.get("matchLabels") if isinstance(selector, dict) else None
         if not labels:
@@ -139,6 +137,3 @@ class Waiting:
 def _title(live: Manifest) -> str:
     namespace = live["metadata"].get("namespace")
     return f"{live['kind']} {namespace + '/' if namespace else ''}{live['metadata']['name']}"
-
-
-__all__ = ["NotReadyError", "Verdict", "Waiting"]

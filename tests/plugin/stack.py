@@ -20,6 +20,8 @@ OFFICIAL = os.environ.get("PLUGIN_TEST")
 STAND_IN_ONLY = pytest.mark.skipif(
     bool(OFFICIAL), reason="the official plugin does otherwise here, and no user meets the stand-in"
 )
+IN_PLACE = {"enable_config_map_mutable": True, "enable_secret_mutable": True}
+"""Settings of the provider that the program always has."""
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).parent / "program"
 
@@ -71,7 +73,7 @@ class Stack:
 
     def declare(self, *objects: dict[str, Any], **provider: Any) -> None:
         """Replace what the program declares; see `declared`."""
-        given = {"kubeconfig": str(self.kubeconfig), "namespace": self.namespace} | provider
+        given = {"kubeconfig": str(self.kubeconfig), "namespace": self.namespace, **IN_PLACE} | provider
         document = {"provider": given, "objects": objects}
         (self.folder / "program" / "objects.json").write_text(json.dumps(document))
 

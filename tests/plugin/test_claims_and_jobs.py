@@ -7,7 +7,7 @@ import pytest
 
 from testbed.plugin.client import Client
 from tests.plugin.pods import STARTED, SUCCEEDED, UNSCHEDULED, becoming, ended, until
-from tests.plugin.stack import STAND_IN_ONLY, Stack, declared
+from tests.plugin.stack import Stack, declared
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -251,21 +251,6 @@ def test_storage_that_is_retained_stays_when_it_is_no_longer_declared(stack: Sta
     message = stack.refused("up", "--yes", "--skip-preview")
     assert "already exists" in message
     assert "pulumi import" in message
-
-
-@STAND_IN_ONLY
-def test_storage_comes_back_by_import(stack: Stack, api: Client):
-    name = stack.namespace
-    api.create("/api/v1/persistentvolumes", volume(name), dry_run=False)
-    stated = volume(name)
-    stated["spec"] |= {"volumeMode": "Filesystem"}
-    stated["metadata"]["finalizers"] = ["kubernetes.io/pv-protection"]
-    stated["spec"]["capacity"]["storage"] = "1Gi"
-    stack.declare(declared("volume", stated, import_=name))
-    stack.up()
-    stack.declare(declared("volume", stated))
-    stack.done("preview", "--expect-no-changes")
-    assert api.get(f"/api/v1/persistentvolumes/{name}")["spec"]["local"]["path"] == "/var/lib/larder/venus"
 
 
 def test_a_deletion_that_is_held_says_by_what(stack: Stack, api: Client):

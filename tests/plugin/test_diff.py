@@ -2,18 +2,16 @@
 
 import pytest
 
-from testbed.plugin.diff import Change, Kind, Mutable, changes, delete_first, ignored
+from testbed.plugin.diff import Change, Kind, changes, delete_first, ignored
 from testbed.plugin.values import UNKNOWN
-
-NOTHING_MUTABLE = Mutable()
 
 
 def manifest(kind: str, version: str = "v1", **rest: object) -> dict:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": "n", "namespace": "ai"}, **rest}
 
 
-def paths(old: dict, new: dict, mutable: Mutable = NOTHING_MUTABLE) -> dict[str, tuple[str, bool]]:
-    return {change.property_path: (change.kind.value, change.replaces) for change in changes(old, new, mutable)}
+def paths(old: dict, new: dict) -> dict[str, tuple[str, bool]]:
+    return {change.property_path: (change.kind.value, change.replaces) for change in changes(old, new)}
 
 
 def test_equal_inputs_differ_in_nothing():
@@ -48,7 +46,7 @@ def test_each_difference_is_named_where_it_is():
     ],
 )
 def test_some_fields_can_only_change_with_the_object(kind, version, old, new, replaced):
-    found = changes(manifest(kind, version, spec=old), manifest(kind, version, spec=new), NOTHING_MUTABLE)
+    found = changes(manifest(kind, version, spec=old), manifest(kind, version, spec=new))
     assert found
     assert any(change.replaces for change in found) is replaced
 
@@ -67,31 +65,20 @@ def test_a_renamed_or_moved_object_is_another_object(field):
     assert paths(old, new) == {f"metadata.{field}": ("UPDATE", True)}
 
 
-@pytest.mark.parametrize(
-    ("kind", "mutable", "extra", "replaced"),
-    [
-        ("ConfigMap", Mutable(), {}, True),
-        ("ConfigMap", Mutable(config_maps=True), {}, False),
-        ("ConfigMap", Mutable(config_maps=True), {"immutable": True}, True),
-        ("Secret", Mutable(), {}, True),
-        ("Secret", Mutable(secrets=True), {}, False),
-        ("Secret", Mutable(config_maps=True), {}, True),
-    ],
-)
-def test_changed_data_replaces_unless_the_provider_lets_it_change(kind, mutable, extra, replaced):
-    old, new = manifest(kind, data={"a": "1"}, **extra), manifest(kind, data={"a": "2"}, **extra)
-    assert paths(old, new, mutable) == {"data.a": ("UPDATE", replaced)}
+@pytest.mark.parametrize("kind", ["ConfigMap", "Secret"])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_changed_data_replaces_what_is_immutable(kind, frozen):
+    old, new = manifest(kind, data={"a": "1"}, immutable=frozen), manifest(kind, data={"a": "2"}, immutable=frozen)
+    assert paths(old, new) == {"data.a": ("UPDATE", frozen)}
 
 
 def test_deletion_comes_first_only_where_the_name_must_be_free():
-    fixed = manifest("ConfigMap")
-    autonamed = {"metadata": {"name": "n", "namespace": "ai", "annotations": {"pulumi.com/autonamed": "true"}}}
-    renamed = {"metadata": {"name": "m", "namespace": "ai"}}
-    moved = {"metadata": {"name": "n", "namespace": "other"}}
-    assert delete_first("n", fixed, fixed)
-    assert not delete_first("n", autonamed, autonamed)
-    assert not delete_first("n", fixed, renamed)
-    assert not delete_first("n", fixed, moved)
+    fixed, renamed, moved = manifest("ConfigMap"), manifest("ConfigMap"), manifest("ConfigMap")
+    renamed["metadata"]["name"] = "m"
+    moved["metadata"]["namespace"] = "other"
+    assert delete_first(fixed, fixed)
+    assert not delete_first(fixed, renamed)
+    assert not delete_first(fixed, moved)
 
 
 def test_an_unknown_is_always_a_change():

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +12,8 @@ from testbed.plugin.kubeconfig import KubeconfigError
 CONFIG = {
     "current-context": "one",
     "clusters": [
-        {"name": "c1", "cluster": {"server": "https://10.0.0.1:6443", "insecure-skip-tls-verify": True}},
-        {"name": "c2", "cluster": {"server": "https://two.example", "insecure-skip-tls-verify": True}},
+        {"name": "c1", "cluster": {"server": "https://10.0.0.1:6443"}},
+        {"name": "c2", "cluster": {"server": "https://two.example"}},
         {"name": "c3", "cluster": {"server": "http://10.0.0.3"}},
     ],
     "users": [{"name": "u", "user": {"token": "t"}}, {"name": "x", "user": {"exec": {"command": "aws"}}}],
@@ -25,46 +26,57 @@ CONFIG = {
 }
 
 
-def test_the_current_context_is_used_unless_one_is_named():
-    one = kubeconfig.read(json.dumps(CONFIG), None, None)
-    two = kubeconfig.read(json.dumps(CONFIG), "two", None)
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config"
+    path.write_text(json.dumps(CONFIG))
+    return path
+
+
+def test_the_current_context_is_used_unless_one_is_named(file: Path):
+    one = kubeconfig.read(str(file), None, None)
+    two = kubeconfig.read(str(file), "two", None)
     assert (one.host, one.port, one.token, one.namespace) == ("10.0.0.1", 6443, "t", "ai")
     assert (two.host, two.port, two.namespace) == ("two.example", 443, "default")
 
 
-def test_the_provider_s_namespace_wins():
-    assert kubeconfig.read(json.dumps(CONFIG), None, "other").namespace == "other"
+def test_the_provider_s_namespace_wins(file: Path):
+    assert kubeconfig.read(str(file), None, "other").namespace == "other"
 
 
-def test_content_path_and_environment_are_the_same_to_us(tmp_path, monkeypatch):
-    path = tmp_path / "config"
-    path.write_text(json.dumps(CONFIG))
-    monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/missing:{path}")
-    found = {kubeconfig.read(given, None, None).server for given in (json.dumps(CONFIG), str(path), None)}
+def test_a_path_and_the_environment_lead_to_the_same_file(file: Path, monkeypatch):
+    monkeypatch.setenv("KUBECONFIG", f"{file.parent}/missing:{file}")
+    found = {kubeconfig.read(given, None, None).server for given in (str(file), None)}
     assert found == {"https://10.0.0.1:6443"}
 
 
 @pytest.mark.parametrize(
-    ("given", "context", "words"),
+    ("text", "context", "words"),
     [
         (json.dumps(CONFIG), "nine", "no context 'nine'; known: one, two, plain, exec"),
         (json.dumps(CONFIG), "plain", "is not an https URL"),
         (json.dumps(CONFIG), "exec", "not 'exec' users"),
         ("{}", None, "no current-context"),
         ("- a\n- b", None, "is not a kubeconfig"),
-        ("/does/not/exist", None, "no kubeconfig at /does/not/exist"),
         ("a: [\nb", None, "is not YAML"),
     ],
 )
-def test_what_cannot_be_used_is_named(given, context, words):
+def test_what_cannot_be_used_is_named(file: Path, text, context, words):
+    file.write_text(text)
     with pytest.raises(KubeconfigError, match=words):
-        kubeconfig.read(given, context, None)
+        kubeconfig.read(str(file), context, None)
 
 
-def test_a_broken_key_is_not_quoted():
+def test_a_file_that_is_not_there_is_named():
+    with pytest.raises(KubeconfigError, match="no kubeconfig at /does/not/exist"):
+        kubeconfig.read("/does/not/exist", None, None)
+
+
+def test_a_broken_key_is_not_quoted(file: Path):
     broken = CONFIG | {"users": [{"name": "u", "user": {"client-certificate-data": "geheim!"}}]}
+    file.write_text(json.dumps(broken))
     with pytest.raises(KubeconfigError) as caught:
-        kubeconfig.read(json.dumps(broken), None, None)
+        kubeconfig.read(str(file), None, None)
     assert "client-certificate-data" in str(caught.value)
     assert "geheim" not in str(caught.value)
 

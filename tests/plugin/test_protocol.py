@@ -14,11 +14,12 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from testbed.plugin.values import UNKNOWN, Secret, decode, encode
 
 ROOT = Path(__file__).resolve().parents[2]
+IN_PLACE = {"enableConfigMapMutable": "true", "enableSecretMutable": "true"}
 URN = "urn:pulumi:dev::larder::kubernetes:core/v1:ConfigMap::weights"
 NOBODY = """
 apiVersion: v1
 current-context: c
-clusters: [{name: c, cluster: {server: "https://127.0.0.1:9", insecure-skip-tls-verify: true}}]
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:9"}}]
 contexts: [{name: c, context: {cluster: c, namespace: ai}}]
 """
 
@@ -33,14 +34,14 @@ def process():
 
 
 @pytest.fixture(scope="module")
-def plugin(process):
+def plugin(process, tmp_path_factory):
+    nobody = tmp_path_factory.mktemp("nobody") / "config"
+    nobody.write_text(NOBODY)
     port = int(process.stdout.readline())
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = provider_pb2_grpc.ResourceProviderStub(channel)
         stub.Handshake(provider_pb2.ProviderHandshakeRequest())
-        configured = stub.Configure(
-            provider_pb2.ConfigureRequest(args=encode({"kubeconfig": NOBODY, "enableConfigMapMutable": "true"}))
-        )
+        configured = stub.Configure(provider_pb2.ConfigureRequest(args=encode({"kubeconfig": str(nobody), **IN_PLACE})))
         assert configured.acceptSecrets
         assert configured.supportsPreview
         yield stub
@@ -60,13 +61,6 @@ def diff(plugin, old: dict, new: dict, **rest: Any):
     return plugin.Diff(provider_pb2.DiffRequest(id="ai/w", urn=URN, old_inputs=encode(old), news=encode(new), **rest))
 
 
-def test_an_unnamed_object_is_named_after_its_logical_name_and_keeps_that_name(plugin):
-    first, _ = check(plugin, manifest(), randomSeed=b"\x01\x02\x03\x04")
-    again, _ = check(plugin, manifest(labels={"new": "label"}), first, randomSeed=b"\x05\x06\x07\x08")
-    assert first["metadata"]["name"] == again["metadata"]["name"] == "weights-01020304"
-    assert first["metadata"]["namespace"] == "ai"
-
-
 def test_a_name_that_is_known_only_after_up_stays_unknown(plugin):
     checked, failures = check(plugin, manifest(name=UNKNOWN))
     assert not failures
@@ -78,27 +72,16 @@ def test_secrets_stay_secret_through_check(plugin):
     assert checked["data"] == {"token": Secret("t"), "open": "o"}
 
 
-def test_cluster_scoped_kinds_get_no_namespace(plugin):
-    checked, _ = check(plugin, manifest(name="w") | {"kind": "PersistentVolume"})
-    assert "namespace" not in checked["metadata"]
-
-
 @pytest.mark.parametrize(
     ("metadata", "property_"),
     [
-        ({"generateName": "w-"}, "metadata.generateName"),
+        ({}, "metadata.name"),
         ({"name": "w", "annotations": {"pulumi.com/waitFor": "nonsense"}}, "metadata.annotations"),
     ],
 )
 def test_inputs_that_cannot_work_fail_the_check(plugin, metadata, property_):
     _, failures = check(plugin, manifest(**metadata))
     assert [name for name, _ in failures] == [property_]
-
-
-def test_autonaming_that_is_switched_off_asks_for_a_name(plugin):
-    off = provider_pb2.CheckRequest.AutonamingOptions(mode=provider_pb2.CheckRequest.AutonamingOptions.DISABLE)
-    _, failures = check(plugin, manifest(), autonaming=off)
-    assert failures == [("metadata.name", "autonaming is off: state a name")]
 
 
 def test_a_preview_without_a_cluster_returns_the_inputs(plugin):
@@ -139,7 +122,9 @@ def test_ignored_changes_are_no_change(plugin):
 
 
 def test_what_the_stand_in_does_not_do_is_said_and_not_faked(plugin):
-    failures = plugin.CheckConfig(provider_pb2.CheckRequest(news=encode({"renderYamlToDirectory": "out"}))).failures
+    failures = plugin.CheckConfig(
+        provider_pb2.CheckRequest(news=encode({"renderYamlToDirectory": "out", **IN_PLACE}))
+    ).failures
     assert [failure.property for failure in failures] == ["renderYamlToDirectory"]
     with pytest.raises(grpc.RpcError, match="stand-in plugin has no functions") as caught:
         plugin.Invoke(provider_pb2.InvokeRequest(tok="kubernetes:helm:template"))

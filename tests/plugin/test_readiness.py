@@ -28,9 +28,6 @@ def condition(name: str, status: str = "True", **rest: str) -> dict:
 
 SEEN = {"observedGeneration": 2}
 ROLLED_OUT = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
-SET_READY = {"observedGeneration": 2, "readyReplicas": 2, "updateRevision": "b", "currentRevision": "b"}
-EVERYWHERE = {"observedGeneration": 2, "desiredNumberScheduled": 1, "updatedNumberScheduled": 1, "numberReady": 1}
-NOWHERE = EVERYWHERE | {"numberReady": 0}
 READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions": {"ready": False}}
 
 
@@ -76,20 +73,6 @@ READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions
             State.READY,
             "",
         ),
-        (live("StatefulSet", "apps/v1", spec={"replicas": 2}, status=SET_READY), Surroundings(), State.READY, ""),
-        (
-            live("StatefulSet", "apps/v1", spec={"replicas": 2}, status=SET_READY | {"currentRevision": "a"}),
-            Surroundings(),
-            State.WAITING,
-            "new revision",
-        ),
-        (live("DaemonSet", "apps/v1", status=EVERYWHERE), Surroundings(), State.READY, ""),
-        (
-            live("DaemonSet", "apps/v1", status=EVERYWHERE | {"numberReady": 0}),
-            Surroundings(),
-            State.WAITING,
-            "0 of 1 nodes",
-        ),
         (live("Job", "batch/v1", status={"active": 1}), Surroundings(), State.WAITING, "active 1"),
         (live("Job", "batch/v1", status=condition("Complete")), Surroundings(), State.READY, ""),
         (
@@ -114,9 +97,6 @@ READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions
             )
             for reason in ("PodFailurePolicy", "MaxFailedIndexesExceeded", "FailedIndexes", "")
         ),
-        (live("Pod", status={"phase": "Running"} | condition("Ready")), Surroundings(), State.READY, ""),
-        (live("Pod", status={"phase": "Succeeded"}), Surroundings(), State.READY, ""),
-        (live("Pod", status={"phase": "Pending"}), Surroundings(), State.WAITING, "Pending"),
         (live("PersistentVolumeClaim", status={"phase": "Pending"}), Surroundings(), State.WAITING, "Pending"),
         (live("PersistentVolumeClaim", status={"phase": "Bound"}), Surroundings(), State.READY, ""),
         (

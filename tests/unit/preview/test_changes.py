@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from manifests.replaced import REPLACED
 from preview.changes import Change, changes
 from preview.document import Planned
-from preview.fixed import REFUSED, REPLACED
+from preview.fixed import REFUSED
 from testbed.plugin import diff
 
 PHASES = {"ConfigMap": 40, "Job": 70, "Deployment": 80}
@@ -189,17 +190,16 @@ def test_who_is_deleted_first_is_said_to_be() -> None:
     assert _one(*sides).reason == "was a; metadata.name; the old one goes first"
 
 
-@pytest.mark.parametrize("kind", sorted(set(REPLACED) - {"Job"}))
+@pytest.mark.parametrize("kind", sorted(REPLACED))
 def test_what_is_replaced_here_is_replaced_by_the_plugin(kind: str) -> None:
-    """The stand-in has the official plugin's table. Jobs have their spec in their name."""
     version = {"Deployment": "apps/v1", "StorageClass": "storage.k8s.io/v1"}.get(kind, "v1")
     version = "rbac.authorization.k8s.io/v1" if kind == "RoleBinding" else version
     for field in REPLACED[kind]:
         old, new = (_nested(field, value, {"apiVersion": version, "kind": kind}) for value in ("a", "b"))
-        assert [change.replaces for change in diff.changes(old, new, diff.Mutable())] == [True], field
+        assert [change.replaces for change in diff.changes(old, new)] == [True], field
     for field in REFUSED.get(kind, ()):
         old, new = (_nested(field, value, {"apiVersion": version, "kind": kind}) for value in ("a", "b"))
-        assert [change.replaces for change in diff.changes(old, new, diff.Mutable())] == [False], field
+        assert [change.replaces for change in diff.changes(old, new)] == [False], field
 
 
 def _nested(path: str, value: str, around: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +210,7 @@ def _nested(path: str, value: str, around: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("kind", "before", "after", "reason"),
     [
-        ("Job", {"spec": {"a": 1}}, {"spec": {"a": 2}}, "spec.a"),
+        ("Job", _pod(a=1), _pod(a=2), "a"),
         ("Deployment", {"spec": {"selector": {"a": 1}}}, {"spec": {"selector": {"a": 2}}}, "spec.selector.a"),
         ("PersistentVolume", {"spec": {"local": {"path": "/a"}}}, {"spec": {"nfs": {}}}, "spec.local, spec.nfs"),
         ("StorageClass", {"provisioner": "a"}, {"provisioner": "b"}, "provisioner"),
