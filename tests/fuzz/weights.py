@@ -17,8 +17,8 @@ from larder_sidecar.weights.client.server_words import MAX_MESSAGE, read_message
 from larder_sidecar.weights.download.pieces import PieceJournal
 from larder_sidecar.weights.errors import FetchError, GgufError
 from larder_sidecar.weights.publish.registry import error_code
-from larder_sidecar.weights.store import lease
 from larder_sidecar.weights.store.gguf import read_gguf
+from larder_sidecar.weights.store.lease_holder import Holder
 from larder_sidecar.weights.store.marker import Marker
 from larder_sidecar.weights.store.ollama_layout import referenced_blobs
 from pydantic import ValidationError
@@ -97,7 +97,7 @@ def no_proxy(raw: bytes) -> None:
 
 def leases(raw: bytes) -> None:
     """Any lease has a holder, if only an unknown one."""
-    holder = lease._parse(raw)
+    holder = Holder.parse(raw)
     assert all(isinstance(word, str) and word.isprintable() for word in vars(holder).values())
 
 

@@ -18,10 +18,11 @@ from ..client.address import redact_url
 from ..client.deadline import run_within
 from ..client.failures import LostError
 from ..client.headers import compression, parse_size
-from ..errors import BusyError, ContentError, DeniedError, HubError, StallError, TransientError
+from ..errors import ContentError, HubError, StallError, TransientError
 from ..progress import Reporter, Transfer
-from ..retry import STALL_BYTES, Patience, Tries, report_wait
+from ..retry import STALL_BYTES, Patience, Tries
 from ..sources.source import FileMetadata, Source
+from .attempts import Attempts
 from .hosts import Host
 from .partial import Part
 from .pieces import Piece
@@ -54,18 +55,17 @@ class Download:
         chunk: int = CHUNK,
     ) -> None:
         self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
-        self._guard, self._pause, self._host, self._chunk = guard, pause, host, chunk
+        self._guard, self._host, self._chunk = guard, host, chunk
+        self._attempts = Attempts(file.path, host, reporter, pause)
         self._counting = threading.Lock()
         self._ranges = True
         """False once the source has refused a Range: then the whole file comes in one answer."""
-        self._served = False
-        """True once the source has begun to send the file: a later refusal may go away."""
         self.fetched = 0
 
     def metadata(self) -> FileMetadata:
         """Return the source's metadata, compared with the plan. Raises HubError."""
         tries = Tries(self._patience)
-        metadata = self._retry(self._ask_source, tries, self._guard, lambda: 0)
+        metadata = self._attempts.run(self._ask_source, tries, self._guard, lambda: 0)
         where, file = redact_url(self._file.url), self._file
         if metadata.bytes is not None and metadata.bytes != file.bytes:
             raise ContentError(f"{where} has {metadata.bytes} bytes, the plan says {file.bytes}", _CHECK_ENTRY)
@@ -112,7 +112,7 @@ class Download:
                 workers.check()
                 self._guard()
 
-            while self._retry(
+            while self._attempts.run(
                 lambda: self._fetch_as_helper(part, workers, guard, transfer), tries, guard, lambda: part.held
             ):
                 pass
@@ -128,7 +128,7 @@ class Download:
                 return self._fetch_as_leader(part, workers, guard, transfer, ranges=bool(expected))
 
             while not part.complete:
-                if not self._retry(lead, tries, guard, lambda: part.held):
+                if not self._attempts.run(lead, tries, guard, lambda: part.held):
                     workers.wait()
 
     def _fetch_as_leader(
@@ -143,7 +143,7 @@ class Download:
                 start, stop = self._begin(part, piece, response, workers)
                 self._receive(part, start, stop, response, guard, transfer)
         except HubError as error:
-            if not asked or self._served or type(error) is not HubError:  # 400, 405, 501, …
+            if not asked or self._attempts.served or type(error) is not HubError:  # 400, 405, 501, …
                 raise
             self._ranges = False
         finally:
@@ -182,7 +182,7 @@ class Download:
                 part.restart(etag)
             elif etag and part.etag and etag != part.etag:
                 self._start_over(part, workers, "the file has changed since its first bytes came")
-            self._served = True
+            self._attempts.served = True
             workers.start(min(self._host.limit, part.pieces) - 1)
             return piece.start, stop
         packed = compression(response)
@@ -194,7 +194,7 @@ class Download:
         announced = None if packed else parse_size(response.headers.get("Content-Length", ""))
         if announced not in (None, size):
             raise ContentError(f"{where} sends {announced} bytes, the plan says {size}", _CHECK_ENTRY)
-        self._served = True
+        self._attempts.served = True
         workers.stop()
         part.restart(etag)
         return 0, size
@@ -230,30 +230,6 @@ class Download:
                 since, mark = time.monotonic(), at
             elif time.monotonic() - since > patience.stall_seconds:
                 raise StallError(f"{where}: fewer than {STALL_BYTES} bytes in {patience.stall_seconds:g} s")
-
-    def _retry(
-        self, attempt: Callable[[], T], tries: Tries, guard: Callable[[], None], progress: Callable[[], int]
-    ) -> T:
-        while True:
-            with self._host.connection(guard, self._pause):
-                began = time.monotonic()
-                try:
-                    return attempt()
-                except (TransientError, DeniedError) as caught:
-                    error = self._require_transient(caught)
-                    guard()  # we may have cut the connection ourselves
-                    wait = tries.next_wait(error, began=began, progress=progress())
-                    if wait is not None:
-                        self._host.back_off(wait, busy=isinstance(error, BusyError))
-                        report_wait(self._reporter, error, wait, file=self._file.path)
-
-    def _require_transient(self, error: TransientError | DeniedError) -> TransientError:
-        """Return an error that may go away: also a refusal once the source has sent bytes. Raises every other error."""
-        if isinstance(error, TransientError):
-            return error
-        if not self._served:
-            raise error
-        return TransientError(error.reason, error.remedy)
 
 
 def _read(response: urllib3.BaseHTTPResponse, most: int, seconds: float) -> bytes:

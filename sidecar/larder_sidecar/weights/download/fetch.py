@@ -17,7 +17,8 @@ from ..sources.source import Source
 from ..store import untrusted
 from ..store.disk import STATE, make_folders, sweep, translate_os_errors
 from ..store.gguf import check_gguf
-from ..store.lease import Holder, Lease
+from ..store.lease import Lease
+from ..store.lease_holder import Holder
 from ..store.manifests import write_model
 from ..store.marker import (
     Stored,

@@ -28,7 +28,8 @@ from ..sources.hub import Hub, HubFile
 from ..store import untrusted
 from ..store.disk import MAX_ENTRIES, PARTS, STATE, make_own_folders, sweep, translate_os_errors
 from ..store.gguf import GgufInfo, check_gguf
-from ..store.lease import STALE_SECONDS, Holder, Lease
+from ..store.lease import STALE_SECONDS, Lease
+from ..store.lease_holder import Holder
 from .download import Download
 from .fetch import SPARE
 from .hosts import Host

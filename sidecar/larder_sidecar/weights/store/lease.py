@@ -13,14 +13,9 @@ import contextlib
 import fcntl
 import json
 import os
-import re
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
@@ -28,32 +23,13 @@ from .. import signals as stop
 from ..errors import LeaseError, StoreError
 from . import untrusted
 from .lease_clock import LeaseClock
+from .lease_holder import MAX_LEASE, Holder
 
 RENEW_SECONDS = 10.0
 STALE_SECONDS = 60.0
 POLL_SECONDS = 1.0
 LOCK_SECONDS = 5.0
 """Seconds for others to release the flock of a lease that we made."""
-_LARGEST = 4096
-"""Bytes of a lease file."""
-_WORD = re.compile(r"[\w.:+ -]{0,253}", re.ASCII)
-"""Texts that a lease may hold: messages repeat them, and every pod that shares the storage can write them."""
-
-
-@dataclass(frozen=True)
-class Holder:
-    """The holder of a lease, as the file names it."""
-
-    id: str = ""
-    host: str = "unknown"
-    kernel: str = ""
-    since: str = "some time ago"
-
-    @classmethod
-    def ourselves(cls) -> Self:
-        """Return a new holder in this process."""
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(id=uuid.uuid4().hex, host=socket.gethostname(), kernel=_kernel(), since=now)
 
 
 class Lease:
@@ -86,7 +62,7 @@ class Lease:
         while not self._take():
             if self._remove_abandoned():
                 continue
-            holder = _read(self._path) or Holder()
+            holder = Holder.read(self._path) or Holder()
             if self._waiting(holder):
                 return self
             if time.monotonic() >= deadline:
@@ -122,12 +98,12 @@ class Lease:
 
     def confirm(self) -> None:
         """Read the file, and raise LeaseError if the lease is lost: before a file is made visible."""
-        if _read(self._path) != self._us:
+        if Holder.read(self._path) != self._us:
             self._lost.set()
         self.check()
 
     def _give_back(self) -> None:
-        if _read(self._path) == self._us:
+        if Holder.read(self._path) == self._us:
             self._path.unlink(missing_ok=True)
 
     def _take(self) -> bool:
@@ -161,7 +137,7 @@ class Lease:
     def _keep(self) -> None:
         while not self._over.wait(self._renew):
             try:
-                if _read(self._path) != self._us:
+                if Holder.read(self._path) != self._us:
                     self._lost.set()
                     return
                 os.utime(self._path, follow_symlinks=False)
@@ -190,7 +166,7 @@ class Lease:
             locked = _lock(handle)
             if locked is False:
                 return False
-            holder = _parse(os.read(handle, _LARGEST))
+            holder = Holder.parse(os.read(handle, MAX_LEASE))
             dead = bool(locked) and holder.kernel == self._us.kernel
             if not dead and not self._watch.is_abandoned(sign, age=self._age(facts)):
                 return False
@@ -214,32 +190,11 @@ class Lease:
             return False
         away = self._path.with_name(f"lease.{self._us.id}.away")
         self._path.rename(away)
-        if _read(away) != holder:
+        if Holder.read(away) != holder:
             with contextlib.suppress(OSError):
                 os.link(away, self._path)
         away.unlink()
         return True
-
-
-def _read(path: Path) -> Holder | None:
-    """Return the holder; None if there is no file."""
-    try:
-        return _parse(untrusted.read_file(path, _LARGEST))
-    except untrusted.OddFileError:
-        return Holder()
-    except FileNotFoundError:
-        return None
-
-
-def _parse(content: bytes) -> Holder:
-    try:
-        holder = Holder(**json.loads(content))
-        if all(_WORD.fullmatch(text) for text in vars(holder).values()):
-            return holder
-    except (ValueError, TypeError, RecursionError):
-        pass
-    # Its holder was killed before it wrote its name, or the file is not ours.
-    return Holder()
 
 
 def _lock(handle: int) -> bool | None:
@@ -251,10 +206,3 @@ def _lock(handle: int) -> bool | None:
     except OSError:
         return None
     return True
-
-
-def _kernel() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return uuid.uuid4().hex

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from larder_sidecar.weights.errors import LeaseError
-from larder_sidecar.weights.store.lease import Holder, Lease
+from larder_sidecar.weights.store.lease import Lease
+from larder_sidecar.weights.store.lease_holder import Holder
 
 
 def lease(path: Path, wait: float = 0, *, renew: float = 0.05, stale: float = 60) -> Lease:
