@@ -92,7 +92,7 @@ def no_proxy(raw: bytes) -> None:
     """Any value of NO_PROXY bypasses the proxy or does not."""
     text = raw.decode("latin-1")
     for host in ("https://hub.example", "http://10.1.2.3:8080", "https://[2001:db8::1]"):
-        proxy._bypassed(parse_address(host), text)
+        proxy._bypasses(parse_address(host), text)
 
 
 def leases(raw: bytes) -> None:

@@ -33,7 +33,7 @@ def repository_name(host: str, repository: str) -> str:
 
 
 @dataclass(frozen=True)
-class Destination:
+class RegistryFolder:
     """A folder of a registry."""
 
     host: str
@@ -49,12 +49,12 @@ class ImageName:
     digest: str
 
 
-def parse_destination(text: str) -> Destination:
+def parse_destination(text: str) -> RegistryFolder:
     """Parse REGISTRY/PREFIX. Raises PlanError."""
     found = _DESTINATION.fullmatch(text)
     if found is None:
         raise PlanError(f"--to {text!r} names no place", "Write REGISTRY/PREFIX, as in registry.example/weights.")
-    return Destination(registry_name(found[1]), found[2])
+    return RegistryFolder(registry_name(found[1]), found[2])
 
 
 def parse_image_name(text: str) -> ImageName:

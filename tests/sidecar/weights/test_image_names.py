@@ -7,8 +7,8 @@ from larder_sidecar.config.weights import WeightsFile
 from larder_sidecar.weights.client.client import Client
 from larder_sidecar.weights.errors import PlanError, TransientError
 from larder_sidecar.weights.image_names import (
-    Destination,
     ImageName,
+    RegistryFolder,
     parse_destination,
     parse_image_name,
     registry_address,
@@ -24,13 +24,13 @@ DIGEST = f"sha256:{'1' * 64}"
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("registry.example/weights", Destination("registry.example", "weights")),
-        ("localhost:5000/a/b__c/d-e.f", Destination("localhost:5000", "a/b__c/d-e.f")),
-        ("[::1]:5000/weights", Destination("[::1]:5000", "weights")),
-        ("Registry.Example/weights", Destination("registry.example", "weights")),
+        ("registry.example/weights", RegistryFolder("registry.example", "weights")),
+        ("localhost:5000/a/b__c/d-e.f", RegistryFolder("localhost:5000", "a/b__c/d-e.f")),
+        ("[::1]:5000/weights", RegistryFolder("[::1]:5000", "weights")),
+        ("Registry.Example/weights", RegistryFolder("registry.example", "weights")),
     ],
 )
-def test_a_place_is_a_host_and_a_folder(text: str, found: Destination) -> None:
+def test_a_place_is_a_host_and_a_folder(text: str, found: RegistryFolder) -> None:
     assert parse_destination(text) == found
 
 
@@ -59,7 +59,7 @@ HUB_NAMES = [
 
 @pytest.mark.parametrize("name", HUB_NAMES)
 def test_the_docker_hub_is_one_registry_under_all_its_names(name: str) -> None:
-    assert parse_destination(f"{name}/acme") == Destination("docker.io", "acme")
+    assert parse_destination(f"{name}/acme") == RegistryFolder("docker.io", "acme")
     assert parse_image_name(f"{name}/ollama/ollama@{DIGEST}") == ImageName("docker.io", "ollama/ollama", DIGEST)
     assert parse_image_name(f"{name}/ubuntu@{DIGEST}") == ImageName("docker.io", "library/ubuntu", DIGEST)
     assert registry_address(name) == "registry-1.docker.io"

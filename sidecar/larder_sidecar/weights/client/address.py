@@ -57,7 +57,7 @@ def resolve_reference(sender: Address, reference: str) -> Address:
     """Return the address that a header of `sender`'s answer names, perhaps relative to it. Raises UrlError."""
     # Headers come as Latin-1: what is not ASCII in a path is the bytes that were sent.
     text = re.sub(r"[\x80-\xff]", lambda found: f"%{ord(found[0]):02X}", reference.strip(" \t"))
-    return parse_address(_joined(sender, text))
+    return parse_address(_join(sender, text))
 
 
 def resolve_redirect(sender: Address, location: str) -> Address:
@@ -95,7 +95,7 @@ def keep_tls(home: Address, target: Address) -> Address:
     return parse_address(f"https://{home.host}:{home.port}/{rest}")
 
 
-def _joined(sender: Address, location: str) -> str:
+def _join(sender: Address, location: str) -> str:
     """Return the URL that a reference means (RFC 3986 5.2). Python's urljoin drops empty parts of a path."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", location):
         return location

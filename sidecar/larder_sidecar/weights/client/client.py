@@ -100,7 +100,7 @@ class Client:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 with translate_failures(current.url):
-                    response = self._authenticated(_Request(method, current, sent, body, sender), auth)
+                    response = self._send_authenticated(_Request(method, current, sent, body, sender), auth)
             except HubError as error:
                 if current.origin != first.origin:
                     error.reason += f"; {redact_url(first.url)}, which redirects there, had answered"
@@ -116,11 +116,11 @@ class Client:
             sender, current = current, target
         raise RedirectError(f"{redact_url(url)} redirects more than {MAX_REDIRECTS} times", "Check the endpoint.")
 
-    def _authenticated(self, request: _Request, auth: Auth) -> urllib3.BaseHTTPResponse:
+    def _send_authenticated(self, request: _Request, auth: Auth) -> urllib3.BaseHTTPResponse:
         """Send a request with the credentials of its host, once more where a challenge brings others."""
         address = request.address
         credentials = auth.credentials() if auth.home and not is_elsewhere(auth.home, address) else {}
-        response = self._timed(request, credentials, auth)
+        response = self._send_in_time(request, credentials, auth)
         if response.status not in _LOCKED or auth.home is None or auth.home.origin != address.origin:
             return response
         with contextlib.ExitStack() as undo:
@@ -132,10 +132,10 @@ class Client:
             read_start(response)  # so that its connection can be kept
         if not isinstance(request.body, bytes | None):
             raise TransientError(f"{auth.name}: the token ran out")  # and part of the body is gone
-        return self._timed(request, auth.credentials(), auth)
+        return self._send_in_time(request, auth.credentials(), auth)
 
-    def _timed(self, request: _Request, credentials: Mapping[str, str], auth: Auth) -> urllib3.BaseHTTPResponse:
-        send = functools.partial(self._send, request, credentials, secret=auth.secret)
+    def _send_in_time(self, request: _Request, credentials: Mapping[str, str], auth: Auth) -> urllib3.BaseHTTPResponse:
+        send = functools.partial(self._send_once, request, credentials, secret=auth.secret)
         if self._head_seconds is None:
             response = send()
         else:
@@ -147,7 +147,9 @@ class Client:
         response.url = request.address.url  # urllib3 keeps the path alone
         return response
 
-    def _send(self, request: _Request, credentials: Mapping[str, str], *, secret: bool) -> urllib3.BaseHTTPResponse:
+    def _send_once(
+        self, request: _Request, credentials: Mapping[str, str], *, secret: bool
+    ) -> urllib3.BaseHTTPResponse:
         """Send a request once, from the lookup of the name to the head of the answer.
 
         In clear text, secrets stay within our own network: a mirror in the cluster may have no TLS.

@@ -56,7 +56,7 @@ class Connections:
         body: Body = None,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request and return the answer. Raises OutOfReachError, HubError and urllib3's exceptions."""
-        reach = self._held(address, reach)
+        reach = self._limit_reach(address, reach)
         way = proxy.proxy_for(address)
         if way is not None and not reach.allows_name(address.host):
             raise OutOfReachError
@@ -90,7 +90,7 @@ class Connections:
             inside = sender.host == target.host or Reach.INSIDE.allows_name(sender.host)
         return Reach.ANYWHERE if inside else Reach.PUBLIC
 
-    def _held(self, address: Address, reach: Reach) -> Reach:
+    def _limit_reach(self, address: Address, reach: Reach) -> Reach:
         if not self._public.get(address.origin):
             return reach
         if reach is Reach.INSIDE:

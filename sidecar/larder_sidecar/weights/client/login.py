@@ -74,8 +74,8 @@ class Login:
             return False
         found = parse_challenges(lines)
         bearers = [it for it in found if it.scheme == "bearer"]
-        if place := next((place for it in bearers if (place := _place(registry, it))), None):
-            self._bought[repository] = f"Bearer {self._buy(registry, *place, scope, ask)}"
+        if place := next((place for it in bearers if (place := _token_address(registry, it))), None):
+            self._bought[repository] = f"Bearer {self._buy_token(registry, *place, scope, ask)}"
         elif self.password and any(it.scheme == "basic" for it in found):
             self._bought[repository] = self._basic()
         elif bearers:
@@ -89,7 +89,7 @@ class Login:
     def _basic(self) -> str:
         return f"Basic {base64.b64encode((self.password or '').encode()).decode()}"
 
-    def _buy(self, registry: str, place: Address, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
+    def _buy_token(self, registry: str, place: Address, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
         check_tls(require_address(registry), place)
         realm = place.url
         # Several scopes come as one value, separated by blanks, and are asked for one by one.
@@ -118,7 +118,7 @@ def is_answerable(lines: Iterable[str]) -> bool:
     )
 
 
-def _place(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, str]] | None:
+def _token_address(registry: str, challenge: Challenge) -> tuple[Address, Mapping[str, str]] | None:
     """Return the token service's address, which may be relative to the registry's, and the challenge's parameters."""
     realm = challenge.parameters.get("realm", "").strip()
     if not re.match(r"(https?:)?//[^/]|/(?!/)", realm, re.IGNORECASE):

@@ -20,10 +20,10 @@ _CHECK = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY."
 def proxy_for(address: Address) -> str | None:
     """Return the value of the variable for `address`, which may hold a password; None without a proxy."""
     variables = urllib.request.getproxies()
-    return None if _bypassed(address, variables.get("no", "")) else variables.get(address.scheme)
+    return None if _bypasses(address, variables.get("no", "")) else variables.get(address.scheme)
 
 
-def _bypassed(address: Address, no_proxy: str) -> bool:
+def _bypasses(address: Address, no_proxy: str) -> bool:
     """Return True if NO_PROXY lists an address, as golang.org/x/net/http/httpproxy, curl(1) and requests read it.
 
     If they differ, the wider reading counts: `.example` matches `example` too, and `*` may stand beside other entries.

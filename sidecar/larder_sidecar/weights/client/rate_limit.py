@@ -34,20 +34,20 @@ _AFTER_MS = ("Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Retry-After-Ms")
 def requested_pause(headers: Mapping[str, str], now: float | None = None) -> float:
     """Return the seconds to wait before another request, 0 for none. `now` is the time since 1970."""
     clock = time.time() if now is None else now
-    told = [_moment(_text(headers, name), headers, clock) for name in _AFTER]
-    told.extend((_first(_text(headers, name)) or 0.0) / 1000 for name in _AFTER_MS)
-    told.append(_policies(_text(headers, "RateLimit")))
-    told.extend(_family(headers, family, clock) for family in _FAMILIES)
+    told = [_seconds_until(_header(headers, name), headers, clock) for name in _AFTER]
+    told.extend((_first(_header(headers, name)) or 0.0) / 1000 for name in _AFTER_MS)
+    told.append(_policy_pause(_header(headers, "RateLimit")))
+    told.extend(_family_pause(headers, family, clock) for family in _FAMILIES)
     return max((seconds for seconds in told if 0 < seconds <= LONGEST), default=0.0)
 
 
 def is_exhausted(headers: Mapping[str, str]) -> bool:
     """Return True if a refusal comes from a rate limit, whatever its status."""
-    left = (_first(_text(headers, f"{family}-Remaining")) for family in _FAMILIES)
+    left = (_first(_header(headers, f"{family}-Remaining")) for family in _FAMILIES)
     return "Retry-After" in headers or any(it == 0 for it in left)
 
 
-def _policies(text: str) -> float:
+def _policy_pause(text: str) -> float:
     """Return the longest pause of policies that are used up: `"name";r=0;t=55, …`, or `remaining=0, reset=55`."""
     text = _QUOTED.sub("q", text)
     flat = {name.lower(): float(value) for name, value in _PARAMETER.findall(text)}
@@ -57,19 +57,19 @@ def _policies(text: str) -> float:
     return max((it["t"] for it in items if "t" in it and it.get("r", 0) <= 0), default=0.0)
 
 
-def _family(headers: Mapping[str, str], name: str, clock: float) -> float:
-    remaining = _text(headers, f"{name}-Remaining")
+def _family_pause(headers: Mapping[str, str], name: str, clock: float) -> float:
+    remaining = _header(headers, f"{name}-Remaining")
     left = _first(remaining)
     if left is not None and left > 0:
         return 0.0
     for kind in ("Reset", "Reset-After"):
-        if seconds := _moment(_text(headers, f"{name}-{kind}"), headers, clock):
+        if seconds := _seconds_until(_header(headers, f"{name}-{kind}"), headers, clock):
             return seconds
     window = {key.lower(): float(value) for key, value in _PARAMETER.findall(remaining)}.get("w", 0.0)
     return min(window, LOOK)
 
 
-def _moment(text: str, headers: Mapping[str, str], clock: float) -> float:
+def _seconds_until(text: str, headers: Mapping[str, str], clock: float) -> float:
     """Return the seconds until `text`: a number of seconds, a duration, a time since 1970 or a date."""
     number = _first(text)
     if number is None and (parts := _DURATION.match(text)):
@@ -83,7 +83,7 @@ def _moment(text: str, headers: Mapping[str, str], clock: float) -> float:
     while end >= _THOUSANDTHS:
         end /= 1000
     # By the clock of the server, which may differ from ours, where it tells it.
-    theirs = _date(_text(headers, "Date"))
+    theirs = _date(_header(headers, "Date"))
     by_theirs = end - theirs if theirs is not None else math.inf
     return by_theirs if by_theirs <= LONGEST else end - clock
 
@@ -106,5 +106,5 @@ def _date(text: str) -> float | None:
     return None
 
 
-def _text(headers: Mapping[str, str], name: str) -> str:
+def _header(headers: Mapping[str, str], name: str) -> str:
     return headers.get(name, "")[:_READ]

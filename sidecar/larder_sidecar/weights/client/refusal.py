@@ -52,12 +52,12 @@ class Refusal:
     @property
     def code(self) -> str:
         """Return the status, with the proxy that it came through unless headers of the hub show that it answered."""
-        return f"{self.status}{self._between}"
+        return f"{self.status}{self._proxy}"
 
     @property
-    def _between(self) -> str:
+    def _proxy(self) -> str:
         own = "X-Error-Code" in self.headers or "X-Error-Message" in self.headers
-        return "" if own else _way(self.url, self.headers)
+        return "" if own else _describe_way(self.url, self.headers)
 
     @property
     def summary(self) -> str:
@@ -67,7 +67,7 @@ class Refusal:
     def denied_remedy(self, remedy: str) -> str:
         """Return the remedy for 401 and 403, with the one for a proxy if a proxy may have answered."""
         other = f" If a proxy said that, have it let {require_address(self.url).host} through."
-        return f"{remedy}{other if self._between else ''}"
+        return f"{remedy}{other if self._proxy else ''}"
 
     def error(self, denied: str, missing: str, other: str) -> HubError:
         """Return the error. The arguments are the remedies for 401 and 403, for 404, and for other statuses."""
@@ -149,7 +149,7 @@ def read_start(response: urllib3.BaseHTTPResponse) -> bytes:
     return b""
 
 
-def _way(url: str, headers: Mapping[str, str]) -> str:
+def _describe_way(url: str, headers: Mapping[str, str]) -> str:
     """Return the proxy that an answer came through, if the answer or the environment names one."""
     via = " ".join(char for char in headers.get("Via", "").split() if char.isprintable())[:100]
     if via:

@@ -40,11 +40,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         with exit_on_signals():
             summary, pruned = retry_work(
-                partial(_run, options, reporter, verified), seconds=options.patience, failed=partial(_tell, reporter)
+                partial(_run, options, reporter, verified), seconds=options.patience, failed=partial(_report, reporter)
             )
     except FetchError as error:
         leave_message(str(error), options.termination_log)
-        _complain(str(error))
+        _warn(str(error))
         return EXIT_PERMANENT if error.permanent else 1
     reporter.event(
         "done",
@@ -56,11 +56,11 @@ def run(options: argparse.Namespace) -> int:
     told = [] if options.dry_run else [f"the store holds the plan: {done}"]
     leave_message("; ".join([*told, *pruned]), options.termination_log)
     if reporter.lost:
-        _complain(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
+        _warn(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0
 
 
-def _tell(reporter: Reporter, error: FetchError, pause: float) -> None:
+def _report(reporter: Reporter, error: FetchError, pause: float) -> None:
     reporter.event("again", reason=str(error), seconds=round(pause, 1))
 
 
@@ -73,15 +73,17 @@ def _run(
     prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds, options.if_there)
     if options.dry_run:
         reporter.event("would-free", bytes=(freed := prune.preview()))
-        return Summary(0, 0, 0.0), [f"nothing was removed; {_plans(prune)} would be forgotten and free {freed} bytes"]
+        return Summary(0, 0, 0.0), [
+            f"nothing was removed; {_describe_plans(prune)} would be forgotten and free {freed} bytes"
+        ]
     summary = _fill(plan, options, reporter, verified, left)
     if not options.prune:
         return summary, []
     reporter.event("freed", bytes=(freed := prune.run()))
-    return summary, [f"{_plans(prune)} forgotten, {freed} bytes freed"]
+    return summary, [f"{_describe_plans(prune)} forgotten, {freed} bytes freed"]
 
 
-def _plans(prune: Prune) -> str:
+def _describe_plans(prune: Prune) -> str:
     return f"plan {', '.join(prune.forgotten)}" if prune.forgotten else "no plan"
 
 
@@ -102,7 +104,7 @@ def _fill(
             root=options.root,
             source=sources,
             reporter=reporter,
-            patience=_patience(options, left),
+            patience=_make_patience(options, left),
             lease_seconds=options.lease_seconds,
             distrust=options.verify,
             verified=verified,
@@ -112,7 +114,7 @@ def _fill(
     return summary
 
 
-def _patience(options: argparse.Namespace, left: float) -> Patience:
+def _make_patience(options: argparse.Namespace, left: float) -> Patience:
     """Limit the wait for a host's rate limit to the time that is left, if the command line sets one."""
     patience = Patience(stall_seconds=options.stall_seconds)
     return replace(patience, window_seconds=min(patience.window_seconds, left)) if options.patience else patience
@@ -134,8 +136,8 @@ def leave_message(text: str, path: Path | None) -> None:
     try:
         target.write_bytes(text.encode()[:MESSAGE_BYTES])
     except OSError as error:
-        _complain(f"cannot write {target}: {error.strerror}")
+        _warn(f"cannot write {target}: {error.strerror}")
 
 
-def _complain(text: str) -> None:
+def _warn(text: str) -> None:
     write_line(sys.stderr, f"larder-sidecar fetch: {text}", seconds=LAST_LINE_SECONDS)

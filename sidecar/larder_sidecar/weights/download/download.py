@@ -140,7 +140,7 @@ class Download:
         try:
             asked = range_headers(part, piece) if self._ranges and (ranges or part.etag) else {}
             with self._source.content(self._file, asked) as response:
-                start, stop = self._begin(part, piece, response, workers)
+                start, stop = self._start_answer(part, piece, response, workers)
                 self._receive(part, start, stop, response, guard, transfer)
         except HubError as error:
             if not asked or self._attempts.served or type(error) is not HubError:  # 400, 405, 501, …
@@ -165,7 +165,9 @@ class Download:
             part.release(piece)
         return True
 
-    def _begin(self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, workers: Workers) -> tuple[int, int]:
+    def _start_answer(
+        self, part: Part, piece: Piece, response: urllib3.BaseHTTPResponse, workers: Workers
+    ) -> tuple[int, int]:
         """Return the range of the file that an answer fills, by its head: first byte and end."""
         where, size, etag = redact_url(self._file.url), self._file.bytes, strong_etag(response)
         stop = parse_range_end(response, piece, size)

@@ -57,25 +57,25 @@ class Fetch:
         """Make the store complete. Raises FetchError."""
         began = time.monotonic()
         with translate_os_errors(self.root):
-            if not self.distrust and self._complete():
+            if not self.distrust and self._is_complete():
                 return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
             make_folders(self.root)
-            lease = Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds, waiting=self._wait)
+            lease = Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds, waiting=self._on_wait)
             with lease:
-                if not lease.held or (not self.distrust and self._complete()):
+                if not lease.held or (not self.distrust and self._is_complete()):
                     return Summary(0, self.plan.total_bytes(), time.monotonic() - began)
                 return _Filling(self, lease, began).run()
 
-    def _complete(self) -> bool:
+    def _is_complete(self) -> bool:
         marker = read_marker(self.root, self.plan.digest())
         if marker is None or find_faults(self.root, marker):
             return False
         # Stores of versions before plain names have none.
         return all(gguf_path(model.id) in marker.files for model in self.plan.models)
 
-    def _wait(self, holder: Holder) -> bool:
+    def _on_wait(self, holder: Holder) -> bool:
         self.reporter.event("waiting", holder=holder.host, since=holder.since)
-        return not self.distrust and self._complete()
+        return not self.distrust and self._is_complete()
 
 
 class _Filling:
@@ -87,13 +87,13 @@ class _Filling:
         self._known |= unchanged_files(fetch.root, fetch.verified).keys()
         self._recorded = first_pulls(fetch.root)
         self._first_pull: dict[str, str] = {}
-        self._kept: dict[str, Stored] = {}
+        self._marked: dict[str, Stored] = {}
 
     def run(self) -> Summary:
         sweep(self._root)
         self._withdraw_incomplete()
         models = self._fetch.plan.models
-        present = {(m.id, f.path): self._present(f) for m in models for f in m.files}
+        present = {(m.id, f.path): self._find(f) for m in models for f in m.files}
         lacking = [f for m in models for f in m.files if present[m.id, f.path] is None]
         # A content that two models share is fetched once.
         missing = {part_path(self._root, file): file for file in lacking}
@@ -101,11 +101,11 @@ class _Filling:
         with self._start_downloads(missing.values()) as coming:
             for model in models:
                 found = [(file, present[model.id, file.path] or coming.wait(file)) for file in model.files]
-                self._publish(model, [self._keep(file, sha256) for file, sha256 in found])
+                self._write_model(model, [self._add_to_marker(file, sha256) for file, sha256 in found])
         reused = sum(f.bytes for m in models for f in m.files) - sum(f.bytes for f in missing.values()) + coming.reused
         summary = Summary(coming.fetched, reused, time.monotonic() - self._began)
         self._lease.confirm()
-        complete(self._root, self._fetch.plan, summary, self._kept, self._first_pull)
+        complete(self._root, self._fetch.plan, summary, self._marked, self._first_pull)
         return summary
 
     def _withdraw_incomplete(self) -> None:
@@ -120,7 +120,7 @@ class _Filling:
                     told = "not withdrawn"
                 self._fetch.reporter.event(told, manifest=str(path.relative_to(self._root)))
 
-    def _present(self, file: WeightsFile) -> str | None:
+    def _find(self, file: WeightsFile) -> str | None:
         """Return the sha256 of a file that is in the store and good; None if it must be fetched."""
         sha256 = self._recorded.get(file.url) if file.sha256 == FIRST_PULL else file.sha256
         return sha256 if sha256 and self._is_good(sha256, file.bytes) else None
@@ -176,16 +176,16 @@ class _Filling:
             placed=self._record_verified,
         )
 
-    def _keep(self, file: WeightsFile, sha256: str) -> StoredFile:
+    def _add_to_marker(self, file: WeightsFile, sha256: str) -> StoredFile:
         """Add a stored file to the marker."""
         path = self._root / blob_path(sha256)
         info = check_gguf(path, self._fetch.plan.name_of(file))
-        self._kept[blob_path(sha256)] = describe_file(path, sha256)
+        self._marked[blob_path(sha256)] = describe_file(path, sha256)
         if file.sha256 == FIRST_PULL:
             self._first_pull[file.url] = sha256
         return StoredFile(sha256, file.bytes, info)
 
-    def _publish(self, model: ModelWeights, files: list[StoredFile]) -> None:
+    def _write_model(self, model: ModelWeights, files: list[StoredFile]) -> None:
         self._lease.confirm()
-        self._kept |= write_model(model, files, self._root)
+        self._marked |= write_model(model, files, self._root)
         self._fetch.reporter.event("published", model=model.id, names=", ".join(model.served_names))

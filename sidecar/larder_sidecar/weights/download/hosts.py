@@ -59,7 +59,7 @@ class Host:
         with self._change:
             if (rest := self._not_before - self._clock()) > 0:
                 return rest
-            free = self._change.wait_for(lambda: self._free_for(turn), _POLL)
+            free = self._change.wait_for(lambda: self._is_free_for(turn), _POLL)
             if not free or self._not_before > self._clock():
                 return 1e-3
             self._queue.popleft()
@@ -67,7 +67,7 @@ class Host:
             self._change.notify_all()
             return 0.0
 
-    def _free_for(self, turn: object) -> bool:
+    def _is_free_for(self, turn: object) -> bool:
         return self._used < self.limit and self._queue[0] is turn
 
 

@@ -106,19 +106,19 @@ class Pull:
 
     def run(self) -> Pulled:
         """Fetch the file. Raises FetchError; LeaseError if another pod pulls into the folder."""
-        file = self._known()
+        file = self._pin()
         with translate_os_errors(self.folder):
             make_own_folders(self.folder)
-            with Lease(self.folder / STATE / "lease", wait_seconds=LEASE_SECONDS, waiting=self._wait) as lease:
+            with Lease(self.folder / STATE / "lease", wait_seconds=LEASE_SECONDS, waiting=self._on_wait) as lease:
                 sweep(self.folder)
                 return self._fetch_file(file, lease)
 
-    def _wait(self, holder: Holder) -> bool:
+    def _on_wait(self, holder: Holder) -> bool:
         self.reporter.event("waiting", reason=f"{holder.host} is pulling into this folder since {holder.since}")
         self._check_stopped()
         return False
 
-    def _known(self) -> WeightsFile:
+    def _pin(self) -> WeightsFile:
         """Return the file, pinned to the current commit of `main`."""
         main = self.wanted.at(self.endpoint, "main")
         found = self.hub.look_up(main)
@@ -131,7 +131,7 @@ class Pull:
     def _fetch_file(self, file: WeightsFile, lease: Lease) -> Pulled:
         target = self.folder / self.wanted.name
         if target.exists() or target.is_symlink():
-            self._must_equal(target, file)
+            self._require_equal(target, file)
             return Pulled(target, file.bytes, reused=True)
 
         def guard() -> None:
@@ -140,7 +140,7 @@ class Pull:
 
         path = self.folder / PARTS / _part_name(file)
         # The check comes first: the size is only the hub's word.
-        self._require_space(file.bytes - min(file.bytes, _allocated(path)))
+        self._require_space(file.bytes - min(file.bytes, _allocated_bytes(path)))
         with Part(path, file.bytes) as part:
             self.reporter.event("starting", bytes=file.bytes, resumed_at=part.held)
             download = Download(self.hub, file, Host(), self.patience, self.reporter, guard, self.stop.wait)
@@ -153,7 +153,7 @@ class Pull:
                 raise
             lease.confirm()
             if target.exists():  # another process has created it meanwhile
-                self._must_equal(target, file)
+                self._require_equal(target, file)
             part.move_to(target)
         return Pulled(target, file.bytes, reused=False)
 
@@ -163,7 +163,7 @@ class Pull:
                 f"{self.wanted.filename}: the pull was stopped", "Pull again: what is here is resumed."
             )
 
-    def _must_equal(self, target: Path, file: WeightsFile) -> None:
+    def _require_equal(self, target: Path, file: WeightsFile) -> None:
         if (
             target.is_file()
             and target.stat().st_size == file.bytes
@@ -205,7 +205,7 @@ def _part_name(file: WeightsFile) -> str:
     return file.sha256 if known else f"first-{hashlib.sha256(file.url.encode()).hexdigest()[:32]}"
 
 
-def _allocated(path: Path) -> int:
+def _allocated_bytes(path: Path) -> int:
     """Return the disk space of a file in bytes."""
     try:
         facts = path.lstat()

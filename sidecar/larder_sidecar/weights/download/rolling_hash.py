@@ -49,7 +49,7 @@ class RollingHash:
     def _run(self) -> None:
         buffer = bytearray(_READ)
         view = memoryview(buffer)
-        while (most := self._next()) > 0:
+        while (most := self._wait_for_bytes()) > 0:
             try:
                 count = os.preadv(self._file, [view[:most]], self._done)
             except OSError as error:
@@ -65,7 +65,7 @@ class RollingHash:
                 self._wanted = min(self._done + _READ, self._size)
                 self._news.notify_all()
 
-    def _next(self) -> int:
+    def _wait_for_bytes(self) -> int:
         """Wait for the next bytes to hash, and return their number; 0 at the end."""
         with self._news:
             self._news.wait_for(lambda: self._over or self._done >= self._size or self._front() >= self._wanted)

@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, reporter: Reporter) -> None:
     to = parse_destination(options.to)
-    login = _login(options)
+    login = _read_login(options)
     engine = parse_image_name(options.engine) if options.engine else None
     if options.platform and not engine:
         raise PlanError("--platform without --engine", "Images of weights are for every platform: drop it.")
@@ -123,16 +123,16 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> None:
             # Credentials are for the destination; a base in another registry is read without any.
             source = registry if engine.host == to.host else stack.enter_context(Registry(engine.host))
             base = Engine(source, engine.repository, engine.digest)
-            pushed = [_upon(base, plan, options, destination)]
+            pushed = [_publish_engine(base, plan, options, destination)]
     uploaded, reused = sum(it.uploaded_bytes for it in pushed), sum(it.reused_bytes for it in pushed)
     reporter.event("done", images=len(pushed), uploaded_bytes=uploaded, reused_bytes=reused)
 
 
-def _upon(base: Engine, plan: WeightsPlan, options: argparse.Namespace, to: Destination) -> Published:
+def _publish_engine(base: Engine, plan: WeightsPlan, options: argparse.Namespace, to: Destination) -> Published:
     return PublishEngine(plan, options.root, to, base, options.platform).run()
 
 
-def _login(options: argparse.Namespace) -> Login:
+def _read_login(options: argparse.Namespace) -> Login:
     """Read the credentials. Raises PlanError."""
     files = [name for name in ("token_file", "credentials_file") if getattr(options, name)]
     if options.plain_http and files:

@@ -59,7 +59,7 @@ class PublishEngine:
         name = self.engine.repository.rpartition("/")[2]
         with translate_os_errors(self.root), UploadStates(self.root) as sessions:
             # The base is checked completely before a byte is sent.
-            bases = self._bases()
+            bases = self._read_bases()
             push = ImagePush(self.to, name, LayerCache(self.root, self.to.reporter), sessions)
             for layer in dict.fromkeys(layer for base in bases for layer in base.layers):
                 push.push_blob(
@@ -84,24 +84,24 @@ class PublishEngine:
         here = self.engine.registry.host == self.to.registry.host
         return [self.engine.repository] if here else []
 
-    def _bases(self) -> list[Base]:
-        top = self._manifest(self.engine.digest)
+    def _read_bases(self) -> list[Base]:
+        top = self._read_manifest(self.engine.digest)
         found = list_platforms(top, self.engine.name)
         if found is None:
-            base = self._base(None, top)
+            base = self._read_base(None, top)
             select_platforms([base.listed], self.platforms, self.engine.name)
             return [base]
         wanted = select_platforms(found, self.platforms, self.engine.name)
-        return [self._base(it, self._manifest(it.digest)) for it in wanted]
+        return [self._read_base(it, self._read_manifest(it.digest)) for it in wanted]
 
-    def _base(self, it: PlatformManifest | None, manifest: bytes) -> Base:
+    def _read_base(self, it: PlatformManifest | None, manifest: bytes) -> Base:
         where = f"{self.engine.name} ({it.name})" if it else self.engine.name
         config = config_descriptor(manifest, where)
         self.to.reporter.event("base", engine=where)
         about = self._retry(lambda: b"".join(self.engine.registry.blob(self.engine.repository, config)))
         return parse_base(it, manifest, about, where)
 
-    def _manifest(self, digest: str) -> bytes:
+    def _read_manifest(self, digest: str) -> bytes:
         accept = (*INDEXES, *MANIFESTS)
         return self._retry(lambda: self.engine.registry.manifest(self.engine.repository, digest, accept))
 

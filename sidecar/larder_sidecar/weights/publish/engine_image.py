@@ -27,7 +27,7 @@ _LAYERS: Mapping[str, str] = {
 STORE_OF = "store of plan "
 """Mark in the history of our images: an image with two sets of weights would serve both."""
 _EPOCH = "1970-01-01T00:00:00Z"
-_ANOTHER = "Choose an image that docker, buildah or BuildKit of these years built."
+_CHOOSE_ANOTHER = "Choose an image that docker, buildah or BuildKit of these years built."
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Base:
 
 def list_platforms(index: bytes, where: str) -> list[PlatformManifest] | None:
     """Return the manifests of an index for Linux; None for a manifest instead of an index. Raises ImageError."""
-    said = _mapping(index, where)
+    said = _parse_object(index, where)
     if said.get("mediaType") in MANIFESTS or "layers" in said:
         return None
     if said.get("mediaType", IMAGE_INDEX) not in INDEXES or not isinstance(said.get("manifests"), list):
-        raise _unknown(where, said.get("mediaType", "a manifest without a media type"))
-    named = [it for it in said["manifests"] if _named(it)]
+        raise _unsupported_error(where, said.get("mediaType", "a manifest without a media type"))
+    named = [it for it in said["manifests"] if _is_descriptor(it)]
     found = [PlatformManifest(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
     # Attestations of BuildKit stand there as manifests for unknown/unknown.
     return [it for it in found if it.platform.get("os") == "linux"]
@@ -69,40 +69,40 @@ def list_platforms(index: bytes, where: str) -> list[PlatformManifest] | None:
 
 def select_platforms(found: Sequence[PlatformManifest], platforms: Sequence[str], where: str) -> list[PlatformManifest]:
     """Return the manifests for `platforms`, or all; `linux/arm64` selects every variant. Raises ImageError."""
-    missing = [wish for wish in platforms if not any(_means(wish, it) for it in found)]
+    missing = [wish for wish in platforms if not any(_matches(wish, it) for it in found)]
     if missing or not found:
         has = ", ".join(it.name for it in found) or "nothing for Linux"
         what = f"no {' and no '.join(missing)}" if missing else "no platform"
         raise ImageError(f"{where} has {what}; it has {has}", "Choose other platforms, or another base.")
-    return [it for it in found if not platforms or any(_means(wish, it) for wish in platforms)]
+    return [it for it in found if not platforms or any(_matches(wish, it) for wish in platforms)]
 
 
 def config_descriptor(manifest: bytes, where: str) -> Descriptor:
     """Return the descriptor of a manifest's config. Raises ImageError."""
-    said = _mapping(manifest, where)
+    said = _parse_object(manifest, where)
     config = said.get("config")
-    if said.get("schemaVersion") != 2 or not isinstance(config, dict) or not _named(config):
-        raise _unknown(where, f"a manifest of schema {said.get('schemaVersion')}")
+    if said.get("schemaVersion") != 2 or not isinstance(config, dict) or not _is_descriptor(config):
+        raise _unsupported_error(where, f"a manifest of schema {said.get('schemaVersion')}")
     if config.get("mediaType") not in CONFIGS or config["size"] > MAX_MANIFEST:
-        raise _unknown(where, f"a config of type {config.get('mediaType')} and {config['size']} bytes")
+        raise _unsupported_error(where, f"a config of type {config.get('mediaType')} and {config['size']} bytes")
     return Descriptor(CONFIG, config["digest"], config["size"])
 
 
 def parse_base(it: PlatformManifest | None, manifest: bytes, config: bytes, where: str) -> Base:
     """Return the base of a manifest and its config; `it` is its entry in an index. Raises ImageError."""
-    said, about = _mapping(manifest, where), _mapping(config, where)
+    said, about = _parse_object(manifest, where), _parse_object(config, where)
     layers = said.get("layers")
-    if not isinstance(layers, list) or not all(map(_named, layers)):
-        raise _unknown(where, "a manifest without layers")
+    if not isinstance(layers, list) or not all(map(_is_descriptor, layers)):
+        raise _unsupported_error(where, "a manifest without layers")
     for layer in layers:
         if layer.get("mediaType") not in _LAYERS:
-            raise _unknown(where, f"a layer of type {layer.get('mediaType')}")
+            raise _unsupported_error(where, f"a layer of type {layer.get('mediaType')}")
     steps = about["history"] if isinstance(about.get("history"), list) else []
     if any(isinstance(step, dict) and str(step.get("created_by")).startswith(STORE_OF) for step in steps):
         raise ImageError(f"{where} holds weights already", "Name the engine's image as it is without any.")
     root = about.get("rootfs")
     if not isinstance(root, dict) or not isinstance(root.get("diff_ids"), list) or len(root["diff_ids"]) != len(layers):
-        raise ImageError(f"{where}: its config does not name as many layers as its manifest", _ANOTHER)
+        raise ImageError(f"{where}: its config does not name as many layers as its manifest", _CHOOSE_ANOTHER)
     if it is None:
         keys = ("architecture", "os", "variant")
         it = PlatformManifest({key: about[key] for key in keys if isinstance(about.get(key), str)}, "")
@@ -124,7 +124,7 @@ def build_engine_image(bases: Sequence[Base], digest: str, layers: Sequence[tupl
         )
         for base, config in zip(bases, configs, strict=True)
     ]
-    entries = [_listed(base, manifest) for base, manifest in zip(bases, manifests, strict=True)]
+    entries = [_index_entry(base, manifest) for base, manifest in zip(bases, manifests, strict=True)]
     index = {
         "schemaVersion": 2,
         "mediaType": IMAGE_INDEX,
@@ -134,7 +134,7 @@ def build_engine_image(bases: Sequence[Base], digest: str, layers: Sequence[tupl
     return Image(tuple(configs), tuple(manifests), make_document(IMAGE_INDEX, index))
 
 
-def _listed(base: Base, manifest: Document) -> dict[str, object]:
+def _index_entry(base: Base, manifest: Document) -> dict[str, object]:
     return {**manifest.descriptor.to_dict(), "platform": dict(base.listed.platform)}
 
 
@@ -146,11 +146,11 @@ def _config(base: Base, layers: Sequence[tuple[Descriptor, str]]) -> dict[str, o
     return config
 
 
-def _means(wish: str, it: PlatformManifest) -> bool:
+def _matches(wish: str, it: PlatformManifest) -> bool:
     return it.name == wish or it.name.startswith(f"{wish}/")
 
 
-def _named(value: object) -> bool:
+def _is_descriptor(value: object) -> bool:
     """Return True for a descriptor."""
     if not isinstance(value, dict):
         return False
@@ -160,15 +160,15 @@ def _named(value: object) -> bool:
     return bool(named) and type(size) is int and 0 <= size < 2**63 and isinstance(value.get("mediaType", ""), str)
 
 
-def _mapping(content: bytes, where: str) -> dict[str, Any]:
+def _parse_object(content: bytes, where: str) -> dict[str, Any]:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise _unknown(where, "something that is no manifest")
+        raise _unsupported_error(where, "something that is no manifest")
     return value
 
 
-def _unknown(where: str, what: object) -> ImageError:
-    return ImageError(f"{where}: {str(what)[:100]} is nothing that we can build upon", _ANOTHER)
+def _unsupported_error(where: str, what: object) -> ImageError:
+    return ImageError(f"{where}: {str(what)[:100]} is nothing that we can build upon", _CHOOSE_ANOTHER)

@@ -48,7 +48,7 @@ class Layer:
         yield from self._read(min(self.size, max(0, start - len(head))))
         yield self._tail()[max(0, start - len(head) - self.size) :]
 
-    def described(self) -> tuple[Descriptor, str]:
+    def describe(self) -> tuple[Descriptor, str]:
         """Read the file once, and return the descriptor of the tar and the sha256 (hex) of the file."""
         head, tail = self._head(), self._tail()
         tar, file = hashlib.sha256(head), hashlib.sha256()

@@ -51,7 +51,7 @@ class LayerCache:
         if known and known.size == layer.total:  # with another size, the registry would wait for bytes that never come
             return layer, known
         self._reporter.event("hashing", file=blob, bytes=size)
-        descriptor, found = layer.described()
+        descriptor, found = layer.describe()
         if found != sha256:
             raise ImageError(f"{self._root / blob} has sha256 {found}", "Mend the store: larder-sidecar fetch --verify")
         made = CachedLayer(path=path, sha256=sha256, bytes=size, digest=descriptor.digest, size=descriptor.size)
@@ -85,6 +85,6 @@ class LayerCache:
         return self._root / LAYERS / f"{hashlib.sha256(f'{sha256} {path}'.encode()).hexdigest()[:32]}.json"
 
 
-def descriptor(layer: CachedLayer) -> Descriptor:
+def layer_descriptor(layer: CachedLayer) -> Descriptor:
     """Return the descriptor of a cached layer."""
     return Descriptor(LAYER, layer.digest, layer.size)

@@ -41,7 +41,7 @@ class PublishModels:
         held = sorted((f.path, ImageFile(bytes=f.bytes, sha256=sha256_of(f, recorded))) for f in model.files)
         descriptors = [push.push_weights(f"{MODELS}/{path}", it.sha256, it.bytes) for path, it in held]
         index = index_layer(model.id, held)
-        descriptors.append(push.push_content(index.described()[0], b"".join(index.chunks())))
+        descriptors.append(push.push_content(index.describe()[0], b"".join(index.chunks())))
         published = push.push_image(build_image(model.id, descriptors))
         self.to.reporter.event("pushed", model=model.id, **vars(published))
         return published

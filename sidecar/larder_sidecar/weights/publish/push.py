@@ -9,7 +9,7 @@ from ..progress import Reporter
 from ..retry import Patience, retry_request
 from .image import Image
 from .layer import Descriptor
-from .layer_cache import LayerCache, descriptor
+from .layer_cache import LayerCache, layer_descriptor
 from .registry import Registry
 from .upload import CHUNK, Content, Uploads
 from .upload_state import UploadStates
@@ -54,12 +54,12 @@ class ImagePush:
         siblings = [it.removeprefix(host) for it in known.repositories if it.startswith(host)]
         others = [it for it in siblings if it != self._repository]
         try:
-            self.push_blob(descriptor(known), layer.chunks, others)
+            self.push_blob(layer_descriptor(known), layer.chunks, others)
         except ContentError:
             self._layers.forget(known)
             raise
         self._layers.add_repository(known, f"{host}{self._repository}")
-        return descriptor(known)
+        return layer_descriptor(known)
 
     def push_blob(self, blob: Descriptor, content: Content, siblings: Iterable[str] = ()) -> None:
         """Push a layer unless it is there, or can be mounted from a sibling. Raises FetchError."""
@@ -68,13 +68,13 @@ class ImagePush:
 
     def push_content(self, blob: Descriptor, content: bytes) -> Descriptor:
         """Push a layer from memory. Raises FetchError."""
-        self.push_blob(blob, _from(content))
+        self.push_blob(blob, _as_content(content))
         return blob
 
     def push_image(self, image: Image) -> Published:
         """Push the documents that name the layers, the index last. Raises FetchError."""
         for config in image.configs:
-            self._uploads.push(self._repository, config.descriptor, _from(config.content))
+            self._uploads.push(self._repository, config.descriptor, _as_content(config.content))
         registry, index = self._to.registry, image.index.descriptor.digest
         # The tag is named by the content, so it never moves; most registries collect untagged manifests as garbage.
         named = [(it.descriptor.digest, it) for it in image.manifests]
@@ -86,7 +86,7 @@ class ImagePush:
         return Published(reference, self._uploaded, self._total - self._uploaded)
 
 
-def _from(content: bytes) -> Content:
+def _as_content(content: bytes) -> Content:
     def chunks(start: int) -> Iterator[bytes]:
         yield content[start:]
 

@@ -82,7 +82,7 @@ class Registry:
         answer = self._http.ask("POST", f"{self._http.base}{repository}/blobs/uploads/", repository)
         if answer.status not in _DONE:
             raise self._http.refusal(answer, repository)
-        return self._next(answer)
+        return self._next_url(answer)
 
     def resume_point(self, repository: str, location: str) -> tuple[str, int] | None:
         """Return the URL at which an upload goes on, and the bytes that it has; None for an unknown upload."""
@@ -91,8 +91,8 @@ class Registry:
         answer = self._http.ask("GET", location, repository)
         if answer.status in TRANSIENT:
             raise self._http.refusal(answer, repository)
-        have = _have(answer)
-        return None if answer.status not in _DONE or have is None else (self._next(answer), have)
+        have = _uploaded_bytes(answer)
+        return None if answer.status not in _DONE or have is None else (self._next_url(answer), have)
 
     def append(self, repository: str, location: str, start: int, body: Iterable[bytes], size: int) -> tuple[str, bool]:
         """Send `size` bytes after the first `start`; return the next URL, and True if the registry confirms them.
@@ -104,7 +104,7 @@ class Registry:
         span = {"Content-Length": str(size), "Content-Range": f"{start}-{start + size - 1}"}
         answer = self._http.ask("PATCH", location, repository, _STREAM | span, body)
         if answer.status in _DONE:
-            return self._next(answer), _have(answer) in {None, start + size}
+            return self._next_url(answer), _uploaded_bytes(answer) in {None, start + size}
         error = self._http.refusal(answer, repository)
         if answer.status in _OF_ANY_REQUEST:
             raise error
@@ -120,7 +120,7 @@ class Registry:
         url = f"{location}{'&' if '?' in location else '?'}digest={digest}"
         answer = self._http.ask("PUT", url, repository, {**_STREAM, "Content-Length": str(size)}, body or b"")
         other = answer.status == 400 and error_code(answer.body) in {"DIGEST_INVALID", "SIZE_INVALID"}
-        if other or (answer.status in _DONE and _other(answer, digest)):
+        if other or (answer.status in _DONE and _is_other(answer, digest)):
             raise ContentError(
                 f"{self.host}/{repository}: what arrived is not {digest[:19]}… (DIGEST_INVALID)",
                 "The source changed, or the way damages it. Mend the store, larder-sidecar fetch --verify, and start "
@@ -142,7 +142,7 @@ class Registry:
             raise TransientError(error.reason) if error_code(answer.body) in _NOT_YET else error
         if answer.status != 201 and "Docker-Content-Digest" not in answer.headers:
             self._check_kept(repository, manifest)
-        if _other(answer, manifest.descriptor.digest):
+        if _is_other(answer, manifest.descriptor.digest):
             raise ContentError(
                 f"{self.host}/{repository}: what was stored is not manifest {manifest.descriptor.digest[:19]}…",
                 "Something before the registry rewrites manifests: push past it.",
@@ -203,18 +203,18 @@ class Registry:
         heard = Answer(answer.url or self._http.base, answer.status, answer.headers, read_start(answer))
         return self._http.refusal(heard, repository, reading=True)
 
-    def _next(self, answer: Answer) -> str:
+    def _next_url(self, answer: Answer) -> str:
         self.min_part = parse_size(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.min_part
         return self._http.next_address(require_address(answer.asked), answer.headers).url
 
 
-def _have(answer: Answer) -> int | None:
+def _uploaded_bytes(answer: Answer) -> int | None:
     """Return the bytes that an upload has, by the Range `0-<last>` of an answer; `0-0` is none, or one."""
     last = parse_size(answer.headers.get("Range", "").strip().removeprefix("bytes=").removeprefix("0-"))
     return last and last + 1
 
 
-def _other(answer: Answer, digest: str) -> bool:
+def _is_other(answer: Answer, digest: str) -> bool:
     """Return True if the registry names another sha256 than `digest` for the stored content."""
     named = answer.headers.get("Docker-Content-Digest", "").strip().lower()
     return re.fullmatch(r"sha256:[0-9a-f]{64}", named) is not None and named != digest

@@ -103,9 +103,9 @@ class RegistryHttp:
 
         def follow(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
             elsewhere = response.status in _SAME_METHOD and "Location" in response.headers
-            return self._followed(response, current) if may_follow and elsewhere else None
+            return self._next_hop(response, current) if may_follow and elsewhere else None
 
-        with self._asked(method, url, repository, headers or {}, follow, body) as response:
+        with self._ask(method, url, repository, headers or {}, follow, body) as response:
             return Answer(response.url or url, response.status, response.headers, read_start(response))
 
     def open(
@@ -114,15 +114,15 @@ class RegistryHttp:
         """Yield the answer to a GET, after redirects. Raises HubError."""
 
         def follow(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
-            return self._followed(response, current) if response.status in REDIRECTS else None
+            return self._next_hop(response, current) if response.status in REDIRECTS else None
 
-        return self._asked("GET", url, repository, headers, follow)
+        return self._ask("GET", url, repository, headers, follow)
 
-    def _followed(self, response: urllib3.BaseHTTPResponse, current: Address) -> Address:
+    def _next_hop(self, response: urllib3.BaseHTTPResponse, current: Address) -> Address:
         read_start(response)  # so that its connection can be kept
         return self.next_address(current, response.headers)
 
-    def _asked(
+    def _ask(
         self, method: str, url: str, repository: str, headers: Mapping[str, str], follow: Follow, body: Body = None
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         origin = require_address(url).origin

@@ -113,14 +113,14 @@ class _Upload:
             location = registry.start(repository)
             registry.finish(repository, location, self.blob.digest, self._report_progress(self.content(0)), size)
             return
-        found = self._resumed()
+        found = self._resume()
         self._unproven = found is not None
-        location, have = found or self._started()
+        location, have = found or self._start()
         body = ChunkedStream(self.content(have))
         while have < size:
             part = min(max(self.uploads.chunk, registry.min_part), size - have)
             location, confirmed = registry.append(repository, location, have, body.take(part), part)
-            self._keep(location)
+            self._save_location(location)
             self._unproven, have, self.confirmed = False, have + part, self.confirmed and confirmed
             self.sent = max(self.sent, have)
             self.tell(have)
@@ -134,7 +134,7 @@ class _Upload:
     def _key(self) -> str:
         return f"{self.uploads.registry.host}/{self.repository}@{self.blob.digest}"
 
-    def _resumed(self) -> tuple[str, int] | None:
+    def _resume(self) -> tuple[str, int] | None:
         """Return address and position of an earlier attempt, if the registry knows it."""
         location = self.uploads.sessions.location_of(self._key)
         found = self.uploads.registry.resume_point(self.repository, location) if location else None
@@ -145,12 +145,12 @@ class _Upload:
         self.uploads.reporter.event("resumed", file=self.blob.digest, bytes=found[1], total=self.blob.size)
         return found
 
-    def _started(self) -> tuple[str, int]:
+    def _start(self) -> tuple[str, int]:
         location = self.uploads.registry.start(self.repository)
-        self._keep(location)
+        self._save_location(location)
         return location, 0
 
-    def _keep(self, location: str) -> None:
+    def _save_location(self, location: str) -> None:
         self.uploads.sessions.save(self._key, location)
 
     def _report_progress(self, chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -69,25 +69,25 @@ class Artifact:
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         """Return sha256 and size of the file by its manifest. Raises HubError; ContentError for another manifest."""
-        layer = self._layer(file)
+        layer = self._find_layer(file)
         return FileMetadata(sha256=layer.sha256, bytes=layer.size)
 
     @contextlib.contextmanager
     def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
         """Yield the answer to a GET of the file's blob with `headers`. Raises HubError."""
-        base, _ = _place(file.url)
-        url = f"{base}/blobs/{self._layer(file).digest}"
+        base, _ = _parse_url(file.url)
+        url = f"{base}/blobs/{self._find_layer(file).digest}"
         with self._ask(url, base, headers) as response:
             if response.status not in {200, 206, 416}:
-                raise self._refused(response, url, base)
+                raise self._refusal(response, url, base)
             reject_web_page(response, file)
             yield response
 
-    def _layer(self, file: WeightsFile) -> _Layer:
-        base, digest = _place(file.url)
+    def _find_layer(self, file: WeightsFile) -> _Layer:
+        base, digest = _parse_url(file.url)
         with self._lock:
             if file.url not in self._manifests:
-                self._manifests[file.url] = self._manifest(file, base, digest)
+                self._manifests[file.url] = self._read_manifest(file, base, digest)
             layers = self._manifests[file.url].layers
         named = [layer for layer in layers if layer.sha256 == file.sha256]
         named = named or [layer for layer in layers if file.path in layer.titles]
@@ -104,11 +104,11 @@ class Artifact:
             )
         return named[0]
 
-    def _manifest(self, file: WeightsFile, base: str, digest: str) -> _Manifest:
+    def _read_manifest(self, file: WeightsFile, base: str, digest: str) -> _Manifest:
         url = f"{base}/manifests/{digest}"
         with self._ask(url, base, {"Accept": ", ".join(_MANIFESTS)}) as response:
             if response.status != 200:
-                raise self._refused(response, url, base)
+                raise self._refusal(response, url, base)
             content = response.read(_LARGEST + 1)
         if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(
@@ -131,7 +131,7 @@ class Artifact:
     def _login(self, base: str) -> Login:
         return self._logins.setdefault(_api(base)[0], Login(remedy=_PUBLIC))
 
-    def _refused(self, response: urllib3.BaseHTTPResponse, url: str, base: str) -> HubError:
+    def _refusal(self, response: urllib3.BaseHTTPResponse, url: str, base: str) -> HubError:
         return read_refusal(response, url, "the registry", hide=self._login(base).secrets()).error(
             _PUBLIC,
             "Check the catalog entry, and whether the artifact is still there.",
@@ -145,7 +145,7 @@ def _api(base: str) -> tuple[str, str]:
     return f"{root}/v2/", repository
 
 
-def _place(url: str) -> tuple[str, str]:
+def _parse_url(url: str) -> tuple[str, str]:
     """Return the repository's URL in the registry's API, and the manifest's digest."""
     parts = _URL.fullmatch(url)
     if parts is None:  # a plan was validated when it was read

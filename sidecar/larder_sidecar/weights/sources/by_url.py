@@ -36,15 +36,15 @@ class Sources:
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         """Return the metadata of a file from its source. Raises HubError."""
-        return self._of(file).metadata(file)
+        return self._source_of(file).metadata(file)
 
     def content(
         self, file: WeightsFile, headers: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         """Yield the answer with the bytes of a file from its source. Raises HubError."""
-        return self._of(file).content(file, headers)
+        return self._source_of(file).content(file, headers)
 
-    def _of(self, file: WeightsFile) -> Source:
+    def _source_of(self, file: WeightsFile) -> Source:
         if file.url.startswith("oci"):
             return self._artifact
         return self._plain if file.revision is None else self._hub

@@ -71,7 +71,7 @@ class Hub:
             found = self.look_up(file)
         else:
             try:
-                found = self._facts("HEAD", file)
+                found = self._read_metadata("HEAD", file)
             except (_HeadError, RedirectError):
                 return FileMetadata(sha256=None, bytes=None)
         # With a known sha256, the name of a branch or tag says nothing about the commit.
@@ -89,23 +89,23 @@ class Hub:
         Only the commit identifies the file, so a hub that names none is refused.
         """
         try:
-            found = self._facts("HEAD", file)
+            found = self._read_metadata("HEAD", file)
         except (_HeadError, LostError, StallError):
-            found = self._facts("GET", file)
+            found = self._read_metadata("GET", file)
         if not found.commit:
             raise HubError(
                 f"{redact_url(file.url)} answers without X-Repo-Commit: no hub, or a repository manager before one",
                 "Check the endpoint in the settings, or write the file's revision and sha256, or its URL as `https`, "
                 "into the catalog entry: then the sha256 decides.",
             )
-        return found if found.bytes else replace(found, bytes=self._total(file))
+        return found if found.bytes else replace(found, bytes=self._read_total(file))
 
-    def _total(self, file: WeightsFile) -> int | None:
+    def _read_total(self, file: WeightsFile) -> int | None:
         """Return the size from the host that has the bytes, if it states one. Raises HubError."""
         with self._ask("GET", file, {"Range": "bytes=0-0"}) as response:
-            return _size(response)
+            return _content_size(response)
 
-    def _facts(self, method: str, file: WeightsFile) -> HubFile:
+    def _read_metadata(self, method: str, file: WeightsFile) -> HubFile:
         """Read the metadata of the first answer; the commit is empty if it names none. Raises HubError."""
         asked = {"Range": "bytes=0-0"} if method == "GET" else {}
         with self._ask(method, file, asked, follow=follow_within_host) as response:
@@ -125,7 +125,7 @@ class Hub:
             return HubFile(
                 commit=commit,
                 sha256=etag if re.fullmatch(r"[0-9a-f]{64}", etag) else None,
-                bytes=parse_size(headers.get("X-Linked-Size", "")) or (_size(response) if commit else None),
+                bytes=parse_size(headers.get("X-Linked-Size", "")) or (_content_size(response) if commit else None),
             )
 
     @contextlib.contextmanager
@@ -135,7 +135,7 @@ class Hub:
         Hubs count requests: if one has redirected to another host, the next piece is requested there, until that host
         refuses or fails.
         """
-        with self._kept(file):
+        with self._forget_on_error(file):
             if place := self._places.get(file.url):
                 with self._client.ask("GET", place, headers, sender=require_address(file.url)) as response:
                     if response.status in _CONTENT:
@@ -151,7 +151,7 @@ class Hub:
                 yield response
 
     @contextlib.contextmanager
-    def _kept(self, file: WeightsFile) -> Iterator[None]:
+    def _forget_on_error(self, file: WeightsFile) -> Iterator[None]:
         """Forget the place of a file's bytes if the block fails."""
         try:
             yield
@@ -207,7 +207,7 @@ class _HeadError(HubError):
         super().__init__(error.reason, error.remedy)
 
 
-def _size(response: urllib3.BaseHTTPResponse) -> int | None:
+def _content_size(response: urllib3.BaseHTTPResponse) -> int | None:
     """Return the size of a file that the hub sends itself; None if it is unknown."""
     if compression(response):
         return None

@@ -98,7 +98,7 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
         raise GgufError("GGUF: general.architecture is missing, so no engine knows how to run it")
-    data_end = _padded(reader.offset, alignment) + end if tensors else reader.offset
+    data_end = _pad(reader.offset, alignment) + end if tensors else reader.offset
     if data_end > size:
         raise GgufError(f"GGUF: tensors end at byte {data_end}, the file has {size}: truncated or corrupted")
     context, file_type = metadata.get(f"{architecture}.context_length"), metadata.get("general.file_type")
@@ -173,7 +173,7 @@ def _tensor_table(reader: GgufReader, tensors: int, alignment: int) -> tuple[int
         parameters += count
         end = offset + count // block * block_bytes
         exact = block_bytes > 0
-        least = _padded(end if exact else end + 1, alignment)
+        least = _pad(end if exact else end + 1, alignment)
     return parameters, end
 
 
@@ -216,5 +216,5 @@ def _block(kind: int, name: str) -> tuple[int, int]:
     return block, block_bytes
 
 
-def _padded(offset: int, alignment: int) -> int:
+def _pad(offset: int, alignment: int) -> int:
     return -(-offset // alignment) * alignment

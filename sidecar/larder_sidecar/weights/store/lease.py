@@ -54,12 +54,12 @@ class Lease:
         self._watch, self._silent = LeaseClock(renew_seconds, stale_seconds), 0.0
         self._us, self._handle = Holder.ourselves(), -1
         self._over, self._lost = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        self._thread = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
         self.held = False
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + self._wait
-        while not self._take():
+        while not self._create():
             if self._remove_abandoned():
                 continue
             holder = Holder.read(self._path) or Holder()
@@ -106,7 +106,7 @@ class Lease:
         if Holder.read(self._path) == self._us:
             self._path.unlink(missing_ok=True)
 
-    def _take(self) -> bool:
+    def _create(self) -> bool:
         try:
             handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         except FileExistsError:
@@ -134,7 +134,7 @@ class Lease:
         self._handle = handle
         return True
 
-    def _keep(self) -> None:
+    def _renew_until_over(self) -> None:
         while not self._over.wait(self._renew):
             try:
                 if Holder.read(self._path) != self._us:

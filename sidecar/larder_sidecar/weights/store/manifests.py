@@ -18,7 +18,7 @@ def write_model(model: ModelWeights, files: Sequence[StoredFile], root: Path) ->
     for contents in (made.blobs, made.manifests):
         for name, content in contents.items():
             path = root / name
-            if not _is(path, content):
+            if not _has_content(path, content):
                 write_atomically(path, content, scratch=root / SCRATCH)
             written[name] = describe_file(path, hashlib.sha256(content).hexdigest())
     sync_folder(root / "manifests")
@@ -30,7 +30,7 @@ def write_model(model: ModelWeights, files: Sequence[StoredFile], root: Path) ->
     return written
 
 
-def _is(path: Path, content: bytes) -> bool:
+def _has_content(path: Path, content: bytes) -> bool:
     """Return True if a file with this content is there."""
     try:
         return untrusted.read_file(path, len(content)) == content

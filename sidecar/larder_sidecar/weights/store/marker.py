@@ -136,12 +136,12 @@ def load_markers(root: Path) -> Iterator[tuple[Path, Marker | None]]:
     left = MAX_BYTES
     for path in list_entries(root / STATE):
         if path.suffix == ".json":
-            content = _content(path)
+            content = _read(path)
             left -= len(content)
             if left < 0:
                 where = f"{root / STATE}: the markers have more than {MAX_BYTES} bytes"
                 raise StoreError(where, "Remove those of plans that nobody wants.")
-            yield path, _parsed(content)
+            yield path, _parse(content)
 
 
 def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
@@ -156,17 +156,17 @@ def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:
 
 def load_marker(path: Path) -> Marker | None:
     """Read the marker in a file; None if there is none, or it cannot be read."""
-    return _parsed(_content(path))
+    return _parse(_read(path))
 
 
-def _content(path: Path) -> bytes:
+def _read(path: Path) -> bytes:
     try:
         return untrusted.read_file(path, _LARGEST)
     except OSError:
         return b""
 
 
-def _parsed(content: bytes) -> Marker | None:
+def _parse(content: bytes) -> Marker | None:
     try:
         return Marker.from_json(content)
     except ValidationError:

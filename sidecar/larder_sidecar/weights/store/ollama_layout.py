@@ -79,7 +79,7 @@ def lay_out(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
             "model_format": model.format,
             "model_family": info.architecture,
             "model_families": [info.architecture],
-            "model_type": _human(info.parameters),
+            "model_type": _format_count(info.parameters),
             "file_type": info.file_type,
             # Ollama writes the builder's platform here and never reads it; fixed, so that stores are equal.
             "architecture": "amd64",
@@ -149,7 +149,7 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _human(parameters: int) -> str:
+def _format_count(parameters: int) -> str:
     """Format a parameter count like Ollama: 1.1B, 132.50M, 30K (format.HumanNumber)."""
     if parameters >= 10**9:
         return f"{parameters / 10**9:.{0 if parameters % 10**9 == 0 else 1}f}B"

@@ -52,22 +52,24 @@ class Prune:
         """Report the files that would go, and return their bytes. Nothing is written. Raises FetchError."""
         with translate_os_errors(self.root):
             require_own_folders(self.root)
-            kept, forgotten = self._plans()
-            return self._tell("would-remove", select_removals(self.root, self._named(kept), forgotten.values()))
+            kept, forgotten = self._split_plans()
+            return self._report(
+                "would-remove", select_removals(self.root, self._needed_files(kept), forgotten.values())
+            )
 
     def run(self) -> int:
         """Remove the files, and return their bytes. Raises FetchError."""
         with translate_os_errors(self.root), self._lease() as lease:
-            kept, forgotten = self._plans()
+            kept, forgotten = self._split_plans()
             for path in forgotten:
                 lease.confirm()
                 path.rename(path.with_suffix(_FORGOTTEN))
             sync_folder(self.root / STATE)
-            gone = select_removals(self.root, self._named(kept), forgotten.values())
+            gone = select_removals(self.root, self._needed_files(kept), forgotten.values())
             for name in gone:
                 lease.check()
                 (self.root / name).unlink(missing_ok=True)
-            freed = self._tell("removed", gone)
+            freed = self._report("removed", gone)
             for path in forgotten:
                 path.with_suffix(_FORGOTTEN).unlink(missing_ok=True)
             return freed
@@ -76,7 +78,7 @@ class Prune:
         require_own_folders(self.root)
         return Lease(self.root / STATE / "lease", wait_seconds=self.lease_seconds)
 
-    def _plans(self) -> tuple[list[Marker], dict[Path, Marker]]:
+    def _split_plans(self) -> tuple[list[Marker], dict[Path, Marker]]:
         """Return the plans that stay, and those to forget by their files, also those of a run that was killed."""
         ours, folder = self.plan.digest(), self.root / STATE
         markers: dict[Path, Marker] = {}
@@ -115,12 +117,12 @@ class Prune:
     def _forgets(self, plan: str, ours: str) -> bool:
         return plan != ours and any(word == OTHERS or plan.startswith(word) for word in self.forget)
 
-    def _named(self, kept: Iterable[Marker]) -> set[str]:
+    def _needed_files(self, kept: Iterable[Marker]) -> set[str]:
         """Return the files of the plans that stay, and of our plan even if it has no marker yet."""
         files = [file for model in self.plan.models for file in model.files if file.sha256 != FIRST_PULL]
         return {path for marker in kept for path in marker.files} | {blob_path(file.sha256) for file in files}
 
-    def _tell(self, event: str, gone: Mapping[str, int]) -> int:
+    def _report(self, event: str, gone: Mapping[str, int]) -> int:
         for path, size in gone.items():
             self.reporter.event(event, path=path, bytes=size)
         return sum(gone.values())
@@ -136,7 +138,7 @@ def select_removals(root: Path, named: set[str], forgotten: Iterable[Marker]) ->
     needed |= {f"blobs/{path.readlink().name}" for name, path in links.items() if name not in candidates}
     # Others may write a marker: of the files that it names, only these are touched.
     whole = {path for path in candidates - needed if path.startswith(_ORDER) and _inside(root, path)}
-    whole |= set(_other_names(root, whole))
+    whole |= set(_model_folder_names(root, whole))
     found = {path: (root / path).lstat() for path in whole if os.path.lexists(root / path)}
     found = {path: facts for path, facts in found.items() if not stat.S_ISDIR(facts.st_mode)}
     order = sorted(found, key=lambda path: (next(n for n, it in enumerate(_ORDER) if path.startswith(it)), path))
@@ -148,15 +150,15 @@ def _inside(root: Path, path: str) -> bool:
     return sound and (root / path).parent.resolve().is_relative_to(root.resolve())
 
 
-def _other_names(root: Path, gone: set[str]) -> Iterable[str]:
+def _model_folder_names(root: Path, gone: set[str]) -> Iterable[str]:
     """Yield the names under models/ of blobs that go: each of them would keep the bytes on the disk."""
-    blobs = {_same(root / path) for path in gone if path.startswith("blobs/")} - {None}
-    for path in _below(root / MODEL_FOLDERS):
-        if _same(path) in blobs:
+    blobs = {_identity(root / path) for path in gone if path.startswith("blobs/")} - {None}
+    for path in _walk(root / MODEL_FOLDERS):
+        if _identity(path) in blobs:
             yield str(path.relative_to(root))
 
 
-def _below(folder: Path) -> Iterable[Path]:
+def _walk(folder: Path) -> Iterable[Path]:
     """Yield the entries below a folder, through no link."""
     waiting = [folder]
     while waiting:
@@ -167,7 +169,7 @@ def _below(folder: Path) -> Iterable[Path]:
                     waiting.append(Path(entry))
 
 
-def _same(path: Path) -> tuple[int, int] | None:
+def _identity(path: Path) -> tuple[int, int] | None:
     """Return device and inode, which all names of one file share; None without a file."""
     try:
         facts = path.lstat()

@@ -31,11 +31,11 @@ def open_descriptor(path: Path, flags: int = os.O_RDONLY, *, links: bool = False
         handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW), 0o644)
     except OSError as error:
         if error.errno in _ODD:
-            raise _odd(path, "is not a regular file") from error
+            raise _odd_error(path, "is not a regular file") from error
         raise
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise _odd(path, "is not a regular file")
+        raise _odd_error(path, "is not a regular file")
     return handle
 
 
@@ -44,7 +44,7 @@ def read_file(path: Path, limit: int) -> bytes:
     with os.fdopen(open_descriptor(path), "rb") as file:
         found = file.read(min(limit, os.fstat(file.fileno()).st_size) + 1)
     if len(found) > limit:
-        raise _odd(path, f"has more than {limit} bytes")
+        raise _odd_error(path, f"has more than {limit} bytes")
     return found
 
 
@@ -74,7 +74,7 @@ def open_folder(root: Path, *below: str) -> Iterator[int]:
                 inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=handle)
             except OSError as error:
                 if error.errno in _ODD:
-                    raise _odd(root / Path(*below), "is not a folder") from error
+                    raise _odd_error(root / Path(*below), "is not a folder") from error
                 raise
             os.close(handle)
             handle = inner
@@ -83,5 +83,5 @@ def open_folder(root: Path, *below: str) -> Iterator[int]:
         os.close(handle)
 
 
-def _odd(path: Path, what: str) -> OddFileError:
+def _odd_error(path: Path, what: str) -> OddFileError:
     return OddFileError(errno.EINVAL, what, str(path))

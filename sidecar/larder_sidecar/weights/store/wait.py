@@ -14,7 +14,7 @@ POLL_SECONDS = 0.5
 def wait_for(plan: WeightsPlan, root: Path, seconds: float, reporter: Reporter) -> Summary:
     """Return when the marker of `plan` is there and every file has its size. Raises WaitError after `seconds`."""
     began, told = time.monotonic(), 0.0
-    while (problem := _missing(plan, root)) is not None:
+    while (problem := _find_problem(plan, root)) is not None:
         now = time.monotonic()
         if now - began >= seconds:
             raise WaitError(
@@ -28,7 +28,7 @@ def wait_for(plan: WeightsPlan, root: Path, seconds: float, reporter: Reporter) 
     return Summary(0, plan.total_bytes(), time.monotonic() - began)
 
 
-def _missing(plan: WeightsPlan, root: Path) -> str | None:
+def _find_problem(plan: WeightsPlan, root: Path) -> str | None:
     marker = read_marker(root, plan.digest())
     if marker is None:
         return "it has no done marker yet"

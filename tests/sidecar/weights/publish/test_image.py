@@ -35,7 +35,7 @@ def test_a_layer_holds_its_file_and_the_folders_above_it(tmp_path: Path) -> None
 def test_what_a_manifest_says_of_a_layer_is_what_the_stream_is() -> None:
     layer = Layer("models/a", CONTENT, len(CONTENT))
     tar = b"".join(layer.chunks())
-    descriptor, sha256 = layer.described()
+    descriptor, sha256 = layer.describe()
     assert (descriptor.digest, descriptor.size) == (f"sha256:{hashlib.sha256(tar).hexdigest()}", len(tar))
     assert sha256 == hashlib.sha256(CONTENT).hexdigest()
 
@@ -44,7 +44,7 @@ def test_the_bytes_of_an_image_are_fixed() -> None:
     """Digests are written into stack files: what changes them, also a newer Python, is a change for users."""
     held = ImageFile(bytes=len(CONTENT), sha256=hashlib.sha256(CONTENT).hexdigest())
     layers = [Layer("models/a.gguf", CONTENT, len(CONTENT)), index_layer("a", [("a.gguf", held)])]
-    image = build_image("a", [layer.described()[0] for layer in layers])
+    image = build_image("a", [layer.describe()[0] for layer in layers])
     assert image.index.descriptor.digest == "sha256:7dc9d6ccc2f71ef2ba57a3ea153f88be2146f8d8c92469ce45bbef5e4b022921"
 
 

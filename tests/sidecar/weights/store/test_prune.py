@@ -113,7 +113,7 @@ def test_killed_in_between_the_same_words_go_on(shared: Shared, monkeypatch: pyt
         raise Killed
 
     with monkeypatch.context() as patch, contextlib.suppress(Killed):
-        patch.setattr(Prune, "_tell", killed)
+        patch.setattr(Prune, "_report", killed)
         shared.prune(shared.old.digest()).run()
     assert list((shared.kitchen.root / ".larder").glob("*.forgotten"))
     again = shared.prune(shared.old.digest())

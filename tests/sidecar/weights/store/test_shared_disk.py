@@ -444,7 +444,7 @@ def test_a_layer_ends_where_the_file_s_size_is_passed(tmp_path: Path) -> None:
     file.touch()
     os.truncate(file, 1 << 40)
     with pytest.raises(ImageError, match="not 100"):
-        Layer("m/x.gguf", file, 100).described()
+        Layer("m/x.gguf", file, 100).describe()
 
 
 def test_a_remembered_layer_of_another_size_is_made_anew(kitchen: Kitchen) -> None:
