@@ -67,9 +67,9 @@ class HubAuth(Auth):
 
 @dataclass(frozen=True)
 class RegistryAuth(Auth):
-    """The login of a registry, for requests about one repository of it. `base` is the URL of its API."""
+    """The login of a registry, for requests about one repository of it. `home` is the address of its API, /v2/."""
 
-    base: str = ""
+    home: Address
     repository: str = ""
     login: Login = field(default_factory=Login)
 
@@ -94,11 +94,11 @@ class RegistryAuth(Auth):
                 raise_if_busy(answer, url, "the token service")
                 return answer.status, answer.read(MAX_TOKEN_ANSWER)
 
-        return self.login.renew(self.repository, response.url or self.base, lines, buy, sent, scope)
+        return self.login.renew(self.repository, response.url or self.home.url, lines, buy, sent, scope)
 
     def _front_door_challenges(self, ask: Aside) -> list[str]:
         if self.login.front_door is None:
-            with ask(self.base, {}) as answer:
+            with ask(self.home.url, {}) as answer:
                 self.login.front_door = _challenges(answer)
                 read_start(answer)  # so that its connection can be kept
         return self.login.front_door

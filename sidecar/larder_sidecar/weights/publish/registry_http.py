@@ -127,7 +127,7 @@ class RegistryHttp:
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         origin = require_address(url).origin
         sender = self._senders.get(origin, None if origin == self._home.origin else self._home)
-        auth = RegistryAuth(self._home, f"{self.host}/{repository}", self.base, repository, self._login)
+        auth = RegistryAuth(self._home, f"{self.host}/{repository}", repository, self._login)
         return self._client.ask(method, url, headers, auth=auth, follow=follow, sender=sender, body=body)
 
     def refusal(self, answer: Answer, repository: str, *, reading: bool = False) -> HubError:

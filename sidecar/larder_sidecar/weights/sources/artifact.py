@@ -125,7 +125,7 @@ class Artifact:
         self, url: str, base: str, headers: Mapping[str, str]
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         api, repository = _api(base)
-        auth = RegistryAuth(require_address(api), base, api, repository, self._login(base))
+        auth = RegistryAuth(require_address(api), base, repository, self._login(base))
         return self._client.ask("GET", url, headers, auth=auth)
 
     def _login(self, base: str) -> Login:

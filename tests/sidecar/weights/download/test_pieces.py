@@ -208,19 +208,19 @@ def test_a_host_that_rests_is_asked_by_nobody() -> None:
 def test_a_host_that_was_busy_for_one_file_is_spared_for_the_next(
     kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crews = list[int]()
-    grow = Workers.start
+    started = list[int]()
+    start = Workers.start
 
-    def counted(crew: Workers, helpers: int) -> None:
-        crews.append(helpers)
-        grow(crew, helpers)
+    def counted(workers: Workers, count: int) -> None:
+        started.append(count)
+        start(workers, count)
 
     monkeypatch.setattr(Workers, "start", counted)
     monkeypatch.setattr(files, "MAX_PARALLEL", 1)
     kitchen.publish("a", size=LARGE)
     kitchen.publish("b", seed=1, size=LARGE)
     kitchen.fetch(kitchen.plan(kitchen.hub(Faults(busy=1))))
-    assert set(crews) == {CONNECTIONS // 2 - 1}
+    assert set(started) == {CONNECTIONS // 2 - 1}
 
 
 def test_hosts_are_told_apart_by_name_and_port() -> None:
