@@ -98,8 +98,8 @@ class Login:
         url = f"{realm}{'&' if '?' in realm else '?'}{urlencode(wanted + [('scope', it) for it in scopes])}"
         status, answer = ask(url, {"Authorization": self._basic()} if self.password else {})
         try:
-            told = json.loads(answer) if status in _DONE else {}
-            token = str(told.get("token") or told.get("access_token") or "").strip()
+            document = json.loads(answer) if status in _DONE else {}
+            token = str(document.get("token") or document.get("access_token") or "").strip()
         except (ValueError, AttributeError, RecursionError):
             token = ""
         if not _TOKEN.fullmatch(token):

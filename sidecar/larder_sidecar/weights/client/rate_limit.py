@@ -34,11 +34,11 @@ _AFTER_MS = ("Retry-After-Ms", "X-Ms-Retry-After-Ms", "X-Retry-After-Ms")
 def requested_pause(headers: Mapping[str, str], now: float | None = None) -> float:
     """Return the seconds to wait before another request, 0 for none. `now` is the time since 1970."""
     clock = time.time() if now is None else now
-    told = [_seconds_until(_header(headers, name), headers, clock) for name in _AFTER]
-    told.extend((_first(_header(headers, name)) or 0.0) / 1000 for name in _AFTER_MS)
-    told.append(_policy_pause(_header(headers, "RateLimit")))
-    told.extend(_family_pause(headers, family, clock) for family in _FAMILIES)
-    return max((seconds for seconds in told if 0 < seconds <= LONGEST), default=0.0)
+    pauses = [_seconds_until(_header(headers, name), headers, clock) for name in _AFTER]
+    pauses.extend((_first(_header(headers, name)) or 0.0) / 1000 for name in _AFTER_MS)
+    pauses.append(_policy_pause(_header(headers, "RateLimit")))
+    pauses.extend(_family_pause(headers, family, clock) for family in _FAMILIES)
+    return max((seconds for seconds in pauses if 0 < seconds <= LONGEST), default=0.0)
 
 
 def is_exhausted(headers: Mapping[str, str]) -> bool:

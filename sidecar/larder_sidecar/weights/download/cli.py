@@ -53,8 +53,8 @@ def run(options: argparse.Namespace) -> int:
         seconds=round(summary.seconds, 3),
     )
     done = f"{summary.fetched_bytes} bytes fetched, {summary.reused_bytes} reused, {summary.seconds:.0f} s"
-    told = [] if options.dry_run else [f"the store holds the plan: {done}"]
-    leave_message("; ".join([*told, *pruned]), options.termination_log)
+    parts = [] if options.dry_run else [f"the store holds the plan: {done}"]
+    leave_message("; ".join([*parts, *pruned]), options.termination_log)
     if reporter.lost:
         _warn(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
     return 0

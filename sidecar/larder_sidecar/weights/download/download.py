@@ -178,8 +178,10 @@ class Download:
             if stop is None:
                 workers.stop()
                 part.discard()
-                told = response.headers.get("Content-Range", "")[:80]
-                raise ContentError(f"{where}: asked from byte {piece.start} of {size}, got {told!r}", _CHECK_ENTRY)
+                content_range = response.headers.get("Content-Range", "")[:80]
+                raise ContentError(
+                    f"{where}: asked from byte {piece.start} of {size}, got {content_range!r}", _CHECK_ENTRY
+                )
             if part.held == 0 and not workers.started:
                 part.restart(etag)
             elif etag and part.etag and etag != part.etag:

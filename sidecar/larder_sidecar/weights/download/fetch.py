@@ -113,12 +113,12 @@ class _Filling:
         for path in list_manifests(self._root):
             needs = referenced_blobs(path)
             if needs is None or not all((self._root / blob).is_file() for blob in needs):
-                told = "withdrawn"
+                event = "withdrawn"
                 try:
                     path.unlink(missing_ok=True)
                 except OSError:  # it is in a folder of somebody else, and so not ours
-                    told = "not withdrawn"
-                self._fetch.reporter.event(told, manifest=str(path.relative_to(self._root)))
+                    event = "not withdrawn"
+                self._fetch.reporter.event(event, manifest=str(path.relative_to(self._root)))
 
     def _find(self, file: WeightsFile) -> str | None:
         """Return the sha256 of a file that is in the store and good; None if it must be fetched."""
@@ -171,9 +171,9 @@ class _Filling:
             patience=fetch.patience,
             reporter=fetch.reporter,
             lease=self._lease,
-            look=self._is_good,
-            name=self._fetch.plan.name_of,
-            placed=self._record_verified,
+            has_blob=self._is_good,
+            name_of=self._fetch.plan.name_of,
+            on_placed=self._record_verified,
         )
 
     def _add_to_marker(self, file: WeightsFile, sha256: str) -> StoredFile:

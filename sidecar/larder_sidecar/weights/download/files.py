@@ -34,8 +34,8 @@ MAX_PARALLEL = 4
 class Files:
     """A context manager that downloads files of different contents while it is open.
 
-    `look` returns True if the store has a good blob of a sha256 and size, `name` returns the name of a file in errors,
-    and `placed` is called with the sha256 of each new blob.
+    `has_blob` returns True if the store has a good blob of a sha256 and size, `name_of` returns the name of a file in
+    errors, and `on_placed` is called with the sha256 of each new blob.
     """
 
     def __init__(
@@ -47,13 +47,13 @@ class Files:
         patience: Patience,
         reporter: Reporter,
         lease: Lease,
-        look: Callable[[str, int], bool],
-        name: Callable[[WeightsFile], str],
-        placed: Callable[[str], None],
+        has_blob: Callable[[str, int], bool],
+        name_of: Callable[[WeightsFile], str],
+        on_placed: Callable[[str], None],
     ) -> None:
         self._root, self._source, self._patience = root, source, patience
-        self._reporter, self._lease, self._is_good_blob = reporter, lease, look
-        self._name, self._on_placed = name, placed
+        self._reporter, self._lease, self._has_blob = reporter, lease, has_blob
+        self._name_of, self._on_placed = name_of, on_placed
         self._queue = deque(missing)
         self._at_once = min(MAX_PARALLEL, len(self._queue))
         self._workers, self._hosts = Workers(self._work), Hosts()
@@ -87,7 +87,7 @@ class Files:
             try:
                 self._here[part_path(self._root, file)] = self._fetch_file(file)
             except HubError as error:
-                error.about(self._name(file))
+                error.about(self._name_of(file))
                 raise
 
     def _take(self) -> WeightsFile | None:
@@ -125,7 +125,7 @@ class Files:
             download.fetch_into(part, expected)
             sha256 = part.sha256()
             try:
-                check_gguf(part.path, self._name(file))
+                check_gguf(part.path, self._name_of(file))
             except GgufError:
                 part.discard()
                 raise
@@ -139,7 +139,7 @@ class Files:
     def _is_stored(self, sha256: str, size: int) -> bool:
         """Return True if the store has a content whose hash only the source knew."""
         with self._looking:
-            if not self._is_good_blob(sha256, size):
+            if not self._has_blob(sha256, size):
                 return False
             self.reused += size
             return True

@@ -135,10 +135,10 @@ class PieceJournal:
         # A longer journal would count more pieces than this file can have.
         content = os.pread(self._file, _HEAD + (_WIDTH + 1) * max_pieces(size), 0)
         try:
-            told = json.loads(content)
-            etag, length, have = told["etag"], told["length"], told["have"]
+            journal = json.loads(content)
+            etag, length, have = journal["etag"], journal["length"], journal["have"]
             known = (
-                told["size"] == size
+                journal["size"] == size
                 and type(length) is int
                 and MIN_PIECE <= length <= max(MAX_PIECE, piece_length(size))
             )

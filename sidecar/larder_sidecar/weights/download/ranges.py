@@ -20,10 +20,10 @@ def range_headers(part: Part, piece: Piece) -> dict[str, str]:
 def parse_range_end(response: urllib3.BaseHTTPResponse, piece: Piece, size: int) -> int | None:
     """Return the end of a partial answer; None for another answer, or another beginning than the piece's."""
     text = response.headers.get("Content-Range", "").strip()
-    told = re.fullmatch(rf"bytes[ =]+{piece.start}-(\d{{1,18}})/({size}|\*)", text, re.IGNORECASE)
-    if response.status != 206 or compression(response) or told is None or not piece.start <= int(told[1]) < size:
+    found = re.fullmatch(rf"bytes[ =]+{piece.start}-(\d{{1,18}})/({size}|\*)", text, re.IGNORECASE)
+    if response.status != 206 or compression(response) or found is None or not piece.start <= int(found[1]) < size:
         return None
-    return min(int(told[1]) + 1, piece.stop)
+    return min(int(found[1]) + 1, piece.stop)
 
 
 def strong_etag(response: urllib3.BaseHTTPResponse) -> str | None:

@@ -49,8 +49,8 @@ class _Layer(BaseModel):
 
     @property
     def titles(self) -> set[str]:
-        told = self.annotations or {}
-        return {told[key] for key in _TITLES if key in told}
+        annotations = self.annotations or {}
+        return {annotations[key] for key in _TITLES if key in annotations}
 
 
 class _Manifest(BaseModel):

@@ -13,7 +13,7 @@ POLL_SECONDS = 0.5
 
 def wait_for(plan: WeightsPlan, root: Path, seconds: float, reporter: Reporter) -> Summary:
     """Return when the marker of `plan` is there and every file has its size. Raises WaitError after `seconds`."""
-    began, told = time.monotonic(), 0.0
+    began, reported = time.monotonic(), 0.0
     while (problem := _find_problem(plan, root)) is not None:
         now = time.monotonic()
         if now - began >= seconds:
@@ -21,9 +21,9 @@ def wait_for(plan: WeightsPlan, root: Path, seconds: float, reporter: Reporter) 
                 f"{root} does not hold the plan {plan.digest()[:12]} after {seconds:g} s: {problem}",
                 "Look at the Job that fills it: kubectl get jobs, kubectl logs job/populate-...",
             )
-        if now - told >= PERIOD:
+        if now - reported >= PERIOD:
             reporter.event("waiting", reason=problem, seconds=round(now - began))
-            told = now
+            reported = now
         time.sleep(min(POLL_SECONDS, max(0.0, began + seconds - now)))
     return Summary(0, plan.total_bytes(), time.monotonic() - began)
 
