@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from larder_sidecar.config.url import UrlError
-from larder_sidecar.weights import image_names as reference
+from larder_sidecar.weights import oci as reference
 from larder_sidecar.weights.client import proxy, rate_limit
 from larder_sidecar.weights.client.address import Address, parse_address, redact_url, resolve_reference
 from larder_sidecar.weights.client.challenge import parse_challenges

@@ -11,8 +11,8 @@ from ...config.weights import WeightsPlan
 from ..client.login import Login
 from ..download.fetch import Fetch
 from ..errors import FetchError, PlanError
-from ..image_names import parse_destination, parse_image_name
 from ..inputs import CONFIG, ROOT, read_plan, read_token
+from ..oci import parse_destination, parse_image_name
 from ..progress import Reporter
 from ..signals import exit_on_signals
 from ..sources.by_url import Sources

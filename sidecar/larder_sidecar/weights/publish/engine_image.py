@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ImageError
-from .image import CONFIG, IMAGE_INDEX, MANIFEST, MAX_MANIFEST, Document, Image, make_document
+from ..oci import CONFIG, IMAGE_INDEX, MANIFEST, MAX_MANIFEST
+from .image import Document, Image, make_document
 from .layer import LAYER, Descriptor
 
 _DOCKER = "application/vnd.docker"

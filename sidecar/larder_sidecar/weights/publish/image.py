@@ -8,16 +8,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..oci import CONFIG, IMAGE_INDEX, MANIFEST
 from ..store.image_index import INDEX, Contents, ImageFile
 from .layer import Descriptor, Layer, describe_content
 
 PLATFORMS = ("amd64", "arm64")
-
-CONFIG = "application/vnd.oci.image.config.v1+json"
-MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
-MAX_MANIFEST = 4 << 20
-"""Bytes of a manifest; the distribution specification lets registries refuse larger ones."""
 
 
 @dataclass(frozen=True)

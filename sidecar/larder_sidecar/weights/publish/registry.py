@@ -16,8 +16,8 @@ from ..client.headers import parse_size
 from ..client.login import Login
 from ..client.refusal import TRANSIENT, read_start
 from ..errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
-from ..image_names import registry_name
-from .image import MAX_MANIFEST, Document
+from ..oci import MAX_MANIFEST, registry_name
+from .image import Document
 from .layer import Descriptor
 from .registry_http import Answer, RegistryHttp
 

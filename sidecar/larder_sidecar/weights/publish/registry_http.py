@@ -25,7 +25,7 @@ from ..client.login import Login
 from ..client.refusal import Refusal, read_start
 from ..client.server_words import read_message
 from ..errors import DeniedError, HubError, NotFoundError, RedirectError
-from ..image_names import registry_address
+from ..oci import registry_address
 
 _SAME_METHOD = {307, 308}
 _SCHEMES = {"bearer", "basic"}

@@ -21,16 +21,14 @@ from ..client.client import Client
 from ..client.login import Login
 from ..client.refusal import read_refusal, reject_web_page
 from ..errors import ContentError, HubError, NotFoundError
-from ..image_names import registry_address, repository_name
+from ..oci import MANIFEST, MAX_MANIFEST, registry_address, repository_name
 from .source import FileMetadata
 
 _MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json",
+    MANIFEST,
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.oci.artifact.manifest.v1+json",
 )
-_LARGEST = 4 << 20
-"""Bytes of a manifest; registries refuse larger ones (distribution specification 1.1)."""
 _TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
 """Annotations with a file's name, of ORAS and of ModelPack."""
 _PUBLIC = "Make the artifact public: only what anybody may pull is fetched."
@@ -109,8 +107,8 @@ class Artifact:
         with self._ask(url, base, {"Accept": ", ".join(_MANIFESTS)}) as response:
             if response.status != 200:
                 raise self._refusal(response, url, base)
-            content = response.read(_LARGEST + 1)
-        if len(content) > _LARGEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            content = response.read(MAX_MANIFEST + 1)
+        if len(content) > MAX_MANIFEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(
                 f"{file.url}: what the registry sends is not the manifest of that digest", "Try another registry."
             )

@@ -11,8 +11,8 @@ import pytest
 from larder_sidecar.cli import main
 from larder_sidecar.weights.client.login import Login
 from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, TransientError
+from larder_sidecar.weights.oci import IMAGE_INDEX
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.publish.image import IMAGE_INDEX
 from larder_sidecar.weights.publish.models import PublishModels
 from larder_sidecar.weights.publish.push import Destination, Published
 from larder_sidecar.weights.publish.registry import Registry

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from larder_sidecar.cli import main
 from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, NotFoundError, TransientError
+from larder_sidecar.weights.oci import IMAGE_INDEX, MANIFEST
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.publish import registry
 from larder_sidecar.weights.publish.engine import Engine, PublishEngine
-from larder_sidecar.weights.publish.image import IMAGE_INDEX, MANIFEST
 from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.push import Destination, Published
 from larder_sidecar.weights.publish.registry import Registry

@@ -18,8 +18,9 @@ from larder_sidecar.weights.errors import (
     RedirectError,
     TransientError,
 )
+from larder_sidecar.weights.oci import MANIFEST
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.publish.image import MANIFEST, make_document
+from larder_sidecar.weights.publish.image import make_document
 from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.publish.upload import Uploads

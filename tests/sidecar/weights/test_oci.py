@@ -6,7 +6,7 @@ import pytest
 from larder_sidecar.config.weights import WeightsFile
 from larder_sidecar.weights.client.client import Client
 from larder_sidecar.weights.errors import PlanError, TransientError
-from larder_sidecar.weights.image_names import (
+from larder_sidecar.weights.oci import (
     ImageName,
     RegistryFolder,
     parse_destination,

@@ -1,10 +1,16 @@
-"""Names of images and registries on a command line."""
+"""OCI: names of images and registries, and the media types of manifests."""
 
 import re
 from dataclasses import dataclass
 
 from ..config.weights import REPOSITORY
 from .errors import PlanError
+
+CONFIG = "application/vnd.oci.image.config.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+IMAGE_INDEX = "application/vnd.oci.image.index.v1+json"
+MAX_MANIFEST = 4 << 20
+"""Bytes of a manifest; the distribution specification lets registries refuse larger ones."""
 
 _HOST = r"([A-Za-z0-9.-]+(?::[0-9]{1,5})?|\[[0-9a-f:]+\](?::[0-9]{1,5})?)"
 _DESTINATION = re.compile(f"{_HOST}/({REPOSITORY})")
