@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import pulumi
+from larder_sidecar.config.layout import ADMIN, CLIENTS, TOKENS
 from larder_sidecar.config.manager import SERVICE_ACCOUNT, InferenceService, ManagerConfig, SyncedFolder
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
@@ -23,7 +24,6 @@ from .manifest import (
     scratch,
     selector,
 )
-from .names import ADMIN, CLIENTS
 from .network import gateway_ingress, manager_egress
 from .node_pools import tolerations
 from .settings.images import Images
@@ -226,7 +226,7 @@ def _manager(image: str) -> Container:
         "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
         "volume_mounts": [
             {"name": "manager-config", "mount_path": FOLDER, "read_only": True},
-            {"name": "api-token", "mount_path": "/run/secrets/larder", "read_only": True},
+            {"name": "api-token", "mount_path": TOKENS, "read_only": True},
             {"name": "service-account", "mount_path": str(SERVICE_ACCOUNT), "read_only": True},
             {"name": "catalog", "mount_path": "/catalog", "read_only": True},
             {"name": "state", "mount_path": "/app/state"},

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-CLIENTS, ADMIN = 8080, 9090
-"""Ports of a gateway: for clients; for kubelet and Prometheus."""
 FRONT = "front"
 """Name of the gateways before all stacks."""
 INFERENCE_SERVICE = "active-llm"
@@ -25,5 +23,3 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
 HOLD_SECONDS = 30
 """Time that a request is held for an engine that takes no connections. A container that crashed is back within seconds,
 and a pod whose successor cannot stand beside it is back after its image has started. Clients give up after a minute."""
-TOKENS = "/run/secrets/larder"
-"""Folder of the gateway's tokens: `api/token` for who may pull, `hub/token` for the hub."""

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from ipaddress import ip_address
 
+from larder_sidecar.config.layout import ADMIN, CLIENTS
 from larder_sidecar.config.url import authority
 from pulumi_kubernetes.networking import v1 as networking
 
 from .manifest import selector
-from .names import ADMIN, CLIENTS
 
 HTTPS = 443
 DNS = (53, 5353)

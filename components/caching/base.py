@@ -16,9 +16,6 @@ from ..settings.node_pools import Taint
 from ..settings.strategy import StrategySettings
 from .weights_config import WeightsConfig
 
-STORE = "/weights/ollama"
-"""Where an engine finds its weights under every strategy: OLLAMA_MODELS, holding blobs/, manifests/ and .larder/."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:

@@ -1,9 +1,7 @@
 """The Dockerfile of an engine's image with the weights inside, laid out as `larder-sidecar publish --engine` does."""
 
+from larder_sidecar.config.layout import CONFIG_FILE, CONFIG_FOLDER, STORE
 from larder_sidecar.config.weights import FIRST_PULL, WeightsPlan
-
-from .base import STORE
-from .weights_config import FILE, FOLDER
 
 _LAYERS = "/layers"
 """Where the builder puts what becomes a layer of its own."""
@@ -18,7 +16,7 @@ def dockerfile(plan: WeightsPlan, *, sidecar: str, engine: str) -> str:
     files = [file for model in plan.models for file in model.files]
     # Nobody knows the name of a blob whose hash the hub will tell: it stays in the last layer.
     weights = sorted({f"sha256-{file.sha256}" for file in files if file.sha256 != FIRST_PULL})
-    fetch = f"larder-sidecar fetch --config {FOLDER}/{FILE}"
+    fetch = f"larder-sidecar fetch --config {CONFIG_FOLDER}/{CONFIG_FILE}"
     steps = [
         # A build that was cut off goes on where it stopped, and one of other models fetches those it lacks.
         f"{fetch} --root /store",
@@ -30,7 +28,7 @@ def dockerfile(plan: WeightsPlan, *, sidecar: str, engine: str) -> str:
         # Weights are the same for every platform: they are fetched once, by the builder's own.
         f"FROM --platform=$BUILDPLATFORM {sidecar} AS weights",
         "USER 0",
-        f"COPY <<'WEIGHTS' {FOLDER}/{FILE}",
+        f"COPY <<'WEIGHTS' {CONFIG_FOLDER}/{CONFIG_FILE}",
         plan.to_json() + "WEIGHTS",
         "RUN --mount=type=cache,id=larder-weights,target=/store " + " && ".join(steps),
         f"FROM {engine}",

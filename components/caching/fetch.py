@@ -1,9 +1,11 @@
 """The container that makes a store hold the plan, by one of the ways of `larder-sidecar fetch`."""
 
+from larder_sidecar.config.layout import STORE
+
 from ..manifest import TMP, Container, VolumeMount, container_security, environment
 from ..settings.quantities import in_mebibytes
 from ..settings.room import pod_copy
-from .base import STORE, Demand
+from .base import Demand
 
 START_SECONDS = 30
 """Part of a Job's time that its pod may take to start."""

@@ -1,11 +1,12 @@
 """Strategy `image-volume`: an image of weights for each model, pulled once by each node and mounted by its pods."""
 
 import pulumi
+from larder_sidecar.config.layout import STORE
 
 from ..jobs import run_once
 from ..manifest import Volume, VolumeMount, scratch
 from ..settings.image_volume import ImageVolumeSettings
-from .base import STORE, Demand, KeepsNothing, Weights
+from .base import Demand, KeepsNothing, Weights
 from .fetch import fetch_container
 
 NAME = ImageVolumeSettings.NAME

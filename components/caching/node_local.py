@@ -1,6 +1,7 @@
 """Strategy `node-local`: the nodes' own disks hold the weights, a Job fills each, every pod after finds them there."""
 
 import pulumi
+from larder_sidecar.config.layout import STORE
 from larder_sidecar.config.manager import ID
 from larder_sidecar.config.weights import MODEL_FOLDERS
 
@@ -8,7 +9,7 @@ from ..manifest import Volume, VolumeMount
 from ..settings import Settings
 from ..settings.node_local import NodeLocalSettings
 from ..storage import NodeDisks
-from .base import STORE, CachingStrategy, Demand, Store, Weights
+from .base import CachingStrategy, Demand, Store, Weights
 from .fetch import fetch_container, waiting
 from .populate import populate
 

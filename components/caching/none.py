@@ -1,12 +1,13 @@
 """Strategy `none`: nothing is prepared, every pod fetches for itself."""
 
+from larder_sidecar.config.layout import STORE
 from larder_sidecar.config.weights import WeightsPlan
 
 from ..manifest import Volume
 from ..settings.no_cache import NoCacheSettings
 from ..settings.quantities import in_mebibytes
 from ..settings.room import pod_copy
-from .base import STORE, Demand, KeepsNothing, Weights
+from .base import Demand, KeepsNothing, Weights
 from .fetch import fetch_container
 
 NAME = NoCacheSettings.NAME

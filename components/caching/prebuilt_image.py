@@ -1,12 +1,13 @@
 """Strategy `prebuilt-image`: the weights lie in the engine's own image, where the engine looks for them."""
 
 import pulumi
+from larder_sidecar.config.layout import STORE, marker_path
 
 from ..jobs import run_once
 from ..manifest import TMP, Container, scratch
 from ..settings import Settings, SettingsError
 from ..settings.prebuilt_image import Build, PrebuiltImageSettings
-from .base import STORE, CachingStrategy, Demand, Weights
+from .base import CachingStrategy, Demand, Weights
 
 NAME = PrebuiltImageSettings.NAME
 # The image is all that every Kubernetes lets us see inside of itself: image volumes need 1.33. Engines' images have a
@@ -41,7 +42,7 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         proof: Container = {
             "name": "proof",
             "image": called,
-            "command": ["/bin/sh", "-c", PROOF, f"{STORE}/.larder/{plan}.json", plan],
+            "command": ["/bin/sh", "-c", PROOF, f"{STORE}/{marker_path(plan)}", plan],
             "volume_mounts": [{"name": TMP, "mount_path": "/tmp"}],  # noqa: S108 (an emptyDir of this pod)
             "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
         }

@@ -1,12 +1,13 @@
 """Strategy `shared-storage`: a volume that every node mounts, filled by one Job, read by every pod."""
 
 import pulumi
+from larder_sidecar.config.layout import STORE
 
 from ..manifest import Volume, VolumeMount
 from ..settings import Settings
 from ..settings.shared_storage import SharedStorageSettings
 from ..storage import SharedVolume
-from .base import STORE, CachingStrategy, Demand, Store, Weights
+from .base import CachingStrategy, Demand, Store, Weights
 from .fetch import fetch_container, waiting
 from .none import roomy
 from .populate import populate

@@ -1,14 +1,12 @@
 """weights.json, as the ConfigMap that everything which fetches or waits reads."""
 
 import pulumi
+from larder_sidecar.config.layout import CONFIG_FILE, CONFIG_FOLDER
 from larder_sidecar.config.weights import WeightsPlan
 from pulumi_kubernetes.core import v1 as core
 
 from ..component import Component
 from ..manifest import Volume, VolumeMount, metadata
-
-FOLDER = "/etc/larder/weights"
-FILE = "weights.json"
 
 
 class WeightsConfig(Component):
@@ -26,13 +24,13 @@ class WeightsConfig(Component):
         super().__init__(name, opts)
         self.name = f"larder-weights-{plan.digest()[:8]}"
         self.text = plan.to_json()
-        self.path = f"{FOLDER}/{FILE}"
+        self.path = f"{CONFIG_FOLDER}/{CONFIG_FILE}"
         self.config_map = core.ConfigMap(
             "weights.json",
             metadata=metadata(
                 self.name, "the files of the models: where they come from and what they must be", namespace=namespace
             ),
-            data={FILE: self.text},
+            data={CONFIG_FILE: self.text},
             opts=self.child(),
         )
         self.register_outputs({"name": self.name})
@@ -43,4 +41,4 @@ class WeightsConfig(Component):
 
     def mount(self) -> VolumeMount:
         """The mount of a container that reads the file."""
-        return {"name": "weights-config", "mount_path": FOLDER, "read_only": True}
+        return {"name": "weights-config", "mount_path": CONFIG_FOLDER, "read_only": True}

@@ -8,17 +8,16 @@ from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.cors import Cors
 from larder_sidecar.config.engines import ENGINES
 from larder_sidecar.config.gateway import Auth, Engine, GatewayConfig, Limits
+from larder_sidecar.config.layout import CLIENTS, TOKENS
 from larder_sidecar.config.manager import InferenceService
 from larder_sidecar.config.routing import Routing
 from larder_sidecar.config.weights import WeightsPlan
 
 from ..names import (
-    CLIENTS,
     HOLD_SECONDS,
     INFERENCE_ANNOTATIONS,
     INFERENCE_SERVICE,
     ONE_AT_A_TIME,
-    TOKENS,
 )
 from ..settings import Settings
 from ..settings.kserve import KServeSettings

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import pulumi
 from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.config.layout import CLIENTS
 from pulumi_kubernetes.apps import v1 as apps
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.networking import v1 as networking
@@ -11,7 +12,7 @@ from pulumi_kubernetes.policy import v1 as disruption
 
 from ..component import Component
 from ..manifest import labels, metadata, pod, scratch, selector, spread
-from ..names import CLIENTS, FRONT
+from ..names import FRONT
 from ..network import Egress, dns_egress, gateway_ingress
 from .gateway import drain_hook, gateway_config_map, gateway_container, gateway_volume, restarts_with
 from .stack import Site

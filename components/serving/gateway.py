@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pulumi
 from larder_sidecar.config.gateway import DRAIN, GatewayConfig
+from larder_sidecar.config.layout import ADMIN, CLIENTS, TOKENS
 from pulumi_kubernetes.core import v1 as core
 from pulumi_kubernetes.networking import v1 as networking
 
@@ -19,7 +20,7 @@ from ..manifest import (
     metadata,
     selector,
 )
-from ..names import ADMIN, CLIENTS, FRONT, TOKENS
+from ..names import FRONT
 from ..network import gateway_ingress, sources_egress
 from ..settings.clusters import ServiceType
 

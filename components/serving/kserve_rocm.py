@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pulumi
+from larder_sidecar.config.layout import CLIENTS
 from larder_sidecar.config.manager import ID, InferenceService
 from pulumi_kubernetes.apiextensions.CustomResource import CustomResource
 from pulumi_kubernetes.networking import v1 as networking
@@ -19,7 +20,7 @@ from ..manifest import (
     pod_security,
     scratch,
 )
-from ..names import CLIENTS, FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, ONE_AT_A_TIME
+from ..names import FRONT, INFERENCE_ANNOTATIONS, INFERENCE_SERVICE, ONE_AT_A_TIME
 from ..network import clients_ingress
 from ..node_pools import Placement, tolerations
 from ..plan.plan import KServePlan

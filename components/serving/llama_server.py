@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.engines import ENGINES
-
-from ..caching.base import STORE
+from larder_sidecar.config.layout import STORE, gguf_path
 
 FOLDER = "/etc/larder/llama-server"
 FILE = "models.ini"
@@ -15,7 +14,7 @@ PULLED_CONTEXT = 4096
 
 def weights_file(model: str) -> str:
     """Where an engine that takes files finds the weights of a model."""
-    return f"{STORE}/gguf/{model}.gguf"
+    return f"{STORE}/{gguf_path(model)}"
 
 
 def presets(entries: Iterable[CatalogEntry]) -> str:

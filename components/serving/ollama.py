@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pulumi
 from larder_sidecar.config.engines import ENGINES
+from larder_sidecar.config.layout import STORE
 
-from ..caching.base import STORE
 from ..plan.plan import EnginePlan
 from ..settings.ollama import OllamaSettings
 from .stack import EngineStack, Site

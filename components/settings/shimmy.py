@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 
 from larder_sidecar.config.engines import ENGINES
 from larder_sidecar.config.gateway import Pulls as PullsConfig
+from larder_sidecar.config.layout import TOKENS
 from pydantic import Field, ValidationInfo, field_validator
 
-from ..names import TOKENS
 from .base import Block, ObjectName
 from .quantities import Size
 from .stack import EngineStackSettings

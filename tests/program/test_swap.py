@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from larder_sidecar.config.layout import STORE, marker_path
 
-from components.caching.base import STORE
 from tests.program.previews import OF_DEV, PREBUILT, Preview
 
 Previews = Callable[..., Preview]
@@ -190,7 +190,7 @@ def test_under_prebuilt_image_the_engine_runs_the_image_and_a_job_in_it_finds_th
     job, (proof,) = seen.one("Job", "preflight-"), seen.pod("Job", "preflight-")["containers"]
     assert proof["image"] == image
     (digest,) = (o["digest"] for o in [seen.recording.outputs["weights"]])
-    assert proof["command"][-2:] == [f"{STORE}/.larder/{digest}.json", digest]
+    assert proof["command"][-2:] == [f"{STORE}/{marker_path(digest)}", digest]
     assert job.inputs["spec"]["backoffLimit"] == 0
     assert job.urn in seen.one("Deployment").dependencies
 

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from .base import Model
 from .cors import Cors, open_to_all
 from .engines import ENGINES, EngineKind, those_that
+from .layout import ADMIN, CLIENTS
 from .residency import Residency
 from .routing import Routing
 from .url import UrlError, authority
@@ -125,9 +126,9 @@ class GatewayConfig(Model):
     """The whole file."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    listen: Address = "[::]:8080"
+    listen: Address = f"[::]:{CLIENTS}"
     """`[::]` stands for every address of both families, or of IPv4 where the kernel has no IPv6."""
-    admin: Address = "[::]:9090"
+    admin: Address = f"[::]:{ADMIN}"
     place: Place = "alone"
     """Before the engine of its own pod; before the engines of other pods; or in a pod that only a front may reach."""
     engines: list[Engine] = Field(min_length=1)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from .base import Model
 from .gateway import Address, Seconds, reachable
+from .layout import ADMIN, CLIENTS, TOKENS
 from .weights import RelativePath
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -130,9 +131,9 @@ class ManagerConfig(Model):
     """The whole file."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    listen: Address = "[::]:8080"
-    admin: Address = "[::]:9090"
-    token_file: Path = Path("/run/secrets/larder/token")
+    listen: Address = f"[::]:{CLIENTS}"
+    admin: Address = f"[::]:{ADMIN}"
+    token_file: Path = Path(TOKENS, "token")
     """Whoever sends its content as a bearer token may activate models."""
     state: Path = Path("/app/state")
     catalog: SyncedFolder = SyncedFolder()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from ..config.layout import CONFIG_FILE, CONFIG_FOLDER, STORE
 from ..config.weights import WeightsPlan
 from .errors import PlanError
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     # argparse has no public name for what add_subparsers returns.
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
-CONFIG = Path("/etc/larder/weights/weights.json")
-ROOT = Path("/weights/ollama")
+CONFIG = Path(CONFIG_FOLDER, CONFIG_FILE)
+ROOT = Path(STORE)
 
 
 def read_plan(path: Path) -> WeightsPlan:

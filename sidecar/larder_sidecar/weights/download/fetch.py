@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...config.layout import gguf_path
 from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from ..errors import DiskFullError, StoreError
 from ..progress import Reporter, Summary
@@ -30,7 +31,7 @@ from ..store.marker import (
     unchanged_files,
     verified_blobs,
 )
-from ..store.ollama_layout import StoredFile, blob_path, gguf_path, list_manifests, referenced_blobs
+from ..store.ollama_layout import StoredFile, blob_path, list_manifests, referenced_blobs
 from .files import Files, part_path
 
 SPARE = 16 * 2**20

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...config import layout
 from ...config.weights import FIRST_PULL, WeightsPlan
 from ..store.gguf import check_gguf
 from ..store.marker import Marker, Stored, marker_path, sha256_of
 from ..store.ollama_layout import StoredFile, blob_path, lay_out
 from .layer import make_tar
 
-STORE = "weights/ollama"
+STORE = layout.STORE.removeprefix("/")
 """Path of the store in every pod, which the program sets as OLLAMA_MODELS."""
 _EPOCH = "1970-01-01T00:00:00+00:00"
 

@@ -11,16 +11,17 @@ import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ...config import layout
 from ..errors import DiskFullError, ReadOnlyError, StoreError
 from . import untrusted
 
-STATE = Path(".larder")
+STATE = Path(layout.STATE)
 """Folder of the store for our own files: markers, parts, lease."""
 PARTS, SCRATCH = STATE / "parts", STATE / "tmp"
 ABANDONED_SECONDS = 7 * 86_400
 MAX_ENTRIES = 20_000
 """Entries of one kind in a store. Ours has a few for each model; a shared disk may have any number."""
-GGUF = Path("gguf")
+GGUF = Path(layout.GGUF)
 """Folder of the store with the weights under plain names, for engines that load files."""
 _SHARED = (Path("blobs"), Path("manifests"), GGUF)
 _OURS = (STATE, PARTS, SCRATCH)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
+from ...config import layout
 from ...config.base import Model
 from ...config.weights import FIRST_PULL, WeightsFile, WeightsPlan
 from ..errors import StoreError
@@ -57,7 +58,7 @@ class Fault:
 
 def marker_path(root: Path, digest: str) -> Path:
     """Return the path of a plan's marker."""
-    return root / STATE / f"{digest}.json"
+    return root / layout.marker_path(digest)
 
 
 def read_marker(root: Path, digest: str) -> Marker | None:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...config.layout import gguf_path
 from ...config.weights import ModelWeights, OllamaRecipe
 from ..errors import PlanError
 from . import untrusted
-from .disk import GGUF, list_entries
+from .disk import list_entries
 from .gguf import GgufInfo
 
 _REGISTRY = "manifests/registry.ollama.ai/library"
@@ -55,11 +56,6 @@ def manifest_path(served_name: str) -> str:
     """Return the path of a manifest, relative to the store's root; the default tag is `latest`."""
     model, _, tag = served_name.partition(":")
     return f"{_REGISTRY}/{model}/{tag or 'latest'}"
-
-
-def gguf_path(model: str) -> str:
-    """Return the path of a model's weights for engines that load files, relative to the store's root."""
-    return f"{GGUF}/{model}.gguf"
 
 
 def lay_out(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:

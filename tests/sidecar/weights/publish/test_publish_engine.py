@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from larder_sidecar.cli import main
+from larder_sidecar.config.layout import gguf_path
 from larder_sidecar.weights.errors import ContentError, DeniedError, HubError, ImageError, NotFoundError, TransientError
 from larder_sidecar.weights.oci import IMAGE_INDEX, MANIFEST
 from larder_sidecar.weights.progress import Reporter
@@ -19,7 +20,7 @@ from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.push import Destination, Published
 from larder_sidecar.weights.publish.registry import Registry
 from larder_sidecar.weights.store.marker import find_faults, read_marker
-from larder_sidecar.weights.store.ollama_layout import gguf_path, manifest_path
+from larder_sidecar.weights.store.ollama_layout import manifest_path
 from larder_sidecar.weights.store.wait import wait_for
 
 from tests.sidecar.weights.bases import DOCKER, LAYERS, OCI, REPOSITORY, Base

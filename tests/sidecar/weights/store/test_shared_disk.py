@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from larder_sidecar.config.layout import gguf_path
 from larder_sidecar.config.weights import WeightsPlan
 from larder_sidecar.weights.download.pieces import PieceJournal
 from larder_sidecar.weights.errors import FetchError, ImageError
@@ -22,7 +23,7 @@ from larder_sidecar.weights.store import disk, marker
 from larder_sidecar.weights.store.assemble import copy
 from larder_sidecar.weights.store.lease import Lease
 from larder_sidecar.weights.store.marker import Marker, Stored, load_marker, marker_path, write_marker
-from larder_sidecar.weights.store.ollama_layout import blob_path, gguf_path, manifest_path, referenced_blobs
+from larder_sidecar.weights.store.ollama_layout import blob_path, manifest_path, referenced_blobs
 from larder_sidecar.weights.store.prune import OTHERS, Prune
 from larder_sidecar.weights.store.wait import wait_for
 
