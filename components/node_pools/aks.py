@@ -11,7 +11,7 @@ from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, first_size, node_labels
 
 _TAINT_OF_SPOT = Taint("kubernetes.azure.com/scalesetpriority", "spot", "NoSchedule")
-"""AKS puts it on spot nodes, whatever is asked for."""
+"""The taint that AKS puts on every spot node."""
 DRIVER_BY_OTHERS: GPUProfileArgsDict = {"driver": "None"}
 """AKS installs NVIDIA's driver or none; AMD's comes with its own operator."""
 
@@ -23,11 +23,11 @@ class AksPool(Pool[Aks]):
 
     @classmethod
     def connect(cls, cluster: Aks) -> list[pulumi.ProviderResource]:
-        """The subscription of the cluster; credentials are those of the environment."""
+        """Return the provider of the cluster's subscription, with the credentials of the environment."""
         return [Provider("azure", subscription_id=cluster.subscription)]
 
     def declare(self, name: str, pool: NodePool, cluster: Aks) -> Placement:
-        """One agent pool, named by what nobody can change in it: another machine type is another pool, made before."""
+        """Register an agent pool named by its fixed fields: a new machine type makes a new pool before the old goes."""
         taints = (*pool.tolerated(), *((_TAINT_OF_SPOT,) if pool.spot else ()))
         made = AgentPool(
             name,
@@ -54,5 +54,5 @@ class AksPool(Pool[Aks]):
 
 
 def agent_pool_name(name: str, pool: NodePool) -> str:
-    """The pool's name and four digits of what makes it another pool; AKS takes 12 letters and digits."""
+    """Return the pool's name and four digits of a hash of its fixed fields; AKS accepts 12 letters and digits."""
     return content_name(name, [pool.instance, pool.spot, pool.disk]).replace("-", "")[: len(name) + 4]

@@ -1,4 +1,4 @@
-"""The contract between node pools and stacks: settings go in, a `Placement` comes out, and stacks know no cloud."""
+"""Contract between node pools and stacks: settings go in, a `Placement` comes out, and stacks know no cloud."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -16,11 +16,11 @@ C = TypeVar("C", bound=Cluster)
 """The settings of the clusters that a class of pools is for."""
 HOSTNAME = "kubernetes.io/hostname"
 PATIENCE = pulumi.CustomTimeouts(create="30m", update="60m", delete="60m")
-"""Machines come within minutes; taking them away or renewing them waits for pods that drain."""
+"""A cloud makes machines within minutes; before it replaces or deletes them, their pods drain."""
 
 
 def tolerations(taints: Iterable[Taint]) -> list[core.TolerationArgsDict]:
-    """What a pod says to run on nodes with these taints."""
+    """Return the tolerations of a pod that runs on nodes with these taints."""
     return [
         {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}
         if taint.value
@@ -31,18 +31,18 @@ def tolerations(taints: Iterable[Taint]) -> list[core.TolerationArgsDict]:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Where pods of a pool run, and what they wait for."""
+    """Nodes on which the pods of a pool run, and resources that the pods wait for."""
 
     pool: str
     hosts: tuple[str, ...] = ()
-    """The nodes by name; none where they are known by the pool's label alone."""
+    """Names of the nodes; empty if only the pool's label identifies them."""
     taints: tuple[Taint, ...] = ()
-    """What the pods have to tolerate, the cloud's own taints included."""
+    """Taints that the pods tolerate, the cloud's own taints included."""
     ready: tuple[pulumi.Resource, ...] = ()
-    """What has to be there before the pods."""
+    """Resources that exist before the pods."""
 
     def affinity(self, within: Sequence[str] | None = None) -> core.AffinityArgsDict:
-        """The nodes of the pool; of these only `within`, where just some of them will do."""
+        """Return the affinity to the nodes of the pool; to those in `within` only, if it is given."""
         hosts = self.hosts if within is None else tuple(host for host in self.hosts or within if host in within)
         wanted: core.NodeSelectorRequirementArgsDict = (
             {"key": HOSTNAME, "operator": "In", "values": list(hosts)}
@@ -59,30 +59,30 @@ class Placement:
 
 
 class Pool(Component, ABC, Generic[C]):
-    """Machines of one kind. A subclass registers them and says where pods find them."""
+    """Machines of one kind. A subclass registers them and returns their placement."""
 
     def __init__(self, name: str, pool: NodePool, cluster: C, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self.around = opts.parent if opts else None
-        """The parent, for what must outlive a pool's name."""
+        """Parent of resources that must survive a change of the pool's name."""
         self.placement = self.declare(name, pool, cluster)
         self.register_outputs({"pool": name})
 
     @classmethod
     @abstractmethod
     def connect(cls, cluster: C) -> list[pulumi.ProviderResource]:
-        """The cloud's provider, pointed at what holds the cluster; none where that of Kubernetes will do."""
+        """Return the provider of the cluster's cloud; none if the one of Kubernetes is enough."""
 
     @abstractmethod
     def declare(self, name: str, pool: NodePool, cluster: C) -> Placement:
-        """Register the pool's resources as children, and say where its pods run."""
+        """Register the pool's resources as children; return the placement of its pods."""
 
 
 def node_labels(name: str, pool: NodePool) -> dict[str, str]:
-    """The labels of the pool's nodes."""
+    """Return the labels of the pool's nodes."""
     return {**pool.labels, POOL_LABEL: name}
 
 
 def first_size(pool: NodePool) -> int:
-    """How many machines to begin with: one at least, so that a pool without an autoscaler has somewhere to run."""
+    """Return the first number of machines: at least one, so that pods run in a pool without an autoscaler too."""
     return max(pool.min, 1)

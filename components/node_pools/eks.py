@@ -22,11 +22,11 @@ class EksPool(Pool[Eks]):
 
     @classmethod
     def connect(cls, cluster: Eks) -> list[pulumi.ProviderResource]:
-        """The region of the cluster; credentials are those of the environment."""
+        """Return the provider of the cluster's region, with the credentials of the environment."""
         return [Provider("aws", region=cluster.region)]
 
     def declare(self, name: str, pool: NodePool, cluster: Eks) -> Placement:
-        """One managed node group. It has no fixed name: another instance type is another group, made before."""
+        """Register a node group without a fixed name: a new instance type makes a new group before the old goes."""
         instance = pool.instance or ""
         group = NodeGroup(
             name,
@@ -52,5 +52,5 @@ class EksPool(Pool[Eks]):
 
 
 def ami_type(instance: str) -> str:
-    """The image for the instance's processor: EKS would boot its x86 one whatever the instance is."""
+    """Return the image for the instance's processor; without it, EKS boots the one for x86 on every instance."""
     return f"AL2023_{'ARM_64' if _GRAVITON.match(instance) else 'x86_64'}_STANDARD"

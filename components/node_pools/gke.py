@@ -13,7 +13,7 @@ from .base import PATIENCE, Placement, Pool, node_labels
 
 _ARM = re.compile(r"(t2a|c4a|n4a)-")
 _TAINT_OF_ARM = Taint("kubernetes.io/arch", "arm64", "NoSchedule")
-"""GKE puts it on its Arm nodes by itself."""
+"""The taint that GKE itself puts on its Arm nodes."""
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 
 
@@ -24,11 +24,11 @@ class GkePool(Pool[Gke]):
 
     @classmethod
     def connect(cls, cluster: Gke) -> list[pulumi.ProviderResource]:
-        """The project of the cluster; credentials are those of the environment."""
+        """Return the provider of the cluster's project, with the credentials of the environment."""
         return [Provider("gcp", project=cluster.project)]
 
     def declare(self, name: str, pool: NodePool, cluster: Gke) -> Placement:
-        """One node pool. It has no fixed name: another machine type is another pool, made before."""
+        """Register a node pool. It has no fixed name: a new machine type makes a new pool, before the old one goes."""
         made = GkeNodePool(
             name,
             project=cluster.project,

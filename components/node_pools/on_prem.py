@@ -1,4 +1,4 @@
-"""Node pools of a cluster that has the nodes it has."""
+"""Node pools of a cluster whose nodes exist already."""
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -15,14 +15,14 @@ class HostPool(Pool[Cluster]):
 
     @classmethod
     def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:  # noqa: ARG003
-        """None of its own: nodes are objects of the cluster."""
+        """Return no provider: nodes are objects of the cluster."""
         return []
 
     def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:  # noqa: ARG002
-        """Labels and taints by server-side apply, where the pool asks for any: nodes of others stay as they are.
+        """Write labels and taints by server-side apply if the pool has any; otherwise its nodes stay as they are.
 
-        Undone by giving the fields up: a label or taint that nobody else holds goes with the patch. Kubernetes keeps
-        a node's taints as one list: one that somebody else wrote is refused by the API server and never overruled.
+        Deleting the patch gives its fields up, and a label or taint without another owner disappears. Kubernetes keeps
+        a node's taints as one list: the API server refuses to change a list with another owner, and it stays so.
         """
         wanted = bool(pool.labels or pool.taints)
         patches = tuple(self._patch(name, pool, host) for host in pool.hosts or () if wanted)

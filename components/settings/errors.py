@@ -74,7 +74,9 @@ def _text(error: ErrorDetails, way: list[Place]) -> str:
         case "extra_forbidden":
             return _unknown_key(str(error["loc"][-1]), parent)
         case "missing":
-            return f"is missing{f', and kind {parent.kind} needs it' if parent.kind else ''}.{remedy}"
+            if parent.kind:
+                return f"kind {parent.kind} requires this key. Fix: add it.{remedy}"
+            return f"is missing.{remedy}"
         case "literal_error":
             valid = re.findall(r"'([^']*)'", error["ctx"]["expected"])
             near = did_you_mean(str(error["input"]), valid) if isinstance(error["input"], str) else ""
@@ -93,5 +95,5 @@ def _text(error: ErrorDetails, way: list[Place]) -> str:
 
 def _unknown_key(key: str, parent: Place) -> str:
     if parent.by_kind and parent.kind and key in parent.keys:
-        return f"means nothing to a {parent.by_kind.noun} of kind {parent.kind}. Drop it."
+        return f"a {parent.by_kind.noun} of kind {parent.kind} has no {key}. Fix: remove the key."
     return f"unknown key. {did_you_mean(key, parent.keys)}Known keys: {choices(parent.keys)}."

@@ -20,7 +20,9 @@ _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "
 _OF_A_DAEMON = ("cni", "containerd", "containers", "crio", "docker", "dpkg", "etcd", "kubelet", "rancher", "systemd")
 """Folders of /var/lib that the node itself writes."""
 _PATH = re.compile(r"(/+[A-Za-z0-9_.@+-]+){2,}/*")
-_FLEETING = "nodes of kind {} come and go, disks and all. Drop the block; choose another strategy."
+_FLEETING = (
+    "the cloud replaces nodes of kind {} together with their disks. Fix: remove the block and choose another strategy."
+)
 
 
 def folder(path: str) -> str:

@@ -21,7 +21,7 @@ from .names import all_of, one_of
 from .quantities import Size
 
 POOL_LABEL = "larder.dev/pool"
-"""On every node of a pool that Larder makes or labels: the pool's name."""
+"""Label with the pool's name, on every node that Larder makes or labels."""
 
 PoolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
 Host = Annotated[
@@ -34,12 +34,12 @@ _KEY = rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}"
 _TAINT = re.compile(rf"^(?P<key>{_KEY})(=(?P<value>({_NAME})?))?:(?P<effect>NoSchedule|PreferNoSchedule|NoExecute)$")
 
 OF_A_CLOUD = ("min", "max", "spot", "disk")
-"""What is said of machines that Larder makes."""
+"""Settings of machines that Larder makes."""
 
 
 @dataclass(frozen=True)
 class Taint:
-    """What keeps pods away from a node unless they tolerate it."""
+    """A taint of a node: pods that do not tolerate it stay away."""
 
     key: str
     value: str
@@ -47,10 +47,10 @@ class Taint:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """`key=value:effect` or `key:effect`, as kubectl writes it. Raises ValueError."""
+        """Read `key=value:effect` or `key:effect`, as kubectl writes it. Raises ValueError."""
         if not (match := _TAINT.fullmatch(text)):
             msg = (
-                f"{text[:80]!r} is not a taint. Write key=value:effect or key:effect with effect NoSchedule, "
+                f"{text[:80]!r} is not a taint. Fix: write key=value:effect or key:effect with effect NoSchedule, "
                 "PreferNoSchedule or NoExecute, as in amd.com/gpu:NoSchedule."
             )
             raise ValueError(msg)
@@ -66,7 +66,7 @@ def _taint(text: str) -> str:
 
 def _not_ours(key: str) -> str:
     if key.startswith("larder.dev/"):
-        msg = f"{key} is set by Larder itself. Drop it."
+        msg = f"Larder sets {key} itself. Fix: remove the key."
         raise ValueError(msg)
     return key
 
@@ -79,7 +79,7 @@ TaintText = Annotated[
 
 
 class NodePool(Block):
-    """Machines of one kind: nodes by name where the cluster has the nodes it has, an instance type in a cloud."""
+    """Machines of one kind: an instance type if a cloud makes them, otherwise the names of nodes that exist."""
 
     instance: str | None = Field(
         None,
@@ -123,7 +123,7 @@ class NodePool(Block):
         return self.max if self.max is not None else max(self.min, 1)
 
     def tolerated(self) -> tuple[Taint, ...]:
-        """The taints of its nodes."""
+        """Return the taints of its nodes."""
         return tuple(map(Taint.of, self.taints))
 
     @field_validator("instance")
@@ -134,17 +134,19 @@ class NodePool(Block):
             return instance
         if (machines := cluster.FACTS.machines) is None:
             if instance is not None:
-                msg = f"a cluster of kind {cluster.kind} has the nodes it has. Name them in hosts."
+                msg = f"Larder makes no machines on a cluster of kind {cluster.kind}. Fix: name its nodes in hosts."
                 raise ValueError(msg)
             return instance
         if instance is None:
-            msg = f"is missing. Name a machine type of {cluster.kind}, as in {machines.example}."
+            msg = f"kind {cluster.kind} requires a machine type. Fix: add one, as in {machines.example}."
             raise ValueError(msg)
         if instance == "auto":
-            msg = f"'auto' comes with a later version: name an instance, as in {machines.example}."
+            msg = f"'auto' is not supported yet. Fix: write a machine type, as in {machines.example}."
             raise ValueError(msg)
         if not machines.types.fullmatch(instance):
-            msg = f"{instance[:80]!r} is not a machine type of {cluster.kind}. Write one as in {machines.example}."
+            msg = (
+                f"{instance[:80]!r} is not a machine type of {cluster.kind}. Fix: write one, as in {machines.example}."
+            )
             raise ValueError(msg)
         return instance
 
@@ -153,13 +155,13 @@ class NodePool(Block):
     def _hosts_are_known_beforehand(cls, hosts: list[str] | None, info: ValidationInfo) -> list[str] | None:
         cluster = _cluster(info)
         if cluster and cluster.makes_machines and hosts is not None:
-            msg = f"nodes of kind {cluster.kind} come and go with their names. Name a machine type in instance."
+            msg = f"the cloud names and replaces nodes of kind {cluster.kind}. Fix: write a machine type in instance."
             raise ValueError(msg)
         if cluster and not cluster.makes_machines and hosts is None and "instance" in info.data:
-            msg = "is missing. Name the nodes (label kubernetes.io/hostname) that make up the pool."
+            msg = f"kind {cluster.kind} requires names of nodes. Fix: add them, as in label kubernetes.io/hostname."
             raise ValueError(msg)
         if twice := sorted({host for host in hosts or () if hosts and hosts.count(host) > 1}):
-            msg = f"node {twice[0]!r} is there twice. Name each node once."
+            msg = f"node {twice[0]!r} appears twice. Fix: name each node once."
             raise ValueError(msg)
         return hosts
 
@@ -169,7 +171,7 @@ class NodePool(Block):
         cluster = _cluster(info)
         if cluster and not cluster.makes_machines:
             what = "there are no spot machines" if info.field_name == "spot" else "Larder makes no machines"
-            msg = f"{what} on a cluster of kind {cluster.kind}. Drop it."
+            msg = f"{what} on a cluster of kind {cluster.kind}. Fix: remove the key."
             raise ValueError(msg)
         return value
 
@@ -178,7 +180,7 @@ class NodePool(Block):
     def _room_between(cls, most: int | None, info: ValidationInfo) -> int | None:
         fewest = info.data.get("min")
         if most is not None and fewest is not None and most < fewest:
-            msg = f"{most} is less than min, which is {fewest}. Write at least {fewest}."
+            msg = f"{most} is less than min, which is {fewest}. Fix: write at least {fewest}."
             raise ValueError(msg)
         return most
 
@@ -189,10 +191,10 @@ class NodePool(Block):
         if not accelerator or cluster is None or (machines := cluster.FACTS.machines) is None:
             return accelerator
         if (offer := machines.accelerators.get(accelerator)) is None:
-            msg = f"no machine of {cluster.kind} has {accelerator}. {_elsewhere(accelerator)}"
+            msg = f"no machine of {cluster.kind} has {accelerator}. Fix: remove the key, or use {_with(accelerator)}."
             raise ValueError(msg)
         if instance and offer.mark not in instance:
-            msg = f"{instance} has no {accelerator}. Choose {offer.example}, or drop it."
+            msg = f"{instance} has no {accelerator}. Fix: write {offer.example} in instance, or remove the key."
             raise ValueError(msg)
         return accelerator
 
@@ -202,11 +204,10 @@ def _cluster(info: ValidationInfo) -> Cluster | None:
     return known.cluster if known else None
 
 
-def _elsewhere(accelerator: str) -> str:
-    """Return a sentence that says which machines may have the accelerator."""
+def _with(accelerator: str) -> str:
+    """Return the machines that may have the accelerator, in words."""
     offers = {kind: offer for kind, cloud in clouds().items() if (offer := cloud.accelerators.get(accelerator))}
-    found = [f"{offer.vendor} has ({kind}, {offer.mark})" for kind, offer in offers.items()]
-    return f"{', '.join(found)}, and so may nodes of your own." if found else "Nodes of your own may have it."
+    return one_of([*(f"{offer.mark} on {kind}" for kind, offer in offers.items()), "nodes of your own"])
 
 
 def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str, NodePool]:
@@ -215,13 +216,13 @@ def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str,
             if shared := set(pool.hosts or ()) & set(pools[other].hosts or ()):
                 msg = (
                     f"node {min(shared)!r} is in pools {name!r} and {other!r}, but a node whose labels or taints "
-                    "Larder writes belongs to one pool. Take it out of the other one."
+                    "Larder writes belongs to one pool. Fix: remove it from one of them."
                 )
                 raise ValueError(msg)
     cluster = _cluster(info)
     names = cluster.FACTS.machines.pool_names if cluster and cluster.FACTS.machines else None
     if names and (wrong := [name for name in pools if not names.pattern.fullmatch(name)]):
-        msg = f"{', '.join(map(repr, wrong))}: {names.rule} Choose another name."
+        msg = f"{names.rule}, unlike {one_of(map(repr, wrong))}. Fix: choose another name."
         raise ValueError(msg)
     return pools
 
@@ -230,11 +231,11 @@ NodePools = Annotated[dict[PoolName, NodePool], Field(min_length=1), AfterValida
 
 
 def hosts_of(pools: Mapping[str, NodePool]) -> dict[str, tuple[str, ...]]:
-    """The pools, each with its hosts; none where its machines come from a cloud."""
+    """Return the hosts of each pool; none if a cloud makes its machines."""
     return {name: tuple(pool.hosts or ()) for name, pool in pools.items()}
 
 
 def taints_of(host: str, pools: Mapping[str, NodePool]) -> tuple[Taint, ...]:
-    """What a pod of the host has to tolerate, whichever pools the host is in."""
+    """Return the taints that a pod on the host tolerates, of every pool that the host is in."""
     of_the_host = [pool for pool in pools.values() if host in (pool.hosts or ())]
     return tuple(dict.fromkeys(taint for pool in of_the_host for taint in pool.tolerated()))

@@ -102,11 +102,11 @@ def test_its_settings_are_its_own() -> None:
 
 def test_what_is_wrong_is_told_at_once_with_its_own_paths_and_words() -> None:
     assert _problems({"planet": "Mars", "region": [1], "subnets": ["a"], "moon": 1, "name": None}) == [
-        "larder:cluster.name: is missing, and kind toy needs it. The cluster's name in its cloud.",
+        "larder:cluster.name: kind toy requires this key. Fix: add it. The cluster's name in its cloud.",
         "larder:cluster.planet: 'Mars' is not allowed here. The planet of the cluster, as in mars. Pattern: ^[a-z]+$",
         "larder:cluster.region[0]: input should be a valid string, not 1. "
         "Continents of the planet: EKS has a setting of this name too.",
-        "larder:cluster.subnets: means nothing to a cluster of kind toy. Drop it.",
+        "larder:cluster.subnets: a cluster of kind toy has no subnets. Fix: remove the key.",
         "larder:cluster.moon: unknown key. Known keys: context, kind, kubernetes, location, "
         "name, namespace, node-role, planet, project, region, resource-group, subnets, subscription.",
     ]
@@ -127,9 +127,9 @@ def test_its_storage_classes_are_its_own() -> None:
 
 def test_its_machines_are_its_own() -> None:
     assert _problems(pool={"instance": "m6i.xlarge", "accelerator": "amd.com/gpu"}) == [
-        "larder:node-pools.cpu.instance: 'm6i.xlarge' is not a machine type of toy. Write one as in toy1.",
+        "larder:node-pools.cpu.instance: 'm6i.xlarge' is not a machine type of toy. Fix: write one, as in toy1.",
         "larder:node-pools.cpu.accelerator: no machine of toy has amd.com/gpu. "
-        "Azure has (aks, MI300X), and so may nodes of your own.",
+        "Fix: remove the key, or use MI300X on aks or nodes of your own.",
     ]
 
 

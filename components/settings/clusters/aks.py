@@ -20,13 +20,11 @@ class Aks(Cloud):
             provider=Provider(package="azure-native", place="subscriptionId", extra="azure"),
             resource="AgentPool",
             pool="an AKS agent pool",
-            accelerators={
-                "amd.com/gpu": Accelerated(vendor="Azure", mark="MI300X", example="Standard_ND96isr_MI300X_v5")
-            },
-            # AKS takes 12 letters and digits; the component appends four that change with the machines.
+            accelerators={"amd.com/gpu": Accelerated(mark="MI300X", example="Standard_ND96isr_MI300X_v5")},
+            # AKS accepts 12 letters and digits; the component appends four that change with the machines.
             pool_names=PoolNames(
                 pattern=re.compile(r"[a-z][a-z0-9]{0,7}"),
-                rule="AKS takes up to 8 lower-case letters and digits here, a letter first.",
+                rule="AKS accepts pool names of up to 8 lower-case letters and digits that begin with a letter",
             ),
         ),
         storage_classes={  # Names: "Storage classes" in the documentation of AKS, 2026-11.

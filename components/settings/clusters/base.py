@@ -40,10 +40,10 @@ class Cluster(Block):
     def _namespace_is_ours(cls, namespace: str) -> str:
         if namespace.startswith("kube-") or namespace == "default":
             # `up` labels the namespace, which holds for every pod in it, and `destroy` deletes it.
-            whose = "everybody's" if namespace == "default" else "Kubernetes' own"
+            owner = "every team" if namespace == "default" else "Kubernetes"
             msg = (
-                f"{namespace!r} is {whose}, and Larder declares its namespace: labels it and, in the end, deletes it. "
-                "Write a namespace for Larder alone, as in ai."
+                f"{namespace!r} belongs to {owner}, and Larder labels its namespace and deletes it in the end. "
+                "Fix: write a namespace for Larder alone, as in ai."
             )
             raise ValueError(msg)
         return namespace
@@ -55,7 +55,7 @@ class Cluster(Block):
         if context or kind is None:
             return context
         if not cls.FACTS.context:
-            msg = f"is missing. Name the kube context of the {kind} cluster; the current one is never used."
+            msg = f"kind {kind} requires a kube context, for the current one is never used. Fix: add its name."
             raise ValueError(msg)
         return cls.FACTS.context
 

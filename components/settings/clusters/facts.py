@@ -14,8 +14,6 @@ ONE_NODE = "gives disks that one node mounts at a time (ReadWriteOnce): the clai
 class Accelerated:
     """Machine types of a cloud that have an accelerator."""
 
-    vendor: str
-    """Name of the cloud's vendor, as errors on other clouds say it."""
     mark: str
     """Part of the name of each of these machine types."""
     example: str
@@ -23,11 +21,11 @@ class Accelerated:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolNames:
-    """Names that a cloud takes for a node pool, where it takes fewer than larder:node-pools."""
+    """Names that a cloud accepts for a node pool, if it accepts fewer than larder:node-pools."""
 
     pattern: re.Pattern[str]
     rule: str
-    """The pattern in words, as a whole sentence."""
+    """The pattern in words: a sentence without its period."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,11 +68,14 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once(cluster: object
             ["larder:cluster.kind: is missing. What kind of cluster it is: embedded, on-prem, eks, gke or aks."],
         ),
         (["eks"], [f"larder:cluster: must be a mapping, not ['eks']. Keys: {KEYS}."]),
-        ({**EKS, "project": "p"}, ["larder:cluster.project: means nothing to a cluster of kind eks. Drop it."]),
+        (
+            {**EKS, "project": "p"},
+            ["larder:cluster.project: a cluster of kind eks has no project. Fix: remove the key."],
+        ),
         (
             {key: value for key, value in EKS.items() if key != "region"},
             [
-                "larder:cluster.region: is missing, and kind eks needs it. "
+                "larder:cluster.region: kind eks requires this key. Fix: add it. "
                 "The AWS region of the cluster, as in eu-central-1."
             ],
         ),

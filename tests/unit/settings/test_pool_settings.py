@@ -62,28 +62,30 @@ CLOUD_BAD: list[tuple[str, dict[str, Any], str]] = [
     (
         "eks",
         {"instance": None},
-        "instance: is missing. Name a machine type of eks, as in m6i.xlarge.",
+        "instance: kind eks requires a machine type. Fix: add one, as in m6i.xlarge.",
     ),
     (
         "gke",
         {"instance": "auto"},
-        "instance: 'auto' comes with a later version: name an instance, as in n2-standard-4.",
+        "instance: 'auto' is not supported yet. Fix: write a machine type, as in n2-standard-4.",
     ),
     (
         "eks",
         {"hosts": ["venus"]},
-        "hosts: nodes of kind eks come and go with their names. Name a machine type in instance.",
+        "hosts: the cloud names and replaces nodes of kind eks. Fix: write a machine type in instance.",
     ),
-    ("aks", {"min": 3, "max": 1}, "max: 1 is less than min, which is 3. Write at least 3."),
+    ("aks", {"min": 3, "max": 1}, "max: 1 is less than min, which is 3. Fix: write at least 3."),
     (
         "gke",
         {"accelerator": "amd.com/gpu"},
-        "accelerator: no machine of gke has amd.com/gpu. Azure has (aks, MI300X), and so may nodes of your own.",
+        "accelerator: no machine of gke has amd.com/gpu. "
+        "Fix: remove the key, or use MI300X on aks or nodes of your own.",
     ),
     (
         "aks",
         {"accelerator": "amd.com/gpu"},
-        "accelerator: Standard_D4s_v5 has no amd.com/gpu. Choose Standard_ND96isr_MI300X_v5, or drop it.",
+        "accelerator: Standard_D4s_v5 has no amd.com/gpu. "
+        "Fix: write Standard_ND96isr_MI300X_v5 in instance, or remove the key.",
     ),
     (
         "eks",
@@ -93,13 +95,13 @@ CLOUD_BAD: list[tuple[str, dict[str, Any], str]] = [
     (
         "gke",
         {"taints": ["amd.com/gpu"]},
-        "taints[0]: 'amd.com/gpu' is not a taint. Write key=value:effect or key:effect with effect NoSchedule, "
+        "taints[0]: 'amd.com/gpu' is not a taint. Fix: write key=value:effect or key:effect with effect NoSchedule, "
         "PreferNoSchedule or NoExecute, as in amd.com/gpu:NoSchedule.",
     ),
     (
         "eks",
         {"labels": {"larder.dev/pool": "other"}},
-        "labels.larder.dev/pool: larder.dev/pool is set by Larder itself. Drop it.",
+        "labels.larder.dev/pool: Larder sets larder.dev/pool itself. Fix: remove the key.",
     ),
 ]
 
@@ -112,18 +114,18 @@ def test_a_pool_that_cannot_be_is_one_line(kind: str, pool: dict[str, Any], line
 HOST_BAD: list[tuple[dict[str, Any], list[str]]] = [
     (
         {"hosts": None},
-        ["cpu.hosts: is missing. Name the nodes (label kubernetes.io/hostname) that make up the pool."],
+        ["cpu.hosts: kind embedded requires names of nodes. Fix: add them, as in label kubernetes.io/hostname."],
     ),
     (
         {"hosts": None, "instance": "m6i.xlarge"},
-        ["cpu.instance: a cluster of kind embedded has the nodes it has. Name them in hosts."],
+        ["cpu.instance: Larder makes no machines on a cluster of kind embedded. Fix: name its nodes in hosts."],
     ),
-    ({"spot": True}, ["cpu.spot: there are no spot machines on a cluster of kind embedded. Drop it."]),
+    ({"spot": True}, ["cpu.spot: there are no spot machines on a cluster of kind embedded. Fix: remove the key."]),
     (
         {"min": 1, "max": 2},
         [
-            "cpu.min: Larder makes no machines on a cluster of kind embedded. Drop it.",
-            "cpu.max: Larder makes no machines on a cluster of kind embedded. Drop it.",
+            "cpu.min: Larder makes no machines on a cluster of kind embedded. Fix: remove the key.",
+            "cpu.max: Larder makes no machines on a cluster of kind embedded. Fix: remove the key.",
         ],
     ),
 ]
@@ -144,10 +146,10 @@ def test_a_cluster_of_a_cloud_is_named_in_full_and_by_nothing_else(kind: str) ->
     for left_out in cluster.keys() - {"kind", "context"}:
         config = {**GOOD, "larder:node-pools": pools, "larder:cache": {"strategy": "none"}}
         (line,) = problems_of({**config, "larder:cluster": {k: v for k, v in cluster.items() if k != left_out}})
-        assert line.startswith(f"larder:cluster.{left_out}: is missing, and kind {kind} needs it. ")
+        assert line.startswith(f"larder:cluster.{left_out}: kind {kind} requires this key. Fix: add it. ")
     foreign = {"eks": "project", "gke": "region", "aks": "location"}[kind]
     assert _of(kind, pools, {foreign: "x"}) == [
-        f"larder:cluster.{foreign}: means nothing to a cluster of kind {kind}. Drop it."
+        f"larder:cluster.{foreign}: a cluster of kind {kind} has no {foreign}. Fix: remove the key."
     ]
 
 
@@ -159,8 +161,8 @@ def test_a_role_is_an_arn() -> None:
 @pytest.mark.parametrize("name", ["ninechars", "a-b", "1a"])
 def test_on_aks_pools_have_short_names(name: str) -> None:
     assert _of("aks", {name: {"instance": "Standard_D4s_v5"}, "cpu": {"instance": "Standard_D4s_v5"}}) == [
-        f"larder:node-pools: {name!r}: AKS takes up to 8 lower-case letters and digits here, a letter first. "
-        "Choose another name."
+        "larder:node-pools: AKS accepts pool names of up to 8 lower-case letters and digits that begin with a letter, "
+        f"unlike {name!r}. Fix: choose another name."
     ]
 
 
@@ -168,8 +170,8 @@ def test_weights_are_not_kept_on_machines_that_go() -> None:
     block = {"node": "ip-10-0-0-1", "path": "/var/lib/larder", "size": "2Gi"}
     base = {**GOOD, "larder:cluster": EKS, "larder:node-pools": {"cpu": {"instance": "m6i.xlarge"}}}
     assert problems_of({**base, "larder:cache": {"strategy": "none", "node-local": block}}) == [
-        "larder:cache.node-local.node: nodes of kind eks come and go, disks and all. "
-        "Drop the block; choose another strategy."
+        "larder:cache.node-local.node: the cloud replaces nodes of kind eks together with their disks. "
+        "Fix: remove the block and choose another strategy."
     ]
 
 
@@ -178,7 +180,7 @@ def test_a_node_whose_labels_are_written_is_in_one_pool() -> None:
     assert problems({"larder:node-pools": both}) == []
     assert problems({"larder:node-pools": merged(both, {"cpu": {"labels": {"tier": "a"}}})}) == [
         "larder:node-pools: node 'venus' is in pools 'cpu' and 'spare', but a node whose labels or taints "
-        "Larder writes belongs to one pool. Take it out of the other one."
+        "Larder writes belongs to one pool. Fix: remove it from one of them."
     ]
 
 

@@ -22,22 +22,19 @@ BLOCKS = (
 IMAGES = {"images": {"alpha": f"registry/alpha@{DIGEST}"}}
 NFS = {"server": "nas", "path": "/export"}
 
-OWN = (
-    "and Larder declares its namespace: labels it and, in the end, deletes it. "
-    "Write a namespace for Larder alone, as in ai."
-)
+OWN = "and Larder labels its namespace and deletes it in the end. Fix: write a namespace for Larder alone, as in ai."
 
 BAD: list[tuple[dict[str, Any], str]] = [
     *(
         (
             {"larder:cluster": {"namespace": namespace}},
-            f"larder:cluster.namespace: {namespace!r} is Kubernetes' own, {OWN}",
+            f"larder:cluster.namespace: {namespace!r} belongs to Kubernetes, {OWN}",
         )
         for namespace in ("kube-system", "kube-public", "kube-node-lease", "kube-mine")
     ),
     (
         {"larder:cluster": {"namespace": "default"}},
-        f"larder:cluster.namespace: 'default' is everybody's, {OWN}",
+        f"larder:cluster.namespace: 'default' belongs to every team, {OWN}",
     ),
     (
         {"larder:cache": {"node-local": {"pool": "cpu"}}},
@@ -70,7 +67,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:node-pools": {"spare": {"hosts": ["pluto", "mars", "pluto"]}}},
-        "larder:node-pools.spare.hosts: node 'pluto' is there twice. Name each node once.",
+        "larder:node-pools.spare.hosts: node 'pluto' appears twice. Fix: name each node once.",
     ),
     (
         {"larder:cache": {"node-local": None}},
@@ -238,8 +235,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cluster": {"kind": "on-prem"}},
-        "larder:cluster.context: is missing. "
-        "Name the kube context of the on-prem cluster; the current one is never used.",
+        "larder:cluster.context: kind on-prem requires a kube context, for the current one is never used. "
+        "Fix: add its name.",
     ),
     (
         {"larder:cluster": "embedded"},
