@@ -79,7 +79,7 @@ def _union(members: tuple[tuple[str, type[Block]], ...]) -> TypeAdapter[Any]:
 def _any_kind(noun: str, base: type[Block], classes: tuple[tuple[str, type[Block]], ...]) -> type[Block]:
     """Make the class that reads a block of no known kind, so that every other error of the block is found too."""
     kinds: Any = tuple(kind for kind, _ in classes)
-    about = f"What kind of {noun} it is: {one_of(kinds)}."
+    about = f"Kind of the {noun}: {one_of(kinds)}."
     fields: dict[str, Any] = {"kind": (Literal[kinds], Field(description=about))}
     for _, member in classes:
         for name, field in member.model_fields.items():

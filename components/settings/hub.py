@@ -54,4 +54,4 @@ class Hub(Block):
     endpoint: Annotated[
         str, AfterValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": _ENDPOINT.pattern})
     ] = "https://huggingface.co"
-    """Base URL of the hub or of a mirror."""
+    """Base URL of a hub that speaks Hugging Face's protocol, as pods reach it; without a user and a password."""

@@ -52,10 +52,9 @@ class Images(GrowingBlock):
     """Digest references of the images, or versions whose digests the registry says."""
 
     sidecar: VersionedImage
-    """The sidecar image, name@sha256:… or name:version; `make up` passes its own."""
+    """Image of the gateway, and of everything that fetches weights; `make up` passes its own."""
     git_sync: VersionedImage | None = None
-    """The git-sync image (registry.k8s.io/git-sync/git-sync, version 4), name@sha256:… or name:version; larder:manager
-    needs it."""
+    """Image registry.k8s.io/git-sync/git-sync, version 4. Default: none; required by larder:manager."""
 
     @classmethod
     def admit(cls, stacks: Iterable[type["StackSettings"]]) -> None:

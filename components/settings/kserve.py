@@ -34,9 +34,7 @@ class KServeSettings(StackSettings):
     NAME = "kserve"
     HELP = "The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."
     IMAGES: ClassVar[Mapping[str, str]] = {
-        "vllm": (
-            "vLLM's ROCm image, name@sha256:… or name:version; on the embedded cluster `make up` passes a stand-in."
-        )
+        "vllm": ("Image of vLLM for ROCm; `make up` passes a stand-in. Default: none; required by larder:kserve.")
     }
     GATEWAY = False
 

@@ -22,15 +22,15 @@ class SyncedCatalog(Block):
     """The repository that git-sync keeps a copy of."""
 
     repo: str
-    """Its URL, https://…; a private one needs `secret`."""
+    """URL of the repository, https://…, without credentials; a private repository requires `secret`."""
     ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")] = "HEAD"
     """Branch, tag or commit."""
     period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[sm]$")] = "60s"
-    """How often to look for changes, as in 60s or 5m."""
+    """Interval between looks for changes, as in 60s or 5m."""
     path: RelativePath = "models"
-    """The folder of *.yaml in the repository."""
+    """Folder of the entries (*.yaml) in the repository, in the schema of catalog/models."""
     secret: Subdomain | None = None
-    """Name of an existing Secret with keys `username` and `token` that may read the repository."""
+    """Existing Secret with keys `username` and `token`, for a private repository."""
 
     @field_validator("repo")
     @classmethod
@@ -50,35 +50,35 @@ class ApiToken(Block):
     """Where the bearer token lies."""
 
     secret: Subdomain
-    """Name of an existing Secret with key `token`."""
+    """Existing Secret with the token under its key `token`."""
 
 
 class Inference(Block):
     """The InferenceService that the manager applies."""
 
     storage_uri: StorageUri
-    """Where KServe finds the weights of a model, {id} standing for its id: pvc://venus-model-storage/{id}."""
+    """Address of a model for KServe, with {id} in place of its id: pvc, oci+native, oci, hf, s3, gs or https."""
     runtime: Subdomain = "vllm-runtime"
-    """The ServingRuntime that serves it."""
+    """ServingRuntime of the cluster that serves the models."""
     model_format: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,62}$")] = "custom"
-    """The name under which that runtime lists the format it takes."""
+    """Format of the models, as the runtime calls it."""
     args: list[str] = Field(default=[f"--served-model-name={ID}"])
-    """More arguments of the runtime's container, {id} standing for the model's id."""
+    """More arguments of the runtime's container, with {id} in place of the model's id."""
 
 
 class Manager(Block):
     """The manager's Deployment."""
 
     workload: Literal["deployment", "knative"] = "deployment"
-    """What runs it: deployment."""
+    """Workload that runs the manager; knative is refused with the reason."""
     catalog: SyncedCatalog
-    """Where its catalog comes from: {repo, ref, period, path, secret}."""
+    """The repository that git-sync keeps a copy of: {repo, ref, period, path, secret}."""
     inference: Inference | None = Field(None, validate_default=True)
-    """What it applies: {storage-uri, runtime, model-format, args}. With larder:kserve: what that block says."""
+    """The InferenceService to apply: {storage-uri, runtime, model-format, args}; only without larder:kserve."""
     api_token: ApiToken | None = Field(None, validate_default=True)
-    """{secret: <name>} of an existing Secret. Default: Secret larder-api-token, made from larder:api-token."""
+    """The token that changes require: {secret}. Default: Secret larder-api-token, made from larder:api-token."""
     state: NodeFolder
-    """The volume of its history: {node, path, size}, as volume model-manager-state."""
+    """Volume model-manager-state, with the history: {node, path, size}."""
 
     @field_validator("workload")
     @classmethod

@@ -78,6 +78,12 @@ TaintText = Annotated[
 ]
 
 
+def _with(accelerator: str) -> str:
+    """Return the machines that may have the accelerator, in words."""
+    offers = {kind: offer for kind, cloud in clouds().items() if (offer := cloud.accelerators.get(accelerator))}
+    return one_of([*(f"{offer.mark} on {kind}" for kind, offer in offers.items()), "nodes of your own"])
+
+
 class NodePool(Block):
     """Machines of one kind: an instance type if a cloud makes them, otherwise the names of nodes that exist."""
 
@@ -85,32 +91,37 @@ class NodePool(Block):
         None,
         validate_default=True,
         description=(
-            f"The cloud's machine type, as in {one_of(machines.example for machines in clouds().values())}; "
-            f"only on {all_of(clouds())}."
+            f"Machine type of the cloud, as in {one_of(machines.example for machines in clouds().values())}; "
+            f"required on {all_of(clouds())}, and refused elsewhere."
         ),
     )
     hosts: Annotated[list[Host], Field(min_length=1)] | None = Field(
         None,
         validate_default=True,
         description=(
-            "Names of the nodes (label kubernetes.io/hostname) that make up the pool; "
-            f"only on {all_of(kind for kind in KINDS if kind not in clouds())}."
+            "Names of the nodes (label kubernetes.io/hostname); "
+            f"required on {all_of(kind for kind in KINDS if kind not in clouds())}, and refused elsewhere."
         ),
     )
     min: Annotated[int, Field(ge=0, le=1000)] = 1
-    """The fewest machines of a cloud's pool."""
+    """Smallest number of machines of a cloud's pool, over all zones."""
     max: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """The most machines of a cloud's pool, over all zones. Default: min, and at least 1."""
+    """Largest number of machines of a cloud's pool, over all zones. Default: min, and at least 1."""
     spot: bool = False
-    """Take machines that cost less and that the cloud may take back at any time."""
+    """Use machines that cost less and that the cloud may take back at any time."""
     disk: Size = "100Gi"
-    """The disk of each machine of a cloud's pool: images, and weights that pods fetch for themselves."""
-    accelerator: Literal["amd.com/gpu"] | None = None
-    """What the machines have beside processors: amd.com/gpu, the resource of AMD's device plugin. Default: nothing."""
+    """Disk of each machine of a cloud's pool, for images and for weights that pods fetch for themselves."""
+    accelerator: Literal["amd.com/gpu"] | None = Field(
+        None,
+        description=(
+            "Resource of AMD's device plugin, amd.com/gpu, if the machines have it "
+            f"({_with('amd.com/gpu')}); larder:kserve requires it."
+        ),
+    )
     labels: Mapping[LabelKey, LabelValue] = Field(default_factory=dict)
-    """Labels of the nodes, beside larder.dev/pool."""
+    """Labels of the nodes, in addition to larder.dev/pool."""
     taints: list[TaintText] = Field(default_factory=list)
-    """Taints of the nodes, as in amd.com/gpu:NoSchedule; the stacks of the pool tolerate them."""
+    """Taints of the nodes, as in amd.com/gpu:NoSchedule; pods of the pool tolerate them."""
 
     @model_serializer(mode="wrap")
     def _what_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -202,12 +213,6 @@ class NodePool(Block):
 def _cluster(info: ValidationInfo) -> Cluster | None:
     known = Known.of(info)
     return known.cluster if known else None
-
-
-def _with(accelerator: str) -> str:
-    """Return the machines that may have the accelerator, in words."""
-    offers = {kind: offer for kind, cloud in clouds().items() if (offer := cloud.accelerators.get(accelerator))}
-    return one_of([*(f"{offer.mark} on {kind}" for kind, offer in offers.items()), "nodes of your own"])
 
 
 def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str, NodePool]:

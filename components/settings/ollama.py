@@ -12,5 +12,5 @@ class OllamaSettings(EngineStackSettings):
     NAME = "ollama"
     HELP = "The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
     IMAGES: ClassVar[Mapping[str, str]] = {
-        "ollama": "The Ollama image, name@sha256:… or name:version; `make up` passes its own."
+        "ollama": "Image of Ollama, or one built like it. Default: none; required by larder:ollama."
     }

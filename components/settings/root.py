@@ -32,12 +32,12 @@ class Settings(GrowingBlock):
     """
 
     cluster: AnyCluster = Field(
-        description=f"Which cluster: {{kind: {' | '.join(KINDS)}, context, namespace, kubernetes}}, in a cloud more."
+        description=f"The cluster to deploy to: {{kind: {' | '.join(KINDS)}, context, namespace}}, and more in a cloud."
     )
     node_pools: NodePools
     """The machines that engines may run on: {<pool>: {hosts: [<node>]}} or {<pool>: {instance, min, max}}."""
     models: Models
-    """Catalog ids of the models to serve."""
+    """Catalog ids (catalog/models/*.yaml) of the models to serve; the first one is the default model."""
     cache: Cache
     """How weights reach the engines: {strategy: node-local, and a block of its name where it needs one}."""
     images: Images
@@ -45,7 +45,7 @@ class Settings(GrowingBlock):
     gateway: Gateway = Gateway()
     """The gateway: names and rules for models, how clients reach it."""
     hub: Hub = Hub()
-    """Where weights are downloaded from."""
+    """The hub from which weights are downloaded."""
     manager: Manager | None = None
     """The model manager: {catalog: {repo}, inference: {storage-uri}, state: {node, path, size}}. Default: none."""
 

@@ -45,8 +45,8 @@ class ShimmySettings(EngineStackSettings):
     NAME = "shimmy"
     HELP = "The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
     IMAGES: ClassVar[Mapping[str, str]] = {
-        "llama-server": "An image that runs llama-server, name@sha256:… or name:version; `make up` passes its own.",
-        "shimmy": "An image with Shimmy on its PATH, name@sha256:… or name:version; `make up` passes its own.",
+        "llama-server": "Image whose entry point is llama-server. Default: none; required by larder:shimmy.",
+        "shimmy": "Image with Shimmy 2 on PATH, a shell and a Vulkan driver. Default: none; required by engine shimmy.",
     }
     # The download service was first run with these, for models yet to come.
     FLOOR: ClassVar[Mapping[str, str]] = {"memory": "4Gi", "cpu": "500m", "requested": "1Gi"}

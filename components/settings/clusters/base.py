@@ -18,11 +18,11 @@ class Cluster(Block):
     kind: str
     """The kind of the cluster."""
     context: str = Field(default="", validate_default=True)
-    """The kube context to use; never the current one. Default: larder on an embedded cluster, none elsewhere."""
+    """Kube context to use; the current one is never used. Default: larder if embedded; required elsewhere."""
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "ai"
-    """The namespace of everything that lives in one: lower-case letters, digits and dashes."""
+    """Namespace that Larder creates and deletes: lower-case letters, digits and dashes; not default, not kube-…"""
     kubernetes: Annotated[str, Field(pattern=r"^1\.[0-9]{1,3}$")] | None = None
-    """Version of the cluster in quotes, as in '1.36', to know before `up` what it can. Default: known if embedded."""
+    """Version of the cluster in quotes, as in '1.36', for checks of a preview. Default: known if embedded."""
 
     @property
     def makes_machines(self) -> bool:

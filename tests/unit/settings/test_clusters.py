@@ -65,7 +65,7 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once(cluster: object
         ({"kind": ""}, [f"larder:cluster.kind: '' is none of the choices. {CHOICES}"]),
         (
             {"context": "a"},
-            ["larder:cluster.kind: is missing. What kind of cluster it is: embedded, on-prem, eks, gke or aks."],
+            ["larder:cluster.kind: is missing. Kind of the cluster: embedded, on-prem, eks, gke or aks."],
         ),
         (["eks"], [f"larder:cluster: must be a mapping, not ['eks']. Keys: {KEYS}."]),
         (

@@ -10,7 +10,7 @@ from larder_sidecar.config.base import kebab
 
 from components import ROOT
 from components.caching import STRATEGIES
-from components.settings import Settings, schema, strategies
+from components.settings import Settings, schema, strategies, tables
 from components.settings.places import Place
 
 
@@ -49,6 +49,22 @@ SETTINGS = dict(_paths(Settings, "larder:"))
 @pytest.mark.parametrize("path", SETTINGS)
 def test_every_setting_is_documented(path: str) -> None:
     assert f"`{path}`" in (ROOT / "docs" / "settings.md").read_text()
+
+
+def test_the_tables_of_the_page_say_what_the_settings_say() -> None:
+    text = tables.PAGE.read_text()
+    assert text.count("<!-- settings of larder:") == text.count("<!-- end -->") > 0
+    assert text == tables.page(text), "run: python -m components.settings.tables"
+
+
+def test_a_table_says_what_is_required_and_on_which_kinds_of_clusters() -> None:
+    rows = {row.split("|")[1].strip(): row for row in tables.table("larder:cluster").splitlines()}
+    assert rows["`larder:cluster.kind`"].endswith("| required |")
+    assert rows["`larder:cluster.name`"].endswith("| required on `eks`, `gke`, `aks` |")
+    assert rows["`larder:cluster.region`"].endswith("| required on `eks` |")
+    assert rows["`larder:cluster.namespace`"].endswith("| `ai` |")
+    assert rows["`larder:cluster.context`"].endswith("| larder if embedded; required elsewhere |")
+    assert "embedded \\| on-prem" in tables.table("larder:cluster")
 
 
 @pytest.mark.parametrize("path", SETTINGS)

@@ -19,6 +19,7 @@ BLOCKS = (
     "larder:node-pools, larder:ollama, larder:shimmy"
 )
 
+SERVED = "Catalog ids (catalog/models/*.yaml) of the models to serve; the first one is the default model."
 IMAGES = {"images": {"alpha": f"registry/alpha@{DIGEST}"}}
 NFS = {"server": "nas", "path": "/export"}
 
@@ -100,7 +101,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cluster": {"kubernetes": 1.30}},
         "larder:cluster.kubernetes: input should be a valid string, not 1.3. Version of the cluster in quotes, as in "
-        "'1.36', to know before `up` what it can. Default: known if embedded.",
+        "'1.36', for checks of a preview. Default: known if embedded.",
     ),
     (
         {"larder:cache": {"strategy": "prebuilt-image"}},
@@ -156,8 +157,14 @@ BAD: list[tuple[dict[str, Any], str]] = [
         f"larder:models[0]: unknown model 'alhpa'. Did you mean 'alpha'? "
         f"Known models: alpha, beta, delta, gamma. {MODELS}",
     ),
-    ({"larder:models": []}, "larder:models: must not be empty. Catalog ids of the models to serve."),
-    ({"larder:models": None}, "larder:models: is missing. Catalog ids of the models to serve."),
+    (
+        {"larder:models": []},
+        f"larder:models: must not be empty. {SERVED}",
+    ),
+    (
+        {"larder:models": None},
+        f"larder:models: is missing. {SERVED}",
+    ),
     (
         {"larder:models": ["alpha", "beta", "alpha", "beta"]},
         "larder:models: 'alpha', 'beta': listed twice. List each model once.",
