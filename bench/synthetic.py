@@ -71,7 +71,7 @@ class Synthetic:
             },
             SharedStorageSettings.NAME: {"storage-class": SHARED, "size": size},
         }
-        block = here.get(strategy)
+        block = here.get(strategy) or facts.example([self.entry], [NODE]) or None
         if facts.PUBLISHED == "weights":
             block = {"images": {self.entry.id: self._published()}}
         elif facts.PUBLISHED == "engine":

@@ -74,8 +74,6 @@ def _document(text: Property) -> Property:
         return None
 
 
-_LISTENS = {engine: facts.listens_by for engine, facts in ENGINES.items() if facts.listens_by}
-"""Engines that stand in a pod of ours, and what tells each where to listen."""
 _LOOPBACK = re.compile(r"(https?://)?(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?/?")
 
 
@@ -103,7 +101,7 @@ def _engine(container: Mapping[str, Property], *, ends: bool) -> str | None:
     script = " ".join(words[2:]) if command and re.fullmatch("-[a-z]*c", "".join(words[1:2])) else ""
     runs = [PurePosixPath(word).name for word in (*command[:1], *re.findall(r"[\w./-]+", script))]
     named = [*runs, *([] if script and ends else [image]), str(container.get("name"))]
-    return next((name for name in named if name in _LISTENS), None)
+    return next((name for name in named if name in ENGINES and ENGINES[name].listens_by), None)
 
 
 def _is_gateway(container: Mapping[str, Property]) -> bool:
@@ -114,7 +112,7 @@ def _is_gateway(container: Mapping[str, Property]) -> bool:
 def _off_loopback(engine: str, container: Placed) -> Iterator[str]:
     if container.spec.get("ports"):
         yield f"{container.path}.ports: {engine} offers a port of its own. Leave it out: clients use the gateway's."
-    setting = _LISTENS[engine]
+    setting = ENGINES[engine].listens_by
     address = _address(setting, container.spec)
     if address is None or (isinstance(address, str) and not _LOOPBACK.fullmatch(address)):
         found = "says nothing" if address is None else f"says {address!r}"

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from components.settings import Settings
 
 CLUSTER, IMAGES, CACHE = "larder:cluster", "larder:images", "larder:cache"
-PLACEHOLDERS = {
-    name: f"{name}@{UNKNOWN}" for name in ("sidecar", *(word for stack in STACKS.values() for word in stack.IMAGES))
-}
-"""Images that `make up` builds, as far as a preview needs them."""
+
+
+def placeholders() -> dict[str, str]:
+    """Return the images that `make up` builds, as far as a preview needs them."""
+    engines = [engine for stack in STACKS.values() for engine in stack.IMAGES]
+    return {name: f"{name}@{UNKNOWN}" for name in ("sidecar", *engines)}
 
 
 def stand_in(config: dict[str, object]) -> list[str]:
@@ -45,13 +47,13 @@ def later(settings: "Settings") -> Iterator[str]:
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
     """larder:images with placeholders for those which nobody has named; None where they are named."""
-    images = config.get(IMAGES)
+    images, ours = config.get(IMAGES), placeholders()
     if images is None:
-        return PLACEHOLDERS if is_testbed(config.get(CLUSTER)) else {**PLACEHOLDERS, "git-sync": f"git-sync@{UNKNOWN}"}
-    if not isinstance(images, dict) or not is_testbed(config.get(CLUSTER)) or PLACEHOLDERS.keys() & images.keys():
+        return ours if is_testbed(config.get(CLUSTER)) else {**ours, "git-sync": f"git-sync@{UNKNOWN}"}
+    if not isinstance(images, dict) or not is_testbed(config.get(CLUSTER)) or ours.keys() & images.keys():
         return None
     # An image that `make up` does not make, git-sync's, stands in the file alone.
-    return {**PLACEHOLDERS, **images}
+    return {**ours, **images}
 
 
 def _cache(config: Mapping[str, Any]) -> dict[str, Any] | None:

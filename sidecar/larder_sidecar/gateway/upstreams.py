@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config.gateway import Engine, GatewayConfig
-from ..engines import ADAPTERS, Adapter, Resident
+from ..engines import Adapter, Resident, adapter_of
 from ..engines.gateway import Gateway
 from ..http import call
 from ..http.headers import FROM_GATEWAY, TO_CLIENT
@@ -103,7 +103,7 @@ class Upstreams:
 def _upstream(engine: Engine, config: GatewayConfig, metrics: Metrics, log: Log) -> Upstream:
     limits = config.limits
     pool = Pool(engine.url, limits.connect_seconds)
-    adapter = ADAPTERS[engine.kind](functools.partial(call.ask, pool))
+    adapter = adapter_of(engine.kind)(functools.partial(call.ask, pool))
     replicas = Replicas(engine.url, limits.connect_seconds) if engine.replicated else None
     residency = None
     if config.residency and isinstance(adapter, Resident):
