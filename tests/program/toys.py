@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 import pulumi
 import pytest
 from larder_sidecar.config.engines import ENGINES, EngineFacts
+from larder_sidecar.config.layout import STORE
 from larder_sidecar.engines.adapter import COMMON, Adapter
 
 from components import caching, serving
-from components.caching.base import STORE, Demand, KeepsNothing, Weights
+from components.caching.base import Demand, KeepsNothing, Weights
 from components.plan.plan import EnginePlan
 from components.serving.stack import EngineStack, Site
 from components.serving.workload import EngineSpec
