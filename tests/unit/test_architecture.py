@@ -5,7 +5,7 @@ import re
 import pytest
 
 from components import ROOT
-from tests.unit.floors import FLOORS
+from tests.unit.floors import FLOORS, graph
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 GROUND = 1
@@ -27,10 +27,16 @@ def test_the_floors_are_those_of_the_code() -> None:
     assert table == rows(), "write these rows:\n" + "\n".join(rows())
 
 
-@pytest.mark.parametrize(("title", "most"), [("Add a strategy", 5), ("Add an engine", 6)])
+@pytest.mark.parametrize(
+    ("title", "most"), [("Add a strategy", 5), ("Add an engine", 6), ("Add a cloud", 4), ("Add an endpoint", 2)]
+)
 def test_an_addition_is_few_files_that_are_there(title: str, most: int) -> None:
     files = re.findall(r"^\d\. `([^`]+)`", _section(title), re.MULTILINE)
     assert 0 < len(files) <= most
     for file in files:
         path = ROOT / file
         assert path.parent.is_dir() if "<name>" in file else path.is_file(), file
+
+
+def test_the_imports_are_those_of_the_code() -> None:
+    assert graph() in _section("Imports as they are"), f"write this:\n{graph()}"
