@@ -64,7 +64,7 @@ def list_platforms(index: bytes, where: str) -> list[PlatformManifest] | None:
         raise _unsupported_error(where, said.get("mediaType", "a manifest without a media type"))
     named = [it for it in said["manifests"] if _is_descriptor(it)]
     found = [PlatformManifest(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
-    # Attestations of BuildKit stand there as manifests for unknown/unknown.
+    # BuildKit lists attestations as manifests for unknown/unknown.
     return [it for it in found if it.platform.get("os") == "linux"]
 
 

@@ -154,10 +154,10 @@ def _metadata(reader: GgufReader, keys: int) -> dict[str, Scalar | None]:
 
 
 def _tensor_table(reader: GgufReader, tensors: int, alignment: int) -> tuple[int, int]:
-    """Number of weights, and where the last tensor ends, counted from the start of the data."""
+    """Check the table of tensors; return the number of weights, and the end of the tensors after the data's start."""
     parameters = end = least = 0
     exact = True
-    """True while the next tensor must begin at `least`; behind one of a type that we do not know it may begin later."""
+    """True while the next tensor must begin at `least`; after a tensor of an unknown type it may begin later."""
     names: set[bytes] = set()
     for _ in range(tensors):
         name = _tensor_name(reader, names)
@@ -178,7 +178,7 @@ def _tensor_table(reader: GgufReader, tensors: int, alignment: int) -> tuple[int
 
 
 def _tensor_name(reader: GgufReader, names: set[bytes]) -> str:
-    """The next tensor's name, which becomes one of `names`."""
+    """Read the next tensor's name, and add it to `names`."""
     raw = reader.name("a tensor name")
     name = raw.decode("utf-8", "replace")[:80]
     if len(raw) > MAX_TENSOR_NAME:
@@ -206,7 +206,7 @@ def _shape(reader: GgufReader, name: str) -> list[int]:
 
 
 def _block(kind: int, name: str) -> tuple[int, int]:
-    """Values and bytes of a block; (1, 0) for a type newer than our table: the engine may know it."""
+    """Return values and bytes of a block; (1, 0) for a type newer than our table: the engine may know it."""
     if kind in REMOVED_TYPES:
         removed, instead = REMOVED_TYPES[kind]
         raise GgufError(f"GGUF: tensor {name!r} has the type {kind} ({removed}), which llama.cpp has removed", instead)

@@ -125,9 +125,9 @@ class Lease:
             time.sleep(LOCK_SECONDS / 100)
         try:
             name = json.dumps(vars(self._us)).encode()
-            while name:  # what fits is written, the next call says that the disk is full
+            while name:  # a full disk takes a part; the next call raises
                 name = name[os.write(handle, name) :]
-        except OSError:  # A full disk: leave no nameless lease that the next start would have to wait for.
+        except OSError:  # A full disk: a lease without a name would block the next start.
             self._path.unlink(missing_ok=True)
             os.close(handle)
             raise
