@@ -1,6 +1,7 @@
 """The wings of weights import each other one way, and only those that their docstrings name."""
 
 import ast
+import re
 from pathlib import Path
 
 import larder_sidecar.weights
@@ -46,6 +47,12 @@ def test_a_wing_imports_the_wings_that_its_docstring_names() -> None:
         graph[_wing(path)] |= _imported(path)
     assert graph.pop(GROUND) == set()
     assert {wing: targets - {GROUND} for wing, targets in graph.items()} == {wing: _declared(wing) for wing in WINGS}
+
+
+def test_the_page_on_the_architecture_has_the_wings_and_their_imports() -> None:
+    page = (Path(__file__).parents[3] / "docs/architecture.md").read_text().partition("\n## Weights\n")[2]
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ?([^|]*) \|$", page.partition("\n## ")[0], re.MULTILINE)
+    assert {wing: set(re.findall(r"\w+", names)) for wing, names in rows} == {wing: _declared(wing) for wing in WINGS}
 
 
 @pytest.mark.parametrize("wing", WINGS)
