@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 
 from ..settings import Settings, SettingsError
-from ..settings.clusters import KINDS, Cluster
+from ..settings.clusters import KINDS, ClusterSettings
 from .base import Placement, Pool, tolerations
 
 
@@ -24,7 +24,7 @@ def pool_class(kind: str) -> type[Pool[Any]]:
     return chosen
 
 
-def connect(cluster: Cluster) -> list[pulumi.ProviderResource]:
+def connect(cluster: ClusterSettings) -> list[pulumi.ProviderResource]:
     """Return the provider of the cluster's cloud; none if the one of Kubernetes is enough."""
     return pool_class(cluster.kind).connect(cluster)
 

@@ -5,8 +5,8 @@ from pulumi_azure_native.containerservice import AgentPool, GPUProfileArgsDict
 from pulumi_azure_native.provider import Provider
 
 from ..manifest import content_name
-from ..settings.clusters.aks import Aks
-from ..settings.node_pools import NodePool, Taint
+from ..settings.clusters.aks import AksSettings
+from ..settings.node_pools import NodePoolSettings, Taint
 from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, first_size, node_labels
 
@@ -16,17 +16,17 @@ DRIVER_BY_OTHERS: GPUProfileArgsDict = {"driver": "None"}
 """AKS installs NVIDIA's driver or none; AMD's comes with its own operator."""
 
 
-class AksPool(Pool[Aks]):
+class AksPool(Pool[AksSettings]):
     """Machines of an AKS agent pool."""
 
     TYPE = "larder:node-pools:AksPool"
 
     @classmethod
-    def connect(cls, cluster: Aks) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: AksSettings) -> list[pulumi.ProviderResource]:
         """Return the provider of the cluster's subscription, with the credentials of the environment."""
         return [Provider("azure", subscription_id=cluster.subscription)]
 
-    def declare(self, name: str, pool: NodePool, cluster: Aks) -> Placement:
+    def declare(self, name: str, pool: NodePoolSettings, cluster: AksSettings) -> Placement:
         """Register an agent pool named by its fixed fields: a new machine type makes a new pool before the old goes."""
         taints = (*pool.tolerated(), *((_TAINT_OF_SPOT,) if pool.spot else ()))
         made = AgentPool(
@@ -53,6 +53,6 @@ class AksPool(Pool[Aks]):
         return Placement(pool=name, taints=taints, ready=(made,))
 
 
-def agent_pool_name(name: str, pool: NodePool) -> str:
+def agent_pool_name(name: str, pool: NodePoolSettings) -> str:
     """Return the pool's name and four digits of a hash of its fixed fields; AKS accepts 12 letters and digits."""
     return content_name(name, [pool.instance, pool.spot, pool.disk]).replace("-", "")[: len(name) + 4]

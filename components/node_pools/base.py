@@ -9,10 +9,10 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 from ..component import Component
-from ..settings.clusters import Cluster
-from ..settings.node_pools import POOL_LABEL, NodePool, Taint
+from ..settings.clusters import ClusterSettings
+from ..settings.node_pools import POOL_LABEL, NodePoolSettings, Taint
 
-C = TypeVar("C", bound=Cluster)
+C = TypeVar("C", bound=ClusterSettings)
 """The settings of the clusters that a class of pools is for."""
 HOSTNAME = "kubernetes.io/hostname"
 PATIENCE = pulumi.CustomTimeouts(create="30m", update="60m", delete="60m")
@@ -61,7 +61,9 @@ class Placement:
 class Pool(Component, ABC, Generic[C]):
     """Machines of one kind. A subclass registers them and returns their placement."""
 
-    def __init__(self, name: str, pool: NodePool, cluster: C, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, pool: NodePoolSettings, cluster: C, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self.around = opts.parent if opts else None
         """Parent of resources that must survive a change of the pool's name."""
@@ -74,15 +76,15 @@ class Pool(Component, ABC, Generic[C]):
         """Return the provider of the cluster's cloud; none if the one of Kubernetes is enough."""
 
     @abstractmethod
-    def declare(self, name: str, pool: NodePool, cluster: C) -> Placement:
+    def declare(self, name: str, pool: NodePoolSettings, cluster: C) -> Placement:
         """Register the pool's resources as children; return the placement of its pods."""
 
 
-def node_labels(name: str, pool: NodePool) -> dict[str, str]:
+def node_labels(name: str, pool: NodePoolSettings) -> dict[str, str]:
     """Return the labels of the pool's nodes."""
     return {**pool.labels, POOL_LABEL: name}
 
 
-def first_size(pool: NodePool) -> int:
+def first_size(pool: NodePoolSettings) -> int:
     """Return the first number of machines: at least one, so that pods run in a pool without an autoscaler too."""
     return max(pool.min, 1)

@@ -6,8 +6,8 @@ import pulumi
 from pulumi_aws.eks import NodeGroup
 from pulumi_aws.provider import Provider
 
-from ..settings.clusters.eks import Eks
-from ..settings.node_pools import NodePool
+from ..settings.clusters.eks import EksSettings
+from ..settings.node_pools import NodePoolSettings
 from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, first_size, node_labels
 
@@ -15,17 +15,17 @@ _GRAVITON = re.compile(r"a1\.|[a-z]+[0-9]+g[a-z]*\.")
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 
 
-class EksPool(Pool[Eks]):
+class EksPool(Pool[EksSettings]):
     """Machines of an EKS managed node group."""
 
     TYPE = "larder:node-pools:EksPool"
 
     @classmethod
-    def connect(cls, cluster: Eks) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: EksSettings) -> list[pulumi.ProviderResource]:
         """Return the provider of the cluster's region, with the credentials of the environment."""
         return [Provider("aws", region=cluster.region)]
 
-    def declare(self, name: str, pool: NodePool, cluster: Eks) -> Placement:
+    def declare(self, name: str, pool: NodePoolSettings, cluster: EksSettings) -> Placement:
         """Register a node group without a fixed name: a new instance type makes a new group before the old goes."""
         instance = pool.instance or ""
         group = NodeGroup(

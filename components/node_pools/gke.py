@@ -6,8 +6,8 @@ import pulumi
 from pulumi_gcp.container import NodePool as GkeNodePool
 from pulumi_gcp.provider import Provider
 
-from ..settings.clusters.gke import Gke
-from ..settings.node_pools import NodePool, Taint
+from ..settings.clusters.gke import GkeSettings
+from ..settings.node_pools import NodePoolSettings, Taint
 from ..settings.quantities import whole_gibibytes
 from .base import PATIENCE, Placement, Pool, node_labels
 
@@ -17,17 +17,17 @@ _TAINT_OF_ARM = Taint("kubernetes.io/arch", "arm64", "NoSchedule")
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "PreferNoSchedule": "PREFER_NO_SCHEDULE", "NoExecute": "NO_EXECUTE"}
 
 
-class GkePool(Pool[Gke]):
+class GkePool(Pool[GkeSettings]):
     """Machines of a GKE node pool."""
 
     TYPE = "larder:node-pools:GkePool"
 
     @classmethod
-    def connect(cls, cluster: Gke) -> list[pulumi.ProviderResource]:
+    def connect(cls, cluster: GkeSettings) -> list[pulumi.ProviderResource]:
         """Return the provider of the cluster's project, with the credentials of the environment."""
         return [Provider("gcp", project=cluster.project)]
 
-    def declare(self, name: str, pool: NodePool, cluster: Gke) -> Placement:
+    def declare(self, name: str, pool: NodePoolSettings, cluster: GkeSettings) -> Placement:
         """Register a node pool. It has no fixed name: a new machine type makes a new pool, before the old one goes."""
         made = GkeNodePool(
             name,

@@ -3,22 +3,22 @@
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-from ..settings.clusters import Cluster
-from ..settings.node_pools import NodePool, Taint
+from ..settings.clusters import ClusterSettings
+from ..settings.node_pools import NodePoolSettings, Taint
 from .base import Placement, Pool, node_labels
 
 
-class HostPool(Pool[Cluster]):
+class HostPool(Pool[ClusterSettings]):
     """Nodes by their names."""
 
     TYPE = "larder:node-pools:HostPool"
 
     @classmethod
-    def connect(cls, cluster: Cluster) -> list[pulumi.ProviderResource]:  # noqa: ARG003
+    def connect(cls, cluster: ClusterSettings) -> list[pulumi.ProviderResource]:  # noqa: ARG003
         """Return no provider: nodes are objects of the cluster."""
         return []
 
-    def declare(self, name: str, pool: NodePool, cluster: Cluster) -> Placement:  # noqa: ARG002
+    def declare(self, name: str, pool: NodePoolSettings, cluster: ClusterSettings) -> Placement:  # noqa: ARG002
         """Write labels and taints by server-side apply if the pool has any; otherwise its nodes stay as they are.
 
         Deleting the patch gives its fields up, and a label or taint without another owner disappears. Kubernetes keeps
@@ -28,7 +28,7 @@ class HostPool(Pool[Cluster]):
         patches = tuple(self._patch(name, pool, host) for host in pool.hosts or () if wanted)
         return Placement(pool=name, hosts=tuple(pool.hosts or ()), taints=pool.tolerated(), ready=patches)
 
-    def _patch(self, name: str, pool: NodePool, host: str) -> core.NodePatch:
+    def _patch(self, name: str, pool: NodePoolSettings, host: str) -> core.NodePatch:
         # Server-side apply makes what is not there: a host whose name is wrong would become a Node without a machine.
         # Read first, it ends the preview with its name.
         there = core.Node.get(f"node-pools.{name}.hosts.{host}", host, opts=self.child())

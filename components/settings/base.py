@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, ValidationInfo
 from pydantic.fields import FieldInfo
 
 if TYPE_CHECKING:
-    from .clusters import Cluster
+    from .clusters import ClusterSettings
     from .stack import StackSettings
 
 ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
@@ -80,7 +80,7 @@ class Known:
     """Those of them that stand there several times."""
     named: Mapping[str, str] = field(default_factory=dict)
     """Models that a stack names as its own -> the stack."""
-    cluster: "Cluster | None" = None
+    cluster: "ClusterSettings | None" = None
     """The cluster."""
     strategy: str | None = None
     """How weights reach the engines."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 
 from .cache import Cache
-from .node_pools import NodePool
+from .node_pools import NodePoolSettings
 from .room import POD_COPY, POD_SLACK, Place
 from .stack import StackSettings
 
@@ -16,7 +16,7 @@ IMAGE_COPIES = 2
 """An image of weights takes their size twice: its layers as they were pulled, and as containerd unpacked them."""
 
 
-def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, StackSettings]) -> Iterator[Place]:
+def disks(cache: Cache, pools: Mapping[str, NodePoolSettings], stacks: Mapping[str, StackSettings]) -> Iterator[Place]:
     """Yield a place for each pool of a cloud whose machines' own disk holds the weights under the strategy in force."""
     for name, pool in pools.items():
         here = [stack for stack in stacks.values() if stack.pool == name]
@@ -26,7 +26,7 @@ def disks(cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, Stac
             yield place
 
 
-def _disk(setting: str, cache: Cache, pool: NodePool, stacks: list[StackSettings]) -> Place | None:
+def _disk(setting: str, cache: Cache, pool: NodePoolSettings, stacks: list[StackSettings]) -> Place | None:
     if cache.block.KEEPS == "image":
         why = "an image takes its size twice, as pulled and as unpacked, beside the system"
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=IMAGE_COPIES, beside=TAKEN, why=why)

@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from .base import Block, Known
-from .clusters import KINDS, Cluster, clouds
+from .clusters import KINDS, ClusterSettings, clouds
 from .names import all_of, one_of
 from .quantities import Size
 
@@ -84,7 +84,7 @@ def _with(accelerator: str) -> str:
     return one_of([*(f"{offer.mark} on {kind}" for kind, offer in offers.items()), "nodes of your own"])
 
 
-class NodePool(Block):
+class NodePoolSettings(Block):
     """Machines of one kind: an instance type if a cloud makes them, otherwise the names of nodes that exist."""
 
     instance: str | None = Field(
@@ -210,12 +210,12 @@ class NodePool(Block):
         return accelerator
 
 
-def _cluster(info: ValidationInfo) -> Cluster | None:
+def _cluster(info: ValidationInfo) -> ClusterSettings | None:
     known = Known.of(info)
     return known.cluster if known else None
 
 
-def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str, NodePool]:
+def _fit_together(pools: dict[str, NodePoolSettings], info: ValidationInfo) -> dict[str, NodePoolSettings]:
     for name, pool in pools.items():
         for other in pools.keys() - {name} if pool.labels or pool.taints else ():
             if shared := set(pool.hosts or ()) & set(pools[other].hosts or ()):
@@ -232,15 +232,15 @@ def _fit_together(pools: dict[str, NodePool], info: ValidationInfo) -> dict[str,
     return pools
 
 
-NodePools = Annotated[dict[PoolName, NodePool], Field(min_length=1), AfterValidator(_fit_together)]
+NodePools = Annotated[dict[PoolName, NodePoolSettings], Field(min_length=1), AfterValidator(_fit_together)]
 
 
-def hosts_of(pools: Mapping[str, NodePool]) -> dict[str, tuple[str, ...]]:
+def hosts_of(pools: Mapping[str, NodePoolSettings]) -> dict[str, tuple[str, ...]]:
     """Return the hosts of each pool; none if a cloud makes its machines."""
     return {name: tuple(pool.hosts or ()) for name, pool in pools.items()}
 
 
-def taints_of(host: str, pools: Mapping[str, NodePool]) -> tuple[Taint, ...]:
+def taints_of(host: str, pools: Mapping[str, NodePoolSettings]) -> tuple[Taint, ...]:
     """Return the taints that a pod on the host tolerates, of every pool that the host is in."""
     of_the_host = [pool for pool in pools.values() if host in (pool.hosts or ())]
     return tuple(dict.fromkeys(taint for pool in of_the_host for taint in pool.tolerated()))

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .base import Catalog, Known
 from .cache import Cache
-from .clusters import Cluster
+from .clusters import ClusterSettings
 from .errors import SettingsError, entry_lines, lines
 from .former import understood
 from .images import Images
@@ -89,7 +89,7 @@ def _shape(name: str) -> TypeAdapter[Any]:
 def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[str, Any]) -> Known:
     pools: NodePools | None = done.get("node_pools")
     models: list[str] | None = done.get("models")
-    cluster: Cluster | None = done.get("cluster")
+    cluster: ClusterSettings | None = done.get("cluster")
     cache: Cache | None = done.get("cache")
     images: Images | None = done.get("images")
     return Known(

@@ -14,7 +14,7 @@ from .gateway import Gateway
 from .images import Images
 from .kserve import KServeSettings
 from .names import choices, did_you_mean
-from .node_pools import NodePool
+from .node_pools import NodePoolSettings
 from .ollama import OllamaSettings
 from .residency import Residency
 from .routing import Routing
@@ -80,7 +80,7 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _reached(
-    known: Known, cache: Cache, pools: Mapping[str, NodePool], stacks: Mapping[str, StackSettings]
+    known: Known, cache: Cache, pools: Mapping[str, NodePoolSettings], stacks: Mapping[str, StackSettings]
 ) -> Iterator[str]:
     """Every pool whose machines cannot hold the weights that the strategy has them hold."""
     models = {entry.id: entry.bytes for entry in known.models or ()}

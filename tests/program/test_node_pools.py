@@ -9,7 +9,7 @@ import pytest
 from components.node_pools import pool_class
 from components.settings import SettingsError
 from components.settings.clusters import KINDS
-from components.settings.node_pools import POOL_LABEL, NodePool
+from components.settings.node_pools import POOL_LABEL, NodePoolSettings
 from preview.objects import kind
 from preview.recorder import Registered
 from preview.render import render
@@ -134,7 +134,7 @@ def test_on_aks_another_machine_is_another_pool_within_twelve_letters() -> None:
     from components.node_pools.aks import agent_pool_name
 
     def named(**pool: Any) -> str:
-        return agent_pool_name("eightchr", NodePool.model_validate({"instance": "Standard_D4s_v5", **pool}))
+        return agent_pool_name("eightchr", NodePoolSettings.model_validate({"instance": "Standard_D4s_v5", **pool}))
 
     assert named() == named(max=9, labels={"tier": "a"}) != named(instance="Standard_D8s_v5")
     assert len(named()) == 12

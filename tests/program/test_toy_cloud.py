@@ -11,15 +11,15 @@ from pydantic import Field
 from components.node_pools import Placement, Pool
 from components.plan.storage_classes import about_classes
 from components.settings import SettingsError, parse, schema
-from components.settings.clusters import KINDS, Cloud, Facts, Machines, Provider, by_kind
-from components.settings.node_pools import NodePool
+from components.settings.clusters import KINDS, CloudSettings, Facts, Machines, Provider, by_kind
+from components.settings.node_pools import NodePoolSettings
 from preview.tree import tree
 from tests.program.previews import CATALOG, Preview, config_of
 
 Previews = Callable[..., Preview]
 
 
-class Toy(Cloud):
+class Toy(CloudSettings):
     """A cluster of a cloud that does not exist."""
 
     FACTS: ClassVar[Facts] = Facts(
@@ -51,7 +51,7 @@ class ToyPool(Pool[Toy]):
     def connect(cls, cluster: Toy) -> list[pulumi.ProviderResource]:
         return [pulumi.ProviderResource("toy", "toy", {"planet": cluster.planet})]
 
-    def declare(self, name: str, pool: NodePool, cluster: Toy) -> Placement:
+    def declare(self, name: str, pool: NodePoolSettings, cluster: Toy) -> Placement:
         words = {"planet": cluster.planet, "continents": cluster.region, "toy": pool.instance}
         herd = pulumi.CustomResource("toy:zoo:Herd", name, words, self.child())
         return Placement(pool=name, taints=pool.tolerated(), ready=(herd,))

@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from typing import Annotated, get_args
 
 from ..by_kind import ByKind
-from .aks import Aks
-from .base import Cloud, Cluster
-from .eks import Eks
+from .aks import AksSettings
+from .base import CloudSettings, ClusterSettings
+from .eks import EksSettings
 from .facts import Facts, Machines, Provider, ServiceType
-from .gke import Gke
-from .on_prem import Embedded, OnPrem
+from .gke import GkeSettings
+from .on_prem import EmbeddedSettings, OnPremSettings
 
 
-def by_kind(*classes: type[Cluster]) -> dict[str, type[Cluster]]:
+def by_kind(*classes: type[ClusterSettings]) -> dict[str, type[ClusterSettings]]:
     """Return the classes by kind. Raises TypeError if one states no facts or no kind."""
     found = {}
     for cluster in classes:
@@ -28,9 +28,11 @@ def by_kind(*classes: type[Cluster]) -> dict[str, type[Cluster]]:
     return found
 
 
-KINDS: dict[str, type[Cluster]] = by_kind(Embedded, OnPrem, Eks, Gke, Aks)
+KINDS: dict[str, type[ClusterSettings]] = by_kind(
+    EmbeddedSettings, OnPremSettings, EksSettings, GkeSettings, AksSettings
+)
 """The class of each kind, in the order in which people read them."""
-AnyCluster = Annotated[Cluster, ByKind("cluster", Cluster, KINDS)]
+AnyCluster = Annotated[ClusterSettings, ByKind("cluster", ClusterSettings, KINDS)]
 
 
 def is_testbed(block: object) -> bool:
@@ -47,8 +49,8 @@ def clouds() -> dict[str, Machines]:
 __all__ = [
     "KINDS",
     "AnyCluster",
-    "Cloud",
-    "Cluster",
+    "CloudSettings",
+    "ClusterSettings",
     "Facts",
     "Machines",
     "Provider",

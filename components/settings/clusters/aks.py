@@ -3,13 +3,13 @@
 import re
 from typing import ClassVar, Literal
 
-from .base import Cloud, Word
+from .base import CloudSettings, Word
 from .facts import ONE_NODE, Accelerated, Facts, Machines, PoolNames, Provider
 
 _AZURE_FILES = "Name a class of Azure Files, as in azurefile-csi-premium."
 
 
-class Aks(Cloud):
+class AksSettings(CloudSettings):
     """An AKS cluster of Microsoft Azure."""
 
     FACTS: ClassVar[Facts] = Facts(

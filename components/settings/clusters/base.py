@@ -10,7 +10,7 @@ from .facts import Facts
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.():/-]{0,254}$")]
 
 
-class Cluster(Block):
+class ClusterSettings(Block):
     """The cluster everything is deployed to. It exists; Larder makes node pools in it and objects on it."""
 
     FACTS: ClassVar[Facts]
@@ -60,7 +60,7 @@ class Cluster(Block):
         return cls.FACTS.context
 
 
-class Cloud(Cluster):
+class CloudSettings(ClusterSettings):
     """A cluster whose machines come from a cloud."""
 
     name: Word

@@ -5,11 +5,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Cloud, Word
+from .base import CloudSettings, Word
 from .facts import ONE_NODE, Facts, Machines, Provider
 
 
-class Eks(Cloud):
+class EksSettings(CloudSettings):
     """An EKS cluster of Amazon Web Services."""
 
     FACTS: ClassVar[Facts] = Facts(

@@ -3,11 +3,11 @@
 import re
 from typing import ClassVar, Literal
 
-from .base import Cloud, Word
+from .base import CloudSettings, Word
 from .facts import ONE_NODE, Facts, Machines, Provider
 
 
-class Gke(Cloud):
+class GkeSettings(CloudSettings):
     """A GKE cluster of Google Cloud."""
 
     FACTS: ClassVar[Facts] = Facts(

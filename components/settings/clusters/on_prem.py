@@ -2,13 +2,13 @@
 
 from typing import ClassVar, Literal
 
-from .base import Cluster
+from .base import ClusterSettings
 from .facts import ONE_NODE, Facts
 
 _POOLS = "components.node_pools.on_prem:HostPool"
 
 
-class Embedded(Cluster):
+class EmbeddedSettings(ClusterSettings):
     """The cluster that `make up` starts on this machine."""
 
     FACTS: ClassVar[Facts] = Facts(
@@ -25,7 +25,7 @@ class Embedded(Cluster):
     """The cluster that `make up` starts on this machine."""
 
 
-class OnPrem(Cluster):
+class OnPremSettings(ClusterSettings):
     """A cluster with nodes of the team's own."""
 
     FACTS: ClassVar[Facts] = Facts(

@@ -13,7 +13,7 @@ from components.settings.base import Catalog
 from components.settings.cache import Cache
 from components.settings.disks import disks
 from components.settings.kserve import KServeSettings
-from components.settings.node_pools import NodePool
+from components.settings.node_pools import NodePoolSettings
 from components.settings.sources import merged
 from components.settings.strategies import STRATEGIES
 from tests.unit.settings.test_room import EKS
@@ -60,7 +60,7 @@ def test_a_disk_has_room_for_what_the_strategy_puts_on_it(
 
 def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
     cache = Cache.model_validate({"strategy": "kserve-cache", "kserve-cache": {"size": "4Gi"}})
-    pools = {"rocm": NodePool.model_validate({"instance": "Standard_ND96isr_MI300X_v5", "disk": "20Gi"})}
+    pools = {"rocm": NodePoolSettings.model_validate({"instance": "Standard_ND96isr_MI300X_v5", "disk": "20Gi"})}
     (disk,) = disks(cache, pools, {"kserve": KServeSettings.model_validate({"pool": "rocm", "active": "alpha"})})
     assert disk.setting == "larder:node-pools.rocm.disk"
     assert disk.room == 7 * 2**30  # 85 % of 20 GiB, less 10

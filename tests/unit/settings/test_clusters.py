@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from components import ROOT
-from components.settings.clusters import KINDS, Cluster, Facts, by_kind, clouds, is_testbed
+from components.settings.clusters import KINDS, ClusterSettings, Facts, by_kind, clouds, is_testbed
 from tests.unit.floors import modules
 from tests.unit.stack_config import GOOD, problems_of, settings_of
 
@@ -106,17 +106,17 @@ def test_a_cluster_is_read_as_the_class_of_its_kind(path: Path) -> None:
     assert type(cluster) is KINDS[file["larder:cluster"]["kind"]]
 
 
-class WithoutFacts(Cluster):
+class WithoutFacts(ClusterSettings):
     kind: Literal["bare"]
 
 
-class OfTwoKinds(Cluster):
+class OfTwoKinds(ClusterSettings):
     FACTS: ClassVar[Facts] = Facts(pools="a:B", machines=None, storage_classes={})
     kind: Literal["one", "two"]
 
 
 @pytest.mark.parametrize("cluster", [WithoutFacts, OfTwoKinds])
-def test_a_kind_that_does_not_say_everything_is_refused_where_the_table_is_made(cluster: type[Cluster]) -> None:
+def test_a_kind_that_does_not_say_everything_is_refused_where_the_table_is_made(cluster: type[ClusterSettings]) -> None:
     with pytest.raises(TypeError, match=rf"^{cluster.__name__} needs FACTS, and a kind that is a Literal of one word$"):
         by_kind(cluster)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.settings.node_pools import NodePool, Taint, taints_of
+from components.settings.node_pools import NodePoolSettings, Taint, taints_of
 from components.settings.sources import merged
 from tests.unit.stack_config import GOOD, problems, problems_of, settings
 
@@ -205,4 +205,4 @@ def test_a_host_is_tainted_as_its_pools_are() -> None:
 
 @pytest.mark.parametrize(("size", "most"), [({}, 1), ({"min": 3}, 3), ({"min": 0}, 1), ({"min": 1, "max": 4}, 4)])
 def test_the_most_machines_are_as_many_as_the_fewest_unless_told(size: dict[str, int], most: int) -> None:
-    assert NodePool.model_validate({"instance": "m6i.xlarge", **size}).most == most
+    assert NodePoolSettings.model_validate({"instance": "m6i.xlarge", **size}).most == most
