@@ -149,7 +149,6 @@ def _users(settings: Settings, plan: Plan) -> dict[str, str]:
         "entry": f"http://larder.{settings.cluster.namespace}.svc{port}",
         "mutations": settings.gateway.auth.mutations,
     }
-    # The lines that `make plan` prints: the word, and what it comes to for each stack that has it.
-    for word, text in (line.split(maxsplit=1) for line in admission(settings, plan)):
+    for word, text in admission(settings, plan):  # more than one of a word where several stacks ask for it
         told[word] = f"{told[word]}; {text}" if word in told else text
     return {name: text for name, text in told.items() if text}

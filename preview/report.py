@@ -40,7 +40,7 @@ def report(
         _section(f"Resources ({objects} objects)", tree(recording)),
         *([_section("Needs of the cluster", _needs(recording))] if recording.needs else []),
         _section("Policies", policies.section(found)),
-        _section("Admission", admission(settings, plan)),
+        _section("Admission", (f"{asked.subject:<8}{asked.text}" for asked in admission(settings, plan))),
         *(_section(title, lines) for title, lines in more.items()),
         _section("Outputs", (f"{name}: {value}" for name, value in sorted(recording.outputs.items()))),
     ]

@@ -67,7 +67,8 @@ class Weights:
     """Named after the strategy: a volume that keeps its name and changes its kind fails the preview of a swap."""
     mounts: tuple[VolumeMount, ...]
     init_containers: tuple[Container, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    mmap: bool = True
+    """False if an engine should read the files and not map them."""
     image: pulumi.Input[str] | None = None
     """In place of the engine's own image, where the weights are inside."""
     uri: str | None = None

@@ -18,9 +18,6 @@ SHARE = "/shared"
 ROOT, STORE_FOLDER = STORE.rsplit("/", 1)
 """The store is a folder of the share that `fetch` makes itself. A subPath would be made by the kubelet as root, whom an
 NFS server makes nobody, and fsGroup does nothing on NFS: then nobody of ours could write there."""
-NO_MMAP = {"LLAMA_ARG_LOAD_MODE": "none", "LLAMA_ARG_NO_MMAP": "1"}
-"""Pages of a mapped file come one by one over the network, and stall the engine when the server does. llama.cpp reads
-the first; before --load-mode it read the second. Ollama hands its environment on to the llama-server it starts."""
 
 
 class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
@@ -35,11 +32,17 @@ class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
     ) -> SharedVolume:
         """Declare the shared volume."""
         own = settings.cluster.namespace
-        return SharedVolume(block.NAME, block, stack_namespace=own, namespace=demand.namespace, opts=opts)
+        return SharedVolume(
+            block.NAME,
+            block,
+            mounted=settings.cache.block is block,
+            stack_namespace=own,
+            namespace=demand.namespace,
+            opts=opts,
+        )
 
     def deliver(self, block: SharedStorageSettings, prepared: SharedVolume, demand: Demand) -> Weights:
         """Declare the populate Job wherever there is room; engines never write to the share."""
-        prepared.look_for_what_others_made()
         share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": prepared.claim_name}}
         store = Store(word="shared", place="the shared volume", volume=share, mount=_mount(ROOT, read_only=False))
         job = populate(self, demand, store, after=prepared.ready)
@@ -56,7 +59,8 @@ class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
             volumes=(*volumes, demand.config.volume()),
             mounts=({**mount, "read_only": True},),
             init_containers=(fetch,),
-            env=NO_MMAP if block.read == "direct" else {},
+            # Pages of a mapped file come one by one over the network, and stall the engine when the server does.
+            mmap=block.read != "direct",
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, job),
             stores=(store,),

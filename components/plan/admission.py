@@ -1,6 +1,7 @@
 """Does it fit? What the plan asks of disk, memory and time, and what an operator should know before `up`."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from larder_sidecar.config.residency import Residency
 from larder_sidecar.config.routing import Routing, stops_at_lines
@@ -17,26 +18,36 @@ from .sizing import needed_bytes
 from .storage_classes import about_classes
 
 
-def admission(settings: Settings, plan: Plan) -> list[str]:
-    """What the plan asks for, a line each."""
-    total = plan.weights.total_bytes()
+class Asked(NamedTuple):
+    """One thing that a plan asks for."""
+
+    subject: str
+    """disk, loaded, memory, cpu, gpu or time."""
+    text: str
+
+
+def admission(settings: Settings, plan: Plan) -> list[Asked]:
+    """Return what the plan asks for."""
+    total, alone = plan.weights.total_bytes(), len(plan.engines) == 1
+    longest = f"{plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)"
     return [
-        f"disk    {readable(total)} of weights {settings.cache.block.place(total)}",
-        *(line for name, stack in plan.engines.items() for line in _engine(name, stack, alone=len(plan.engines) == 1)),
+        Asked("disk", f"{readable(total)} of weights {settings.cache.block.place(total)}"),
+        *(asked for name, stack in plan.engines.items() for asked in _engine(name, stack, alone=alone)),
         *(_kserve(plan.kserve) if plan.kserve else ()),
-        f"time    {plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)",
+        Asked("time", longest),
     ]
 
 
-def _engine(name: str, plan: EnginePlan[StackSettings], *, alone: bool) -> Iterator[str]:
+def _engine(name: str, plan: EnginePlan[StackSettings], *, alone: bool) -> Iterator[Asked]:
     who = "the engine" if alone else f"the engine of {name}"
     if plan.replicas > 1:
         who = f"each of {plan.replicas} replicas of {who}"
     memory = size_bytes(plan.size.memory)
     if rules := plan.gateway.residency:
-        yield f"loaded  {_resident(rules, len(plan.models))} in {who}"
-    yield f"memory  {readable(memory)} for {who}; {readable(2 * memory)} on its node while one pod follows another"
-    yield f"cpu     {plan.size.cpu} requested for {who}, no limit"
+        yield Asked("loaded", f"{_resident(rules, len(plan.models))} in {who}")
+    twice = readable(2 * memory)
+    yield Asked("memory", f"{readable(memory)} for {who}; {twice} on its node while one pod follows another")
+    yield Asked("cpu", f"{plan.size.cpu} requested for {who}, no limit")
 
 
 def _resident(rules: Residency, models: int) -> str:
@@ -44,10 +55,10 @@ def _resident(rules: Residency, models: int) -> str:
     return f"{how_many}, each for {lasting(rules.keep_alive)} after its last request (residency {rules.strategy})"
 
 
-def _kserve(plan: KServePlan) -> Iterator[str]:
+def _kserve(plan: KServePlan) -> Iterator[Asked]:
     stack, size = plan.stack, plan.size
-    yield f"gpu     {stack.gpus} {GPU} in pool {stack.pool} for vLLM; the old pod ends before the next one starts"
-    yield f"memory  {readable(size_bytes(size.memory))} and {size.cpu} cpu on the GPU's node for vLLM"
+    yield Asked("gpu", f"{stack.gpus} {GPU} in pool {stack.pool} for vLLM; the old pod ends before the next one starts")
+    yield Asked("memory", f"{readable(size_bytes(size.memory))} and {size.cpu} cpu on the GPU's node for vLLM")
 
 
 def _about_rules(settings: Settings) -> Iterator[str]:

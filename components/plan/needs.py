@@ -7,12 +7,11 @@ from ..settings import Settings
 from ..settings.quantities import readable
 from ..settings.room import pod_copy
 from ..settings.strategy import Need
-from ..settings.weights_plan import weights_plan
 
 
 def needs(settings: Settings) -> list[Need]:
     """Return the needs of the strategy in force, with origins and sizes filled in."""
-    plan = weights_plan(settings.entries, settings.hub.endpoint)
+    plan = settings.weights
     origins = sorted({_origin(file.url) for model in plan.models for file in model.files})
     words = {"{sources}": " and ".join(origins), "{copy}": readable(pod_copy(plan.total_bytes()))}
     filled = []

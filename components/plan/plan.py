@@ -89,7 +89,7 @@ class Plan:
 
 def make_plan(settings: Settings) -> Plan:
     """Return the plan of these settings; nothing in it can be refused any more."""
-    weights = weights_plan(settings.entries, settings.hub.endpoint)
+    weights = settings.weights
     manager = settings.manager
     return Plan(
         weights=weights,
@@ -180,7 +180,7 @@ def _behind(settings: Settings, block: StackSettings) -> Engine:
 
 def _patience(settings: Settings) -> float:
     """Of the front: longer than any gateway behind it lets a request wait for its model."""
-    longest = settings.budget_seconds(weights_plan(settings.entries, settings.hub.endpoint).total_bytes())
+    longest = settings.budget_seconds(settings.weights.total_bytes())
     return min(max(Limits().response_seconds, longest + HOLD_SECONDS), LONGEST_WAIT)
 
 

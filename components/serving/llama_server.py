@@ -8,6 +8,8 @@ from larder_sidecar.config.layout import STORE, gguf_path
 
 FOLDER = "/etc/larder/llama-server"
 FILE = "models.ini"
+NO_MMAP = {"LLAMA_ARG_LOAD_MODE": "none", "LLAMA_ARG_NO_MMAP": "1"}
+"""llama.cpp reads the first; before --load-mode it read the second."""
 PULLED_CONTEXT = 4096
 """Tokens, for a pulled model: nobody counted memory for all that it may have been trained on."""
 

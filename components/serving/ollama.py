@@ -8,6 +8,7 @@ from larder_sidecar.config.layout import STORE
 
 from ..plan.plan import EnginePlan
 from ..settings.ollama import OllamaSettings
+from . import llama_server
 from .stack import EngineStack, Site
 from .workload import EngineSpec
 
@@ -20,6 +21,7 @@ class Ollama(EngineStack[OllamaSettings]):
 
     TYPE = "larder:serving:Ollama"
     SETTINGS = OllamaSettings
+    NO_MMAP = llama_server.NO_MMAP  # Ollama hands its environment on to the llama-server that it starts
 
     def engine(
         self,

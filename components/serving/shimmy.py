@@ -28,6 +28,7 @@ class Shimmy(EngineStack[ShimmySettings]):
 
     TYPE = "larder:serving:Shimmy"
     SETTINGS = ShimmySettings
+    NO_MMAP = llama_server.NO_MMAP
     READY_PERIOD = 5  # the download service was first run with these
     LIVE_PERIOD = 10
 

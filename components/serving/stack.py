@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, TypeVar
 
 import pulumi
@@ -75,6 +75,8 @@ class EngineStack(Stack[EnginePlan[S]], Generic[S]):
 
     READY_PERIOD: ClassVar[int] = 2
     """Seconds between two looks at the pod's readiness."""
+    NO_MMAP: ClassVar[Mapping[str, str]] = {}
+    """Variables that have the engine read its files and not map them."""
     LIVE_PERIOD: ClassVar[int | None] = None
     """Seconds between two looks at whether the engine still answers; None for an engine that ends when it fails."""
 
@@ -101,6 +103,8 @@ class EngineStack(Stack[EnginePlan[S]], Generic[S]):
             tokens={"api": site.token_secret},
         )
         engine, first = self.engine(engine, plan, site)
+        if not weights.mmap:
+            engine = replace(engine, env={**engine.env, **self.NO_MMAP})
         self.deployment = engine_deployment(
             engine,
             self.weights(weights, plan, placement),

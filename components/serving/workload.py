@@ -139,7 +139,7 @@ def _container(engine: EngineSpec, weights: Weights) -> Container:
         "name": engine.name,
         "image": engine.image if weights.image is None else weights.image,
         "args": list(engine.args),
-        "env": environment({"HOME": HOME, **engine.env, **weights.env}),
+        "env": environment({"HOME": HOME, **engine.env}),
         "startup_probe": probe("/enginez", period=STARTUP_PERIOD, failures=-(-engine.start_seconds // STARTUP_PERIOD)),
         # The engine would cut its streams at SIGTERM: the gateway first waits until nothing is in flight.
         "lifecycle": drain_hook(),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from larder_sidecar.catalog import CatalogEntry
+from larder_sidecar.config.weights import WeightsPlan
 from pydantic import Field, PrivateAttr
 
 from .base import GrowingBlock, Known
@@ -19,6 +20,7 @@ from .node_pools import NodePools, hosts_of
 from .quantities import bandwidth_bytes
 from .stack import StackSettings
 from .stacks import STACKS, served_by
+from .weights_plan import weights_plan
 
 S = TypeVar("S", bound=StackSettings)
 SLACK_SECONDS = 120
@@ -64,6 +66,11 @@ class Settings(GrowingBlock):
     def entries(self) -> tuple[CatalogEntry, ...]:
         """The catalog entries of `models`, in their order."""
         return self._entries
+
+    @property
+    def weights(self) -> WeightsPlan:
+        """Return weights.json of all models."""
+        return weights_plan(self._entries, self.hub.endpoint)
 
     @property
     def notes(self) -> tuple[str, ...]:

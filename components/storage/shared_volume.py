@@ -23,27 +23,29 @@ class SharedVolume(Component):
         name: str,
         settings: SharedStorageSettings,
         *,
+        mounted: bool,
         stack_namespace: str,
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`mounted` is True if the strategy in force mounts it: what is not ours is looked for then."""
         super().__init__(name, opts)
         self.claim_name = settings.claim or CLAIM
         self.ready: tuple[pulumi.Resource, ...] = ()
-        self._settings, self._namespace = settings, stack_namespace
         if not settings.claim:
             self.ready = (self._claim(settings, stack_namespace, namespace),)
+        if mounted:
+            self._look(settings, stack_namespace)
         self.register_outputs({"claim": self.claim_name})
 
-    def look_for_what_others_made(self) -> None:
-        """Read, for a strategy that mounts it, what is not ours: if it is missing the preview ends with its name.
+    def _look(self, settings: SharedStorageSettings, stack_namespace: str) -> None:
+        """Read what is not ours: if it is missing, the preview ends with its name.
 
-        Its pods would stay Pending, and say so after the deadline of their Job.
+        Pods that mount it would stay Pending, and say so after the deadline of their Job.
         """
-        settings = self._settings
         if settings.claim:
             core.PersistentVolumeClaim.get(
-                "shared-storage.claim", f"{self._namespace}/{settings.claim}", opts=self.child()
+                "shared-storage.claim", f"{stack_namespace}/{settings.claim}", opts=self.child()
             )
         elif settings.storage_class:
             storage.StorageClass.get("shared-storage.storage-class", settings.storage_class, opts=self.child())

@@ -13,7 +13,6 @@ from components.settings import SettingsError, parse
 from components.settings.read import read_catalog
 from components.settings.sources import merged, read_overlay
 from components.settings.strategies import STRATEGIES
-from components.settings.weights_plan import weights_plan
 from preview.program import stack_config
 
 
@@ -39,7 +38,7 @@ def wanted(file: Path, overlay: Path) -> str:
         settings = parse(merged(config, unpublished), stack=stack, catalog=read_catalog(ROOT))
     except SettingsError:
         return ""
-    weights = weights_plan(settings.entries, settings.hub.endpoint).to_json()
+    weights = settings.weights.to_json()
     engine = next((block.runs for block in settings.blocks.values() if block.GATEWAY), None)
     inside = strategy.PUBLISHED == "engine"
     return json.dumps({"strategy": strategy.NAME, "engine": engine, "inside": inside, "weights": weights})

@@ -13,7 +13,7 @@ from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.store.assemble import link
 from larder_sidecar.weights.store.image_index import INDEX, MODELS, Contents, ImageFile
 
-from components.caching.shared_storage import NO_MMAP
+from components.serving.llama_server import NO_MMAP
 from testbed.hub.repository import Repositories
 from testbed.hub.tiny_model import tiny_model
 from tests.engines.ollama_process import Ollama, find

@@ -21,7 +21,7 @@ OF_LINES = {"larder:gateway": {"routing": {"rules": [{"pattern": "write.*code", 
 
 def _lines(changes: dict[str, Any] | None = None) -> dict[str, str]:
     found = settings(changes)
-    return dict(line.split(maxsplit=1) for line in admission(found, make_plan(found)))
+    return dict(admission(found, make_plan(found)))
 
 
 def _size(changes: dict[str, Any]) -> tuple[str, str]:
