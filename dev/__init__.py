@@ -1,4 +1,5 @@
-"""The commands of a developer's machine: `make up`, `down`, `url`, `clean`, `venv` and `clouds`. Standard library only.
+"""The commands of a developer's machine: `make up`, `down`, `url`, `clean`, `venv` and `clouds`.
 
-The embedded cluster is the package `testbed`; `embedded` alone imports it.
+They need the standard library alone, for they make the environment; `images.wanted` runs in it. The embedded cluster is
+the package `testbed`, and `embedded` is the one module that imports it.
 """

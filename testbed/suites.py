@@ -90,7 +90,14 @@ SUITES = {
         part="3",
         files=("tests/e2e/test_existing.py",),
         minutes=1,
-        touched_by=("dev/existing.py", "dev/up.py", "dev/packages.py", "dev/preflight.py", "dev/images/*"),
+        touched_by=(
+            "dev/existing.py",
+            "dev/stack_file.py",
+            "dev/up.py",
+            "dev/packages.py",
+            "dev/preflight.py",
+            "dev/images/*",
+        ),
     ),
 }
 """The suites by the word after ONLY=, in the order in which they run.

@@ -43,11 +43,6 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True)
 
     @answers
-    def Attach(self, request: Any) -> empty_pb2.Empty:
-        self._engine.connect(request.address)
-        return empty_pb2.Empty()
-
-    @answers
     def GetPluginInfo(self, request: Any) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=VERSION)
 
