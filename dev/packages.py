@@ -18,7 +18,7 @@ IMAGES = {
     "cmake": "cmake",
     "g++": "g++",
 }
-"""What building images and engines takes: a command or file that shows a package is there -> the package."""
+"""Packages for building images and engines: a command or file that shows a package is there -> the package."""
 
 
 def install(packages: Mapping[str, str]) -> None:

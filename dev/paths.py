@@ -9,7 +9,7 @@ HOME = ROOT / ".larder"
 STATE = Path(os.environ.get("LARDER_STATE") or HOME)
 """Cluster, disk and Pulumi state; the end-to-end tests set one of their own, so that they never touch stack dev."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "larder"
-"""What every checkout of this user can share: the built toolchain, by the hash of its pins. `make clean-cache`."""
+"""Shared by every checkout of this user: the built toolchain, by the hash of its pins. `make clean-cache`."""
 VENV = HOME / "venv"
 CLOUDS = HOME / "clouds"
 """Packages of the clouds, beside the environment: of what it finds in it, Pulumi's CLI downloads every plugin."""

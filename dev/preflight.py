@@ -1,4 +1,4 @@
-"""What is missing before `make up` can work here: everything at once, each with what to do."""
+"""Checks of this machine before `make up`: everything that is missing at once, each with what to do."""
 
 import os
 import platform

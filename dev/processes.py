@@ -1,4 +1,4 @@
-"""Which process a number means: pids come round again, and a dead process may linger as a zombie."""
+"""Processes by number: pids come round again, and a dead process may linger as a zombie."""
 
 from pathlib import Path
 

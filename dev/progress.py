@@ -1,4 +1,4 @@
-"""What a person sees while a command works: one line a step, with elapsed and expected time."""
+"""Output for people while a command works: one line a step, with elapsed and expected time."""
 
 import subprocess
 import sys

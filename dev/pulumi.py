@@ -82,7 +82,7 @@ def _standin(plugin: Path) -> None:
 
 
 def _official_plugin(binary: Path, home: Path, env: Mapping[str, str]) -> bool:
-    """Whether the official kubernetes plugin is there or could be downloaded."""
+    """Tell whether the official kubernetes plugin is there, or download it if that answers."""
     version = _plugin_version()
     folder = home / "plugins" / f"resource-kubernetes-v{version}"
     program = folder / "pulumi-resource-kubernetes"
@@ -138,7 +138,7 @@ def _step(step: dict[str, Any]) -> dict[str, object]:
 
 
 def _id(metadata: Mapping[str, str]) -> str:
-    """What the kubernetes plugin calls an object."""
+    """Return the id that the kubernetes plugin gives an object."""
     namespace = metadata.get("namespace")
     return f"{namespace}/{metadata['name']}" if namespace else metadata["name"]
 
@@ -178,7 +178,7 @@ class Stack:
         return dict(last.get("resourceChanges", {}))
 
     def preview(self) -> list[dict[str, object]]:
-        """What `up` would do to the cluster's objects: op, kind, name and the paths that differ."""
+        """Return what `up` would do to the cluster's objects: op, kind, name and the paths that differ."""
         self._select()
         self._unlock()
         found = json.loads(self.pulumi.run("preview", "--json", *self._where()))
@@ -218,7 +218,7 @@ class Stack:
         return [f"--stack={self.name}", f"--config-file={self._config}"]
 
     def _refused(self, options: list[str]) -> bool:
-        """Whether a preview fails. Only then it is shown: what it promises is about to be done otherwise."""
+        """Tell whether a preview fails, and show it if it does: what another one promises is about to be done."""
         try:
             self.pulumi.run("preview", *options, *self._where())
         except CommandError:

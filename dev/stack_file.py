@@ -12,7 +12,7 @@ from .progress import CommandError
 
 @dataclass(frozen=True)
 class StackFile:
-    """What a stack asks of the machine that deploys it."""
+    """Facts of a stack for the machine that deploys it."""
 
     engines: tuple[str, ...]
     """The engines of its stacks, by the words that larder:images has for them."""

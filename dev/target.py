@@ -1,11 +1,11 @@
-"""Where a stack goes."""
+"""The cluster that a stack goes to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}")
-"""What kubectl is asked for the nearest thing that a cluster has to an identity."""
+"""Arguments of kubectl for the nearest thing that a cluster has to an identity."""
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _deltas(lines: object) -> list[str]:
 
 
 def farewell(url: str, outputs: Mapping[str, object]) -> None:
-    """Where things are and what to try next."""
+    """Say where things are and what to try next."""
     served: Any = outputs["weights"]
     other = next(strategy for strategy in ("node-local", "none") if strategy != outputs["strategy"])
     say(f"""

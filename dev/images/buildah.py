@@ -25,7 +25,7 @@ def buildah(*args: str | Path, capture: bool = False) -> str:
 
 
 def exists(image: str) -> bool:
-    """Whether our storage holds `image`."""
+    """Tell whether our storage holds `image`."""
     return image in buildah("images", "--format", "{{.Name}}:{{.Tag}}", capture=True).split()
 
 

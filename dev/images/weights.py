@@ -10,7 +10,7 @@ from ..progress import run, step
 from .buildah import LOG, plain
 
 STORE = STATE / "weights"
-"""What was fetched to be published; the next run fetches nothing."""
+"""Folder of what was fetched to be published; the next run fetches nothing."""
 PREFIX, ENGINES = "weights", "prebuilt"
 
 

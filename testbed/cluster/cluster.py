@@ -31,7 +31,7 @@ class Cluster:
     """A running cluster."""
 
     address: str
-    """Of the node, reachable from this host."""
+    """Address of the node, reachable from this host."""
     kubeconfig: Path
 
     @property
@@ -55,7 +55,7 @@ class Cluster:
         )
 
     def ready(self) -> bool:
-        """Whether the node takes pods; False too while the node or its API server is not there yet."""
+        """Tell whether the node takes pods; False too while the node or its API server is not there yet."""
         try:
             return self.kubectl("get", "node", NODE, "-o", READY, timeout=10) == "True"
         except CommandError:

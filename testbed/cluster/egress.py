@@ -1,4 +1,4 @@
-"""A way out for pods, only where there is somewhere to go: user-mode networking, so the host gets no rule.
+"""Egress of pods, only where there is somewhere to go: user-mode networking, so the host gets no rule.
 
 slirp4netns gives the cluster's network namespace a tap device behind which it opens ordinary sockets of the host.
 It runs in the host's network but in the cluster's PID namespace, so it ends with the cluster.

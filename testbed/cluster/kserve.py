@@ -31,7 +31,7 @@ OVERRIDES = {
     '"disableIstioVirtualHost": false': '"disableIstioVirtualHost": true',
     '"disableIngressCreation": false': '"disableIngressCreation": true',
 }
-"""Of the ConfigMap it ships: without Knative and Istio, which are not here."""
+"""Changes to the ConfigMap that KServe ships: Knative and Istio are not here."""
 
 
 def ensure(cluster: Cluster) -> None:

@@ -1,4 +1,4 @@
-"""Where things of the cluster lie, seen from the host and from inside its mount namespace."""
+"""Paths of the cluster, seen from the host and from inside its mount namespace."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ HUB_INSIDE = Path("/run/hub")
 HUB_PORT = 8099
 
 EGRESS_GATEWAY, EGRESS_DNS = "10.0.2.2", "10.0.2.3"
-"""What slirp4netns answers to inside the namespace."""
+"""Addresses of slirp4netns inside the namespace."""
 
 API_PORT = 6443
 DNS_DOMAIN = "cluster.local"

@@ -10,7 +10,7 @@ from .server import Hub
 from .tiny_model import tiny_model
 
 REPO, FILE = "larder/tiny-random-GGUF", "tiny-random.gguf"
-"""What catalog/models/tiny-random.yaml names."""
+"""The repository and file that catalog/models/tiny-random.yaml names."""
 
 EXAMPLES = """examples:
   python -m testbed.hub make --root .larder/hub

@@ -1,4 +1,4 @@
-"""How a hub under test misbehaves; chosen by who constructs the hub, never by a request."""
+"""Faults of a hub under test; chosen by the code that constructs the hub, never by a request."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Faults:
     cut_after: int | None = None
     """Close the connection after that many bytes of a body."""
     cuts: int = 1_000_000
-    """How many bodies `cut_after` applies to."""
+    """Number of bodies that `cut_after` applies to."""
     stall_after: int | None = None
     """Send nothing beyond that byte of the file, with the connection open, until the hub has other faults."""
     trickle: bool = False

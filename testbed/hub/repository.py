@@ -15,7 +15,7 @@ _INDEX = ".hashes.json"
 
 
 class NotOnHubError(Exception):
-    """What was asked for is not here; `code` is the hub's X-Error-Code."""
+    """The hub does not have it; `code` is the hub's X-Error-Code."""
 
     def __init__(self, code: str, message: str) -> None:
         self.code = code
@@ -89,5 +89,5 @@ class Repositories:
         return files[path]
 
     def location(self, file: Published) -> Path:
-        """Where its bytes lie; only names out of the index get here, so no request can point elsewhere."""
+        """Return the path of its bytes; only names out of the index get here, so no request can point elsewhere."""
         return self.root / file.repo / file.revision / file.path

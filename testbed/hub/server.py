@@ -26,7 +26,7 @@ _PIECE = 1 << 20
 
 @dataclass
 class Stats:
-    """What was served: bytes of each file's content that reached the socket, and how many requests came."""
+    """Counts: bytes of each file's content that reached the socket, and requests."""
 
     bytes: dict[str, int] = field(default_factory=dict)
     requests: int = 0
@@ -90,7 +90,7 @@ class Hub(ThreadingHTTPServer):
                 self._asking.wait(0.05)
 
     def take(self, fault: str) -> bool:
-        """Whether a fault that strikes a limited number of times still strikes now."""
+        """Tell whether a fault that strikes a limited number of times still strikes now."""
         with self.lock:
             left = getattr(self.faults, fault)
             if left > 0:

@@ -19,7 +19,7 @@ CONTEXT = 2048
 
 @dataclass(frozen=True)
 class Shape:
-    """How large a model is."""
+    """The size of a model."""
 
     embedding: int = 32
     feed_forward: int = 64

@@ -1,4 +1,4 @@
-"""What the `pulumi.com/` annotations ask for: no wait, another wait, a replacement."""
+"""The `pulumi.com/` annotations: no wait, another wait, a replacement."""
 
 import re
 from dataclasses import dataclass

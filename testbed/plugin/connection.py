@@ -19,7 +19,7 @@ class Connection:
 
     namespace: str
     unreachable: str
-    """Why there is no way; empty where there is one."""
+    """The reason why the API server is out of reach; empty where it is not."""
     _objects: Objects | None
 
     @classmethod
@@ -47,7 +47,7 @@ class Connection:
 
     @property
     def objects(self) -> Objects:
-        """The objects of the cluster. Raises RefusedError when it is out of reach."""
+        """Return the objects of the cluster. Raises RefusedError when it is out of reach."""
         if self._objects is None:
             raise RefusedError(f"configured Kubernetes cluster is unreachable: {self.unreachable}")
         return self._objects
@@ -62,7 +62,7 @@ class Connection:
             raise RefusedError(f"cannot ask the API server about {manifest['kind']}: {error}") from error
 
     def can_preview(self, manifest: Manifest) -> bool:
-        """Whether a dry run says anything: all is known, the cluster answers, and it serves the kind."""
+        """Tell whether a dry run says anything: all is known, the cluster answers, and it serves the kind."""
         if self._objects is None or has_unknown(manifest):
             return False
         try:

@@ -1,4 +1,4 @@
-"""What a change of inputs means: which properties differ, and which of them Kubernetes accepts only on a new object."""
+"""Differences between inputs: the properties, and those of them for which the object is replaced."""
 # ruff: noqa: ANN401 - JSON has no narrower type
 
 import re
@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 class Kind(Enum):
-    """How one property differs."""
+    """The way in which one property differs."""
 
     ADD = "ADD"
     DELETE = "DELETE"
@@ -32,7 +32,7 @@ class Change:
 
     @property
     def property_path(self) -> str:
-        """The path as Pulumi writes it: `spec.template.spec.containers[0].image`, `metadata.labels["a.b/c"]`."""
+        """Return the path as Pulumi writes it: `spec.template.spec.containers[0].image`, `metadata.labels["a.b/c"]`."""
         text = ""
         for step in self.path:
             if isinstance(step, int):

@@ -1,4 +1,4 @@
-"""Which URL serves a kind: asked of the API server once per group and version."""
+"""URLs of kinds: asked of the API server once per group and version."""
 
 import threading
 
@@ -19,11 +19,11 @@ class Discovery:
         self._known: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def namespaced(self, manifest: Manifest) -> bool:
-        """Whether objects of this kind live in a namespace."""
+        """Tell whether objects of this kind live in a namespace."""
         return self._resource(manifest)[1]
 
     def collection(self, manifest: Manifest) -> str:
-        """The URL path that lists and creates objects like this one."""
+        """Return the URL path that lists and creates objects like this one."""
         plural, namespaced = self._resource(manifest)
         root = _root(manifest["apiVersion"])
         if not namespaced:
@@ -31,7 +31,7 @@ class Discovery:
         return f"{root}/namespaces/{segment(manifest['metadata']['namespace'])}/{plural}"
 
     def object(self, manifest: Manifest) -> str:
-        """The URL path of this very object."""
+        """Return the URL path of this very object."""
         return f"{self.collection(manifest)}/{segment(manifest['metadata']['name'])}"
 
     def _resource(self, manifest: Manifest) -> tuple[str, bool]:

@@ -1,4 +1,4 @@
-"""Where the API server is and how to prove who we are, read from a kubeconfig."""
+"""The address of the API server and our credentials, read from a kubeconfig."""
 
 import base64
 import binascii

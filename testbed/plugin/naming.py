@@ -1,4 +1,4 @@
-"""How Pulumi's urns and ids lead to objects."""
+"""Names: from Pulumi's urns and ids to objects, and back."""
 
 import hashlib
 

@@ -39,7 +39,7 @@ class Objects:
         self._client, self._discovery, self._waiting = client, discovery, waiting
 
     def known(self, manifest: Manifest) -> bool:
-        """Whether the API server serves this kind now; a CRD declared in the same program may still be missing."""
+        """Tell whether the API server serves this kind now."""
         try:
             self._discovery.namespaced(manifest)
         except NoSuchKindError:
@@ -47,7 +47,7 @@ class Objects:
         return True
 
     def namespaced(self, manifest: Manifest) -> bool:
-        """Whether the kind lives in namespaces; unknown kinds are taken to."""
+        """Tell whether the kind lives in namespaces; unknown kinds are taken to."""
         return not self.known(manifest) or self._discovery.namespaced(manifest)
 
     def create(self, manifest: Manifest, *, dry_run: bool, progress: Progress) -> Manifest:
@@ -108,7 +108,7 @@ class Objects:
             self.patch({**identity, "metadata": where}, manager, dry_run=False)
 
     def ready(self, inputs: Manifest, live: Manifest, timeout: float, progress: Progress) -> Manifest:
-        """The object once it is ready; `timeout` 0 means the default of its kind."""
+        """Return the object once it is ready; `timeout` 0 means the default of its kind."""
         return self._waiting.ready(inputs, live, timeout or readiness.default_timeout(live["kind"]), progress)
 
     def check_ready(self, inputs: Manifest, live: Manifest) -> None:
@@ -117,7 +117,7 @@ class Objects:
             self._waiting.now(inputs, live)
 
     def read(self, manifest: Manifest) -> Manifest | None:
-        """The live object, None when it or its kind is gone."""
+        """Return the live object, None when it or its kind is gone."""
         try:
             return self._client.get(self._discovery.object(manifest))
         except NoSuchKindError:
@@ -197,18 +197,18 @@ def _already_exists(manifest: Manifest, error: ApiError) -> str:
 
 
 def outputs(live: Manifest) -> Manifest:
-    """What Pulumi keeps and shows: the live object without the server's bookkeeping of field owners."""
+    """Return what Pulumi keeps and shows: the live object without the server's bookkeeping of field owners."""
     return live | {"metadata": {key: value for key, value in live["metadata"].items() if key != "managedFields"}}
 
 
 def stated(manifest: Manifest) -> Manifest:
-    """The object without status and what only the server writes: inputs of an imported object."""
+    """Return the object without status and what only the server writes: the inputs of an object that is read."""
     metadata = {key: value for key, value in (manifest.get("metadata") or {}).items() if key not in _SERVER_OWNED}
     return {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
 
 
 def observed_inputs(live: Manifest, inputs: Manifest) -> Manifest:
-    """The inputs as the cluster has them now: only properties that were stated, in the words they were stated in.
+    """Return the inputs as the cluster has them now: only what was stated, in the words it was stated in.
 
     So a refresh shows drift but no server default and no respelled quantity.
     """

@@ -1,4 +1,4 @@
-"""Whether an object has become what it promises: verdicts as functions of what the API server shows, no I/O here."""
+"""Verdicts on objects: ready, not yet, or failed, as functions of what the API server shows; no I/O here."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one look at an object says, in words for the progress line."""
+    """The result of one look at an object, in words for the progress line."""
 
     state: State
     reason: str = ""
@@ -27,7 +27,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a verdict needs besides the object: the claim's binding mode, the Service's endpoints, seconds waited."""
+    """Facts beside the object: the claim's binding mode, the Service's endpoints, seconds waited."""
 
     binding_mode: str = ""
     endpoints: list[Manifest] = field(default_factory=list)
@@ -46,12 +46,12 @@ def _waiting(reason: str) -> Verdict:
 
 
 def default_timeout(kind: str) -> float:
-    """Seconds the official plugin grants when nobody says otherwise."""
+    """Return the seconds that the official plugin grants when nobody says otherwise."""
     return STORAGE_TIMEOUT if kind.startswith("PersistentVolume") else DEFAULT_TIMEOUT
 
 
 def verdict(inputs: Manifest, live: Manifest, around: Surroundings) -> Verdict:
-    """The verdict on a live object; annotations of the inputs (skipAwait, waitFor) replace the rule of its kind."""
+    """Return the verdict on a live object; annotations (skipAwait, waitFor) replace the rule of its kind."""
     if asks(inputs, "skipAwait"):
         return READY
     if wanted := wait_for(inputs):
@@ -61,7 +61,7 @@ def verdict(inputs: Manifest, live: Manifest, around: Surroundings) -> Verdict:
 
 
 def has_rule(live: Manifest) -> bool:
-    """Whether objects of this kind can be found wanting by a refresh."""
+    """Tell whether a refresh can find objects of this kind not ready."""
     return (live["apiVersion"], live["kind"]) in _RULES
 
 

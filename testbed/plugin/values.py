@@ -38,7 +38,7 @@ class Secret:
 
 
 def decode(struct: struct_pb2.Struct) -> Manifest:
-    """Properties as Python values; whole numbers become int, for Kubernetes refuses `replicas: 3.0`."""
+    """Return properties as Python values; whole numbers become int, for Kubernetes refuses `replicas: 3.0`."""
     return {key: _decode(value) for key, value in struct.fields.items()}
 
 
@@ -109,12 +109,12 @@ def plain(value: Any) -> Any:
 
 
 def has_unknown(value: Any) -> bool:
-    """Whether any leaf waits for `up`."""
+    """Tell whether any leaf waits for `up`."""
     return any(leaf is UNKNOWN for leaf, _ in _leaves(value))
 
 
 def redacted(text: str, values: Manifest) -> str:
-    """The text without the secrets among the values: the API server quotes what it refuses."""
+    """Return the text without the secrets among the values: the API server quotes what it refuses."""
     secrets = {leaf for leaf, secret in _leaves(values) if secret and isinstance(leaf, str) and leaf}
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "[secret]")
@@ -136,7 +136,7 @@ def _leaves(value: Any, secret: bool = False) -> Iterator[tuple[Any, bool]]:
 
 
 def mark_secrets(outputs: Manifest, inputs: Manifest) -> Manifest:
-    """Outputs with the secrecy of the inputs; the whole data of a Secret always, for the API server re-encodes it.
+    """Return outputs with the secrecy of the inputs; the data of a Secret always: the API server re-encodes it.
 
     A list that holds a secret anywhere becomes secret as a whole: its order may change on the way.
     """

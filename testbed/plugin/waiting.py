@@ -30,7 +30,7 @@ class Waiting:
         self._client, self._discovery, self._cancelled = client, discovery, cancelled
 
     def ready(self, inputs: Manifest, live: Manifest, seconds: float, progress: Callable[[str], None]) -> Manifest:
-        """The object once it is ready. Raises NotReadyError when it failed, vanished or ran out of time."""
+        """Return the object once it is ready. Raises NotReadyError when it failed, vanished or ran out of time."""
         start = time.monotonic()
         # As in the official plugin a Job's pods are heard all the time, those of others when the wait is over.
         # Kubernetes deletes the pods of a Job whose time is over.
@@ -127,7 +127,7 @@ class Waiting:
         return found
 
     def _optional(self, path: str, **query: str) -> Manifest:
-        """What only adds to a verdict or an explanation must not end the wait by its own failure."""
+        """Return what only adds to a verdict or an explanation: its own failure must not end the wait."""
         try:
             return self._client.get(path, **query)
         except (ApiError, UnreachableError):
