@@ -1,4 +1,4 @@
-"""What CI may do with whose code: the promises that the workflow files make in their comments."""
+"""Permissions of CI: the promises that the workflow files make in their comments."""
 
 import json
 import os

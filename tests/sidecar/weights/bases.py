@@ -20,7 +20,7 @@ from larder_sidecar.weights.publish.upload_state import UploadStates
 from tests.sidecar.weights.kitchen import PATIENCE
 
 OCI, DOCKER = 0, 1
-"""Whose media types: indexes into those of engine_image."""
+"""Families of media types: indexes into those of engine_image."""
 LAYERS = ("application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.docker.image.rootfs.diff.tar.gzip")
 REPOSITORY = "engines/llm"
 

@@ -1,4 +1,4 @@
-"""What every test of the fetch role starts from."""
+"""Fixtures of the fetch role."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ def kitchen(tmp_path: Path) -> Iterator[Kitchen]:
 
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fsync is for shows after a power cut only, which no test here has."""
+    """Skip fsync: its effect shows only after a power cut, which no test here has."""
     monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 

@@ -116,7 +116,7 @@ class Kitchen:
         return [json.loads(line)["event"] for line in self.log.getvalue().splitlines()]
 
     def models(self) -> set[str]:
-        """What Ollama would list, each proven complete: every blob is there and is what its name says."""
+        """Return the models that Ollama would list, after a check that every blob is there and has its digest."""
         names = set()
         for manifest in list_manifests(self.root):
             for blob in referenced_blobs(manifest) or {"no manifest"}:

@@ -40,7 +40,7 @@ class SmallRegistry(ThreadingHTTPServer):
         self.wants = ""
         """The Authorization without which everything is 401."""
         self.locations = ""
-        """What stands before the paths of uploads."""
+        """Prefix of the paths of uploads."""
         self.locked = 401
         """Status for whoever comes without it."""
         self.challenge = ""

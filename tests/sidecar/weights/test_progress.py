@@ -1,4 +1,4 @@
-"""What a fetch tells reaches whoever listens, and holds nobody up where nobody does."""
+"""Progress of a fetch reaches its readers, and does not wait for a reader that is absent."""
 
 import fcntl
 import io

@@ -1,4 +1,4 @@
-"""What a cluster that exists cannot hold is refused before anything is built or deployed."""
+"""An existing cluster that cannot hold the stack is refused before anything is built or deployed."""
 
 from typing import Any
 

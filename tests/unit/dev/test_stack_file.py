@@ -1,4 +1,4 @@
-"""What `make up` builds and serves: the engines and models of the stack file, by the program's own settings."""
+"""`make up` builds and serves the engines and models of the stack file, read by the program's own settings."""
 
 import json
 from pathlib import Path

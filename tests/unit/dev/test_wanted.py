@@ -1,4 +1,4 @@
-"""What `make up` publishes: the weights of a stack that mounts images and names none of its own."""
+"""`make up` publishes the weights of a stack that mounts images and names none of its own."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who a registry takes us for: nobody, a token's holder, or a user whose password buys a token."""
+"""Logins at a registry: none, a token, or a password that buys a token."""
 
 import base64
 import re

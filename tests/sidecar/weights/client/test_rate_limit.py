@@ -1,4 +1,4 @@
-"""How long a server asks to be left alone, as servers say it."""
+"""Rate limits, in every form in which servers announce them."""
 
 import time
 from email.utils import formatdate

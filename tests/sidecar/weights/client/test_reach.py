@@ -134,7 +134,7 @@ Lookup = Callable[[str], list[str]]
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Iterator[list[str]]]:
-    """What names resolve to, one lookup after the other; addresses are themselves."""
+    """Answer lookups of names in turn; an address resolves to itself."""
     answers: dict[str, Iterator[list[str]]] = {}
     real = socket.getaddrinfo
 

@@ -1,4 +1,4 @@
-"""Whoever refuses is named, with its own words; what is refused for a while is asked for again."""
+"""Refusals name the party and repeat its words; temporary refusals are retried."""
 
 import gzip
 import hashlib

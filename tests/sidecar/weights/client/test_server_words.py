@@ -1,4 +1,4 @@
-"""What a server says about a refusal, in one line without secrets."""
+"""A server's words about a refusal, in one line without secrets."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a registry says of a base is whatever somebody put there: it is read, or refused in words."""
+"""A base image from a registry may hold anything: it is read, or refused with a reason."""
 
 import contextlib
 import json

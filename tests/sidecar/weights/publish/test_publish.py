@@ -38,7 +38,7 @@ def get(host: str, path: str) -> bytes:
 
 
 def unpacked(host: str, published: Published, folder: Path) -> None:
-    """What a runtime would make of the image, by following its digests."""
+    """Unpack the image as a runtime does, by following its digests."""
     repository, _, digest = published.reference.removeprefix(f"{host}/").partition("@")
     index: dict[str, Any] = json.loads(get(host, f"{repository}/manifests/{digest}"))
     manifest = json.loads(get(host, f"{repository}/manifests/{index['manifests'][0]['digest']}"))

@@ -58,7 +58,7 @@ def images(host: str, published: Published) -> dict[str, tuple[dict[str, Any], d
 
 
 def unpacked(host: str, manifest: dict[str, Any], folder: Path) -> list[tarfile.TarInfo]:
-    """What a runtime would make of the layers; their entries."""
+    """Unpack the layers as a runtime does; return their entries."""
     folder.mkdir()
     entries: list[tarfile.TarInfo] = []
     for layer in manifest["layers"]:

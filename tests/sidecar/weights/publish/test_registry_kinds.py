@@ -37,7 +37,7 @@ Range = Callable[[int, int, int], str | None]
 
 @dataclass
 class Kind:
-    """How a registry answers. A status of 0 drops the connection."""
+    """The answers of a kind of registry. A status of 0 drops the connection."""
 
     post: int = 202
     patch: int = 202

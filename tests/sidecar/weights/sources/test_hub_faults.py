@@ -1,4 +1,4 @@
-"""Whatever the hub does, the reason is named, nothing unverified is placed, and what can be resumed is."""
+"""Faults of the hub: the reason is named, nothing unverified is placed, and the download resumes if it can."""
 
 import json
 import time

@@ -19,7 +19,7 @@ from tests.sidecar.weights.kitchen import Kitchen
 
 
 def mounted(kitchen: Kitchen, *names: str) -> Path:
-    """What a pod sees of the images of these models."""
+    """Lay out the images of these models as a pod sees them."""
     images = kitchen.folder / "weights"
     for name in names:
         it = kitchen.published[name]

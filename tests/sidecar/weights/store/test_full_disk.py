@@ -36,7 +36,7 @@ def disk(kitchen: Kitchen) -> Iterator[None]:
 
 
 def fill(root: Path, *, leave: int) -> Path:
-    """What somebody else puts beside the store."""
+    """A file of another program beside the store."""
     filler = root.parent / "filler"
     with filler.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(root).free - leave)

@@ -1,4 +1,4 @@
-"""Who renews is believed whatever any clock says; who does not is replaced after a minute at the latest."""
+"""A holder that renews keeps the lease whatever the clocks say; one that does not loses it within a minute."""
 
 from dataclasses import dataclass
 

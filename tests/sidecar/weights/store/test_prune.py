@@ -1,4 +1,4 @@
-"""What only forgotten plans wanted leaves the store; whatever anybody else may want stays."""
+"""Prune removes files that only pruned plans need, and keeps all others."""
 
 import contextlib
 import json

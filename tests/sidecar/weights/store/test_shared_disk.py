@@ -84,7 +84,7 @@ THINGS: dict[str, Callable[[Path, Path], object]] = {
 STOPS = {("lease", thing) for thing in ("FIFO", "socket", "dangling link", "link to a device", "link to itself")}
 STOPS |= {("lease", thing) for thing in ("link out of the store", "file of a terabyte", "noise", "deep JSON")}
 STOPS |= {(where, "folder") for where in ("lease", "blob", "plain name", "marker of the plan", "manifest of the model")}
-"""What is for people to look at: a folder in a file's place, and a lease that says nothing."""
+"""Cases for a person to look at: a folder in a file's place, and an unreadable lease."""
 
 
 def place(name: str, kitchen: Kitchen, plan: WeightsPlan) -> Path:
