@@ -18,12 +18,12 @@ class Token:
     """The token in a file, read anew for each comparison: a Secret that is renewed needs no new pod."""
 
     def __init__(self, file: Path) -> None:
-        """Raises TokenError: without a token nothing may start."""
+        """Take the file. Raises TokenError: no port opens without a token."""
         self._file = file
         self._digest()
 
     def admits(self, headers: Sequence[bytes]) -> bool:
-        """Whether these Authorization headers are the one that is expected. Raises TokenError."""
+        """Tell if these Authorization headers are exactly one, with the expected token. Raises TokenError."""
         expected = self._digest()
         match = _BEARER.fullmatch(headers[0]) if len(headers) == 1 else None
         # Digests have one length, and the comparison takes one time, whatever was sent.

@@ -1,4 +1,4 @@
-"""What is known about models: the schema of catalog/models/*.yaml and the reader of that folder."""
+"""The model catalog: the schema of catalog/models/*.yaml and the reader of that folder."""
 
 from .models import CatalogEntry, load_catalog
 

@@ -24,7 +24,7 @@ class Needs(Described):
 
 
 class Fact(Described):
-    """Where a figure of this entry comes from."""
+    """The source of a figure of this entry."""
 
     what: str
     source: str
@@ -59,30 +59,30 @@ class CatalogEntry(Described):
 
     @property
     def source(self) -> HubSource | HttpsSource | ArtifactSource:
-        """Where the files are."""
-        # The validator saw to it that there is one.
+        """Return the only source of the files."""
+        # The validator has made sure that there is one.
         return next(source for source in (self.hub, self.https, self.oci) if source is not None)
 
     @property
     def files(self) -> Sequence[CatalogFile]:
-        """What makes up the model."""
+        """Return the files of the model."""
         return self.source.files
 
     @property
     def bytes(self) -> int:
-        """Size of all files."""
+        """Return the size of all files, in bytes."""
         return sum(file.bytes for file in self.files)
 
 
 ENTRY_BYTES = 256 * 1024
-"""A file of this size is no entry; whoever can write to the catalog must not fill our memory."""
+"""Limit for one file, in bytes. Anybody who can write to the catalog must not fill our memory."""
 CATALOG_FILES = 2_000
 CATALOG_BYTES = 4 * 2**20
-"""The most that is read of a catalog: seconds of work for one processor."""
+"""Limit for all files of a catalog together, in bytes: seconds of work for one processor."""
 
 
 class CatalogError(ValueError):
-    """A catalog with files that are no entries: those that are, and by the others' names what is wrong with each."""
+    """The error for a catalog with bad files: its good entries, and each bad file's problem by its name."""
 
     def __init__(self, entries: Mapping[str, CatalogEntry], wrong: Mapping[str, ValidationError | str]) -> None:
         self.entries = entries
@@ -112,7 +112,7 @@ def load_catalog(folder: Path) -> dict[str, CatalogEntry]:
 
 
 def _files(folder: Path) -> tuple[list[Path], dict[str, ValidationError | str]]:
-    """The files to read, by their names, and what is wrong with the others."""
+    """Return the files to read, by their names, and the problems of the others."""
     with os.scandir(folder) as found:
         names = heapq.nsmallest(CATALOG_FILES + 1, (item.name for item in found if item.name.endswith(".yaml")))
     wrong: dict[str, ValidationError | str] = {}
@@ -137,7 +137,7 @@ def _files(folder: Path) -> tuple[list[Path], dict[str, ValidationError | str]]:
 
 
 def _size(folder: Path, path: Path) -> int:
-    """The size of the file. Raises ValueError for what is not even opened: others write to the catalog's repository."""
+    """Return the size of the file. Raises ValueError for a link out of the catalog, a special file and a large one."""
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
             msg = "is a link that leads out of the catalog"
@@ -158,5 +158,5 @@ def _size(folder: Path, path: Path) -> int:
 
 
 def _name(path: Path) -> str:
-    """The file's name without `.yaml`, as it can be shown: a name may have any bytes but a slash."""
+    """Return the file's name without `.yaml`, printable: a name may have any bytes but a slash."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in path.name.removesuffix(".yaml"))

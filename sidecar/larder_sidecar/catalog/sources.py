@@ -1,4 +1,4 @@
-"""Where the files of a catalog entry are: on a hub, at plain URLs, or in an artifact of a registry."""
+"""Sources of a catalog entry's files: a hub, plain URLs, or an artifact of a registry."""
 
 from typing import Annotated
 from urllib.parse import quote
@@ -10,7 +10,7 @@ from ..config.weights import REPOSITORY, RelativePath, Sha256, Url, WeightsFile
 
 
 class Described(Model):
-    """Base of every part of an entry: what is said about a field here is said to whoever gets it wrong."""
+    """Base of every part of an entry. The docstring of a field is shown to the author of a wrong one."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -34,7 +34,7 @@ class HubSource(Described):
     files: list[CatalogFile] = Field(min_length=1)
 
     def weights(self, endpoint: str) -> list[WeightsFile]:
-        """Its files on the hub at `endpoint`."""
+        """Return its files on the hub at `endpoint`."""
         base = f"{endpoint}/{self.repo}/resolve/{self.revision}"
         return [
             WeightsFile(url=f"{base}/{quote(file.path)}", revision=self.revision, **vars(file)) for file in self.files
@@ -45,7 +45,7 @@ class HttpsFile(CatalogFile):
     """One file at a URL of its own."""
 
     url: Annotated[Url, Field(pattern=r"^https://")]
-    """Where anybody may read it, as in https://models.example/tiny.gguf."""
+    """Write a URL that anybody may read, as in https://models.example/tiny.gguf."""
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """Write the sha256 of the file, 64 lower-case hex digits: nothing else says what a URL must give."""
 
@@ -56,7 +56,7 @@ class HttpsSource(Described):
     files: list[HttpsFile] = Field(min_length=1)
 
     def weights(self, _: str) -> list[WeightsFile]:
-        """Its files."""
+        """Return its files."""
         return [WeightsFile(**vars(file)) for file in self.files]
 
 
@@ -69,5 +69,5 @@ class ArtifactSource(Described):
     """Each by its sha256, or by its name in the artifact (org.opencontainers.image.title)."""
 
     def weights(self, _: str) -> list[WeightsFile]:
-        """Its files."""
+        """Return its files."""
         return [WeightsFile(url=f"oci://{self.artifact}", **vars(file)) for file in self.files]

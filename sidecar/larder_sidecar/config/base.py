@@ -1,4 +1,4 @@
-"""What every model of a file or a setting shares: kebab-case keys, unknown keys refused, values frozen."""
+"""Base of every model of a file or a setting: kebab-case keys, unknown keys refused, values frozen."""
 
 from collections.abc import Collection
 from typing import Self
@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 
 def kebab(name: str) -> str:
-    """`served_names` -> `served-names`."""
+    """Return the name in kebab case: `served_names` -> `served-names`."""
     return name.replace("_", "-")
 
 
@@ -43,10 +43,10 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=kebab, populate_by_name=True)
 
     def to_json(self) -> str:
-        """The canonical JSON: keys by alias, in the order of the fields, unset optionals left out."""
+        """Return the canonical JSON: keys by alias, in the order of the fields, unset optionals left out."""
         return self.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read what `to_json` wrote. Raises pydantic.ValidationError."""
+        """Read the output of `to_json`. Raises pydantic.ValidationError."""
         return cls.model_validate_json(text)

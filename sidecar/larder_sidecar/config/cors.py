@@ -59,7 +59,7 @@ def _authority(scheme: str, text: str) -> str:
 
 
 Origin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
-"""`scheme://host[:port]`; `*.` before a host means all names below it, port `*` every port, `scheme://*` every host."""
+"""`scheme://host[:port]`; `*.` before a host stands for all names below it, port `*` for every port."""
 
 
 def _any_stands_alone(origins: list[str]) -> list[str]:
@@ -73,14 +73,14 @@ Origins = Annotated[list[Origin], Field(max_length=100), AfterValidator(_any_sta
 
 
 class Cors(Model):
-    """Which web pages may ask; clients that are no browsers need not be listed."""
+    """Web pages whose requests are answered. Clients that are not browsers need not be listed."""
 
     origins: Origins = Field(default=[])
     """Pages of these origins may send any request and read the answers; `*` alone means every page of the web."""
 
 
 def open_to_all(cors: Cors, mutations: str) -> str | None:
-    """The problem of a gateway that every web page of the world may tell to change something."""
+    """Return the problem of a gateway on which every web page of the world may change something, None for others."""
     if ANY in cors.origins and mutations == "open":
         return "'*' lets any web page load, unload and pull models while auth.mutations is 'open'. List the origins"
     return None

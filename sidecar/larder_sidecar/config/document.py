@@ -1,4 +1,4 @@
-"""A YAML file as plain values. What two readers could take differently is refused or read as text.
+"""Reader of a YAML file into plain values. Anything that two readers could take differently is refused or text.
 
 A file may come from anybody. Its bytes, its depth and what its aliases stand for are bounded, and nothing in it makes
 anything but mappings, lists, texts, numbers, booleans and null.
@@ -13,10 +13,10 @@ from typing import Any
 import yaml
 
 MOST_BYTES = 2**20
-"""The largest file, and the most that its aliases and merges may stand for."""
+"""Limit for a file, and for the expansion of its aliases and merges, in bytes."""
 _DEPTH = 64
 _VALUE_BYTES = 64
-"""Each value counts for so many bytes besides its text: `[a,a,a,…]` takes far more memory and time than disk."""
+"""Bytes that each value counts besides its text: `[a,a,a,…]` takes far more memory and time than disk."""
 _NUMBER_CHARACTERS = 64
 _SHOWN = 160
 _PREFIX = "tag:yaml.org,2002:"
@@ -34,13 +34,13 @@ _NOT_AS_YAML_1_1 = ("timestamp", *_NUMBERS)
 
 
 class DocumentError(ValueError):
-    """A file that is no document; one short line, which holds no value of the file."""
+    """The error for an invalid file; one short line without any value of the file."""
 
 
 def load_document(path: Path, *, most: int = MOST_BYTES, trusted: bool = True) -> object:
-    """Read mappings, lists and scalars from the file; dates stay text. Raises DocumentError and nothing else.
+    """Read mappings, lists and scalars from the file; dates stay text. Raises DocumentError and no other error.
 
-    Of a file that others write (not `trusted`) anchors, aliases and merges are refused too, and whatever is no file.
+    In a file that others write (not `trusted`), anchors, aliases and merges are refused too, and so is a special file.
     """
     try:
         return _parsed(_Loader(_text(path, most, trusted=trusted), most, aliases=trusted))
@@ -65,7 +65,7 @@ def load_document(path: Path, *, most: int = MOST_BYTES, trusted: bool = True) -
 
 
 def _text(path: Path, most: int, *, trusted: bool) -> str:
-    # Without O_NONBLOCK the open of a FIFO waits for somebody who writes.
+    # Without O_NONBLOCK, opening a FIFO waits for a writer.
     flags = os.O_RDONLY | os.O_CLOEXEC | (0 if trusted else os.O_NONBLOCK)
     with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 (a descriptor)
         if not trusted and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -99,7 +99,7 @@ def _shown(text: str) -> str:
 
 
 class _RefusedError(yaml.MarkedYAMLError):
-    """YAML by its grammar, and more than is taken here."""
+    """The error for valid YAML that this reader does not accept."""
 
     def __init__(self, problem: str, remedy: str, mark: Any) -> None:  # noqa: ANN401 (either of PyYAML's two marks)
         super().__init__(problem=problem, problem_mark=mark)
@@ -121,7 +121,7 @@ class _Loader(yaml.SafeLoader):
         self._depth = 0
         self._weights: dict[int, int] = {}
         """The weight of a node with all in it, by id; 0 while the node is not finished."""
-        # Built from the inside out, where the base class refuses what it meets again before it is finished.
+        # The base class refuses a node that recurs before it is finished; deep construction builds it first.
         self.deep_construct = True
 
     def fetch_flow_collection_start(self, token: Any) -> None:  # noqa: ANN401 (a class of tokens)

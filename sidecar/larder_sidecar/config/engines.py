@@ -1,4 +1,4 @@
-"""The engines there are, with the facts that the program and the sidecar share."""
+"""All engines, with the facts that the program and the sidecar share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ class EngineFacts:
     """One kind of engine, or of gateway in an engine's place."""
 
     adapter: str
-    """The class below larder_sidecar.engines that speaks with it, as module.Class."""
+    """The class below larder_sidecar.engines that talks to it, as module.Class."""
     loads_on_demand: bool = False
     """True if it loads and unloads models when the gateway says so; its adapter is a Resident then."""
     notices_files: bool = False
-    """True if it serves files that come while it runs."""
+    """True if it serves files that are added while it runs."""
     one_model: bool = False
-    """True if it serves one model, and answers for any other with it."""
+    """True if it serves one model, and answers with it for any other."""
     address: str = ""
-    """`host:port` where it listens in a pod of ours: loopback, so that only the gateway beside it reaches it."""
+    """`host:port` on which it listens in a pod of ours: loopback, so that only the gateway in its pod reaches it."""
     listens_by: str = ""
-    """The option or the variable that tells it where to listen."""
+    """The option or the variable that sets its listen address."""
 
 
 ENGINES: dict[str, EngineFacts] = {
@@ -40,10 +40,10 @@ ENGINES: dict[str, EngineFacts] = {
     "vllm": EngineFacts(adapter="vllm.Vllm"),
     "gateway": EngineFacts(adapter="gateway.Gateway"),
 }
-"""By the words of `engines[].kind`; the only place that lists them."""
+"""Facts by the values of `engines[].kind`; the only list of engines."""
 EngineKind = Annotated[str, Choices(ENGINES)]
 
 
 def those_that(fact: str, engines: Mapping[str, EngineFacts] = ENGINES) -> list[str]:
-    """Return the kinds of which a fact is true."""
+    """Return the kinds for which a fact is true."""
     return [kind for kind, facts in engines.items() if getattr(facts, fact)]

@@ -15,9 +15,9 @@ from .weights import Endpoint, ModelId, canonical, is_cloud
 
 
 def reachable(place: str) -> str:
-    """A URL or `host:port` in which every parser finds the same host. Raises ValueError."""
+    """Return `place`, a URL or `host:port`, if every parser finds the same host in it. Raises ValueError."""
     try:
-        # Port 0 is any that is free, to whoever listens.
+        # A listener takes port 0 as any free port.
         authority(place if "//" in place else f"tcp://{place.removesuffix(':0')}")
     except UrlError:
         msg = f"no host and port that can be used: {place!r}"
@@ -37,15 +37,15 @@ DRAIN = ("x-larder-drain", "1")
 
 
 class Engine(Model):
-    """What answers: a process that holds weights, or (`gateway`) another gateway before one."""
+    """An engine: a process that holds weights, or (`gateway`) another gateway in front of one."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] = "engine"
     kind: EngineKind
     url: Annotated[str, Field(pattern=r"^http://[^\s/?#@]+$"), AfterValidator(reachable)]
     models: list[ModelId] | None = None
-    """The models it answers for; a single engine answers for all and need not say so."""
+    """Ids of the models it answers for. A single engine answers for all, and may omit them."""
     replicated: bool = False
-    """Whether the host of `url` is a name for several gateways, each before an engine of its own."""
+    """True if the host of `url` is a name for several gateways, each in front of an engine of its own."""
 
     @model_validator(mode="after")
     def _gateways_know_what_they_hold(self) -> "Engine":
@@ -63,7 +63,7 @@ class ServedModel(Model):
     aliases: list[str] = Field(default=[])
 
     def names(self) -> list[str]:
-        """Everything that a client may call it."""
+        """Return every name by which a client may call the model."""
         return [self.id, self.engine_name, *self.aliases]
 
     @field_validator("engine_name")
@@ -79,47 +79,47 @@ class Pulls(Model):
     """Models that clients bring themselves: `POST /v1/api/pull` fetches a GGUF file from the hub into a folder."""
 
     folder: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._-]+)+$")] = "/models"
-    """Where the engine looks for them; a file appears there when it is whole and verified."""
+    """Folder in which the engine looks for them; a file appears there when it is whole and verified."""
     endpoint: Endpoint
     hub_token_file: str | None = None
     """The hub's token, for repositories that are not public."""
 
 
 class Limits(Model):
-    """What a client may cost us. Times in seconds, sizes in bytes."""
+    """Limits on the resources of one client. Times in seconds, sizes in bytes."""
 
     connections: int = Field(default=1024, gt=0)
     header_seconds: Seconds = 10
-    """From the first byte of a connection or request until its header is complete."""
+    """Time from the first byte of a connection or request until its header is complete."""
     body_seconds: Seconds = 60
     idle_seconds: Seconds = 75
-    """A kept-alive connection without a request; above the 60 s of common load balancers so that they close first."""
+    """Time that a connection may be idle; above the 60 s of common load balancers so that they close first."""
     body_bytes: int = Field(default=32 * 2**20, gt=0)
-    """Vision requests carry images inline; Ollama itself takes 20 MiB of them."""
+    """Limit for one body. Vision requests carry images inline; Ollama itself takes 20 MiB of them."""
     buffered_bytes: int = Field(default=256 * 2**20, gt=0)
-    """Request bodies held at one time over all connections; more are answered 503."""
+    """Limit for request bodies in memory over all connections; requests beyond it are answered 503."""
     connect_seconds: Seconds = 5
     hold_seconds: Seconds = 0
-    """A request waits so long for an engine that takes no connections, as while it restarts; then it is 503."""
+    """Time that a request waits for an engine that accepts no connections, as in a restart; then it gets 503."""
     response_seconds: Seconds = 600
-    """Until the engine's first byte, and between two: a cold load of large weights fits, a dead engine is noticed."""
+    """Time to the engine's first byte, and between two: enough for a cold load, and it ends a dead engine."""
 
 
 class Drain(Model):
-    """How the pod goes: serve on until clients have moved, then refuse, then wait for what is in flight."""
+    """Phases of a pod's shutdown: serve on until clients have moved, refuse, wait for requests in flight."""
 
     serve_seconds: Seconds = 5
     grace_seconds: Seconds = 60
-    """terminationGracePeriodSeconds of the pod; drain returns 5 s before it at the latest."""
+    """terminationGracePeriodSeconds of the pod; drain returns at least 5 s before it ends."""
 
 
 class Auth(Model):
-    """Who may send requests that change what is loaded or kept. What is only asked needs nothing."""
+    """Permission to change which models are loaded or stored. Reading needs none."""
 
     mutations: Mutations = "token"
-    """`token`: who shows it; `open`: whoever reaches the gateway."""
+    """`token`: only clients with the token; `open`: every client of the gateway."""
     token_file: str | None = None
-    """Where the token is; without it nobody can show it."""
+    """File with the token. Without it no client is permitted."""
 
 
 class GatewayConfig(Model):
@@ -127,32 +127,32 @@ class GatewayConfig(Model):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     listen: Address = f"[::]:{CLIENTS}"
-    """`[::]` stands for every address of both families, or of IPv4 where the kernel has no IPv6."""
+    """Address for clients. `[::]` stands for all addresses of both families, or of IPv4 if there is no IPv6."""
     admin: Address = f"[::]:{ADMIN}"
     place: Place = "alone"
-    """Before the engine of its own pod; before the engines of other pods; or in a pod that only a front may reach."""
+    """Position of the gateway: in front of its pod's engine, of other pods' engines, or in a pod behind a front."""
     engines: list[Engine] = Field(min_length=1)
     models: list[ServedModel] = Field(min_length=1)
     pulls: Pulls | None = None
-    """Without it the models are those of this file and no others."""
+    """Settings of pulls. Without them the gateway serves only the models of this file."""
     routing: Routing = Routing()
-    """Which model answers a request that names none, or `auto`."""
+    """Rules that choose the model of a request that names none, or `auto`."""
     residency: Residency | None = None
-    """Which models stay loaded; without it the engine loads and unloads as it sees fit."""
+    """Rules that keep models loaded. Without them the engine loads and unloads as it sees fit."""
     auth: Auth = Auth()
     cors: Cors = Cors()
-    """Which web pages may ask."""
+    """Web pages whose requests are answered."""
     limits: Limits = Limits()
     drain: Drain = Drain()
 
     def fixed(self) -> dict[str, Any]:
-        """The settings that a running gateway keeps: all but names, rules, origins, and how long models stay loaded."""
+        """Return the settings that a running gateway keeps: all but names, rules, origins and residency times."""
         told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency", "cors"})
         served = sorted([model.id, model.engine_name] for model in self.models)
         return {**told, "models": served, "residency": self.residency is not None}
 
     def engine_of(self) -> dict[str, Engine]:
-        """The engine that answers for each model, by the model's id."""
+        """Return the engine that answers for each model, by the model's id."""
         return {model: engine for engine in self.engines for model in self._models_of(engine)}
 
     def _models_of(self, engine: Engine) -> list[str]:

@@ -1,4 +1,4 @@
-"""Paths and ports that the program writes into pods and the sidecar uses in them: each stands here alone."""
+"""Paths and ports that the program writes into pods and the sidecar uses in them. Each is defined here alone."""
 
 from pathlib import PurePosixPath
 

@@ -1,4 +1,4 @@
-"""manager.json: where the catalog is synced to, which InferenceService serves, how it is reached and changed."""
+"""manager.json: the folder of the catalog, the InferenceService that serves, its address and its limits."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,10 +13,10 @@ from .weights import RelativePath
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ID = "{id}"
-"""Stands for the model's id in `storage-uri` and `args`."""
+"""Placeholder for the model's id in `storage-uri` and `args`."""
 GROUP = "serving.kserve.io/v1beta1"
 MODEL = "larder/model"
-"""Annotation: the catalog id of what is served."""
+"""Annotation with the catalog id of the active model."""
 
 
 def _names_the_model(uri: str) -> str:
@@ -31,19 +31,19 @@ StorageUri = Annotated[
     Field(pattern=r"^(pvc|oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9{][^\s@]{0,500}$"),
     AfterValidator(_names_the_model),
 ]
-"""KServe takes any scheme and fails on those it does not know minutes later, with an event and nothing else."""
+"""URI with a scheme that KServe knows. KServe takes any other, and fails minutes later with only an event."""
 
 
 SourceUri = Annotated[
     str,
     Field(pattern=r"^(pvc|oci\+native|oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$"),
 ]
-"""The same, of one model; an image by its digest."""
+"""URI of one model, with the same schemes; an image by its digest."""
 
 
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 MODES = {"RawDeployment": "Standard", "Serverless": "Knative"}
-"""Names that KServe had for modes before 0.16 -> those that it writes since."""
+"""Names of KServe's modes before 0.16 -> those that it writes since."""
 
 
 def _todays_mode(annotations: dict[str, str]) -> dict[str, str]:
@@ -52,47 +52,47 @@ def _todays_mode(annotations: dict[str, str]) -> dict[str, str]:
 
 
 class UnknownSourceError(Exception):
-    """The weights of this model are nowhere: neither `sources` nor a `storage-uri` lead to them."""
+    """The error for a model without weights: neither `sources` nor a `storage-uri` leads to any."""
 
     def __init__(self, model: str, known: Iterable[str]) -> None:
         super().__init__(f"no weights of {model} are cached here; models that are: {', '.join(sorted(known))}")
 
 
 class ApiServer(Model):
-    """Kubernetes' API server, and what proves to it who we are."""
+    """Kubernetes' API server, and our credentials for it."""
 
     url: Annotated[str, Field(pattern=r"^https://[^\s/?#@]+$"), AfterValidator(reachable)] = (
         "https://kubernetes.default.svc"
     )
     token_file: Path = SERVICE_ACCOUNT / "token"
-    """Read anew for each request: the kubelet renews it."""
+    """Token file, read again for each request: the kubelet renews it."""
     ca_file: Path = SERVICE_ACCOUNT / "ca.crt"
 
 
 class SyncedFolder(Model):
-    """What git-sync publishes."""
+    """The folder that git-sync publishes."""
 
     link: Path = Path("/catalog/current")
-    """The symbolic link it flips; the last part of what it points to is the commit. A plain folder will do as well."""
+    """Symbolic link that git-sync flips; the last part of its target is the commit. A plain folder is valid too."""
     path: RelativePath = "models"
     """The folder of *.yaml in the repository."""
 
 
 class InferenceService(Model):
-    """The one that serves whichever model is active."""
+    """The InferenceService that serves the active model."""
 
     namespace: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     name: Annotated[str, Field(pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")] = "active-llm"
     """KServe takes no dot in it, and no digit at its beginning."""
     annotations: Annotated[dict[str, str], AfterValidator(_todays_mode)] = Field(default={DEPLOYMENT_MODE: "Standard"})
     predictor: dict[str, JsonValue]
-    """Its predictor as it is for every model; `model` gets the storage URI and more arguments."""
+    """The predictor for every model; `model` in it gets the storage URI and more arguments."""
     storage_uri: StorageUri | None = None
-    """Of every model that `sources` does not name."""
+    """URI of every model that `sources` does not name."""
     sources: dict[str, SourceUri] = Field(default={})
-    """By the model's id, where the URI does not follow from it."""
+    """URIs by model id, for models that `storage-uri` does not fit."""
     args: list[str] = Field(default=[f"--served-model-name={ID}"])
-    """After those of the predictor's own model."""
+    """Arguments added after those of the predictor's own model."""
 
     @model_validator(mode="after")
     def _weights_are_somewhere(self) -> Self:
@@ -102,7 +102,7 @@ class InferenceService(Model):
         return self
 
     def uri(self, model: str) -> str:
-        """Where KServe finds the model. Raises UnknownSourceError."""
+        """Return the URI from which KServe loads the model. Raises UnknownSourceError."""
         if source := self.sources.get(model):
             return source
         if self.storage_uri is None:
@@ -110,7 +110,7 @@ class InferenceService(Model):
         return self.storage_uri.replace(ID, model)
 
     def of(self, model: str) -> dict[str, Any]:
-        """The object that serves this model of the catalog. Raises UnknownSourceError."""
+        """Return the object that serves this model of the catalog. Raises UnknownSourceError."""
         base = self.predictor.get("model")
         served: dict[str, Any] = dict(base) if isinstance(base, dict) else {}
         served["storageUri"] = self.uri(model)
@@ -134,16 +134,16 @@ class ManagerConfig(Model):
     listen: Address = f"[::]:{CLIENTS}"
     admin: Address = f"[::]:{ADMIN}"
     token_file: Path = Path(TOKENS, "token")
-    """Whoever sends its content as a bearer token may activate models."""
+    """File with the bearer token that permits clients to activate models."""
     state: Path = Path("/app/state")
     catalog: SyncedFolder = SyncedFolder()
     api: ApiServer = ApiServer()
     inference_service: InferenceService
     min_bandwidth: int = Field(default=20 * 2**20, gt=0)
-    """Bytes a second. A model has bytes / min-bandwidth + slack-seconds to become ready."""
+    """Bytes per second. A model has bytes / min-bandwidth + slack-seconds to become ready."""
     slack_seconds: Seconds = 120
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1
 
     def ready_seconds(self, weights: int) -> float:
-        """How long a model of so many bytes may take until it is ready."""
+        """Return the time limit for a model of `weights` bytes to become ready, in seconds."""
         return weights / self.min_bandwidth + self.slack_seconds

@@ -1,4 +1,4 @@
-"""Reads a role's file, or says everything that is wrong with it."""
+"""Reader of a role's file, which reports every problem at once."""
 
 from pathlib import Path
 from typing import TypeVar
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from .base import Model
 
 _FOLLOWS = "default_factory_not_called"
-"""Type of the problem that pydantic reports of a field because of a problem of another one."""
+"""Type of the problem that pydantic reports for a field because of another field's problem."""
 _MOST_LINES = 30
 _LINE_CHARACTERS = 400
 _PLACE_CHARACTERS = 120
@@ -17,7 +17,7 @@ ConfigT = TypeVar("ConfigT", bound=Model)
 
 
 class ConfigError(ValueError):
-    """A file that cannot be used; one line for each problem, each with its place."""
+    """The error for a file that cannot be used; one line for each problem, each with its path."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -25,7 +25,7 @@ class ConfigError(ValueError):
 
 
 def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
-    """Read the file as what `model` describes. Raises ConfigError."""
+    """Read the file as an instance of `model`. Raises ConfigError."""
     try:
         return model.from_json(path.read_bytes())
     except OSError as reason:
@@ -35,9 +35,9 @@ def read_config(path: Path, model: type[ConfigT]) -> ConfigT:
 
 
 def problem_lines(reason: ValidationError) -> list[str]:
-    """A line for each of the first problems, with its place and without the value: that may be anything.
+    """Return a line for each of the first problems, with its path and without the value, which may be a secret.
 
-    str() of a ValidationError holds the values, whatever they come to.
+    str() of a ValidationError would include the values, at any size.
     """
     told = [error for error in reason.errors(include_url=False, include_input=False) if error["type"] != _FOLLOWS]
     lines = [f"{_place(error['loc'])}{_short(error['msg'], _LINE_CHARACTERS)}" for error in told[:_MOST_LINES]]
@@ -45,7 +45,7 @@ def problem_lines(reason: ValidationError) -> list[str]:
 
 
 def problems(reason: ValidationError) -> str:
-    """The same in one line."""
+    """Return the same in one line."""
     return "; ".join(problem_lines(reason))
 
 

@@ -1,4 +1,4 @@
-"""`residency` of gateway.json: which models stay loaded, how long, and what clients may say about it."""
+"""`residency` of gateway.json: the models that stay loaded, how long, and the influence of clients on it."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a strategy stands for where nothing else is said."""
+    """Defaults of a strategy for settings that the file does not state."""
 
     max_models: int
     eviction: Eviction
@@ -28,7 +28,7 @@ DEFAULTS: Mapping[Strategy, Defaults] = {
     "ssd": Defaults(max_models=1, eviction="immediate", keep_alive=120),
     "none": Defaults(max_models=1, eviction="immediate", keep_alive=0),
 }
-"""Many models for long, one for short, one for its requests alone."""
+"""Defaults by strategy: several models for long, one for short, one only during its requests."""
 
 
 def _by_strategy(value: Literal["max_models", "eviction", "keep_alive"]) -> Callable[[dict[str, Any]], Any]:
@@ -40,38 +40,37 @@ class Residency(Model):
 
     strategy: Strategy = "ram"
     max_models: int = Field(default_factory=_by_strategy("max_models"), ge=1, le=1000)
-    """Loaded at one time."""
+    """Limit for models loaded at one time."""
     eviction: Eviction = Field(default_factory=_by_strategy("eviction"))
-    """`lru`: without room the least recently used one goes; `immediate`: idle ones go as soon as another is wanted."""
+    """`lru`: evict the least recently used model for room; `immediate`: evict idle ones when another is requested."""
     keep_alive: Seconds = Field(default_factory=_by_strategy("keep_alive"))
-    """An idle model stays loaded for so long."""
+    """Time that an idle model stays loaded."""
     min_residency: Seconds | None = None
-    """A model that was loaded keeps its place for so long, against models that push each other out; None: for as long
-    as its load took …"""
+    """Time in which a loaded model is not evicted for another one. None: as long as its load took."""
     max_wait: Seconds = 10
-    """… but not against a request that has waited so long: then the model in its way takes no new ones."""
+    """Limit for that protection: after a request has waited so long, the model to evict takes no new requests."""
     wait_seconds: Seconds = 600
-    """A request waits no longer for its model."""
+    """Limit for the time that a request waits for its model."""
     load_seconds: Seconds = 600
-    """A load takes no longer."""
+    """Limit for the time of a load."""
     heartbeat_seconds: Seconds = 0
-    """After so long a client that waits for a stream gets its 200 and a comment, and again: load balancers cut what is
-    silent. An error is an event of the stream then, and no status. 0: its first byte is the engine's."""
+    """Interval of comments to a client that waits for a stream; load balancers cut silent connections.
+    The first comment sends status 200, so that a later error is an event of the stream. 0: no comments."""
     queue: int = Field(default=256, ge=1, le=100_000)
-    """Requests that may wait at one time, for all models together."""
+    """Limit for waiting requests, for all models together."""
     memory: int | None = Field(default=None, gt=0)
-    """Bytes of all loaded models together, as the engine reports them."""
+    """Limit for all loaded models together, in bytes, as the engine reports them."""
     pin: list[ModelId] = Field(default=[])
-    """Loaded at the start, and never unloaded."""
+    """Models that are loaded at the start, and never unloaded."""
     preload: list[ModelId] = Field(default=[])
-    """Loaded at the start, in this order; the pod is ready after that."""
+    """Models that are loaded at the start, in this order; the pod is ready after that."""
     client_keep_alive: Literal["ignore", "clamp", "obey"] = "ignore"
-    """What becomes of `keep_alive` on Ollama's own paths. It would hold for everybody's later requests."""
+    """Treatment of `keep_alive` on Ollama's own paths. It would hold for later requests of all clients."""
     client_options: Literal["ignore", "obey"] = "ignore"
-    """What becomes of options that Ollama reloads a model for, such as num_ctx."""
+    """Treatment of options for which Ollama reloads a model, such as num_ctx."""
 
     def problem(self, models: Collection[str], *, more: bool = False) -> str | None:
-        """What is wrong with it for an engine that serves these models, and `more` that clients bring."""
+        """Return the problem of this block for an engine with `models`, None for none. `more`: pulls add models."""
         for word, names in (("pin", self.pin), ("preload", self.preload)):
             if unknown := [name for name in names if name not in models]:
                 return f"{word}: {unknown[0]!r} is not among the models: {', '.join(models)}"

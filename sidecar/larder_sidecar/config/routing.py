@@ -1,4 +1,4 @@
-"""Which model answers a request that names none: ordered rules, and a default."""
+"""Rules that choose the model of a request that names none: ordered rules, and a default."""
 
 import functools
 import math
@@ -29,11 +29,11 @@ Endpoint = Literal[
 """A path whose requests have a prompt."""
 MAX_RULES = 200
 MAX_INSTRUCTIONS = 16_384
-"""Of the programs of all patterns: a word has some ten, `.{0,100}` 900."""
+"""Limit for the instructions of all patterns together: a word has about ten, `.{0,100}` 900."""
 DEFAULT = "default"
-"""What chose a model where no rule held."""
+"""Name of the rule for requests for which no rule held."""
 _ONLY_A_LENGTH = re.compile(r"(?:\(\?i\))?(?:\^|\\A)\(?\.(?:[*+?]|\{\d{1,4}(?:,\d{0,4})?\})\??\)?(?:\$|\\z)")
-"""As `^.{0,100}$`: such a pattern is about all of the text, whose line ends are characters too."""
+"""Patterns such as `^.{0,100}$`, which limit the length of the whole text: line ends count as characters."""
 _NO_DOT = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
 """Escapes and classes: the parts of a pattern in which `.` does not stand for any character."""
 _BEYOND_RE2 = ("invalid perl operator: (?", "invalid escape sequence: \\")
@@ -49,16 +49,16 @@ def _options() -> re2.Options:
 
 @functools.lru_cache(MAX_RULES)
 def compiled(pattern: str) -> Any:  # noqa: ANN401 (re2 has no types)
-    """The pattern over UTF-8, for linear time, within 512 KiB, silent. Raises re2.error, UnicodeEncodeError.
+    """Return the pattern compiled for UTF-8: linear time, 512 KiB, silent. Raises re2.error, UnicodeEncodeError.
 
-    Kept, because it is judged alone and with the others, and then used.
+    Cached: each pattern is checked alone and with the others, and then used.
     """
     lines = "(?s)" if _ONLY_A_LENGTH.fullmatch(pattern) else ""
     return re2.compile((lines + pattern).encode(), _options())
 
 
 def stops_at_lines(pattern: str) -> bool:
-    """Does it hold a repeated `.` that stops at the end of a line, as `write.*code` does?"""
+    """Tell if the pattern has a repeated `.` that stops at the end of a line, as `write.*code` does."""
     if _ONLY_A_LENGTH.fullmatch(pattern) or re.search(r"\(\?[a-zA-Z]*s", pattern):
         return False
     return re.search(r"\.[*+{]", _NO_DOT.sub("x", pattern)) is not None
@@ -102,12 +102,12 @@ HeaderValue = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,254}[!-~])?$")]
 
 
 class Rule(Model):
-    """Holds where all of its conditions do."""
+    """A rule, which holds if all of its conditions do."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")] | None = None
-    """What the response header x-larder-rule says. Default: rule-<n>, counted from 1."""
+    """Value of the response header x-larder-rule. Default: rule-<n>, counted from 1."""
     pattern: Pattern | None = None
     """Found in the last message of the user, in RE2's syntax; (?i) ignores case, (?s) lets . match line ends."""
     min_characters: Annotated[int, Field(ge=1)] | None = None
@@ -119,7 +119,7 @@ class Rule(Model):
     header: Annotated[dict[HeaderName, HeaderValue], BeforeValidator(_in_lower_case)] = Field(default={})
     """Request headers, each with exactly this value."""
     model: str = Field(min_length=1)
-    """What answers then: a model's id, alias or engine name."""
+    """The model that answers: its id, alias or engine name."""
 
     @model_validator(mode="after")
     def _can_hold(self) -> Self:
@@ -133,12 +133,12 @@ class Rule(Model):
         return self
 
     def conditions(self) -> int:
-        """How many there are."""
+        """Return the number of conditions."""
         said = (self.pattern, self.min_characters, self.max_characters, self.endpoint)
         return len(self.header) + sum(condition is not None for condition in said)
 
     def covers(self, other: "Rule") -> bool:
-        """Does this rule hold wherever the other one does? True only where their conditions show it."""
+        """Tell if this rule holds wherever the other one does. True only if their conditions show it."""
         return (
             self.pattern in (None, other.pattern)
             and (self.min_characters or 0) <= (other.min_characters or 0)
@@ -153,18 +153,18 @@ def _at_most(rule: Rule) -> float:
 
 
 class Routing(Model):
-    """For requests whose model is absent, empty or `auto`. The first rule that holds decides, else the default."""
+    """Rules for requests whose model is absent, empty or `auto`. The first that holds decides, else the default."""
 
     default: ModelId | None = None
-    """Answers where no rule holds; without it such a request is refused."""
+    """The model for requests for which no rule holds; without it they are refused."""
     rules: list[Rule] = Field(default=[], max_length=MAX_RULES)
 
     def names(self) -> list[str]:
-        """What each rule is called."""
+        """Return the name of each rule."""
         return [rule.name or f"rule-{number}" for number, rule in enumerate(self.rules, 1)]
 
     def shadowed(self) -> Iterator[tuple[int, int]]:
-        """Pairs of rules, by index, where the first leaves nothing for the second."""
+        """Yield pairs of rules, by index, of which the first leaves no request for the second."""
         for later, rule in enumerate(self.rules):
             earlier = next((i for i in range(later) if self.rules[i].covers(rule)), None)
             if earlier is not None:

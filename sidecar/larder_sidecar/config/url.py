@@ -1,4 +1,4 @@
-"""URLs that every parser reads alike: settings, plans, catalogs and the answers of hosts may name no others.
+"""URLs that every parser reads alike. Settings, plans, catalogs and the answers of hosts may hold no others.
 
 Parsers differ about a user before the host, a backslash, blanks, control characters, % codes and letters outside ASCII:
 one finds another host than the next, and the one that judges is not always the one that connects.
@@ -18,11 +18,11 @@ class UrlError(ValueError):
 
 
 class UserError(UrlError):
-    """A user or a password stands before the host."""
+    """The error for a URL with a user or password before the host."""
 
 
 class PortError(UrlError):
-    """The port is no number from 1 to 65535."""
+    """The error for a port that is not a number from 1 to 65535."""
 
 
 class Authority(NamedTuple):

@@ -14,13 +14,13 @@ from .base import Model
 from .url import UrlError, authority
 
 FIRST_PULL = "first-pull"
-"""In place of a sha256 nobody has seen yet; recorded at the first pull, allowed in dev only."""
+"""Placeholder for an unknown sha256, which the first pull records. Only stack dev accepts it."""
 
 EXIT_PERMANENT = 3
-"""Exit status of `fetch` after an error that another try would only meet again."""
+"""Exit status of `fetch` after an error that a retry would meet again."""
 
 MODEL_FOLDERS = "models"
-"""Folder of a store in which each model has its files under their own names, where somebody wants them so."""
+"""Folder of a store in which each model has its files under their own names, if a setting asks for that."""
 
 
 def _contained(path: str) -> str:
@@ -100,7 +100,7 @@ class WeightsFile(Model):
 
 
 class OllamaRecipe(Model):
-    """What Ollama keeps beside the weights: its prompt template and default parameters."""
+    """Metadata that Ollama stores next to the weights: the prompt template and default parameters."""
 
     template: str | None = None
     params: dict[str, str | int | FiniteFloat | bool | list[str]] = Field(default_factory=dict)
@@ -137,9 +137,9 @@ class WeightsPlan(Model):
         return self
 
     def digest(self) -> str:
-        """Sha256 (hex) over what ends up on disk: ids, names, paths, sizes, content hashes, recipes; not the URLs.
+        """Return the sha256 (hex) of all that ends up on disk: ids, names, paths, sizes, hashes, recipes; not the URLs.
 
-        Only a file without a known hash is told apart by its source, for nothing else says what it is.
+        A file without a known hash is identified by its source instead.
         """
         content = self.model_dump(mode="json", by_alias=True)
         for model in content["models"]:
@@ -149,22 +149,22 @@ class WeightsPlan(Model):
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def name_of(self, file: WeightsFile) -> str:
-        """The words of messages for one of the files."""
+        """Return the name of one of the files for messages."""
         owner = next((model.id for model in self.models if file in model.files), "?")
         return f"model {owner}, file {file.path}"
 
     def total_bytes(self) -> int:
-        """Bytes of all files, each content counted once."""
+        """Return the size of all files in bytes, each content counted once."""
         files = [f for m in self.models for f in m.files]
         return sum({f.sha256 if f.sha256 != FIRST_PULL else f.url: f.bytes for f in files}.values())
 
 
 def canonical(name: str) -> str:
-    """The form in which Ollama compares names: `Llama3`, `llama3:latest` and `library/llama3` are one model."""
+    """Return the name in Ollama's normal form: `Llama3`, `llama3:latest` and `library/llama3` are one model."""
     name = name.casefold().removeprefix("registry.ollama.ai/").removeprefix("library/")
     return name if ":" in name.rpartition("/")[2] else name + ":latest"
 
 
 def is_cloud(name: str) -> bool:
-    """Whether Ollama would send requests for this name to ollama.com instead of answering them."""
+    """Tell if Ollama would send requests for this name to ollama.com instead of answering them."""
     return name.casefold().endswith((":cloud", "-cloud"))
