@@ -20,7 +20,7 @@ METRICS_TYPE = b"text/plain; version=1.0.0; charset=utf-8"
 
 
 class Admin:
-    """GET only."""
+    """The application behind port 9090. It answers GET only."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Admin:
         }
 
     def closing(self) -> bool:
-        """Probes keep their connections, also while draining."""
+        """Return False: probes keep their connections, also during a drain."""
         return False
 
     def admit(self, request: Request) -> Answer | None:
@@ -59,16 +59,16 @@ class Admin:
         return _not_the_hook(request) if request.path == "/drain" else None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder:
-        """Start the answer; none of them keeps the loop."""
-        request.yields = request.path != "/drain"  # the kubelet stops the engine when that one breaks off
+        """Start the answer as a task, so that none of them blocks the loop."""
+        request.yields = request.path != "/drain"  # the kubelet stops the engine when that answer breaks off
         return Answering(self._paths[request.path](), request, client, goes_on=request.path == "/drain")
 
     def finished(self, request: Request) -> None:
-        """Probes are noise, except to somebody who looks for them."""
+        """Write a line at level debug: probes are noise otherwise."""
         self._log.say("debug", "admin", method=request.method, path=request.path[:200], status=request.status)
 
     def identify(self, request: Request) -> bytes:
-        """Nothing: these answers are for machines of the same cluster."""
+        """Return no headers: these answers are for machines of the same cluster."""
         del request
         return b""
 
@@ -100,10 +100,10 @@ class Admin:
 
 
 def _not_the_hook(request: Request) -> Answer | None:
-    """The answer to a request to drain that is not the kubelet's: a web page, above all, must not be able to send it.
+    """Return the refusal of a request to drain that the kubelet did not send; a web page must not be able to send it.
 
-    Without the header a page needs no leave of ours (an image does); with it, only a page of this very origin needs
-    none, and such a page has come by a domain name that its owner has led here (DNS rebinding).
+    Without the header a page needs no preflight (an image does that). With it, only a page of this very origin needs
+    none, and such a page comes from a domain name that its owner points here (DNS rebinding).
     """
     name, value = DRAIN
     if request.header(name.encode()) != value.encode():
@@ -124,7 +124,7 @@ def _refused(message: str) -> Answer:
 
 
 def _is_domain(host: str) -> bool:
-    """Tell if a host is a public DNS name, which anybody may point here: it has a dot and is no address."""
+    """Tell if a host is a public DNS name, which anybody may point here: it has a dot and is not an address."""
     name = host.rstrip(".") if host.startswith("[") else host.partition(":")[0].rstrip(".")
     try:
         ip_address(name.strip("[]").partition("]")[0])

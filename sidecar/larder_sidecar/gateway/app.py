@@ -1,4 +1,4 @@
-"""The gateway's policy: which requests pass, which model they mean, and what is answered without the engine."""
+"""The gateway's policy: which requests pass, which model answers, and which answers need no engine."""
 
 import functools
 import itertools
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 Handler: TypeAlias = Callable[[Request, ServerConnection, Route], Outcome]
 DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
-"""Ends of a request after which the engine may not hold what it held."""
+"""Outcomes of a request after which the engine's loaded models may have changed."""
 SILENT = LoadOptions(None, splice.NOTHING)
 _AT_ONCE = b"x-larder-cache: hit\r\nx-larder-queue-ms: 0\r\n"
 
@@ -76,7 +76,7 @@ class Gateway:
         self._handlers: dict[str, Handler] = {
             "infer": self._infer,
             "proxy": self._proxy,
-            # A front hands on what operators say.
+            # A front passes operators' requests on.
             "control": self._infer if place == "front" else lambda request, client, _: control.respond(request, client),
             "explain": lambda request, client, _: self._turns.run(self._chooser.explain(request), request, client),
             "models": lambda request, _, __: self._models(request.path),
@@ -88,7 +88,7 @@ class Gateway:
             self._handlers["pulls"] = lambda request, client, _: pulls.respond(request, client, self.identify(request))
         self._id_prefix = f"req-{os.urandom(6).hex()}-".encode()
 
-    # --- what a listener asks of an application
+    # --- the protocol of an application
 
     def closing(self) -> bool:
         """Tell if every response says `Connection: close`."""
@@ -124,7 +124,7 @@ class Gateway:
         return self._handlers[route.kind](request, client, route)
 
     def finished(self, request: Request) -> None:
-        """Count it and write its line."""
+        """Count the request and write its line."""
         seconds = request.seconds()
         if isinstance(place := request.place, ModelSlot) and (residency := self._upstreams.of(request.model).residency):
             residency.leave(place, doubtful=request.status >= 500 or request.code in DOUBTFUL)
@@ -132,8 +132,8 @@ class Gateway:
         self._log.request(request, request.id or self._id(request), seconds)
 
     def identify(self, request: Request) -> bytes:
-        """`x-request-id`, what browsers want to see, and `x-larder-model` once it is known."""
-        if request.cors is None:  # refused before it got to `admit`, perhaps before all headers were looked at
+        """Return `x-request-id`, the headers for browsers, and `x-larder-model` once it is known."""
+        if request.cors is None:  # refused before `admit`, perhaps before all headers were read
             request.by_browser = True
             self._origins.judge(request)
             take_id(request, request.header(b"x-request-id"))
@@ -157,7 +157,7 @@ class Gateway:
         if self._pulls and route.kind == "pulls":
             refused = self._pulls.admit(request)
         elif self._place != "front":
-            # Behind a front it is the gateway beside the engine that looks at the token.
+            # Behind a front, the gateway in the engine's pod checks the token.
             refused = self._control.admit(request)
         if refused is None and route.changes and not request.is_json():
             refused = error(415, "json_wanted", f"{request.path} takes JSON: send Content-Type: application/json")
@@ -172,14 +172,14 @@ class Gateway:
         return error(404, "path_not_found", f"{what} {path[:100]}")
 
     def _id(self, request: Request) -> bytes:
-        """A new id, for the client has given none."""
+        """Return a new id, for a client that sent none."""
         request.id = self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
     def _infer(self, request: Request, client: ServerConnection, route: Route) -> Outcome:
-        """Find the model that is meant, and carry the request to its engine.
+        """Find the model of the request, and carry the request to its engine.
 
-        Nearly every body names a model where it begins, which takes no other turn of the loop.
+        Nearly every body begins with its model, and needs no other turn of the loop.
         """
         fields = splice.at_once(request.body, route.fields, route.values)
         model = self._told(request, route, fields["model"].text) if fields else None
@@ -228,12 +228,12 @@ class Gateway:
         """Return the model by the front's choice, else by the name in the body; None if rules choose."""
         if route.kind == "control" and is_open(named):
             return NAME_IT
-        # Nobody but the front gets behind it, and it has chosen already.
+        # Only the front reaches this gateway, and it has chosen already.
         if self._place == "behind" and (chosen := request.header(b"x-larder-model").decode("latin-1")):
             model = self._chooser.named(chosen)
             if isinstance(model, Chosen):
                 return model
-            # The front and this gateway are of two deployments; one of them is about to go.
+            # The front and this gateway come from two deployments, one of which is about to end.
             message = f"model {chosen[:100]!r} is moving to another engine; try again"
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
         return None if is_open(named) else self._chooser.named(named)
@@ -292,7 +292,7 @@ class Gateway:
     def _wire(
         self, request: Request, route: Route, body: list[bytes | memoryview], upstream: Upstream
     ) -> list[bytes | memoryview]:
-        """The request as the engine gets it."""
+        """Return the request as the engine gets it."""
         line = route.line
         if request.query:
             line = f"{route.method} {route.engine_path}?{request.query} HTTP/1.1\r\n".encode("latin-1")
@@ -301,7 +301,7 @@ class Gateway:
             b"host: %b\r\nx-request-id: %b\r\n" % (upstream.pool.authority, request.id or self._id(request)),
             *TO_ENGINE.lines(request.headers),
         ]
-        if route.kind == "control":  # at the front: the next gateway looks at it
+        if route.kind == "control":  # at the front: the next gateway checks it
             head += [b"authorization: %b\r\n" % value for name, value in request.headers if name == b"authorization"]
         if self._place == "front" and request.model:
             head.append(b"x-larder-model: %b\r\n" % header_value(request.model))
@@ -323,12 +323,12 @@ class Gateway:
 
 
 def _said(body: bytes, fields: splice.Fields, values: tuple[str, ...]) -> dict[str, bytes]:
-    """The members that say how the model is to be loaded, as the client wrote them."""
+    """Return the members with load options, as the client wrote them."""
     return {name: body[fields[name].start : fields[name].end] for name in values if name in fields}
 
 
 def _named(fields: splice.Fields, route: Route) -> str:
-    """The first name that the body gives, '' for none."""
+    """Return the first model name in the body, '' for none."""
     for name in route.fields:
         if name in fields and fields[name].text:
             return fields[name].text
@@ -341,5 +341,5 @@ def _not_spoken(request: Request, kind: str) -> Answer:
 
 
 def _described(model: Model) -> dict[str, str | int]:
-    # Nobody can say when open weights were made; OpenAI's clients want an integer.
+    # The date of open weights is unknown; OpenAI's clients require an integer.
     return {"id": model.id, "object": "model", "created": 0, "owned_by": "larder"}

@@ -1,4 +1,4 @@
-"""The model of a request that leaves the choice to us: by rule, else the default; and why."""
+"""The choice of a model for a request that leaves it to us: by rule, else the default."""
 
 from collections.abc import Generator, Iterator
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from .upstreams import Upstreams
 
 
 class Chosen(NamedTuple):
-    """The model that answers: its id, the engine's name for it, and the rule that chose it, '' if the client did."""
+    """The model that answers: its id, the engine's name for it, and the rule that chose it; '' if the client did."""
 
     id: str
     engine_name: str
@@ -33,7 +33,7 @@ class Chooser:
         self._router = Router(config.routing)
 
     def read(self, config: GatewayConfig, router: Router) -> None:
-        """Choose by this file and its rules from now on."""
+        """Take the names and rules of a new configuration."""
         self._names.read(config)
         self._router = router
         for upstream in self._upstreams:
@@ -41,7 +41,7 @@ class Chooser:
                 upstream.residency.read(config.residency)
 
     def named(self, name: str, rule: str = "") -> Chosen | Answer:
-        """The model of that name, the default for none; `rule` is what chose it, if not the client."""
+        """Return the model of that name, the default for ''. `rule` is the rule that chose it, '' if the client did."""
         model = self._names.resolve(name)
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
@@ -52,8 +52,7 @@ class Chooser:
         return self._of((yield from self._considered(request, endpoint)))
 
     def explain(self, request: Request) -> Generator[None, None, Answer]:
-        """Tell what would become of the request with this body, sent to `?endpoint=`. Nothing is run.
-
+        """Explain the choice for a request with this body to `?endpoint=`, without running it.
         Yields where a turn should end.
         """
         endpoint = parse_qs(request.query).get("endpoint", ["/v1/chat/completions"])[0]

@@ -1,4 +1,4 @@
-"""`larder-sidecar gateway`: read the file, say what is wrong with it, run."""
+"""`larder-sidecar gateway`: read the file, report its problems, run."""
 
 import argparse
 import functools
@@ -52,7 +52,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from ..bearer import TokenError
     from ..http.listener import ListenError
     from .heap import keep_freed
-    from .serve import serve  # `--help` and a bad file need none of it
+    from .serve import serve  # not needed by `--help` and for a bad file
 
     keep_freed()
     return role.run(

@@ -1,4 +1,4 @@
-"""`POST /api/llm/preload`, `/unload` and `/pin`: what operators say about loaded models, with a token."""
+"""`POST /api/llm/preload`, `/unload` and `/pin`: requests of operators about loaded models, with a token."""
 
 from pathlib import Path
 
@@ -27,14 +27,14 @@ NAME_IT = error(400, "model_required", "name the model; rules choose for questio
 
 
 class Wanted(Document):
-    """The body: `{"model": …}`, and for /pin `{"model": …, "pinned": false}` to take the pin away."""
+    """The body: `{"model": …}`, and for /pin also `"pinned": false`, which removes the pin."""
 
     model: str
     pinned: bool = True
 
 
 class Control:
-    """Admits operators and carries out what they say. Raises TokenError if the token cannot be read."""
+    """Admits operators and carries out their requests. Raises TokenError if the token cannot be read."""
 
     def __init__(self, auth: Auth, names: Names, upstreams: Upstreams) -> None:
         self._names = names
@@ -59,7 +59,7 @@ class Control:
         return None
 
     def respond(self, request: Request, client: ServerConnection) -> Outcome:
-        """Carry it out, and answer when it is done."""
+        """Carry the request out, and answer when it is done."""
         found = self._found(request)
         if isinstance(found, Answer):
             return found

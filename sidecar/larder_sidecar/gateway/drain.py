@@ -1,8 +1,8 @@
-"""How the gateway goes: serve on until clients have moved, refuse, wait for what is in flight, take leave.
+"""The gateway's shutdown: serve on until clients have moved, refuse, wait for requests in flight, end.
 
-A connection is closed after an answer that said so, or when it has been idle; one that has not asked yet is left open
-to be refused with 503. What no server can help: a request sent on an idle connection as its end is on its way (RFC 9112
-9.5), and a handshake that the last look at the kernel's queue came too early for (microseconds, or the handshake's own
+A connection is closed after an answer that said so, or when it is idle; one without a request yet is left open
+to be refused with 503. No server can save a request sent on an idle connection as its end is on its way (RFC 9112
+9.5), or a handshake that completes after the last look at the kernel's queue (microseconds, or the handshake's own
 round trip). Neither has reached the engine. Only SIGKILL loses more.
 """
 
@@ -15,23 +15,23 @@ from ..config.gateway import Drain
 from ..http.registry import Registry
 
 MARGIN_SECONDS = 5.0
-"""Left of the pod's grace period for the engine to stop."""
+"""Part of the pod's grace period that remains for the engine to stop, in seconds."""
 LEAVE_SECONDS = 1.0
-"""For the request of a client that has connected already, when the process ends."""
+"""Time for the request of a client that has connected already when the process ends, in seconds."""
 _LOOK_SECONDS = 0.05
 
 
 class Phase(enum.IntEnum):
-    """In this order, never back."""
+    """Phases of a drain, in this order."""
 
     SERVING = 0
     LEAVING = 1
-    """Not ready any more; requests are answered, connections are closed after them."""
+    """The pod is not ready any more. Requests are answered, and their connections closed."""
     REFUSING = 2
 
 
 class Lifecycle:
-    """Which phase it is, and the one drain there can be."""
+    """The current phase, and the only drain."""
 
     def __init__(self, settings: Drain, clients: Registry, announce: Callable[[Phase, int], None]) -> None:
         self._settings = settings
@@ -40,29 +40,29 @@ class Lifecycle:
         self._drain: asyncio.Task[int] | None = None
         self._hurry = asyncio.Event()
         self.phase = Phase.SERVING
-        # Kept, for each request asks: in Python 3.11 naming a member of an enum costs six times an attribute.
+        # Cached for each request: in Python 3.11 a member of an enum costs six times an attribute.
         self.closing = False
-        """Whether responses say `Connection: close`."""
+        """True if responses say `Connection: close`."""
         self.refusing = False
 
     @property
     def in_flight(self) -> int:
-        """Requests being read or answered."""
+        """Return the number of requests being read or answered."""
         return self._clients.in_flight
 
     async def drain(self) -> int:
-        """Drain, or wait for the drain that runs already; returns how many requests were still in flight at the end.
+        """Drain, or wait for the drain that runs already; return the number of requests in flight at its end.
 
-        Whoever connects later is refused for as long as the process lives.
+        Later connections are refused for as long as the process lives.
         """
         if self._drain is None:
             self._drain = asyncio.create_task(self._run())
         return await asyncio.shield(self._drain)
 
     async def stop(self, serve_seconds: float, unlisten: Callable[[], Awaitable[None]]) -> int:
-        """The process is asked to end: drain with a serving period of at most `serve_seconds`, then take leave.
+        """Drain with a serving period of at most `serve_seconds`, then close everything, for the process ends.
 
-        Returns how many requests are cut by ending now.
+        Returns the number of requests that an end now cuts.
         """
         if self._drain is not None or not serve_seconds:
             self._hurry.set()
@@ -83,7 +83,7 @@ class Lifecycle:
             async with asyncio.timeout(self._settings.serve_seconds):
                 await self._hurry.wait()
         self._enter(Phase.REFUSING)
-        # Once: what becomes idle from now on has just had an answer that promised to go on.
+        # Once: a connection that becomes idle later has just had an answer that promised to keep it.
         self._clients.retire_idle()
         await _settled(end - asyncio.get_running_loop().time(), lambda: bool(self._clients.in_flight))
         return self._clients.in_flight
@@ -95,7 +95,7 @@ class Lifecycle:
 
 
 async def _settled(seconds: float, waiting: Callable[[], bool]) -> None:
-    """Look until nobody waits any more, for `seconds` at most; an event would cost every request something."""
+    """Wait until `waiting` is false, for `seconds` at most. It polls, because an event would cost every request."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while waiting():  # noqa: ASYNC110

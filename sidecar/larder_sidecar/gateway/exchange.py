@@ -17,11 +17,11 @@ from .streams import Stream, watch_for
 from .watch import Watch
 
 CONNECT_PAUSES = (0.1, 0.3)
-"""Seconds before the second and the third try to connect: an engine that restarts its listener is not down."""
+"""Seconds before the second and the third try to connect: an engine may be restarting its listener."""
 HOLD_PAUSE = 0.5
-"""Seconds between two more tries, for as long as a request may be held."""
+"""Seconds between two more tries, as long as a request may be held."""
 DYING_SECONDS = 1.0
-"""A process that was killed listens on until its memory is freed: what it takes in meanwhile, nobody has read."""
+"""Seconds in which a killed process still accepts connections, until its memory is freed; it reads no request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Line:
     """The way to the engine, shared by all exchanges."""
 
     pick: Callable[[str], Pool | None]
-    """The connections that a request of this model takes; None while there is nobody to connect to."""
+    """Returns the connection pool for a request of this model; None if no replica is there."""
     limits: Limits
     metrics: Metrics
     to_client: Filter = TO_CLIENT
-    """Which headers of an answer go on."""
+    """Filter for the headers of an answer."""
 
 
 async def _nobody() -> UpstreamConnection:
@@ -41,7 +41,7 @@ async def _nobody() -> UpstreamConnection:
 
 
 def stream_head(extra: bytes, *, keep: bool) -> bytes:
-    """The head of an event stream whose engine has not begun yet."""
+    """Return the head of an event stream whose engine has not begun yet."""
     fixed = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
     framing = b"transfer-encoding: chunked\r\n" if keep else b"transfer-encoding: chunked\r\nconnection: close\r\n"
     return b"".join((status_line(200), render(fixed), extra, framing, b"\r\n"))
@@ -81,20 +81,20 @@ class Exchange:
         *,
         begun: bool = False,
     ) -> None:
-        """`begun`: the client has its `stream_head` already, and only events can follow."""
+        """Take both sides. `begun`: the client has its `stream_head` already, and only events can follow."""
         self._line = line
         self._client = client
         self._request = request
         self._wire = wire
         self._extra = extra
-        """Lines of headers of ours on the response."""
+        """Our own header lines on the response."""
         self._stream = stream
         self._upstream: UpstreamConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._reused = False
         self._lost_at = 0.0
-        """Loop time at which the first connection was lost without an answer, 0 while none was."""
+        """Loop time at which the first connection was lost without an answer; 0 before that."""
         self._begun = begun
         self._head_sent = False
         self._seen_body = False
@@ -103,7 +103,7 @@ class Exchange:
         self._over = False
 
     def start(self) -> None:
-        """Send the request: on a kept connection at once, on a new one as soon as it stands."""
+        """Send the request: on a kept connection at once, on a new one when it is connected."""
         self._client.deadline = self._client.loop.time() + self._line.limits.response_seconds
         pool = self._line.pick(self._request.model)
         connection = pool.take() if pool else None
@@ -125,7 +125,7 @@ class Exchange:
         held_until = self._client.loop.time() + self._line.limits.hold_seconds
         for pause in itertools.chain(CONNECT_PAUSES, itertools.repeat(HOLD_PAUSE)):
             try:
-                # Asked anew each time: one that has just refused is passed over where there are others.
+                # Picked again each time: a replica that has just refused is skipped if there are others.
                 pool = self._line.pick(self._request.model)
                 connection = await (pool.connect() if pool else _nobody())
             except OSError as reason:
@@ -154,7 +154,7 @@ class Exchange:
     # --- from the engine
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
-        """Pass on what one read from the engine brought, in one write."""
+        """Pass on all that one read from the engine brought, in one write."""
         if self._over or (head is not None and head.status == 503 and self._turned_away(head)):
             return
         if done:
@@ -176,7 +176,7 @@ class Exchange:
             self._client.write(b"".join(out))
 
     def response_lost(self, reason: str) -> None:
-        """The engine's connection ended early."""
+        """Retry or fail: the engine's connection ended early."""
         if self._over:
             return
         connection, self._upstream = self._upstream, None
@@ -203,7 +203,7 @@ class Exchange:
         return hold > 0 and now - self._lost_at < DYING_SECONDS
 
     def _turned_away(self, head: ResponseHead) -> bool:
-        """Send the request elsewhere if a gateway that is about to go did not let it in; returns True if so."""
+        """Retry elsewhere if a gateway that is shutting down did not admit the request; return True if so."""
         if TURNED_AWAY not in head.headers or self._request.seconds() >= self._line.limits.hold_seconds:
             return False
         if self._upstream is not None:
@@ -276,7 +276,7 @@ class Exchange:
     # --- from the client
 
     def client_gone(self) -> None:
-        """Close the engine's connection: that is what makes it stop."""
+        """Close the engine's connection, which stops its work."""
         if self._over:
             return
         phase = (
@@ -292,17 +292,17 @@ class Exchange:
         self._leave()
 
     def pause(self) -> None:
-        """The client reads slowly: let the engine wait."""
+        """Stop reading from the engine while the client reads slowly."""
         if self._upstream is not None:
             self._upstream.pause_reading()
 
     def resume(self) -> None:
-        """The client has caught up."""
+        """Read from the engine again."""
         if self._upstream is not None:
             self._upstream.resume_reading()
 
     def expire(self) -> None:
-        """The engine has said nothing for `response_seconds`."""
+        """Fail: the engine has sent nothing for `response_seconds`."""
         seconds = self._line.limits.response_seconds
         if self._head_sent:
             self._truncated("stalled", f"the engine sent nothing for {seconds:g} s")
@@ -313,7 +313,7 @@ class Exchange:
     # --- ends
 
     def _refused(self, status: int) -> None:
-        """The client was promised a stream, and the engine sends something else."""
+        """End the stream that the client was promised: the engine sent something else."""
         self._request.code = "engine_error"
         self._line.metrics.truncated("engine_error")
         self._end_begun(f"the engine answered {status} in place of the stream that the request asked for")
@@ -322,7 +322,7 @@ class Exchange:
         self._end_stream(self._stream.failure(message, b"\n\n") if self._stream else b"")
 
     def _truncated(self, reason: str, message: str) -> None:
-        """The response is not whole, and part of it is sent: say so in the stream, or break off."""
+        """Report in the stream that the response is not whole, or break off."""
         self._line.metrics.truncated(reason)
         self._request.code = f"truncated_{reason}"
         watch = self._watch
@@ -331,7 +331,7 @@ class Exchange:
             self._client.abort()
             return
         watch.finish()
-        # Everything that matters has arrived, or the client knows from the engine.
+        # The answer is complete, or the engine has told the client of its error.
         told = watch.ended or watch.told
         self._end_stream(b"" if told else self._stream.failure(message, watch.last))
 

@@ -1,4 +1,4 @@
-"""`POST /v1/generate`: a completion in the words of the download service, `{"model": …, "response": …}`."""
+"""`POST /v1/generate`: a completion in the format of the download service, `{"model": …, "response": …}`."""
 
 import json
 
@@ -8,11 +8,11 @@ from ..http.upstream import ResponseHead
 from .exchange import Exchange
 
 LARGEST = 512 * 1024
-"""Bytes of an engine's answer, which takes 20 ms to decode at the worst; a streamed one has no bound."""
+"""Limit for an engine's whole answer, in bytes: 20 ms to decode at the worst. A stream has no limit."""
 
 
 class Generation(Exchange):
-    """Takes in the engine's answer, and sends the one that clients of this path read. Streams stay as they are."""
+    """Turns the engine's answer into the one that clients of this path read. Streams stay as they are."""
 
     __slots__ = ("_collected", "_status")
 
@@ -25,7 +25,7 @@ class Generation(Exchange):
         super().start()
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
-        """Keep what came until all is there."""
+        """Collect the answer until it is whole."""
         if head is not None and not self._begun and not head.content_type.lower().startswith(b"text/event-stream"):
             self._collected, self._status = bytearray(), head.status
             request = self._request
@@ -49,7 +49,7 @@ class Generation(Exchange):
 
 
 def generated(model: str, status: int, body: bytes) -> Answer:
-    """The answer to a client, from an engine's answer to a completion."""
+    """Return the answer to a client, from an engine's answer to a completion."""
     if status != 200:
         return error(status if status >= 400 else 502, "engine_error", f"the engine answered {said(status, body)}")
     try:

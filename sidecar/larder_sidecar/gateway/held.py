@@ -1,4 +1,4 @@
-"""A request whose model is not there yet: it waits, and then the exchange with the engine takes its place."""
+"""A request that waits for its model to load; then the exchange with the engine takes its place."""
 
 import asyncio
 from typing import Protocol
@@ -14,24 +14,24 @@ from .exchange import stream_head
 from .streams import Stream
 
 _COMMENT = b": loading\n"
-"""A comment ends with its line. With a blank line after it, openai-go takes it for an event without data."""
+"""Comment line of a heartbeat. With a blank line after it, openai-go takes it for an event without data."""
 _LOADING = b"%x\r\n%b\r\n" % (len(_COMMENT), _COMMENT)
 
 _SCAN_PAUSE = 0.005
-"""Seconds between two slices of a long body in which `stream` is looked for."""
+"""Seconds between two slices of the scan of a long body for `stream`."""
 
 
 class Carry(Protocol):
     """Sends the request to the engine."""
 
     def __call__(self, *, begun: bool = False) -> Responder:
-        """`begun`: the client has its 200 already."""
+        """Send it. `begun`: the client has its 200 already."""
 
 
 def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -> bool:
-    """Tell if the model of the request is loaded, and count the request on it then: it need not wait.
+    """Tell if the model of the request is loaded; if so, count the request on it.
 
-    `keep_alive` is what its client was granted, in seconds.
+    `keep_alive` is the one granted to its client, in seconds.
     """
     slot = residency.enter(request.model)
     if slot is None:
@@ -43,7 +43,7 @@ def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -
 
 
 class Held:
-    """Waits in the scheduler's queue for as long as its client does."""
+    """Waits in the scheduler's queue as long as its client does."""
 
     def __init__(
         self,
@@ -66,7 +66,7 @@ class Held:
         self._timer: asyncio.TimerHandle | None = None
         self._steps = splice.scan(request.body, (), ("stream",))
         self._begun = False
-        """The client has its 200."""
+        """True if the client has its 200."""
 
     def wait(self, named: str) -> "Held | Answer":
         """Join the queue for the engine's model `named`, or return the refusal of a full queue."""
@@ -83,18 +83,18 @@ class Held:
     # --- from the scheduler
 
     def admitted(self, slot: ModelSlot) -> None:
-        """Its turn."""
+        """Carry the request to the engine: its model is loaded."""
         self._quiet()
         self._slot = None
         self._request.place = slot
-        # The loop's clock ticks in milliseconds, and 0 would be a model that was there.
+        # The loop's clock ticks in milliseconds, and 0 would mean that the model was loaded.
         self._request.queued = max(self._client.loop.time() - self._since, 1e-6)
         if self._keep_alive is not None:
             self._residency.keep(slot, self._keep_alive)
         self._exchange = self._carry(begun=self._begun)
 
     def refused(self, reason: RefusedError) -> None:
-        """The model did not come."""
+        """Answer with the reason: its model will not be loaded."""
         self._quiet()
         self._slot = None
         if not self._begun or self._stream is None:
@@ -108,24 +108,24 @@ class Held:
     # --- from the client
 
     def client_gone(self) -> None:
-        """Give up the place in the queue, or what came of it."""
+        """Leave the queue, or cancel the exchange."""
         if self._exchange is not None:
             self._exchange.client_gone()
         else:
             self._give_up()
 
     def pause(self) -> None:
-        """The client reads slowly."""
+        """Pause the exchange, if it has begun."""
         if self._exchange is not None:
             self._exchange.pause()
 
     def resume(self) -> None:
-        """The client has caught up."""
+        """Resume the exchange, if it has begun."""
         if self._exchange is not None:
             self._exchange.resume()
 
     def expire(self) -> None:
-        """It has waited for as long as anybody may."""
+        """Refuse the request after the longest wait; a begun exchange expires itself."""
         if self._exchange is not None:
             self._exchange.expire()
             return
@@ -137,14 +137,14 @@ class Held:
     # --- inside
 
     def _beat(self) -> None:
-        """Tell the client that it is not forgotten, if it asked for a stream."""
+        """Send a heartbeat to a client that asked for a stream."""
         if not self._begun:
             try:
                 next(self._steps)
             except StopIteration as found:
                 if not splice.is_true(self._request.body, found.value, "stream"):
                     return
-            except splice.BodyError:  # it is said twice
+            except splice.BodyError:  # the member is there twice
                 return
             else:
                 self._timer = self._client.loop.call_later(_SCAN_PAUSE, self._beat)
@@ -170,7 +170,7 @@ class Held:
 
 
 def refusal(reason: RefusedError) -> Answer:
-    """The answer to a client whose request was refused."""
+    """Return the answer to a client whose request was refused."""
     if reason.code == "draining":
         return going_away()
     retry = ((b"retry-after", b"%d" % reason.retry_seconds),) if reason.retry_seconds else ()

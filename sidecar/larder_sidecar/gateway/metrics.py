@@ -1,6 +1,6 @@
-"""The counts of one gateway. Labels come from the configuration or a fixed list: clients cannot add series.
+"""The metrics of one gateway. Labels come from the configuration or a fixed list: clients cannot add series.
 
-Counts are plain numbers until somebody asks.
+Counts are plain numbers until a scrape.
 """
 
 from collections import Counter
@@ -22,64 +22,64 @@ class Metrics(Collector):
     def __init__(self) -> None:
         self._collectors: list[Collector] = [ProcessCollector(registry=None)]
         self._failed = 0
-        """Figures that could not be told."""
+        """Groups of metrics that failed to render."""
         self._requests: Counter[tuple[str, str, str]] = Counter()
         self._durations: dict[tuple[str, str], Durations] = {}
         self._first: dict[tuple[str, str], Durations] = {}
         self._aborts = Counter(dict.fromkeys(("connect", "headers", "first_byte", "stream"), 0))
         self._truncated = Counter(dict.fromkeys(("closed", "stalled", "unfinished", "engine_error"), 0))
         self.rules_hit: Counter[str] = Counter()
-        """Requests that left the choice of the model, by what chose it."""
+        """Requests that left the choice of the model, by the rule that chose."""
         self._retries = 0
         self._connect_errors = 0
         self._counters: list[tuple[str, str, Callable[[], int]]] = []
 
     def gauge(self, name: str, what: str, read: Callable[[], float]) -> None:
-        """A figure that is read when it is asked for."""
+        """Add a gauge, which is read on each scrape."""
         figure = Gauge(name, what, registry=None)
         figure.set_function(read)
         self._collectors.append(figure)
 
     def counter(self, name: str, what: str, read: Callable[[], int]) -> None:
-        """A count that somebody else keeps; its name without `_total`."""
+        """Add a counter that is kept elsewhere; its name without `_total`."""
         self._counters.append((name, what, read))
 
     def also(self, collector: Collector) -> None:
-        """Figures that somebody else keeps."""
+        """Add a collector."""
         self._collectors.append(collector)
 
     def request(self, operation: str, model: str, code: str, seconds: float) -> None:
-        """A request is over; `code` is its HTTP status or what ended it."""
+        """Count a finished request; `code` is its HTTP status or the error that ended it."""
         model = model or OTHER
         self._requests[operation, model, code] += 1
         _add(self._durations, (operation, model), seconds)
 
     def routed(self, rule: str) -> None:
-        """A rule, or `default`, chose the model of a request that left the choice."""
+        """Count a request whose model a rule, or `default`, chose."""
         self.rules_hit[rule] += 1
 
     def first_byte(self, operation: str, model: str, seconds: float) -> None:
-        """The engine has begun to answer."""
+        """Observe the time to the engine's first byte."""
         _add(self._first, (operation, model or OTHER), seconds)
 
     def aborted(self, phase: str) -> None:
-        """A client left; `phase` is how far the engine had come."""
+        """Count a client that left; `phase` is the progress of the engine."""
         self._aborts[phase] += 1
 
     def truncated(self, reason: str) -> None:
-        """The engine broke off."""
+        """Count a response that the engine broke off."""
         self._truncated[reason] += 1
 
     def retried(self) -> None:
-        """A request was lost, or turned away, before a byte of its answer, and goes on a new connection."""
+        """Count a request sent again on a new connection: it was lost or turned away before its answer."""
         self._retries += 1
 
     def connect_failed(self) -> None:
-        """The engine did not accept a connection."""
+        """Count a connection that the engine did not accept."""
         self._connect_errors += 1
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format; a figure that cannot be told takes no other one with it."""
+        """Return everything in Prometheus' text format. A group that fails to render does not affect the others."""
         out = []
         for collector in (*self._collectors, self):  # our own last, so that they count the others' failures
             try:
@@ -135,7 +135,7 @@ class Metrics(Collector):
 
 
 class _One(Collector):
-    """A family for itself."""
+    """A collector of one family."""
 
     def __init__(self, family: Metric) -> None:
         self._family = family

@@ -1,4 +1,4 @@
-"""Which model a request means: by id, by the engine's name or by an alias."""
+"""Lookup of a request's model: by id, by the engine's name or by an alias."""
 
 import difflib
 import re
@@ -13,7 +13,7 @@ from ..config.weights import canonical, is_cloud
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """No model answers: why, and what the client may try instead."""
+    """The refusal of an unknown name: status, code, and a message with alternatives."""
 
     status: int
     code: str
@@ -21,85 +21,85 @@ class Unknown:
 
 
 class Model(Protocol):
-    """A model that is answered for."""
+    """A model that the gateway serves."""
 
     @property
     def id(self) -> str:
-        """The name that clients see."""
+        """Return the name that clients see."""
 
     @property
     def engine_name(self) -> str:
-        """The name that the engine is told."""
+        """Return the engine's name of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """A model that a client brought, named by its file."""
+    """A model that a client pulled, named by its file."""
 
     id: str
 
     @property
     def engine_name(self) -> str:
-        """llama-server names a file the same."""
+        """Return the file's stem, which llama-server uses as the name."""
         return self.id
 
 
 _COMPARED = 100_000
-"""Letters of names times letters of an unknown one, in a search for those like it: 8 ms at the worst that was found."""
+"""Limit for the search of similar names: product of the letters on both sides; 8 ms at the worst that was found."""
 _LONGEST = 64
 """Letters of an unknown name that are compared."""
 _QUANTIZATION = re.compile(r"[.-](I?Q[0-9][A-Za-z0-9_]*|B?F16|F32)$", re.IGNORECASE)
 
 
 def is_open(name: str) -> bool:
-    """Does the request leave the choice of the model to us?"""
+    """Tell if the request leaves the choice of the model to us."""
     return not name or name.casefold() == "auto"
 
 
 _SERVABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_ .,+@=()-]{0,126}(?<! )")
-"""A name goes into headers, log lines and metrics as it is: none of these needs an escape there."""
+"""Names of files that clients can use. They need no escape in headers, log lines and metrics."""
 _GRAMMAR = "a name is up to 127 letters, digits, blanks and ._,+@=()-, and begins with a letter, a digit or _"
 
 
 def unservable(stem: str) -> str:
-    """Say why no request can name a file with this stem (the name without `.gguf`); '' if one can."""
+    """Return why no request can name a file with this stem (the name without `.gguf`); '' if one can."""
     if not _SERVABLE.fullmatch(stem):
         return _GRAMMAR
     return f"{stem!r} leaves the choice of the model to the gateway" if is_open(stem) else ""
 
 
 class Names:
-    """The names of one configuration, and of the models that were pulled beside it."""
+    """The names of one configuration, and of pulled models."""
 
     def __init__(self, config: GatewayConfig) -> None:
         self._stems: tuple[str, ...] = ()
         self.unservable: dict[str, str] = {}
-        """The files that no request can name, without their `.gguf` as ascii() writes them; and why."""
+        """Files that no request can name, without their `.gguf` as ascii() writes them, with the reason."""
         self.read(config)
 
     def read(self, config: GatewayConfig) -> None:
-        """Take the names of this file; those of pulled models stay."""
+        """Take the names of this configuration; those of pulled models stay."""
         self._catalog: list[Model] = [*config.models]
         self._known = {canonical(name): model for model in config.models for name in model.names()}
         self._as_written = {name: model for model in config.models for name in model.names()}
-        """Nearly all requests name a model as the file does."""
+        """Models by names as configured, which nearly all requests use."""
         self._default = next((m for m in config.models if m.id == config.routing.default), None)
         self.add_pulled(self._stems)
 
     @property
     def models(self) -> list[Model]:
-        """All there are, the catalog's first."""
+        """Return all models, the catalog's first."""
         return self._catalog + self._pulled
 
     def owner(self, name: str) -> str | None:
-        """The id of the catalog model that goes by this name."""
+        """Return the id of the catalog model with this name."""
         model = self._known.get(canonical(name))
         return model.id if model else None
 
     def add_pulled(self, stems: Iterable[str]) -> None:
         """Replace the pulled models by these.
 
-        In another case, or without its quantization, a name is good where it means one of them.
+        A name in another case, or without its quantization, is valid if it fits one of them only.
         """
         self._stems = tuple(stems)
         reasons = {stem: self._unservable(stem) for stem in self._stems}
@@ -117,7 +117,7 @@ class Names:
         return f"model {owner!r} of the catalog is called so" if owner else unservable(stem)
 
     def resolve(self, name: str) -> Model | Unknown:
-        """The model called `name`; the default for none, '' and `auto`."""
+        """Return the model called `name`; the default for '' and `auto`."""
         if (known := self._as_written.get(name)) is not None:
             return known
         if is_open(name):

@@ -1,7 +1,7 @@
-"""Web pages as clients: those of listed origins may ask; a page of another origin, or by another's name, may not.
+"""Access for web pages: those of listed origins are answered, pages of other origins or host names are not.
 
 The engine's own checks of Origin and Host see neither, because the gateway takes both headers away. A browser names
-the origin of the page in each POST, and only browsers do. Where a page and the gateway share a host, that host must be
+the origin of the page in each POST, and only browsers do. If a page and the gateway share a host, that host must be
 ours: with DNS rebinding, an attacker's name leads here. Over plain http a browser marks no GET to the page's own host,
 so DNS rebinding can still read what GETs tell.
 """
@@ -15,17 +15,17 @@ from ..http.answer import Answer, error
 from ..http.request import Request
 
 MAX_AGE = 7200
-"""Seconds that a browser may remember a preflight; Chrome takes no more."""
+"""Seconds that a browser may cache a preflight; Chrome's limit."""
 _EXPOSED = b"x-request-id, x-larder-model, x-larder-rule, x-larder-cache, x-larder-queue-ms, retry-after"
 _HEADER_NAMES = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?:[ \t]*,[ \t]*[A-Za-z0-9!#$%&'*+.^_`|~-]+)*")
 _PORT = re.compile(rb":(?:80|443)?$")
 _LOCAL = (b".localhost", b".local", b".internal", b".svc")
-"""Ends of names that nobody can register in public DNS."""
+"""Suffixes of names that cannot be registered in public DNS."""
 _READS = ("GET", "HEAD")
 
 
 class Origins:
-    """Decides by the head of a request."""
+    """Judges requests by their heads."""
 
     def __init__(self, place: Place, cors: Cors) -> None:
         self._place = place
@@ -40,9 +40,9 @@ class Origins:
         self._vary = b"vary: origin\r\n" if cors.origins else b""
 
     def judge(self, request: Request) -> Answer | None:
-        """Refuse, answer a preflight, or let pass; sets the lines that `request.cors` adds to every answer."""
+        """Refuse, answer a preflight, or let pass; sets the header lines in `request.cors` for every answer."""
         request.cors = self._vary
-        if not request.by_browser or self._place == "behind":  # it is the front that browsers reach
+        if not request.by_browser or self._place == "behind":  # browsers reach the front, not this gateway
             return None
         origins = [value for name, value in request.headers if name == b"origin"]
         if not origins:
@@ -62,7 +62,7 @@ class Origins:
     # --- inside
 
     def _without_origin(self, request: Request, site: bytes) -> Answer | None:
-        """A browser's GET, or its POST from the gateway's own page."""
+        """Judge a browser's GET, or its POST from the gateway's own page."""
         host = _bare(request.host or b"")
         if not self._ours(host):
             return _not_ours(host)
@@ -88,7 +88,7 @@ class Origins:
 
 
 def _bare(host: bytes) -> bytes:
-    """Lower-case, without the port that goes without saying."""
+    """Return the host in lower case, without a default port."""
     return _PORT.sub(b"", host.lower())
 
 
@@ -105,7 +105,7 @@ def _pattern(origin: str) -> bytes:
 
 
 def _preflight(request: Request) -> Answer:
-    """Any method and any header: the request itself is judged when it comes."""
+    """Allow any method and any header: the request itself is judged when it comes."""
     headers = [(b"access-control-allow-methods", b"GET, HEAD, POST"), (b"access-control-max-age", b"%d" % MAX_AGE)]
     wanted = request.header(b"access-control-request-headers").strip()
     if _HEADER_NAMES.fullmatch(wanted) and len(wanted) <= 4096:
@@ -116,7 +116,7 @@ def _preflight(request: Request) -> Answer:
 
 
 def _no_preflight(origin: bytes) -> Answer:
-    """An answer that allows nothing, which browsers report better than a status; a header says why."""
+    """Return an answer that allows nothing, with the reason in a header: browsers report it better than a status."""
     return Answer(204, b"", ((b"x-larder-refused", _why(origin).encode()),), code="origin_refused")
 
 

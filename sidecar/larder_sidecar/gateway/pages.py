@@ -1,6 +1,6 @@
 """The greeting at `/`, and `GET /ui`: the page for operators with its two files.
 
-Nobody needs a token to look at the page; what it changes asks for one.
+The page needs no token; its changes do.
 """
 
 from importlib import resources
@@ -25,12 +25,12 @@ FILES = {
 
 
 def greeting(*, native: bool) -> Answer:
-    """The words at `/`, before all that Ollama's clients ask for; `native`: where Ollama's own paths are answered."""
+    """Return the answer at `/`, the first request of Ollama's clients; `native`: Ollama's own paths are served."""
     return Answer(200, b"Ollama is running" if native else b"Larder is running", (), b"text/plain; charset=utf-8")
 
 
 def page(path: str) -> Answer:
-    """One of the files."""
+    """Return one of the files."""
     name, content_type = FILES[path]
     content = resources.files("larder_sidecar.ui").joinpath(name).read_bytes()
     return Answer(200, content, _HEADERS, content_type)

@@ -1,4 +1,4 @@
-"""The answer to a pull: NDJSON, a line whenever something happened; an error before the first line is a status."""
+"""The answer to a pull: NDJSON, one line per event. An error before the first line is a status."""
 
 import asyncio
 import json
@@ -15,24 +15,24 @@ Line = Mapping[str, object]
 def refusal(
     status: int, message: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), more: Line | None = None
 ) -> Answer:
-    """An error as clients of the download service know it."""
+    """Return an error in the format of the download service."""
     body = {"status": "error", "error": message, **(more or {})}
     return Answer(status, json.dumps(body).encode(), headers, code=f"pull_{status}")
 
 
 class PullStream:
-    """One client that follows a pull."""
+    """A client that follows a pull."""
 
     def __init__(self, client: ServerConnection, request: Request, extra: bytes) -> None:
         self._client, self._request, self._extra = client, request, extra
         self._begun = self._chunked = self._keep = False
         self._task: asyncio.Task[None] | None = None
         self.left: Callable[[], None] = lambda: None
-        """Called when the client goes."""
+        """Callback for when the client goes."""
         client.deadline = float("inf")  # the pull has bounds of its own
 
     def asking(self, answer: Coroutine[object, object, Answer]) -> "PullStream":
-        """Answer with what comes out of it."""
+        """Answer with the result of the coroutine."""
 
         async def ask() -> None:
             self._client.answer(self._request, await answer)
@@ -41,7 +41,7 @@ class PullStream:
         return self
 
     def tell(self, line: Line) -> None:
-        """One line, the head before the first."""
+        """Send one line, after the head if it is the first."""
         data = json.dumps(line).encode() + b"\n"
         if self._chunked or not self._begun:
             head = b"" if self._begun else self._head()
@@ -49,14 +49,14 @@ class PullStream:
         self._client.write(data)
 
     def finish(self, line: Line) -> None:
-        """The last line."""
+        """Send the last line."""
         self.tell(line)
         if self._chunked:
             self._client.write(b"0\r\n\r\n")
         self._client.finish(keep=self._keep)
 
     def fail(self, status: int, message: str) -> None:
-        """An answer of that status, or an error line where the 200 is out already."""
+        """Answer with that status, or with an error line if the 200 is sent already."""
         if not self._begun:
             self._client.answer(self._request, refusal(status, message))
             return
@@ -74,20 +74,20 @@ class PullStream:
         lines.append(b"\r\n" if self._keep else b"connection: close\r\n\r\n")
         return b"".join(lines)
 
-    # --- what a connection asks of its responder
+    # --- the protocol of a responder
 
     def client_gone(self) -> None:
-        """The pull goes on."""
+        """Call `left`; the pull goes on."""
         self.left()
         if self._task is not None:
             self._task.cancel()
 
     def pause(self) -> None:
-        """A line every other second fills no buffer that matters."""
+        """Do nothing: a line every other second fills no buffer."""
 
     def resume(self) -> None:
-        """The connection has set a deadline of its own meanwhile; `expire` takes it back."""
+        """Do nothing: the connection has set a new deadline, and `expire` clears it."""
 
     def expire(self) -> None:
-        """Silence is the pull's to judge."""
+        """Clear the deadline: the pull has its own time limit."""
         self._client.deadline = float("inf")

@@ -1,8 +1,8 @@
-"""`POST /v1/api/pull` and what belongs to it: one pull at a time, in a thread, so that the loop serves on meanwhile.
+"""`POST /v1/api/pull` and its kin: one pull at a time, in a thread, so that the loop continues to serve.
 
-A pull belongs to nobody's connection: it goes on when its client leaves, and whoever asks for the same file with
-`?wait=true` follows it too. It ends by itself: silence and failures are bounded by `Patience`, and at a drain it is
-stopped, with what is there kept for the next one.
+A pull does not depend on a connection: it goes on when its client leaves, and clients that request the same file with
+`?wait=true` follow it too. `Patience` limits silence and failures. A drain stops it, and the next pull resumes the
+partial file.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ _GOING = "this gateway is going away; pull again, what is here is kept"
 
 
 class Job:
-    """The pull that runs, as the loop sees it."""
+    """The running pull, as the loop sees it."""
 
     def __init__(self, wanted: PullTarget) -> None:
         self.wanted = wanted
@@ -77,25 +77,25 @@ class Job:
         self.stop = threading.Event()
 
     def status(self) -> Line:
-        """As `GET /` and a 409 show it."""
+        """Return its status for `GET /` and for a 409."""
         percent = round(100 * self.completed / self.total, 1) if self.total else 0.0
         named: Line = {"current_model": self.wanted.model, "current_filename": self.wanted.filename}
         return {"in_progress": True, **named, "completed": self.completed, "total": self.total, "percent": percent}
 
     def tell(self, line: Line) -> None:
-        """A line for everybody who follows."""
+        """Send a line to all followers."""
         for stream in self.streams:
             stream.tell(line)
 
     def end(self, last: Callable[[PullStream], None]) -> None:
-        """The last words."""
+        """Send the last line to all followers."""
         streams, self.streams = self.streams, set()
         for stream in streams:
             last(stream)
 
 
 class Pulls:
-    """The pulls of one gateway. Raises TokenError where the token is missing."""
+    """The pulls of one gateway. Raises TokenError if the token is missing."""
 
     def __init__(self, config: Config, auth: Auth, names: Names, engine: Adapter, log: Log) -> None:
         self._config, self._names, self._engine, self._log = config, names, engine, log
@@ -106,10 +106,10 @@ class Pulls:
         self._finishing: asyncio.Task[None] | None = None
         self._look()
 
-    # --- what the gateway asks
+    # --- called by the gateway
 
     def admit(self, request: Request) -> Answer | None:
-        """Refuse by the head alone: who may not pull is not read any further."""
+        """Refuse by the head alone: the body of an unauthorized request is not read."""
         if request.path != PULL.path:
             return None
         given = [value for name, value in request.headers if name == b"authorization"]
@@ -134,7 +134,7 @@ class Pulls:
         return wanted if isinstance(wanted, Answer) else self._follow(wanted, request, client, extra)
 
     def stop(self) -> None:
-        """The gateway goes: whoever follows learns of it now, the thread at its next chunk."""
+        """End the pull, for the gateway shuts down: followers are told now, the thread stops at its next chunk."""
         if self._job is not None:
             self._job.stop.set()
             self._job.end(lambda stream: stream.fail(503, _GOING))
@@ -142,7 +142,7 @@ class Pulls:
     # --- inside
 
     def _look(self) -> None:
-        """Serve what is in the folder now."""
+        """Serve the files that are in the folder now."""
         self._names.add_pulled(list_models(self._folder))
         if files := len(self._names.unservable):
             self._log.say("warning", "files that no request can name: GET / lists them", files=files)
@@ -190,7 +190,7 @@ class Pulls:
             job = self._job = Job(wanted)
             threading.Thread(target=self._pull, args=(job,), name="pull", daemon=True).start()
         elif job.wanted != wanted or parse_qs(request.query).get("wait") != ["true"]:
-            # One at a time and no queue yet: the client hears what runs, and asks again.
+            # There is no queue: the client is told which pull runs, and retries.
             message = f"Download already in progress: {job.wanted.model}/{job.wanted.filename}"
             return refusal(409, message, more={"download_status": job.status()})
         stream = PullStream(client, request, extra)
@@ -199,7 +199,7 @@ class Pulls:
         return stream
 
     def _pull(self, job: Job) -> None:
-        """In the thread."""
+        """Run the pull; called in the thread."""
         try:
             token = read_token(Path(self._config.hub_token_file)) if self._config.hub_token_file else None
             with Hub(token) as hub:
@@ -209,13 +209,13 @@ class Pulls:
                 pulled = Pull(job.wanted, self._folder, self._config.endpoint, hub, reporter, job.stop).run()
         except FetchError as error:
             self._from_thread(self._failed, job, error)
-        except Exception as error:  # noqa: BLE001 (whatever it is, the next pull must find the place free)
+        except Exception as error:  # noqa: BLE001 (after any error the next pull must be possible)
             self._from_thread(self._failed, job, FetchError(f"{type(error).__name__} in the pull", "Look at the log."))
         else:
             self._from_thread(self._done, job, pulled)
 
     def _from_thread(self, call: Callable[..., None], *arguments: object) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is gone, and everybody with it
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and so have all followers
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _told(self, job: Job, event: str, facts: dict[str, JsonValue]) -> None:

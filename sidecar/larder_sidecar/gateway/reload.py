@@ -1,4 +1,4 @@
-"""The file of a gateway that runs: its names and rules follow the file, all the rest waits for the next pod."""
+"""Reload of the gateway's file: names, rules, origins and residency times follow it; the rest needs a new pod."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from ..log import Log
 from ..routing.router import Router
 
 PERIOD = 2.0
-"""Seconds between two looks. The kubelet renews a mounted ConfigMap within a minute or so."""
+"""Seconds between two checks. The kubelet renews a mounted ConfigMap within a minute or so."""
 
 
 class Reload:
-    """Looks at the file; a file that is wrong changes nothing."""
+    """Watches the file; an invalid file changes nothing."""
 
     def __init__(
         self, path: Path, config: GatewayConfig, read: Callable[[GatewayConfig, Router], None], log: Log
@@ -26,18 +26,18 @@ class Reload:
         self._log = log
         self._seen: _Stamp = None  # it may have changed since it was read
         self.problem = ""
-        """What is wrong with the file as it is now; '' where it is in force."""
+        """The problem of the file as it is now; '' if it is in force."""
         self.taken = 0
         self.refused = 0
 
     async def watch(self) -> None:
-        """Until it is cancelled."""
+        """Check the file periodically until cancelled."""
         while True:
             await asyncio.sleep(PERIOD)
             await self.look()
 
     async def look(self) -> None:
-        """Take the file's names and rules if it has changed and is right."""
+        """Take the file's settings if it has changed and is valid."""
         stamp = _stamp(self._path)
         if stamp == self._seen and stamp is not None:
             return
@@ -48,7 +48,7 @@ class Reload:
         except ConfigError as reason:
             self._refuse("; ".join(reason.problems))
             return
-        except Exception as reason:  # noqa: BLE001 (whatever it is: the watch goes on, and says so)
+        except Exception as reason:  # noqa: BLE001 (after any error the watch goes on, and reports it)
             self._refuse(f"{type(reason).__name__}: {reason}")
             return
         before, after = self._config.fixed(), new.fixed()
@@ -70,7 +70,7 @@ class Reload:
 
     def _refuse(self, problem: str) -> None:
         if problem == self.problem:
-            return  # it is still away
+            return  # reported already
         self.problem = problem
         self.refused += 1
         self._log.say("error", "the file was not reloaded: what was in force stays", problem=problem)
@@ -80,7 +80,7 @@ _Stamp: TypeAlias = tuple[int, int, int] | None
 
 
 def _stamp(path: Path) -> _Stamp:
-    """Differs for another content: a mounted ConfigMap is another file behind the same link."""
+    """Return a value that changes with the content: a mounted ConfigMap is another file behind the same link."""
     try:
         found = path.stat()
     except OSError:

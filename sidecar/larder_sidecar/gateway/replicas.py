@@ -1,7 +1,7 @@
-"""The replicas of one engine, as the front sees them: where they are, what each holds, and which gets a request.
+"""The replicas of one engine, as the front sees them: addresses, loaded models, and the choice for a request.
 
-By the names of a headless Service, and not by the API server's EndpointSlices: a front needs no account in the cluster
-for it, and whoever is not ready is in neither. A replica that goes before its name does refuses connections, or turns
+They are found by the DNS of a headless Service, not by EndpointSlices, so that a front needs no account in the cluster.
+Neither contains unready pods. A replica that ends before its DNS record does refuses connections, or turns
 requests away, and the next one is tried.
 """
 
@@ -16,13 +16,13 @@ from ..http.pool import IDLE_SECONDS, Pool
 from ..routing.affinity import chosen
 
 LOOK_SECONDS = 2.0
-"""Between two looks at who is there and what each holds."""
+"""Seconds between two looks at the replicas and their loaded models."""
 FAILING_SECONDS = 2.0
-"""A replica that refused a connection or a request is passed over for so long."""
+"""Seconds for which a replica that refused a connection or a request is skipped."""
 
 
 class Replica:
-    """One gateway beside an engine."""
+    """One gateway in an engine's pod."""
 
     def __init__(self, host: str, port: int, connect_seconds: float) -> None:
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -30,20 +30,20 @@ class Replica:
         self.gateway = Gateway(functools.partial(call.ask, self.pool))
         self.loaded: frozenset[str] = frozenset()
         self.full = False
-        """Whether another model would push one of those out."""
+        """True if another model would evict one of those."""
 
     @property
     def busy(self) -> int:
-        """Requests of ours that it is answering."""
+        """Return the number of our requests that it is answering."""
         return self.pool.busy
 
     @property
     def failing(self) -> bool:
-        """Whether it has just refused a connection or a request."""
+        """Tell if it has just refused a connection or a request."""
         return self.pool.failed_within(FAILING_SECONDS)
 
     async def look(self) -> None:
-        """Ask what it holds; one that does not say so holds nothing."""
+        """Ask for its loaded models; without an answer it has none."""
         told = await self.gateway.stats() or {}
         loaded, most = told.get("loaded_models"), told.get("max_models")
         self.loaded = frozenset(map(str, loaded)) if isinstance(loaded, list) else frozenset()
@@ -52,7 +52,7 @@ class Replica:
 
 
 class Replicas:
-    """All that stand behind one name."""
+    """All replicas behind one name."""
 
     def __init__(self, url: str, connect_seconds: float) -> None:
         parts = urlsplit(url)
@@ -61,26 +61,26 @@ class Replicas:
         self._here: dict[str, Replica] = {}
 
     def pick(self, model: str) -> Pool | None:
-        """The way to the replica that a request of this model goes to; None while nobody is there."""
+        """Return the pool of the replica for a request of this model; None if there is no replica."""
         replica = chosen(model, self._here.values())
         return replica.pool if replica else None
 
     def here(self) -> list[Replica]:
-        """Those that are there."""
+        """Return the replicas that are there."""
         return [*self._here.values()]
 
     async def watch(self) -> None:
-        """Look again and again, until cancelled."""
+        """Look periodically until cancelled."""
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Who is there now, and what each holds."""
+        """Update the replicas and their loaded models."""
         try:
             hosts = await addresses(self._host, self._port)
         except OSError:
-            hosts = [*self._here]  # nobody can say: as before
+            hosts = [*self._here]  # DNS does not answer: keep the replicas
         for host in self._here.keys() - hosts:
             self._here.pop(host).pool.close_idle()
         for host in hosts:
@@ -89,13 +89,13 @@ class Replicas:
         await asyncio.gather(*(replica.look() for replica in self.here()))
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close idle connections."""
         for replica in self.here():
             replica.pool.close_idle()
 
 
 async def addresses(host: str, port: int) -> list[str]:
-    """Of a name, by DNS; none where it does not exist now. Raises OSError where nobody answers."""
+    """Return the addresses of a name, none if it does not exist now. Raises OSError if DNS does not answer."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as reason:

@@ -1,10 +1,10 @@
 """The paths that exist: an allow-list, because an engine has paths that no client should reach.
 
-A path of inference is on it if its body is JSON that names the model, and if it changes nothing in the engine: so
-neither uploads (/v1/audio/…) nor /props, /slots, /lora-adapters and their like. engines/ says who answers which.
+A path of inference is on it if its body is JSON that names the model, and if it changes nothing in the engine. So
+uploads (/v1/audio/…), /props, /slots and /lora-adapters are not. engines/ holds the paths of each engine.
 
-What is passed on may reach the engine twice (exchange.py): nothing that changes its state may be passed on, unless
-saying it twice is saying it once, as with the words about loaded models that a front hands on.
+A request may reach the engine twice (exchange.py), so one that changes its state is not passed on, unless it is
+idempotent, as operators' requests at a front are.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from .streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One path: who answers it, and for `infer` where the model's name stands and how its stream ends."""
+    """One path: its handler, and for `infer` the place of the model's name and the kind of its stream."""
 
     path: str
     method: str
@@ -25,19 +25,19 @@ class Route:
     """The OTel GenAI operation, or the path's own name."""
     fields: tuple[str, ...] = ("model",)
     values: tuple[str, ...] = ()
-    """Members of the body by which a client says how the model is to be loaded (`infer` only)."""
+    """Members of the body that are load options (`infer` only)."""
     loads: bool = True
-    """The engine has to load the model for it (`infer` only)."""
+    """True if the engine has to load the model for it (`infer` only)."""
     stream: Stream | None = None
     changes: bool = False
-    """It changes something, so its body must be declared as JSON: a web page cannot do that without a preflight."""
+    """True if it changes something. Its body must be declared as JSON: a web page cannot do so without a preflight."""
     engine_path: str = ""
-    """The path that an engine has to answer: the same one, unless it is stated."""
+    """The path that an engine has to answer, if it is another one."""
     line: bytes = field(init=False)
-    """The first line of a request to the engine that has no query."""
+    """The request line to the engine for a request without a query."""
 
     def __post_init__(self) -> None:
-        """Fill in what follows from the path."""
+        """Fill in the values that follow from the path."""
         path = self.engine_path or self.path
         object.__setattr__(self, "engine_path", path)
         object.__setattr__(self, "line", f"{self.method} {path} HTTP/1.1\r\n".encode("latin-1"))
@@ -84,14 +84,14 @@ HEALTH = Route("/v1/health", "GET", "pulls", "health")
 PULL = Route("/v1/api/pull", "POST", "pulls", "pull", changes=True)
 GENERATE = Route("/v1/generate", "POST", "infer", "text_completion", stream=OPENAI, engine_path="/v1/completions")
 PULLS = {route.path: route for route in (INFO, HEALTH, PULL, GENERATE)}
-"""There only where models may be pulled."""
+"""Routes that exist only with pulls."""
 
 CATALOG_ONLY = ("/api/pull", "/api/create", "/api/delete", "/api/push", "/api/copy", "/api/blobs")
-"""Ollama's ways to change what is stored: refused, because the plan in the stack's settings decides it."""
+"""Ollama's paths that change the store: refused, because the plan in the stack's settings decides its content."""
 
 
 def find_route(path: str) -> Route | None:
-    """The route of a path; None for every path that is not in the list."""
+    """Return the route of a path; None for a path that is not in the list."""
     if path.startswith("/v1/models/") and len(path) > len("/v1/models/"):
         return _ONE_MODEL
     return ROUTES.get(path)

@@ -1,48 +1,48 @@
-"""Find the keys of a JSON object that is not decoded, window by window.
+"""Scanner for the keys of a JSON object, window by window, without decoding it.
 
-In each window strings are cut out, brackets are counted, and only strings that spell a wanted name are looked at. No
-value is recursed into, and the work that a window took is counted.
+It cuts strings out of each window, counts brackets, and reads only strings that spell a wanted name. No
+value is recursed into, and the work of each window is counted.
 """
 
 import functools
 import re
 
 _BLANKS = rb"[ \t\n\r]{0,%d}" % (BLANK_BYTES := 65_535)
-"""More blanks in one place than anybody writes are refused where they would have to be skipped."""
+"""Limit for blanks in one place, where they would have to be skipped: more than anybody writes."""
 _BLANK = (b" ", b"\t", b"\n", b"\r")
 _BEGIN = re.compile(_BLANKS + rb"\{")
 _COLON = re.compile(_BLANKS + b"(?:(:)" + _BLANKS + b")?")
 _GOES_ON = re.compile(rb"[}\]][ \t\n\r]*[^ \t\n\r,}\]]")
-"""Something after a bracket that only a comma or another bracket may follow."""
+"""Text after a closing bracket other than a comma or another bracket."""
 _TOKEN = re.compile(rb'"[^"]*"?|[\[\]{}]')
 _SCALAR = re.compile(rb"[^ \t\n\r,}\]]*")
 
 WINDOW = 32 * 1024
-"""Bytes that are scanned at a time: 1.5 ms at the worst that was found, 40 us of text."""
+"""Bytes that are scanned at a time: 1.5 ms at the worst that was found, 40 us for text."""
 _NEAR = 64
-"""Bytes before a quote that tell if it is escaped; more backslashes than that are scanned."""
+"""Bytes before a quote in which escapes are looked for; more backslashes than that are scanned."""
 _FIRST_WINDOW = 512
-"""Smaller, and doubled from one to the next: a long text begins early in most bodies, and is skipped."""
+"""Size of the first window, doubled for each next one: a long text begins early in most bodies, and is skipped."""
 _STRING_WORK, _CLOSE_WORK, _NAME_WORK, _ESCAPE_WORK = 20, 40, 600, 4
 """Work for a quote, a closing bracket, a string that spells a wanted name, and a byte where there are escapes, in bytes
 of text."""
 MAX_NAMES = 10_000
-"""Strings in one body that spell a wanted name, at any depth."""
+"""Limit for strings in one body that spell a wanted name, at any depth."""
 _LONGEST_KEY = 80
-"""Bytes of the longest wanted name if each letter is escaped."""
+"""Length of the longest wanted name if each letter is escaped, in bytes."""
 VALUE_BYTES = 16_384
-"""Longest value that is measured; a longer one is reported as one byte more, for no caller reads it."""
+"""Limit for a value that is measured; a longer one is reported as one byte more, and no caller reads it."""
 
 
 class BodyError(ValueError):
-    """The body is not a JSON object that names at most one model."""
+    """The error for a body that is not a JSON object with at most one model."""
 
 
 class Reader:
-    """Reads a body window by window: the depth, and whether a string is open, go from one to the next."""
+    """Reads a body window by window, and carries depth and open strings from one to the next."""
 
     def __init__(self, body: bytes, names: tuple[str, ...], after: int = 0) -> None:
-        """`after`: the index after the comma of a first member that has been read already."""
+        """Take the body. `after`: index after the comma of a first member that has been read already."""
         begin = _BEGIN.match(body)
         if begin is None:
             raise _malformed("an object", 0)
@@ -53,13 +53,13 @@ class Reader:
         self.work = 0
         self._depth = 1 if after else 0
         self._inside = False
-        """`at` is inside a string."""
+        """True if `at` is inside a string."""
         self._quote = 0
-        """The next quote, escaped or not, once `at` is inside a string."""
+        """Index of the next quote, escaped or not, once `at` is inside a string."""
         self._seen = 0
 
     def window(self) -> list[tuple[str, int]]:
-        """Read one window: the wanted names in it that are keys of the object, and where their values begin."""
+        """Read one window; return the wanted names in it that are keys of the object, and where their values begin."""
         body, at = self._body, self.at
         if self._inside:
             at = self._skip(at)
@@ -75,7 +75,7 @@ class Reader:
         pieces = text.split(b'"')
         inside = self._inside != (len(pieces) % 2 == 0)
         if inside and end < len(body) and len(pieces) > 1 and len(pieces[-1]) <= _LONGEST_KEY:
-            # The next window begins with this string, so that no name is cut in two.
+            # The next window begins with this string, so that no name is split.
             cut = len(pieces.pop()) + 1
             text, end, inside = text[:-cut], end - cut, False
         self.work += len(text) + _STRING_WORK * len(pieces)
@@ -96,7 +96,7 @@ class Reader:
         return found
 
     def _skip(self, at: int) -> int:
-        """Go near the end of a long string: memchr, for images have megabytes."""
+        """Go near the end of a long string, by memchr: images have megabytes."""
         body = self._body
         if self._quote < at:
             self._quote = body.find(b'"', at)
@@ -105,7 +105,7 @@ class Reader:
             self.work += (self._quote - at) >> 4
         if self._quote - at <= _NEAR:
             return at
-        # What stands before the backslashes before the quote is no part of an escape that goes on.
+        # Text before the backslashes before the quote is not part of an open escape.
         near = body[self._quote - _NEAR : self._quote]
         rest = len(near.rstrip(b"\\"))
         return self._quote - _NEAR + rest if rest else at
@@ -134,7 +134,7 @@ class Reader:
         return found
 
     def _ends(self) -> None:
-        """Refuse what goes on after the object."""
+        """Refuse text after the object."""
         left = len(self._body) - self.at
         if self._depth or left > BLANK_BYTES or self._body[self.at :].strip(b" \t\r\n"):
             msg = f"the body goes on after the JSON object (byte {self.at})"
@@ -142,26 +142,26 @@ class Reader:
         self.at = len(self._body)
 
     def finish(self) -> None:
-        """Refuse a body that has not ended as an object does."""
+        """Refuse a body that does not end as an object does."""
         if self._inside or self._depth:
             raise _malformed("the end of the object", len(self._body))
 
 
 def masked(text: bytes) -> bytes:
-    """Hide escapes, so that a quote always begins or ends a string; no wanted name has a `~`."""
+    """Replace escapes, so that each quote begins or ends a string; no wanted name has a `~`."""
     return text if b"\\" not in text else text.replace(b"\\\\", b"~~").replace(b'\\"', b"~~")
 
 
 @functools.cache
 def _spelled(names: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Every way to write one of the names as a JSON string that Go takes for it."""
+    """Return a pattern of all spellings of the names as JSON strings that Go accepts."""
     return re.compile(
         b'"(?:' + b"|".join(b"(?P<%b>%b)" % (n.encode(), b"".join(map(_letter, n))) for n in names) + b')"'
     )
 
 
 def _letter(letter: str) -> bytes:
-    # U+212A and U+017F are what Unicode folds to k and s besides their capitals.
+    # Unicode folds U+212A and U+017F to k and s.
     same = {letter, letter.upper(), *{"k": "\u212a", "s": "\u017f"}.get(letter, "")}
     plain = [re.escape(one.encode()) for one in sorted(same)]
     escaped = [b"".join(b"[%b]" % (d + d.upper()).encode() for d in f"{ord(one):04x}") for one in sorted(same)]
@@ -173,7 +173,7 @@ def _malformed(wanted: str, at: int) -> BodyError:
 
 
 def value_end(body: bytes, start: int) -> int:
-    """The index after the value that begins at `start`, whatever it is."""
+    """Return the index after the value of any kind that begins at `start`."""
     text = masked(body[start : start + VALUE_BYTES + 1])
     end = len(text)
     if text[:1] in (b"{", b"["):

@@ -1,4 +1,4 @@
-"""The gateway as a process: two listeners, signals, and the way out."""
+"""The gateway as a process: two listeners, signals, and the shutdown."""
 
 import asyncio
 import contextlib
@@ -28,7 +28,7 @@ from .upstreams import Upstreams
 
 ADMIN_LIMITS = Limits(connections=64, header_seconds=5, body_seconds=5, body_bytes=1024)
 STOP_SERVE_SECONDS = 1.0
-"""Served on after a SIGTERM that no drain came before: some clients learn of it in time."""
+"""Time of service after a SIGTERM without an earlier drain, in seconds: some clients notice it in time."""
 _PHASES = {
     Phase.LEAVING: "draining: not ready any more, connections close after their answer",
     Phase.REFUSING: "draining: refusing new requests",
@@ -44,14 +44,14 @@ class Running:
     lifecycle: Lifecycle
     metrics: Metrics
     stop: Callable[[float], Coroutine[None, None, int]]
-    """Drain, serving on for so many seconds, and take leave of all clients; how many requests ending now cuts."""
+    """Drains with a serving period in seconds, and closes all; returns the number of requests that an end cuts."""
 
 
 @contextlib.asynccontextmanager
 async def running(config: GatewayConfig, log: Log, file: Path | None = None) -> AsyncIterator[Running]:
-    """A gateway that listens until the block is left; what is in flight then is cut. Raises ListenError, TokenError.
+    """Yield a gateway that listens until the block ends, which cuts requests in flight. Raises ListenError, TokenError.
 
-    Its names and rules follow `file`, where there is one.
+    Its names and rules follow `file`, if there is one.
     """
     metrics = Metrics()
     clients, probes = Registry(config.limits.connections), Registry(ADMIN_LIMITS.connections)
@@ -67,9 +67,9 @@ async def running(config: GatewayConfig, log: Log, file: Path | None = None) -> 
     reload = Reload(file, config, take, log) if file else None
     pulls = None
     if config.pulls:
-        from .pulls import Pulls  # the hub's client is not for gateways that never call one
+        from .pulls import Pulls  # a gateway without pulls need not load the hub's client
 
-        engine = next(iter(upstreams)).adapter  # there is but one beside a folder of pulls
+        engine = next(iter(upstreams)).adapter  # with pulls there is only one
         pulls = Pulls(config.pulls, config.auth, names, engine, log)
 
     def announce(phase: Phase, count: int) -> None:
@@ -100,7 +100,7 @@ async def running(config: GatewayConfig, log: Log, file: Path | None = None) -> 
         for watch in (clients.sweep(), probes.sweep(), *upstreams.watches(), *watches):
             stack.callback(asyncio.create_task(watch).cancel)
         stack.callback(clients.close_all)
-        stack.callback(upstreams.close)  # whoever waits for a model hears that it will not come
+        stack.callback(upstreams.close)  # clients that wait for a model get an answer
         if pulls:
             stack.callback(pulls.stop)
         stack.callback(probes.close_all)
@@ -128,7 +128,7 @@ async def serve(file: Path, config: GatewayConfig, log: Log) -> None:
             engines=[engine.url for engine in config.engines],
             models=[m.id for m in config.models],
         )
-        # Everything made so far lives as long as the process: the collector need not look at it again.
+        # All objects so far live as long as the process: the collector need not visit them again.
         gc.collect()
         gc.freeze()
         sign = await signals.get()

@@ -1,7 +1,7 @@
-"""Find the model a JSON body names, and put another name in its place, without decoding the body.
+"""Search and replacement of the model name in a JSON body, without decoding the body.
 
-The scanner agrees with every parser that accepts the body; what it lets through and a parser refuses, the engine
-refuses. It reads keys as Go's encoding/json does, the parser behind Ollama: without regard to case, so that
+The scanner agrees with every parser that accepts the body. If it accepts a body that a parser refuses, the engine
+refuses it. It reads keys as Go's encoding/json does, the parser behind Ollama: without regard to case, so that
 `{"model": "a", "MODEL": "b"}` cannot mean one model here and another there.
 """
 
@@ -18,21 +18,21 @@ _FEW = rb"[ \t\n\r]{0,99}+"
 _FIRST = re.compile(
     _FEW + rb"\{" + _FEW + b'"model"' + _FEW + b":" + _FEW + rb'"([^"\\\x80-\xff]{1,999}+)"' + _FEW + b","
 )
-"""The beginning of most bodies. A name that is not ASCII is left to the scanner, for its bytes may be no text."""
+"""Pattern for the beginning of most bodies. The scanner reads other names than ASCII: their bytes may be no text."""
 
 SLICE = 1_000_000
-"""Work between two pauses, in bytes of text: some 2 ms."""
+"""Work between two yields, in bytes of text: about 2 ms."""
 _NAME_BYTES = 4096
 SMALL = 64 * 1024
-"""Bytes that are quicker to copy and to join than to view and to send in pieces."""
+"""Size up to which a body is copied and joined: that is faster than views and several writes."""
 _NEAR = 16 * 1024
-"""Bytes after the model in which it is quicker to look for another one than to scan."""
+"""Bytes after the model in which a search for another one is faster than the scanner."""
 NOTHING: Mapping[str, bytes] = {}
 _MODEL = ("model",)
 
 
 class Field(NamedTuple):
-    """A top-level member: its text, '' for null and for what is no name, and the byte range of its value."""
+    """A top-level member: its text ('' for null and for other values than names), and the byte range of its value."""
 
     text: str
     start: int
@@ -43,7 +43,7 @@ Fields = dict[str, Field]
 
 
 def find(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Fields:
-    """Do what `at_once` and `scan` do, without a pause."""
+    """Run `at_once` and then `scan`, without a pause."""
     if (first := at_once(body, names, values)) is not None:
         return first
     steps = scan(body, names, values)
@@ -56,13 +56,13 @@ def find(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] =
 
 
 def at_once(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Fields | None:
-    """Return what `scan` finds in a body of the usual kind, which begins with its model; None for any other."""
+    """Return the result of `scan` for a body of the usual kind, which begins with its model; None for any other."""
     found, after = _begin(body, names, values)
     return found if after and _no_model_after(body, after) else None
 
 
 def scan(body: bytes, names: tuple[str, ...] = _MODEL, values: tuple[str, ...] = ()) -> Generator[None, None, Fields]:
-    """Return the members called `names` of the JSON object `body`, and `values`, whatever those are.
+    """Return the members called `names` of the JSON object `body`, and `values` of any type.
 
     Yields where a turn of the loop should end. Raises BodyError.
     """
@@ -94,7 +94,7 @@ def members(head: bytes, names: tuple[str, ...]) -> Fields:
 
 
 def replace(body: bytes, fields: Fields, name: str, values: Mapping[str, bytes] = NOTHING) -> list[bytes | memoryview]:
-    """`body` in pieces: `name` wherever the model stands, or as a new `model`; each of `values` in its place."""
+    """Return `body` in pieces: `name` in place of the model or as a new `model`; each of `values` in its place."""
     value = json.encoder.encode_basestring_ascii(name).encode()
     view = body if len(body) <= SMALL else memoryview(body)
     if len(fields) == 1 and not values:
@@ -115,19 +115,19 @@ def replace(body: bytes, fields: Fields, name: str, values: Mapping[str, bytes] 
 
 
 def is_true(body: bytes, fields: Fields, name: str) -> bool:
-    """Tell if that member is there and is `true`."""
+    """Tell if that member exists and is `true`."""
     return name in fields and body[fields[name].start : fields[name].end] == b"true"
 
 
 def _begin(body: bytes, names: tuple[str, ...], values: tuple[str, ...]) -> tuple[Fields, int]:
-    """The model with which most bodies begin, if that is what is looked for, and the index of what follows it."""
+    """Return the model with which most bodies begin, if it is wanted, and the index after it."""
     if names != _MODEL or values or not (first := _FIRST.match(body)):
         return {}, 0
     return {"model": Field(first.group(1).decode(), first.start(1) - 1, first.end(1) + 1)}, first.end()
 
 
 def _no_model_after(plain: bytes, at: int) -> bool:
-    """Tell if no key there can be another `model`, neither plain nor with escapes."""
+    """Tell if no later key can be another `model`, with or without escapes."""
     if len(plain) - at > _NEAR:
         return False
     rest = plain[at:].lower()
@@ -135,7 +135,7 @@ def _no_model_after(plain: bytes, at: int) -> bool:
 
 
 def _field(name: str, body: bytes, start: int) -> Field:
-    """The string, or null, that begins at `start`."""
+    """Return the string, or null, that begins at `start`."""
     raw = body[start : start + _NAME_BYTES]
     if raw.startswith(b"null"):
         return Field("", start, start + 4)
@@ -146,7 +146,7 @@ def _field(name: str, body: bytes, start: int) -> Field:
 
 
 def _text(name: str, raw: bytes) -> str:
-    """The text between two quotes."""
+    """Return the text between two quotes."""
     try:
         return str(json.loads(b'"%b"' % raw)) if b"\\" in raw else raw.decode(errors="surrogatepass")
     except ValueError:

@@ -1,4 +1,4 @@
-"""`GET /api/llm/stats`: what is loaded, who waits, and how often a model was there when it was asked for."""
+"""`GET /api/llm/stats`: loaded models, waiting requests, and the rate of requests whose model was loaded."""
 
 import asyncio
 import time
@@ -14,11 +14,11 @@ from .upstreams import Upstreams
 
 PUT_TOGETHER = frozenset(("cache_strategy", "loaded_models", "avg_swap_time_ms", "cache_hits", "cache_misses", "swaps"))
 PUT_TOGETHER |= {"swap_times_ms", "waiting", "models"}
-"""What is taken from the stats of a gateway behind a front."""
+"""Fields taken from the stats of a gateway behind a front."""
 
 
 async def stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
-    """Of the engine whose models are moved from here, or of all engines behind a front, those that answer."""
+    """Return the stats of the engine whose residency is managed here, or of all engines behind a front that answer."""
     mine = next((described(upstream.residency) for upstream in upstreams if upstream.residency), None)
     if mine is None:
         asked = {name: gateway for upstream in upstreams for name, gateway in upstream.gateways().items()}
@@ -30,12 +30,12 @@ async def stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
 
 
 def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """One picture of several engines: sums and weighted means first, each of them below."""
+    """Return the combined stats of several engines: sums and weighted means first, then each engine."""
     hits, misses = (sum(int(one[word]) for one in engines.values()) for word in ("cache_hits", "cache_misses"))
     loads = sum(sum(one["swaps"].values()) for one in engines.values())
     spent = sum((one["avg_swap_time_ms"] or 0) * sum(one["swaps"].values()) for one in engines.values())
     return {
-        # Where nothing is moved from here, the engine does it as it sees fit.
+        # Without residency the engine loads and unloads as it sees fit.
         "cache_strategy": " and ".join(sorted({one["cache_strategy"] for one in engines.values()})) or "engine",
         "loaded_models": [*dict.fromkeys(model for one in engines.values() for model in one["loaded_models"])],
         "cache_hit_rate": _rounded(hits / (hits + misses)) if hits + misses else None,
@@ -51,7 +51,7 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def described(residency: Scheduler) -> dict[str, Any]:
-    """The four fields of old first; times in milliseconds or seconds as their names say, sizes in bytes."""
+    """Return the stats of one engine, the four original fields first; units as in their names, sizes in bytes."""
     figures, config, slots = residency.figures, residency.config, residency.slots()
     mean = figures.mean_load()
     return {

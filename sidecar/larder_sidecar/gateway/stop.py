@@ -1,4 +1,4 @@
-"""`ollama stop` and its like: a request on Ollama's own paths that asks for no answer, only for its model to go."""
+"""`ollama stop` and its like: a request on Ollama's own paths that only unloads its model."""
 
 from collections.abc import Generator, Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from ..residency.scheduler import Scheduler
 from . import splice
 
 _EMPTY = {"/api/generate": ("prompt", (b'""', b"null")), "/api/chat": ("messages", (b"[]", b"null"))}
-"""The member that is empty or absent in such a request: server/routes.go, GenerateHandler and ChatHandler."""
+"""Member that is empty or absent in such a request: server/routes.go, GenerateHandler and ChatHandler."""
 _LONGEST = 8
 
 
@@ -24,13 +24,13 @@ def is_stop(path: str, body: bytes, said: Mapping[str, bytes]) -> Generator[None
     member, empty = _EMPTY[path]
     try:
         found = (yield from splice.scan(body, (), (member,))).get(member)
-    except splice.BodyError:  # twice: the engine judges it
+    except splice.BodyError:  # the member is there twice: the engine judges it
         return False
     return found is None or body[found.start : min(found.end, found.start + _LONGEST)] in empty
 
 
 def stopped(residency: Scheduler, path: str, model: str, engine_name: str, words: LoadOptions) -> Answer:
-    """Let the model go if the client's keep-alive counts, and answer as Ollama does; no engine is asked."""
+    """Unload the model if the client's keep-alive counts, and answer as Ollama does, without asking the engine."""
     slot = residency.slot(model, engine_name)
     gone = slot.phase in (Phase.COLD, Phase.UNLOADING)
     if not gone and words.keep_alive is not None:
@@ -38,7 +38,7 @@ def stopped(residency: Scheduler, path: str, model: str, engine_name: str, words
         gone = True
     empty = {"message": {"role": "assistant", "content": ""}} if path == "/api/chat" else {"response": ""}
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    # `load` is what Ollama says where the request leaves the model in memory.
+    # Ollama answers `load` if the request leaves the model in memory.
     return document(
         {"model": model, "created_at": at, **empty, "done": True, "done_reason": "unload" if gone else "load"}
     )

@@ -1,4 +1,4 @@
-"""Streamed responses: how each kind ends, how to tell that it did, and what to add when it did not."""
+"""Kinds of streamed responses: how each ends, how to detect its end, and the bytes that report a failure."""
 
 import json
 from collections.abc import Callable
@@ -15,12 +15,12 @@ class Stream:
 
     framing: Literal["sse", "ndjson"]
     judge: Callable[[bytes, bytes], Sign]
-    """Says what an event of this name and data means; for a line the name is b''."""
+    """Returns the meaning of an event of this name and data; for a line the name is b''."""
     hints: tuple[bytes, ...]
-    """Events without any of these bytes need no look."""
+    """Bytes of events to inspect; events without any of them have no meaning here."""
 
     def failure(self, message: str, last: bytes) -> bytes:
-        """The bytes that tell the client, after `last` has been sent, that the answer is not whole."""
+        """Return the bytes, after `last` was sent, that report an incomplete answer to the client."""
         if self.framing == "ndjson":
             return (b"" if last.endswith(b"\n") else b"\n") + json.dumps({"error": message}).encode() + b"\n"
         fault: dict[str, object] = {
@@ -30,7 +30,7 @@ class Stream:
         if self is ANTHROPIC:
             fault = {"type": "error", "error": {"type": "api_error", "message": message}}
             name = b"event: error\n"
-        elif self is RESPONSES:  # `error` beside it is what OpenAI's clients raise their exceptions from
+        elif self is RESPONSES:  # OpenAI's clients raise their exceptions from `error` in it
             told = {"code": "upstream_failed", "message": message, "param": None, "sequence_number": 0}
             fault = {"type": "error", **told, **fault}
             name = b"event: error\n"
@@ -45,7 +45,7 @@ def _openai(name: bytes, data: bytes) -> Sign:
     # An older vLLM's errors have no `error`, but `"object": "error"`.
     if name == b"error" or said.get("error") or said.get("object") == b'"error"':
         return Sign.ERROR
-    # vLLM goes on to [DONE] after it has given a request up.
+    # vLLM sends [DONE] also after it has aborted a request.
     return Sign.ABORT if (b'"abort"' in data or b'"error"' in data) and _is_aborted(data) else Sign.NONE
 
 
@@ -57,7 +57,7 @@ def _is_aborted(data: bytes) -> bool:
 
 
 def _named(*ends: bytes) -> Callable[[bytes, bytes], Sign]:
-    """Judge by the event's name or the `type` in it: a client reads one or the other."""
+    """Return a judge by the event's name or its `type`: a client reads one or the other."""
 
     def judge(name: bytes, data: bytes) -> Sign:
         names = (name, top_level(data, "type").get("type", b"").strip(b'"'))
@@ -85,9 +85,9 @@ _CONTENT_TYPES = {"sse": b"text/event-stream", "ndjson": b"application/x-ndjson"
 
 
 def watch_for(stream: Stream | None, status: int, content_type: bytes, headers: Headers = ()) -> Watch | None:
-    """A watch if the response is a stream of the kind that the route may answer with, and its text can be read.
+    """Return a watch for a response that is a readable stream of the route's kind; None for others.
 
-    Nothing can be added to a compressed one: it goes on as it comes.
+    A compressed stream passes unchanged, because nothing can be added to it.
     """
     if stream is None or status != 200 or not content_type.lower().startswith(_CONTENT_TYPES[stream.framing]):
         return None

@@ -1,4 +1,4 @@
-"""Work that is too long for one turn of the loop: a slice a turn, and all that wait for one take turns."""
+"""Work that is too long for one turn of the loop: one slice per turn, and requests take turns."""
 
 import asyncio
 from collections import deque
@@ -11,24 +11,24 @@ from ..http.request import Request
 from ..http.server import ServerConnection
 
 Steps: TypeAlias = Generator[None, None, Outcome]
-"""Yields at the end of a slice."""
+"""Steps of an outcome; yields at the end of a slice."""
 
 
 class Turns:
-    """Runs the steps of requests. The first slice of each runs at once: nearly all have no other."""
+    """Runs the steps of requests. The first slice of each runs at once, and nearly all have no other."""
 
     def __init__(self) -> None:
         self._waiting: deque[Working] = deque()
         self._scheduled = False
 
     def run(self, steps: Steps, request: Request, client: ServerConnection) -> Outcome:
-        """Begin; return the outcome, or a responder that waits for it."""
+        """Run the first slice; return the outcome, or a responder that waits for it."""
         try:
             next(steps)
         except StopIteration as done:
             outcome: Outcome = done.value
             return outcome
-        client.deadline = float("inf")  # what is left to do is bounded by the size of the body
+        client.deadline = float("inf")  # the remaining work is bounded by the size of the body
         working = Working(steps, request, client)
         self._waiting.append(working)
         self._later()
@@ -49,7 +49,7 @@ class Turns:
 
 
 class Working:
-    """Stands for a request until somebody answers it, and passes on to them what its client does."""
+    """Responder for a request whose outcome is not ready; forwards events of the client to the later responder."""
 
     def __init__(self, steps: Steps, request: Request, client: ServerConnection) -> None:
         self._steps = steps
@@ -59,7 +59,7 @@ class Working:
         self._over = False
 
     def step(self) -> bool:
-        """Do the next slice; tell if there is another."""
+        """Run the next slice; tell if there is another."""
         if self._over:
             return False
         try:
@@ -70,7 +70,7 @@ class Working:
                 self._client.answer(self._request, outcome)
             else:
                 self._responder = outcome
-        except Exception as reason:  # noqa: BLE001 (whatever it is, the client is told)
+        except Exception as reason:  # noqa: BLE001 (any error is answered)
             _failed(reason, self._request, self._client)
         else:
             return True
@@ -78,24 +78,24 @@ class Working:
         return False
 
     def client_gone(self) -> None:
-        """Nobody waits any more."""
+        """Drop the work, or cancel the responder."""
         self._over = True
         self._steps.close()
         if self._responder is not None:
             self._responder.client_gone()
 
     def pause(self) -> None:
-        """The client reads slowly."""
+        """Pause the responder, if there is one."""
         if self._responder is not None:
             self._responder.pause()
 
     def resume(self) -> None:
-        """The client has caught up."""
+        """Resume the responder, if there is one."""
         if self._responder is not None:
             self._responder.resume()
 
     def expire(self) -> None:
-        """The deadline is the responder's."""
+        """Expire the responder, if there is one."""
         if self._responder is not None:
             self._responder.expire()
 

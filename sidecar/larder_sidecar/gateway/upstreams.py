@@ -1,4 +1,4 @@
-"""The engines behind one gateway: which of them answers for a model, and its connections."""
+"""The engines behind one gateway: the engine of each model, and its connections."""
 
 import asyncio
 import functools
@@ -23,36 +23,36 @@ from .routes import ROUTES
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
-    """One engine, and the way to it."""
+    """One engine, and its connections."""
 
     name: str
     adapter: Adapter
     line: Line
     pool: Pool
-    """Of connections by its own name."""
+    """Connections to the host of its URL."""
     replicas: Replicas | None
-    """Where there are several behind that name."""
+    """Replicas behind that host name, if there are several."""
     residency: Scheduler | None
-    """Who loads and unloads its models; None where the engine does so itself."""
+    """Scheduler of its models; None if the engine loads and unloads them itself."""
 
     def gateways(self) -> dict[str, Gateway]:
-        """The gateways behind it, where there are any, each by a name of its own."""
+        """Return the gateways behind it, by name; none if it is not a gateway."""
         if self.replicas:
             return {f"{self.name} {replica.address}": replica.gateway for replica in self.replicas.here()}
         return {self.name: self.adapter} if isinstance(self.adapter, Gateway) else {}
 
     def speaks(self, path: str) -> bool:
-        """Whether its engine knows the path at all."""
+        """Tell if its engine serves the path."""
         return self.adapter.speaks(path)
 
     async def health(self) -> dict[str, str | bool]:
-        """What it says of itself, for whoever looks after the gateway."""
+        """Return its own report of its health."""
         health = await self.adapter.health()
         return {"name": self.name, "kind": self.adapter.kind, "ok": health.ok, "detail": health.detail}
 
 
 class Upstreams:
-    """All engines of one configuration, each with a pool of its own: a dead one costs the others nothing."""
+    """All engines of one configuration, each with its own pool, so that a dead one does not affect the others."""
 
     def __init__(self, config: GatewayConfig, metrics: Metrics, log: Log) -> None:
         self._all = {engine.name: _upstream(engine, config, metrics, log) for engine in config.engines}
@@ -65,21 +65,21 @@ class Upstreams:
         return iter(self._all.values())
 
     def of(self, model: str) -> Upstream:
-        """The engine that answers for the model of this id; one that the file does not name was pulled beside it."""
+        """Return the engine of the model with this id; a model that the file does not name was pulled."""
         return self._of_model.get(model) or next(iter(self))
 
     def speaking(self, path: str) -> Upstream | None:
-        """The first engine that knows a path, which is one of the routes."""
+        """Return the first engine that serves a path of the routes."""
         return self._speaking.get(path)
 
     def count(self, metrics: Metrics) -> None:
-        """Have what is loaded and who waits among the figures."""
+        """Add the metrics of residency."""
         for upstream in self:
             if upstream.residency:
                 metrics.also(ResidentMetrics(upstream.residency))
 
     def watches(self) -> list[Coroutine[Any, Any, None]]:
-        """What runs as long as the gateway does."""
+        """Return the coroutines that run as long as the gateway does."""
         told: list[Coroutine[Any, Any, None]] = []
         for upstream in self:
             told.append(upstream.pool.sweep())
@@ -87,7 +87,7 @@ class Upstreams:
         return told
 
     def close(self) -> None:
-        """Let go of everybody who waits, and of every connection that is idle."""
+        """Refuse waiting requests, and close idle connections."""
         for upstream in self:
             upstream.pool.close_idle()
             if upstream.replicas:
@@ -96,7 +96,7 @@ class Upstreams:
                 upstream.residency.stop()
 
     async def health(self) -> list[dict[str, str | bool]]:
-        """Of every engine, asked at once."""
+        """Ask all engines for their health at once."""
         return await asyncio.gather(*(upstream.health() for upstream in self))
 
 

@@ -1,7 +1,7 @@
-"""Tells from the bytes of a stream that go by whether it has ended, as its clients would read it.
+"""Detector for the end of a stream, from its bytes, as its clients would read it.
 
-Events and lines are cut where their framing says so. Only those that hold certain bytes are looked into, and there the
-members of the object itself count: a tool's argument `done: true` is text to us.
+Events and lines are split by their framing. Only those that hold certain bytes are decoded, and only the
+members of the object itself count: a tool's argument `done: true` is text here.
 """
 
 import enum
@@ -11,11 +11,11 @@ from collections.abc import Callable
 from . import splice
 
 LONGEST = 256 * 1024
-"""Bytes that are kept of an event that is not complete yet; of a longer one, its beginning."""
+"""Limit for an incomplete event in memory, in bytes; of a longer one the beginning is kept."""
 SPLIT, LOOKED_AT = 5000, 2000
-"""Events of one read that are told apart, and how many of them, the last ones, are looked into."""
+"""Limits for one read: events that are split, and last events of them that are inspected."""
 _OBJECT = 4
-"""Events that cost as much as one that holds an object."""
+"""Cost of an event that holds an object, in plain events."""
 _LINES = 100
 """Lines of one event that are read."""
 _NOTHING = (b"null", b"false", b'""', b"{}")
@@ -27,42 +27,42 @@ class Sign(enum.Enum):
     NONE = enum.auto()
     END = enum.auto()
     ERROR = enum.auto()
-    """The engine tells the client of an error."""
+    """The engine reports an error to the client."""
     ABORT = enum.auto()
-    """The engine gave up, and tells it in a way that no client takes for an error."""
+    """The engine gave up, in a form that clients do not take for an error."""
 
 
 class Watch:
-    """Sees the bytes of one stream go by."""
+    """Watches the bytes of one stream."""
 
     __slots__ = ("_cut", "_events", "_gap", "_hints", "_judge", "_open", "_return", "aborted", "ended", "told")
 
     def __init__(self, judge: Callable[[bytes, bytes], Sign], hints: tuple[bytes, ...], *, events: bool) -> None:
-        """`events`: of server-sent events; else of lines."""
+        """Take a judge. `events`: the stream has server-sent events, else lines."""
         self._judge = judge
         self._hints = hints
         self._events = events
         self._gap = b"\n\n" if events else b"\n"
         self._open = b""
-        """The last event as far as it has come, with LF for each line end."""
+        """The last, incomplete event, with LF for each line end."""
         self._return = False
-        """A CR came last, which may be half of a line end."""
+        """True if the last byte was a CR, which may be half of a line end."""
         self._cut = False
-        """The middle of the open event was dropped."""
+        """True if the middle of the open event was dropped."""
         self.ended = False
-        """The answer is whole."""
+        """True if the answer is complete."""
         self.told = False
-        """The client was told of an error."""
+        """True if the client has seen an error."""
         self.aborted = False
-        """The engine gave up without calling it an error."""
+        """True if the engine gave up without an error."""
 
     @property
     def failed(self) -> bool:
-        """True if the answer is not what was asked for, even if it ended as it should."""
+        """Tell if the answer failed, even if its stream ended as it should."""
         return self.told or self.aborted
 
     def see(self, piece: bytes) -> None:
-        """The next bytes of the body."""
+        """Take the next bytes of the body."""
         gap = self._gap
         if self._events and (b"\r" in piece or self._return):
             piece = self._unified(piece)
@@ -83,7 +83,7 @@ class Watch:
             self._keep(rest)
 
     def finish(self) -> None:
-        """Judge a last event that has no end: it counts if it is complete in itself."""
+        """Judge a last event without an end: it counts if it is complete in itself."""
         if not self._open:
             return
         name, data = self._read(self._open)
@@ -93,7 +93,7 @@ class Watch:
 
     @property
     def last(self) -> bytes:
-        """The end of what came, as far as it matters for what is to follow."""
+        """Return the end of the stream that decides what must precede further bytes."""
         return self._open[-2:] or self._gap
 
     def _unified(self, piece: bytes) -> bytes:
@@ -140,7 +140,7 @@ class Watch:
 
 
 def top_level(data: bytes, *names: str) -> dict[str, bytes]:
-    """The values of those members of a JSON object, or of its beginning, without those that say nothing."""
+    """Return the values of those members of a JSON object, or of its beginning, without empty ones."""
     try:
         found = splice.members(data, names)
     except splice.BodyError:
@@ -150,7 +150,7 @@ def top_level(data: bytes, *names: str) -> dict[str, bytes]:
 
 
 def json_object(data: bytes) -> dict[str, object] | None:
-    """The object that `data` is; None if it is none, or not whole."""
+    """Return the object in `data`; None for other JSON and for a partial object."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):
@@ -159,7 +159,7 @@ def json_object(data: bytes) -> dict[str, object] | None:
 
 
 def _event(text: bytes) -> tuple[bytes, bytes]:
-    """Name and data, as the WHATWG's standard reads an event whose line ends are LF."""
+    """Return name and data, as the WHATWG's standard reads an event whose line ends are LF."""
     name, data = b"", []
     for line in text.removeprefix(b"\xef\xbb\xbf").split(b"\n", _LINES):
         field, _, value = line.partition(b":")
