@@ -11,11 +11,11 @@ _ROLES = {
     "publish": "larder_sidecar.weights.publish.cli",
     "manager": "larder_sidecar.manager.command",
 }
-"""Each module has `add_parser(subparsers)`; a role is imported only when it is asked for."""
+"""Modules with `add_parser(subparsers)`; a role is imported only when it is requested."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; the exit status of the process."""
+    """Run a subcommand and return the exit status of the process."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="larder-sidecar", description="Every role of Larder.")
     subparsers = parser.add_subparsers(title="roles", metavar="ROLE", required=True)

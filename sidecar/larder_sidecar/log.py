@@ -1,4 +1,4 @@
-"""The log: one JSON object a line on stdout. No prompt, no answer, no credential ever gets here."""
+"""The log: one JSON object per line on stdout, without prompts, answers and credentials."""
 
 import asyncio
 import contextlib
@@ -17,25 +17,25 @@ _quoted = json.encoder.encode_basestring_ascii
 
 
 KEPT_BYTES = 2**20
-"""Lines that wait for a slow reader; those that come while more wait are dropped."""
+"""Limit for lines that wait for a slow reader, in bytes; further lines are dropped."""
 PIPE_BYTES = 2**16
-"""At a time: what a pipe holds, pipe(7)."""
+"""Bytes of one write: the capacity of a pipe, pipe(7)."""
 AGAIN_SECONDS = 0.005
 LAST_SECONDS = 0.5
-"""For the reader to take what waits when the process ends."""
+"""Time for the reader to take waiting lines when the process ends, in seconds."""
 
 
 class Sink(Protocol):
     """The destination of the lines."""
 
     def write(self, data: bytes, /) -> int:
-        """Take as many bytes as go without waiting, and say how many. Raises OSError when no more will ever go."""
+        """Take as many bytes as possible without waiting; return their number. Raises OSError if it is closed."""
 
 
 class Descriptor:
-    """A file descriptor of the process, never waited for: an engine's stream must not stall for a log's reader.
+    """A file descriptor of the process, written without waiting: an engine's stream must not stall for a log's reader.
 
-    Not by O_NONBLOCK, which every process with the same pipe or terminal would get.
+    It does not use O_NONBLOCK, which would apply to every process with the same pipe or terminal.
     """
 
     def __init__(self, number: int) -> None:
@@ -44,7 +44,7 @@ class Descriptor:
         self._poll.register(number, select.POLLOUT)
 
     def write(self, data: bytes, /) -> int:
-        """In pieces for which a pipe that is writable has room: pipe(7), PIPE_BUF."""
+        """Write in pieces for which a writable pipe has room: pipe(7), PIPE_BUF."""
         taken = 0
         with contextlib.suppress(BlockingIOError):
             while taken < len(data) and self._poll.poll(0):
@@ -53,7 +53,7 @@ class Descriptor:
 
 
 class Log:
-    """Collects lines for a moment: one system call for many requests."""
+    """Collects lines for a moment, so that many requests share one system call."""
 
     def __init__(self, level: str = "info", sink: Sink | None = None, delay: float = 0.05) -> None:
         self._least = LEVELS.index(level)
@@ -65,9 +65,9 @@ class Log:
         self._waiting = bytearray()
         self._gone = False
         self._missing = 0
-        """Lines dropped since the log last said so."""
+        """Lines dropped since the log last reported it."""
         self.dropped = 0
-        """Lines that nobody will read."""
+        """Lines that will not be read."""
         self._second = 0
         self._second_text = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -83,11 +83,11 @@ class Log:
         told = {"time": self._stamp(), "level": level, "message": message, **fields}
         try:
             self._add(json.dumps(told, default=str))
-        except (TypeError, ValueError, RecursionError):  # a value of which json can make nothing
+        except (TypeError, ValueError, RecursionError):  # a value that json cannot encode
             self._drop()
 
     def request(self, request: Request, name: bytes, seconds: float) -> None:
-        """The line of an answered request: written by hand, for it is half the cost of a small request otherwise."""
+        """Write the line of an answered request, without json: that would be half the cost of a small request."""
         if self._least > _INFO:
             return
         code = f', "code": {_quoted(request.code)}' if request.code else ""
@@ -126,11 +126,11 @@ class Log:
         if self._timer is None:
             try:
                 self._timer = asyncio.get_running_loop().call_later(seconds, self.flush)
-            except RuntimeError:  # before the loop runs or after it: nobody would flush
+            except RuntimeError:  # before or after the loop there would be no flush
                 self._write()
 
     def flush(self) -> None:
-        """Write out what is collected, as far as it is read."""
+        """Write the collected lines, as far as the reader takes them."""
         self._timer = None
         self._write()
         if self._waiting:
@@ -140,7 +140,7 @@ class Log:
             self.say("warning", "lines of the log are missing: it was not read in time", lines=missing)
 
     def close(self) -> None:
-        """Write out what is collected; a slow reader gets a moment."""
+        """Write the collected lines; a slow reader gets a moment."""
         end = time.monotonic() + LAST_SECONDS
         self._write()
         while self._waiting and time.monotonic() < end:

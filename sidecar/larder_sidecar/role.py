@@ -1,4 +1,4 @@
-"""What the roles that serve have in common: a file, a log, a loop that runs until it is told to stop."""
+"""Shared part of the roles that serve: a file, a log, a loop that runs until a signal."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ C = TypeVar("C", bound=Model)
 
 
 def add_arguments(parser: argparse.ArgumentParser, role: str, run: Callable[[argparse.Namespace], int]) -> None:
-    """`--config` and `--log-level`, and what runs then."""
+    """Add `--config` and `--log-level`, and the function to run."""
     parser.add_argument(
         "--config",
         required=True,
@@ -38,7 +38,7 @@ def run(
     serve: Callable[[C, Log], Coroutine[None, None, None]],
     refusals: tuple[type[Exception], ...],
 ) -> int:
-    """Serve until it ends. The exit status: 2 for a file that cannot be used, 1 where it cannot start; else 0."""
+    """Serve until it ends. Return the exit status: 2 for an invalid file, 1 if it cannot start, else 0."""
     try:
         config = read_config(arguments.config, model)
     except ConfigError as reason:

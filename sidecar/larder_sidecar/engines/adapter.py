@@ -1,4 +1,4 @@
-"""The questions that the gateway asks of any engine."""
+"""Base class of adapters: the questions that the gateway asks of any engine."""
 
 import json
 from collections.abc import Mapping
@@ -12,19 +12,19 @@ class Ask(Protocol):
     async def __call__(
         self, path: str, body: Mapping[str, object] | None = None, *, seconds: float = 2.0
     ) -> tuple[int, bytes]:
-        """Status and body; POST where there is a body to send."""
+        """Return status and body; send POST if there is a body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The state of an engine, and its own words about it."""
+    """The state of an engine, with its own message."""
 
     ok: bool
     detail: str
 
 
 class EngineError(Exception):
-    """The engine refused, or said something else than what it documents; the message is its own."""
+    """The error for a refusal, or an undocumented answer, of the engine; the message is the engine's own."""
 
 
 COMMON = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/messages"))
@@ -35,21 +35,21 @@ RERANKING = frozenset(("/v1/rerank", "/rerank"))
 
 
 class Adapter:
-    """One engine, reached through `ask`. A subclass says what is its engine's own."""
+    """One engine, reached through `ask`. A subclass holds the facts of its engine."""
 
     kind: ClassVar[str]
     health_path: ClassVar[str]
-    """Answers 200 as soon as the engine can take requests."""
+    """Path that answers 200 as soon as the engine can take requests."""
     names_path: ClassVar[str] = "/v1/models"
-    """Lists models as OpenAI does."""
+    """Path that lists models as OpenAI does."""
     paths: ClassVar[frozenset[str]]
-    """The paths of the gateway's that it answers itself."""
+    """Paths of the gateway that the engine itself serves."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
 
     def speaks(self, path: str) -> bool:
-        """Tell if it answers a path at all."""
+        """Tell if it serves a path."""
         return path in self.paths
 
     async def health(self) -> Health:
@@ -61,14 +61,14 @@ class Adapter:
         return Health(ok=status == 200, detail=f"{status} {body[:80].decode(errors='replace').strip()}".strip())
 
     async def names(self) -> frozenset[str]:
-        """The models it can serve now, under its own names; none where it gives no answer that can be read."""
+        """Return the models it can serve now, under its own names; none if its answer cannot be read."""
         try:
             return frozenset(str(model["id"]) for model in (await self._json(self.names_path))["data"])
         except (OSError, EngineError, KeyError, TypeError):
             return frozenset()
 
     async def _json(self, path: str, body: Mapping[str, object] | None = None, *, seconds: float = 2.0) -> Any:  # noqa: ANN401 (whatever it sends)
-        """The document that answers 200. Raises OSError, EngineError."""
+        """Return the document of a 200 answer. Raises OSError, EngineError."""
         status, text = await self._ask(path, body, seconds=seconds)
         if status != 200:
             raise EngineError(said(status, text))
@@ -80,7 +80,7 @@ class Adapter:
 
 
 def said(status: int, body: bytes) -> str:
-    """The engine's own account of a failure: the message of its error, or the beginning of whatever it sent."""
+    """Return the engine's own account of a failure: the message of its error, or the beginning of its answer."""
     try:
         told = json.loads(body)["error"]
         told = told["message"] if isinstance(told, dict) else told

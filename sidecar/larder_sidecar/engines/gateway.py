@@ -1,4 +1,4 @@
-"""Another gateway of Larder, as the front knows it."""
+"""Adapter of another gateway of Larder, for the front."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from .adapter import Adapter, EngineError
 
 
 class Gateway(Adapter):
-    """The gateway in an engine's pod. Its admin port is not for us: that it lists its models has to do."""
+    """The gateway in an engine's pod. Its admin port is closed to us; it is healthy if it lists its models."""
 
     kind = "gateway"
     health_path = "/v1/models"
     paths = frozenset()
 
     def speaks(self, path: str) -> bool:
-        """Take every path: the gateway knows what its own engine answers, and says so."""
+        """Accept every path: the gateway itself refuses the paths that its engine does not serve."""
         del path
         return True
 

@@ -1,4 +1,4 @@
-"""llama.cpp's llama-server in router mode: one process that starts another for each model it loads."""
+"""Adapter of llama.cpp's llama-server in router mode: one process that starts another for each model it loads."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from .adapter import COMMON, COUNTING, EMBEDDING, RERANKING, EngineError
 from .resident import Loaded, Resident, looks
 
 _HERE = ("loaded", "sleeping")
-"""Statuses of a model that holds memory and answers."""
+"""Statuses of a model that is in memory and answers."""
 
 _OWN = frozenset(
     (
@@ -21,17 +21,17 @@ _OWN = frozenset(
 
 
 class LlamaServer(Resident):
-    """Healthy means the router: the first request that names a model loads it (--models-autoload)."""
+    """llama-server. Health is that of the router: the first request for a model loads it (--models-autoload)."""
 
     kind = "llama-server"
     health_path = "/health"
-    # Without `reload` the router lists what it saw at its start: tools/server/server-models.cpp, get_router_models.
+    # Without `reload` the router lists the files of its start: tools/server/server-models.cpp, get_router_models.
     names_path = "/models?reload=1"
     # tools/server/server.cpp: all of them choose the model by the body's `model`, and change nothing.
     paths = COMMON | EMBEDDING | COUNTING | RERANKING | _OWN
 
     async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
-        """It has no keep-alive of its own; it answers at once, and its list says how it went."""
+        """Ask for the load, and poll the list for its result. llama-server has no keep-alive of its own."""
         del keep_alive
         if (await self._status()).get(name, {}).get("value") not in (*_HERE, "loading"):
             await self._json("/models/load", {"model": name})
@@ -45,7 +45,7 @@ class LlamaServer(Resident):
                     raise EngineError(message)
 
     async def unload(self, name: str, seconds: float) -> None:
-        """Refused for a model that is not running, which is what was wanted."""
+        """Ask for the unload; a refusal means that the model is not running."""
         try:
             await self._json("/models/unload", {"model": name})
         except EngineError:
@@ -54,7 +54,7 @@ class LlamaServer(Resident):
         await self._gone(name, seconds)
 
     async def loaded(self) -> dict[str, Loaded]:
-        """It does not say how large they are."""
+        """Return the loaded models; their sizes are unknown."""
         return {name: Loaded() for name, status in (await self._status()).items() if status.get("value") in _HERE}
 
     async def _status(self) -> dict[str, dict[str, object]]:

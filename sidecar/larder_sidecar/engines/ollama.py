@@ -1,4 +1,4 @@
-"""Ollama's own API, as far as the gateway needs it."""
+"""Adapter of Ollama's own API, as far as the gateway needs it."""
 
 from ..config.weights import canonical
 from .adapter import COMMON, EMBEDDING, EngineError, said
@@ -10,7 +10,7 @@ _NATIVE = frozenset(
 
 
 class Ollama(Resident):
-    """One Ollama server: `/` says 'Ollama is running' as soon as it listens."""
+    """One Ollama server: `/` answers 'Ollama is running' as soon as it listens."""
 
     kind = "ollama"
     health_path = "/"
@@ -26,12 +26,12 @@ class Ollama(Resident):
             raise EngineError(said(status, answer))
 
     async def unload(self, name: str, seconds: float) -> None:
-        """Its answer comes before the model has gone; /api/ps says when, though not that a GPU's memory is back."""
+        """Ask for the unload, and poll /api/ps until the model has gone; a GPU's memory may be freed later."""
         await self._json("/api/generate", {"model": name, "stream": False, "keep_alive": 0}, seconds=seconds)
         await self._gone(name, seconds)
 
     async def loaded(self) -> dict[str, Loaded]:
-        """A model that is being loaded is not listed yet."""
+        """Return the loaded models; a model is not listed during its load."""
         try:
             listed = (await self._json("/api/ps"))["models"]
             return {self.key(model["name"]): Loaded(int(model.get("size") or 0)) for model in listed}
@@ -41,5 +41,5 @@ class Ollama(Resident):
 
     @staticmethod
     def key(name: str) -> str:
-        """It lists `tiny` as `tiny:latest`, and knows `TINY` too."""
+        """Return the name in lower case with its tag: Ollama lists `tiny` as `tiny:latest`, and knows `TINY` too."""
         return canonical(name)

@@ -1,4 +1,4 @@
-"""Engines that hold several models, and load and unload them when they are told to."""
+"""Base class for engines that hold several models, and load and unload them on request."""
 
 import asyncio
 import contextlib
@@ -9,51 +9,51 @@ from dataclasses import dataclass
 from .adapter import Adapter, EngineError
 
 LOOK_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2)
-"""Between two looks at an engine that says how it stands only when it is asked."""
+"""Seconds between two polls of an engine, growing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What an engine says of a model that it holds."""
+    """A loaded model, as its engine reports it."""
 
     size: int = 0
-    """Bytes of memory, 0 where it does not say."""
+    """Bytes of memory, 0 if unknown."""
 
 
 class Resident(Adapter, ABC):
-    """An engine whose memory is looked after by the gateway."""
+    """An engine whose memory the gateway manages."""
 
     @abstractmethod
     async def load(self, name: str, keep_alive: float | None, seconds: float) -> None:
-        """Have it loaded, within `seconds`; `keep_alive` is how long the engine itself keeps it idle, None for ever.
+        """Load it within `seconds`; `keep_alive` is how long the engine itself keeps it idle, None for ever.
 
-        Of a loaded model only the keep-alive changes. Raises OSError, EngineError.
+        If the model is loaded, only its keep-alive changes. Raises OSError, EngineError.
         """
 
     @abstractmethod
     async def unload(self, name: str, seconds: float) -> None:
-        """Have it gone: its process has ended. Nothing is in flight on it. Raises OSError, EngineError."""
+        """Unload it, until its process has ended. No request is in flight on it. Raises OSError, EngineError."""
 
     @abstractmethod
     async def loaded(self) -> dict[str, Loaded]:
-        """What it holds, by `key` of its names. Raises OSError, EngineError."""
+        """Return the loaded models, by `key` of their names. Raises OSError, EngineError."""
 
     @staticmethod
     def key(name: str) -> str:
-        """One form of all names that are the same to it."""
+        """Return one form for all names that the engine treats as equal."""
         return name
 
     async def _gone(self, name: str, seconds: float) -> None:
-        """Wait until it holds the model no more. Raises TimeoutError."""
+        """Wait until the model is unloaded. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             async for _ in looks():
-                with contextlib.suppress(OSError, EngineError):  # it may be slow to say while it frees memory
+                with contextlib.suppress(OSError, EngineError):  # it may answer slowly while it frees memory
                     if self.key(name) not in await self.loaded():
                         return
 
 
 async def looks() -> AsyncIterator[None]:
-    """Moments to ask again, further and further apart, until whoever asks has had enough."""
+    """Yield at the moments to poll, with growing pauses, until the caller stops."""
     for pause in LOOK_SECONDS:
         yield
         await asyncio.sleep(pause)

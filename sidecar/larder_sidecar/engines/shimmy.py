@@ -1,10 +1,10 @@
-"""Shimmy 2: one model a process, read when it is first asked for; no file is noticed after the start."""
+"""Adapter of Shimmy 2: one model per process, read at its first request; new files are not noticed."""
 
 from .adapter import COMMON, Adapter
 
 
 class Shimmy(Adapter):
-    """Whatever name it lists, the model that was loaded first answers: src/engine/airframe.rs of 2.5."""
+    """Shimmy. The model that was loaded first answers to any name: src/engine/airframe.rs of 2.5."""
 
     kind = "shimmy"
     health_path = "/health"

@@ -1,4 +1,4 @@
-"""vLLM's own API, as far as the gateway needs it."""
+"""Adapter of vLLM's own API, as far as the gateway needs it."""
 
 from .adapter import COMMON, COUNTING, EMBEDDING, RERANKING, Adapter
 

@@ -1,4 +1,4 @@
-"""Responses that the gateway writes itself; errors in OpenAI's shape, which `shapes` turns into that of their path."""
+"""Responses that the gateway writes itself. Errors have OpenAI's shape, which `shapes` converts by path."""
 
 import json
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in 
 
 
 def status_line(status: int) -> bytes:
-    """`HTTP/1.1 200 OK` with its line end; unregistered codes go without a phrase."""
+    """Return the status line with its line end, as `HTTP/1.1 200 OK`; unregistered codes have no phrase."""
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole response. `code` is what the log and the metrics call the error, '' for none.
+    """A whole response. `code` is the error's name in the log and the metrics, '' for none.
 
-    `message` is what an error says, '' where its body has a shape that stays.
+    `message` is the text of an error, '' if the shape of its body is final.
     """
 
     status: int
@@ -28,7 +28,7 @@ class Answer:
     message: str = ""
 
     def encode(self, extra: bytes, *, keep_alive: bool, body: bool = True) -> bytes:
-        """The bytes of the response, the lines of `extra` headers last; without the body for HEAD."""
+        """Return the bytes of the response, the `extra` header lines last; without the body for HEAD."""
         lines = [status_line(self.status), b"date: ", formatdate(usegmt=True).encode()]
         no_content = self.status == HTTPStatus.NO_CONTENT
         if not no_content:
@@ -47,27 +47,27 @@ class Answer:
 def error(
     status: int, code: str, message: str, *, param: str | None = None, headers: tuple[tuple[bytes, bytes], ...] = ()
 ) -> Answer:
-    """An error in OpenAI's shape."""
+    """Return an error in OpenAI's shape."""
     body = json.dumps(error_object(status, code, message, param)).encode()
     return Answer(status, body, headers, code=code, message=message)
 
 
 def error_object(status: int, code: str, message: str, param: str | None = None) -> dict[str, dict[str, str | None]]:
-    """The object from which OpenAI's clients raise their exceptions."""
+    """Return the object from which OpenAI's clients raise their exceptions."""
     kind = "invalid_request_error" if status < 500 else "server_error"
     return {"error": {"message": message, "type": kind, "code": code, "param": param}}
 
 
 def document(content: object, status: int = 200) -> Answer:
-    """A JSON document."""
+    """Return a JSON document."""
     return Answer(status, json.dumps(content).encode())
 
 
 RETRY_SOON = ((b"retry-after", b"2"),)
 TURNED_AWAY = (b"x-larder-turned-away", b"1")
-"""On an answer to a request that was not let in, and may go elsewhere: only gateways hear it from each other."""
+"""Header of an answer to a request that was not admitted and may go elsewhere; only gateways receive it."""
 
 
 def going_away() -> Answer:
-    """The answer of a gateway that is about to go."""
+    """Return the answer of a gateway that is shutting down."""
     return error(503, "draining", "this gateway is going away; try again", headers=(*RETRY_SOON, TURNED_AWAY))

@@ -1,4 +1,4 @@
-"""An answer that takes its time, as a task."""
+"""Responder for an answer that takes time, as a task."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,7 +10,7 @@ from .server import ServerConnection
 
 
 class Answering:
-    """Makes an answer and writes it, unless the client goes first. The answer has its own bound on time."""
+    """Makes an answer and writes it, unless the client leaves first. The answer has its own time limit."""
 
     def __init__(
         self, answer: Coroutine[Any, Any, Answer], request: Request, client: ServerConnection, *, goes_on: bool = False
@@ -21,18 +21,18 @@ class Answering:
         self._task.add_done_callback(lambda task: _write(task, request, client))
 
     def client_gone(self) -> None:
-        """Nobody waits any more."""
+        """Cancel the answer, unless it goes on without its client."""
         if not self._goes_on:
             self._task.cancel()
 
     def pause(self) -> None:
-        """The answers are small."""
+        """Do nothing: the answers are small."""
 
     def resume(self) -> None:
-        """The answers are small."""
+        """Do nothing: the answers are small."""
 
     def expire(self) -> None:
-        """Never: each answer has its own bound."""
+        """Do nothing: each answer has its own time limit."""
 
 
 def _write(task: asyncio.Task[Answer], request: Request, client: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""The protocols between a listener and the application that answers its requests."""
+"""Protocols between a listener and the application that answers its requests."""
 
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -13,16 +13,16 @@ class Responder(Protocol):
     """Answers the request in flight, over several turns of the event loop."""
 
     def client_gone(self) -> None:
-        """The client closed its side: stop the work."""
+        """Stop the work: the client closed its side."""
 
     def pause(self) -> None:
-        """The client reads slower than we write."""
+        """Stop writing: the client reads slowly."""
 
     def resume(self) -> None:
-        """The client has caught up."""
+        """Write again: the client has caught up."""
 
     def expire(self) -> None:
-        """The connection's deadline, set by the responder itself, has passed."""
+        """Act on the connection's deadline, which the responder itself has set."""
 
 
 Outcome: TypeAlias = Answer | Responder
@@ -36,13 +36,13 @@ class Application(Protocol):
         """Tell if every response says `Connection: close`."""
 
     def admit(self, request: Request) -> Answer | None:
-        """Look at a complete head: None to have the body read, an answer to refuse."""
+        """Judge a complete head: None to have the body read, an answer to refuse."""
 
     def respond(self, request: Request, client: "ServerConnection") -> Outcome:
         """Answer a complete request."""
 
     def finished(self, request: Request) -> None:
-        """The response is written, or the client has gone."""
+        """Act on the end of a request: the response is written, or the client has gone."""
 
     def identify(self, request: Request) -> bytes:
-        """The headers that every response to this request carries, each with its line end."""
+        """Return the headers for every response to this request, each with its line end."""

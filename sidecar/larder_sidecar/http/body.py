@@ -1,4 +1,4 @@
-"""The body of one request in memory, from its first byte until the request is whole."""
+"""The body of one request in memory, until the request is complete."""
 
 import time
 from typing import cast
@@ -8,15 +8,15 @@ from .answer import RETRY_SOON, Answer, error
 from .registry import Registry
 
 MOVE_BYTES = 64 * 1024
-"""A body that grows by less has not moved."""
+"""Growth in bytes that counts as progress of a body."""
 SMALL_BODY = 2**20
-"""Only bodies up to this size may take the last eighth of the memory for bodies."""
+"""Limit for bodies that may take the last eighth of the memory for bodies, in bytes."""
 
 
 class Body:
     """A body that grows in place, counted against the memory that all bodies share.
 
-    To join its pieces at the end would take twice the memory, and of 32 MiB some 20 ms of one turn of the loop.
+    Joining pieces at the end would take twice the memory, and for 32 MiB about 20 ms of one turn of the loop.
     """
 
     def __init__(self, limits: Limits, registry: Registry) -> None:
@@ -26,12 +26,12 @@ class Body:
         self._content = b""
         self._next_move = 0
         self.moved = 0.0
-        """Monotonic time at which it last grew by MOVE_BYTES; means nothing while it is smaller."""
+        """Monotonic time at which it last grew by MOVE_BYTES; undefined while it is smaller."""
 
     def add(self, piece: bytes, received: int) -> bool:
-        """Keep a piece, with which the body has `received` bytes.
+        """Store a piece, with which the body has `received` bytes.
 
-        Returns whether there is room for it, others having made way if need be.
+        Returns True if there is room for it, after other bodies have made room if necessary.
         """
         registry, content = self._registry, self._content
         registry.held += len(piece)
@@ -41,7 +41,7 @@ class Body:
         elif isinstance(content, bytearray):
             content += piece
         else:
-            # A bytearray that nobody changes any more reads like bytes.
+            # A bytearray that is not changed any more reads like bytes.
             self._content = cast("bytes", bytearray().join((content, piece)))
         if received >= self._next_move:
             self.moved, self._next_move = time.monotonic(), received + MOVE_BYTES
@@ -49,25 +49,25 @@ class Body:
             return True
         share = self._share if received <= SMALL_BODY else self._large_share
         if registry.held > share:
-            self.moved = time.monotonic()  # this is none that stands still
+            self.moved = time.monotonic()  # the body has made progress
             return registry.free(share)
         return True
 
     def take(self) -> bytes:
-        """The whole of it. Its bytes stay counted until the request is answered."""
+        """Return the whole body. Its bytes stay counted until the request is answered."""
         content, self._content = self._content, b""
         return content
 
     def drop(self) -> None:
-        """Forget what has arrived."""
+        """Discard all bytes."""
         self._registry.held -= len(self._content)
         self._content = b""
 
     def __bool__(self) -> bool:
-        """True if some of it has arrived."""
+        """Return True if some of it has arrived."""
         return bool(self._content)
 
 
 def overloaded() -> Answer:
-    """For a request whose body finds no room, or has to make room."""
+    """Return the answer for a request whose body finds no room, or has to make room."""
     return error(503, "overloaded", "too many large requests at once", headers=RETRY_SOON)

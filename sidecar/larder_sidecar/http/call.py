@@ -1,4 +1,4 @@
-"""One small request to the engine on our own account: its health, what it holds; never a client's."""
+"""Small requests to the engine that the gateway sends itself: health, loaded models."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ from .upstream import ResponseHead, UpstreamConnection
 
 SECONDS = 2.0
 LARGEST = 2**20
-"""Bytes of an answer: a list of a thousand models fits."""
+"""Limit for an answer in bytes: enough for a list of a thousand models."""
 
 
 class Call:
@@ -22,7 +22,7 @@ class Call:
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
-        """Keep it."""
+        """Collect the head and the pieces."""
         if head is not None:
             self.status = head.status
         self._pieces += pieces
@@ -34,13 +34,13 @@ class Call:
             self._done.set_result(None)
 
     def response_lost(self, reason: str) -> None:
-        """Give up."""
+        """Fail: the response is lost or too large."""
         if not self._done.done():
             self._done.set_exception(ConnectionError(reason))
 
     @property
     def body(self) -> bytes:
-        """The body that has arrived."""
+        """Return the body that has arrived."""
         return b"".join(self._pieces)
 
     async def run(self, connection: UpstreamConnection, request: bytes) -> None:
@@ -56,9 +56,9 @@ class Call:
 async def ask(
     pool: Pool, path: str, body: Mapping[str, object] | None = None, *, seconds: float = SECONDS
 ) -> tuple[int, bytes]:
-    """Status and body of `path`; POST where there is a body to send. Raises OSError: refused, broken, or slower.
+    """Return status and body of `path`; send POST if there is a body. Raises OSError: refused, broken, or slower.
 
-    On a connection of its own: a pooled one that has just died would report a healthy engine as lost.
+    It uses a connection of its own: a pooled one that has just died would report a healthy engine as lost.
     """
     content = b"" if body is None else json.dumps(body).encode()
     method = b"GET" if body is None else b"POST"

@@ -1,11 +1,11 @@
-"""Which headers cross the gateway, in each direction."""
+"""Filters for headers that cross the gateway, in each direction."""
 
 import functools
 from urllib.parse import quote
 
 from .request import Headers
 
-# RFC 9110 7.6.1; Proxy-Connection and Keep-Alive are what old clients send.
+# RFC 9110 7.6.1; old clients send Proxy-Connection and Keep-Alive.
 _HOP_BY_HOP = frozenset(
     (
         b"connection",
@@ -23,7 +23,7 @@ _SAFE = "".join(map(chr, range(0x20, 0x7F)))
 
 
 class Filter:
-    """The headers that go one way: all but some names and prefixes, and those that `Connection` names."""
+    """Filter for one direction: drops some names and prefixes, and the names in `Connection`."""
 
     def __init__(
         self, dropped: frozenset[bytes], prefixes: tuple[bytes, ...], kept: frozenset[bytes] = frozenset()
@@ -34,7 +34,7 @@ class Filter:
         self._known: dict[bytes, bool] = {}
 
     def lines(self, headers: Headers) -> list[bytes]:
-        """`name: value` and a line end for each that goes on."""
+        """Return `name: value` with a line end for each header that passes."""
         known = self._known
         named: tuple[bytes, ...] = ()
         out = []
@@ -50,7 +50,7 @@ class Filter:
 
     def _decide(self, name: bytes) -> bool:
         keep = name in self._kept or (name not in self._dropped and not name.startswith(self._prefixes))
-        if len(self._known) < _REMEMBERED:  # names are the client's to invent
+        if len(self._known) < _REMEMBERED:  # clients may invent names
             self._known[name] = keep
         return keep
 
@@ -66,31 +66,31 @@ TO_ENGINE = Filter(
             b"api-key",  # Azure's
             b"forwarded",
             b"x-real-ip",
-            b"accept-encoding",  # a compressed stream could not be watched for its end; over loopback it gains nothing
-            b"origin",  # Ollama answers 403 to origins it does not know: browsers are the matter of origins.py
+            b"accept-encoding",  # the end of a compressed stream could not be detected; loopback needs no compression
+            b"origin",  # Ollama answers 403 to unknown origins; origins.py judges them here
         )
     ),
     (b"x-forwarded-", b"sec-fetch-"),
 )
-"""No hop-by-hop header, no credential, nothing about who forwarded the request."""
+"""Filter to the engine: no hop-by-hop header, no credential, no trace of proxies."""
 TO_CLIENT = Filter(frozenset(), ())
 FROM_GATEWAY = Filter(frozenset(), (), frozenset((b"x-larder-cache", b"x-larder-queue-ms")))
-"""Headers of an answer from the gateway beside an engine, which knows how the request met its model."""
+"""Headers of an answer from the gateway in an engine's pod that say how the request met its model."""
 
 
 def printable(text: str) -> str:
-    """`text` with escapes for what is no character, as in names of files that are not UTF-8."""
+    """Return `text` with escapes for bytes that are not characters, as in names of files that are not UTF-8."""
     return text.encode(errors="backslashreplace").decode()
 
 
 @functools.lru_cache(maxsize=256)
 def header_value(text: str) -> bytes:
-    """`text` for a header that we send: percent-encoded where it is not printable ASCII."""
+    """Return `text` as a header value: percent-encoded if it is not printable ASCII."""
     if text.isascii() and text.isprintable():
         return text.encode()
     return quote(text.encode(errors="surrogatepass"), safe=_SAFE).encode()
 
 
 def render(headers: Headers) -> bytes:
-    """`name: value` lines."""
+    """Return `name: value` lines."""
     return b"".join([b"%b: %b\r\n" % item for item in headers])

@@ -1,4 +1,4 @@
-"""Where connections come in: both IP families under one address, and an end that resets nobody."""
+"""Listening sockets: both IP families under one address, and a shutdown without resets."""
 
 import asyncio
 import contextlib
@@ -13,16 +13,16 @@ Factory = Callable[[], asyncio.Protocol]
 
 
 class ListenError(Exception):
-    """An address cannot be listened on."""
+    """The error for an address on which the process cannot listen."""
 
 
 class Listener:
-    """One address that is listened on."""
+    """One address with its servers."""
 
     def __init__(self, servers: list[asyncio.Server], sockets: list[socket.socket], factory: Factory) -> None:
         self._servers = servers
         self._sockets = sockets
-        """Doubles of the servers' own sockets: the kernel's queue lives until both are closed."""
+        """Duplicates of the servers' sockets: the kernel's queue lives until both are closed."""
         self._factory = factory
         self.port = int(sockets[0].getsockname()[1])
 
@@ -39,7 +39,7 @@ class Listener:
         return cls([await loop.create_server(factory, sock=one, backlog=BACKLOG) for one in sockets], doubles, factory)
 
     async def retire(self) -> None:
-        """Stop listening, and take in whoever the kernel has accepted meanwhile: closing alone would reset them."""
+        """Stop listening, and accept all connections in the kernel's queue: closing alone would reset them."""
         for server in self._servers:
             server.close()
         waiting: list[socket.socket] = []
@@ -48,7 +48,7 @@ class Listener:
             with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
                 while True:
                     waiting.append(double.accept()[0])
-            double.close()  # at once: who comes between is reset
+            double.close()  # at once: a connection that arrives between is reset
         for connection in waiting:
             await asyncio.get_running_loop().connect_accepted_socket(self._factory, connection)
 
@@ -66,7 +66,7 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
             return [
                 socket.create_server(("::", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True),
             ]
-        host = "0.0.0.0"  # noqa: S104 (a kernel without IPv6: the same wish in IPv4)
+        host = "0.0.0.0"  # noqa: S104 (a kernel without IPv6: all IPv4 addresses)
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     sockets: list[socket.socket] = []
     try:

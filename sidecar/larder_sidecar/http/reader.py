@@ -1,4 +1,4 @@
-"""Reads the requests of one connection, and holds them to their limits while they arrive."""
+"""Reader for the requests of one connection, which enforces limits while they arrive."""
 
 import asyncio
 from typing import Protocol
@@ -16,30 +16,30 @@ HEAD_BYTES = 32 * 1024
 _USUAL_HEAD = 4096
 """Bytes in which nearly all heads end."""
 MOST_HEADERS = 256
-"""Each costs a parser, a filter and an engine more than its bytes tell."""
+"""Limit for headers: each costs a parser, a filter and an engine more than its bytes."""
 MOST_PIECES = 2048
-"""Pieces of bodies in one turn of the loop after which the rest of a read waits for the next."""
+"""Limit for pieces of bodies in one turn of the loop; the rest of a read waits for the next turn."""
 _NO_REST = memoryview(b"")
 _START_LINE = 256
-"""Bytes that come with a head and do not count, or more: the method, the version, line ends."""
+"""Allowance in bytes for parts of a head that do not count: the method, the version, line ends."""
 
 
 class Consumer(Protocol):
     """The receiver of the requests."""
 
     def admit(self, request: Request) -> Answer | None:
-        """Look at a complete head: None to have the body read, an answer to refuse."""
+        """Judge a complete head: None to have the body read, an answer to refuse."""
 
     def request_read(self, request: Request) -> None:
-        """A request is whole, or refused: it is to be answered in its turn."""
+        """Queue a request that is complete, or refused, for its answer."""
 
 
 class _DeafError(Exception):
-    """Ends the parser's work on a read of which nothing more is wanted."""
+    """Ends the parser's work on a read whose rest is not wanted."""
 
 
 class RequestReader:
-    """Bytes in, requests out."""
+    """Turns bytes into requests."""
 
     def __init__(self, consumer: Consumer, limits: Limits, registry: Registry) -> None:
         self._consumer = consumer
@@ -52,28 +52,28 @@ class RequestReader:
         self._uncounted = 0
         """The same for the part of a head that came in one read with the end of another request."""
         self._odd_coding = False
-        """A tab follows the head's Transfer-Encoding: the parser does not know it then, and reads to the end."""
+        """True if a tab follows the head's Transfer-Encoding: the parser ignores it then, and reads to the end."""
         self._odd_trailer = False
-        """There is a Content-Length among the trailers, and the parser may take it for that of the next request."""
+        """True if the trailers have a Content-Length, which the parser may take for that of the next request."""
         self._again = b""
-        """The head to read again in place of the one that has just been read, whose body the parser will not read."""
+        """Head to read again in place of the one that has just been read, whose body the parser will not read."""
         self._unread: list[bytes] = []
-        """The bytes that follow that head."""
+        """Bytes after that head."""
         self.completed = 0
-        """Requests that the last read made whole."""
+        """Requests that the last read completed."""
         self.passed = False
-        """A head has passed in it; if that request is still being read, its body comes next."""
+        """True if a head has passed in it; if that request is still being read, its body comes next."""
         self._pieces = 0
         """Pieces of bodies in it."""
         self.current: Request | None = None
         """The request that is being read."""
         self.deaf = False
-        """Everything that arrives is thrown away."""
+        """True if all further bytes are discarded."""
 
     def feed(self, data: bytes | memoryview) -> bytes | memoryview:
-        """Take the next bytes of the connection, and answer whatever is wrong with them.
+        """Take the next bytes of the connection, and answer errors in them.
 
-        Returns the rest, to be fed in another turn of the loop, where a body comes in very many pieces.
+        If a body comes in very many pieces, returns the rest, to be fed in another turn of the loop.
         """
         self.completed = self._pieces = 0
         self.passed = False
@@ -100,9 +100,9 @@ class RequestReader:
             data, rest = self._part(rest)
 
     def _part(self, data: bytes | memoryview) -> tuple[memoryview, memoryview]:
-        """Cut off what is read at a time: to look at a head, and to count chunks, before much more is read.
+        """Split off the part to read now, so that a head is judged and chunks are counted before much more is read.
 
-        A body that came with its head is left in one piece, which nobody has to copy.
+        A body that came with its head stays in one piece, which needs no copy.
         """
         view, size, request = memoryview(data), HEAD_BYTES, self.current
         if request is None:
@@ -120,13 +120,13 @@ class RequestReader:
             self._cut(request)
 
     def stop(self) -> None:
-        """Throw away what arrives, and what has arrived of an unfinished request."""
+        """Discard further bytes, and those of an unfinished request."""
         self.deaf = True
         self.current = None
         self.body.drop()
 
     def close(self) -> None:
-        """The connection is gone."""
+        """Release everything: the connection is gone."""
         self.stop()
         del self._parser  # it refers back to the reader
 
@@ -140,15 +140,15 @@ class RequestReader:
         self._odd_coding = self._odd_trailer = False
 
     def on_url(self, url: bytes) -> None:
-        """A piece of the target."""
+        """Append a piece of the target."""
         if self.current is not None:
             self.current.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; trailers are dropped."""
+        """Store a header; trailers are dropped."""
         request = self.current
         if request is not None and not request.head_done:
-            # Blanks around a value are not part of it (RFC 9110 5.5); the parser takes only those before it away.
+            # Blanks around a value are not part of it (RFC 9110 5.5); the parser removes only those before it.
             name, bare = name.lower(), value.rstrip(b" \t")
             if bare is not value:
                 self._odd_coding |= name == b"transfer-encoding" and b"\t" in value and bare.lower() == b"chunked"
@@ -189,7 +189,7 @@ class RequestReader:
             self.passed = True
 
     def on_body(self, piece: bytes) -> None:
-        """A piece of the body."""
+        """Store a piece of the body."""
         request = self.current
         if request is None or self.deaf:
             return
@@ -207,7 +207,7 @@ class RequestReader:
             self._cut(request)
 
     def on_message_complete(self) -> None:
-        """A request is whole."""
+        """Hand on a complete request."""
         request = self.current
         if request is None or self.deaf or self._again:
             return
@@ -223,7 +223,7 @@ class RequestReader:
     # --- inside
 
     def _new_parser(self) -> httptools.HttpRequestParser:
-        """A parser that leaves to us what trailers, and not heads alone, would have it decide.
+        """Return a parser that leaves decisions about framing to us, because its own rules apply to trailers too.
 
         A head with two Transfer-Encodings, one that is not `chunked`, or one beside a Content-Length is refused by
         `read_head`, and what follows `Connection: close` by `on_message_complete`.
@@ -235,7 +235,7 @@ class RequestReader:
         return parser
 
     def _read_again(self, rest: bytes | memoryview) -> None:
-        """Go on with `_again` in place of the head that has been read, and `rest` after it."""
+        """Parse `_again` in place of the head that has been read, and then `rest`."""
         while self._again and not self.deaf:
             head, self._again, self._unread = self._again, b"", []
             self._parser = self._new_parser()
@@ -249,9 +249,9 @@ class RequestReader:
                 self._refuse(reason)
 
     def _plain_head(self, request: Request) -> bytes:
-        """The same head without an offer to upgrade, and without blanks where the parser minds them.
+        """Return the head without an offer to upgrade, and without blanks that confuse the parser.
 
-        RFC 9110 7.8 lets a server ignore the offer, which Java's client makes with each request; the parser would take
+        RFC 9110 7.8 lets a server ignore the offer, which Java's client makes with each request. The parser would take
         such a request to have no body.
         """
         version = self._parser.get_http_version().encode()

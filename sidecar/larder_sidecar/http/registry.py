@@ -1,4 +1,4 @@
-"""All open client connections: their number is capped, their deadlines are looked at in one sweep."""
+"""Registry of open client connections: limits their number, and checks their deadlines in one sweep."""
 
 import asyncio
 import math
@@ -14,26 +14,26 @@ class Member(Protocol):
 
     @property
     def busy(self) -> bool:
-        """True if a request is being read or answered, or an answer is not sent yet."""
+        """Tell if a request is being read or answered, or an answer is not sent yet."""
 
     def turn(self) -> None:
-        """Answer the next request that waits."""
+        """Answer the next waiting request."""
 
     def waited(self, now: float) -> float:
-        """The fraction of its client's time that is used up; -inf if the connection must stay."""
+        """Return the fraction of its client's time that is used up; -inf if the connection must stay."""
 
     def stands_still(self, now: float) -> float:
-        """Seconds for which the bodies that wait on it have not grown, 0 where there are none; `now` is monotonic."""
+        """Return the seconds since its waiting bodies grew, 0 without any; `now` is monotonic."""
 
     def shed(self) -> None:
-        """Refuse the requests whose bodies wait, and forget these."""
+        """Refuse the requests whose bodies wait, and discard the bodies."""
 
     @property
     def hears(self) -> bool:
-        """True if it will answer another request."""
+        """Tell if it will answer another request."""
 
     def expire(self, now: float) -> None:
-        """The deadline has passed."""
+        """Act on its deadline, which has passed."""
 
     def close(self) -> None:
         """Close as soon as everything written is sent."""
@@ -42,18 +42,18 @@ class Member(Protocol):
         """Close if it is idle, so that a request which crosses the end is not reset."""
 
     def make_room(self) -> bool:
-        """Close at once, unless its client has just asked for something; whether it did."""
+        """Close at once, unless its client has just sent a request; return True if closed."""
 
     def abort(self) -> None:
         """Break off."""
 
 
 LOOKS = 4096
-"""Members that are looked at in one turn of the loop, to find who makes room: 2 ms on a slow machine."""
+"""Members that one turn of the loop examines to find one that makes room: 2 ms on a slow machine."""
 STALE_SECONDS = 1.0
-"""Age of an order in which members make room; and how long a body stands still before it makes room."""
+"""Age limit for the order in which members make room; also the time without growth after which a body makes room."""
 _AT_A_TIME = 32
-"""Deadlines that pass in one turn of the loop."""
+"""Limit for deadlines that are handled in one turn of the loop."""
 
 
 class Registry:
@@ -66,25 +66,25 @@ class Registry:
     def __init__(self, cap: int, period: float = 0.1) -> None:
         self.cap = cap
         self.held = 0
-        """Bytes of request bodies in memory."""
+        """Request bodies in memory, in bytes."""
         self._period = period
         self._members: set[Member] = set()
         self._queue: deque[Member] = deque()
         """Members with requests that wait for their turn."""
         self._leaving: list[tuple[float, int, Member]] = []
-        """Members that make room, the last one first."""
+        """Members that make room, the first one last."""
         self._ordered = -math.inf
         """Loop time at which that order was made."""
         self._looked_at = -math.inf
         self._looked = 0
-        """Members looked at in the turn of the loop that began then."""
+        """Members examined in the turn of the loop that began then."""
 
     def add(self, member: Member) -> bool:
-        """Take it in, for another one if need be; or say that there are enough.
+        """Add a connection, in place of another one if the limit is reached; return False if none can make room.
 
-        The one that has used up most of its time makes room, whatever it does: idles, sends a head or a body slowly, or
-        does not take its answer. Whose request is being answered stays. Else whoever holds connections, of the admin
-        port above all, would have everybody refused, probes among them, and the pod killed.
+        The one that has used up most of its time makes room: it is idle, sends a head or body slowly, or does not take
+        its answer. One whose request is being answered stays. Else a client could hold all connections, of the admin
+        port above all, and have all others refused, probes among them, and the pod killed.
         """
         if len(self._members) >= self.cap and not self._make_room():
             return False
@@ -92,13 +92,13 @@ class Registry:
         return True
 
     def later(self, member: Member) -> None:
-        """Give it a turn: one of one member in each turn of the loop, so that none of them holds it."""
+        """Queue the member for a turn: one turn of the loop serves one member."""
         if not self._queue:
             asyncio.get_running_loop().call_soon(self._turn)
         self._queue.append(member)
 
     def free(self, share: int) -> bool:
-        """Have bodies that stand still make room until no more than `share` is held; whether there is room."""
+        """Have bodies without growth make room until at most `share` is held; return True if there is room."""
         now = asyncio.get_running_loop().time()
         if self._may_look(now):
             clock = time.monotonic()
@@ -110,7 +110,7 @@ class Registry:
         return self.held <= share
 
     def discard(self, member: Member) -> None:
-        """It is closed."""
+        """Remove a closed connection."""
         self._members.discard(member)
 
     def __len__(self) -> int:
@@ -118,12 +118,12 @@ class Registry:
 
     @property
     def in_flight(self) -> int:
-        """Connections with a request that is being read or answered."""
+        """Return the number of connections with a request that is being read or answered."""
         return sum(member.busy for member in self._members)
 
     @property
     def awaited(self) -> int:
-        """Connections on which a request would be answered."""
+        """Return the number of connections on which a request would be answered."""
         return sum(member.hears for member in self._members)
 
     def retire_idle(self) -> None:
@@ -140,7 +140,7 @@ class Registry:
                 member.close()
 
     async def sweep(self) -> None:
-        """Run for ever: end what is past its deadline."""
+        """End connections past their deadline, for ever."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._period)
@@ -180,7 +180,7 @@ class Registry:
         return False
 
     def _may_look(self, now: float) -> bool:
-        if now != self._looked_at:  # the clock stands still for one turn of the loop
+        if now != self._looked_at:  # the clock is constant during one turn of the loop
             self._looked_at, self._looked = now, 0
         self._looked += len(self._members)
         return self._looked <= max(LOOKS, len(self._members))

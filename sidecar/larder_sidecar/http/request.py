@@ -1,4 +1,4 @@
-"""One request as the server side has read it, and the checks that need no more than its head."""
+"""One request as the server side has read it, and the checks of its head."""
 
 import functools
 import re
@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from .answer import Answer, error
 
 Headers = Sequence[tuple[bytes, bytes]]
-"""Names in lower case, in the order of arrival."""
+"""Name and value pairs, names in lower case, in the order of arrival."""
 
 _ABSOLUTE = re.compile(r"https?://[^/?#]*", re.IGNORECASE)
 
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+;=%-]*|\[[0-9A-Fa-f:.%A-Za-z]+\])(?::\d{0,5})?")
-"""RFC 9110 7.2, without the comma that would stand for two of them."""
+"""RFC 9110 7.2, without the comma, which would separate two hosts."""
 _HOST_BYTES = 300
-"""A name of DNS has 253, a port 5."""
+"""Limit in bytes: a DNS name has 253, a port 5."""
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Request:
-    """Filled while it is read; `status`, `sent`, `model` and `failure` while it is answered."""
+    """One request. `status`, `sent`, `model` and `failure` are set while it is answered."""
 
     __slots__ = (
         "ahead",
@@ -73,18 +73,18 @@ class Request:
         self.body = b""
         self.received = 0
         self.ahead = 0
-        """Bytes of its head, where it came before it was its turn: they take the memory of bodies."""
+        """Bytes of its head if it came before its turn; they count as memory of bodies."""
         self.refusal: Answer | None = None
         self.route: object = None
-        """The route that the application found for the path."""
+        """The application's route for the path."""
         self.last = False
-        """The rest of the connection is not read: close it after the answer."""
+        """True if the rest of the connection is not read: close it after the answer."""
         self.by_browser = False
-        """It has a header that browsers alone send."""
+        """True if it has a header that only browsers send."""
         self.cors: bytes | None = None
-        """Lines of headers for browsers, on whatever the answer is; None until the application has looked."""
+        """Header lines for browsers on any answer; None until the application has judged it."""
         self.yields = False
-        """Its connection may make room for another one although it is being answered."""
+        """True if its connection may make room for another one during the answer."""
         self.id = b""
         self.status = 0
         self.sent = 0
@@ -92,35 +92,35 @@ class Request:
         self.rule = ""
         """The rule that chose the model, or `default`, if the request left the choice."""
         self.place: object = None
-        """The place in which the application counts it while the engine answers it."""
+        """The slot in which the application counts it while the engine answers it."""
         self.queued = -1.0
-        """Seconds that it waited for its model: 0 where that was loaded, less where nobody looked."""
+        """Seconds that it waited for its model: 0 if that was loaded, negative if unknown."""
         self.operation = ""
         self.code = ""
 
     def head_size(self) -> int:
-        """Bytes of the target and the headers, with what separates them."""
+        """Return the bytes of the target and the headers, with separators."""
         return len(self.target) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def seconds(self) -> float:
-        """Time since its first byte."""
+        """Return the time since its first byte."""
         return time.monotonic() - self.started
 
     def header(self, name: bytes) -> bytes:
-        """The first value of a header, b'' when it is absent."""
+        """Return the first value of a header, b'' if it is absent."""
         for key, value in self.headers:
             if key == name:
                 return value
         return b""
 
     def is_json(self) -> bool:
-        """Tell if its body is declared as JSON, in whatever case and with whatever parameters."""
+        """Tell if its body is declared as JSON, in any case and with any parameters."""
         types = [value for name, value in self.headers if name == b"content-type"]
         return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
 
 
 def read_head(request: Request, version: str) -> Answer | None:
-    """Take path, length and expectation out of the head; the answer to a head that no server should accept."""
+    """Take path, length and expectation out of the head; return the answer to an invalid head."""
     target = request.target.decode("latin-1")
     if not target.startswith("/") and (match := _ABSOLUTE.match(target)):
         target = target[match.end() :]
@@ -136,7 +136,7 @@ def read_head(request: Request, version: str) -> Answer | None:
             return refusal
     if request.host is None and request.minor:
         return error(400, "bad_request", "no Host header; send exactly one")
-    if request.chunked and request.content_length is not None:  # somebody before us may go by the other one
+    if request.chunked and request.content_length is not None:  # a proxy before us may use the other one
         return error(400, "bad_request", "send Transfer-Encoding or Content-Length, not both")
     return None
 
@@ -156,11 +156,11 @@ def _is_host(value: bytes) -> bool:
 
 
 def _content_length(request: Request, value: bytes) -> None:
-    request.content_length = int(value)  # the parser has refused what is no number, and a second one
+    request.content_length = int(value)  # the parser has refused other text, and a second one
 
 
 def take_id(request: Request, value: bytes) -> None:
-    """Take the client's own id if it is fit for a header and a log line."""
+    """Take the client's own id if it is valid in a header and a log line."""
     if not request.id and _SANE_ID.fullmatch(value):
         request.id = value
 
@@ -181,14 +181,14 @@ def _expect(request: Request, value: bytes) -> Answer | None:
 
 
 def _content_encoding(_request: Request, value: bytes) -> Answer | None:
-    # The model field is inside; and a few bytes of gzip unpack to gigabytes in the engine.
+    # The model field is in it, and a few bytes of gzip unpack to gigabytes in the engine.
     if value.lower() not in (b"", b"identity"):
         return error(415, "unsupported_encoding", "compressed request bodies are not accepted; send the JSON as it is")
     return None
 
 
 def _browser(request: Request, _value: bytes) -> None:
-    # Sec-Fetch-Mode is no such header: fetch() of Node.js sends it.
+    # Sec-Fetch-Mode does not count: fetch() of Node.js sends it.
     request.by_browser = True
 
 

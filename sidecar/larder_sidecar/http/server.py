@@ -1,4 +1,4 @@
-"""The server side of HTTP/1.1: takes requests one by one, hands them to an application, writes what it answers."""
+"""The server side of HTTP/1.1: reads requests one by one, passes them to an application, writes the answers."""
 
 import asyncio
 import fcntl
@@ -18,16 +18,16 @@ from .request import Request
 from .shapes import shaped
 
 PIPELINED = 64
-"""Requests taken from a connection while an earlier one is being answered."""
+"""Limit for requests taken from a connection while an earlier one is answered."""
 LINGER_SECONDS = 2.0
 BURST_BYTES = 2**20
-"""Read from one client in a turn of the loop."""
+"""Limit for bytes read from one client in a turn of the loop."""
 LEAST_RATE = 1024
-"""Bytes a second of an answer that a client has to take."""
+"""Bytes per second of an answer that a client has to take."""
 
 
 class ServerConnection(asyncio.Protocol):
-    """One client."""
+    """The connection of one client."""
 
     def __init__(self, app: Application, limits: Limits, registry: Registry) -> None:
         self._app = app
@@ -38,27 +38,27 @@ class ServerConnection(asyncio.Protocol):
         self._active: Request | None = None
         self._responder: Responder | None = None
         self._burst = 0
-        """Bytes read since it last gave way to others."""
+        """Bytes read since others had a turn."""
         self._unfed: bytes | memoryview = b""
-        """Bytes that have come and wait for another turn of the loop."""
+        """Bytes that wait for another turn of the loop."""
         self._taken = 0
         """Bytes of the answer that a slow client had taken when its deadline was last looked at."""
         self.paused = False
         self._fresh = True
-        """Its first byte is still to come."""
+        """True until its first byte."""
         self._resting = True
-        """No byte has come since the last request was whole."""
+        """True if no byte has come since the last request was complete."""
         self._read_by = math.inf
-        """Loop time by which the head or the body that is being read has to be there."""
+        """Loop time by which the head or the body that is being read has to be complete."""
         self.waits = False
-        """It has asked for a turn."""
+        """True if it has asked for a turn."""
         self.deadline = math.inf
         self.loop = asyncio.get_running_loop()
 
     # --- the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the client in, or tell it that there are enough."""
+        """Add the client, or tell it that the limit is reached."""
         self._transport = cast("asyncio.Transport", transport)
         if not self._registry.add(self):
             self._transport.write(too_many().encode(b"", keep_alive=False))
@@ -67,7 +67,7 @@ class ServerConnection(asyncio.Protocol):
         self.deadline = self.loop.time() + self._limits.idle_seconds
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop what is being done for the client."""
+        """Stop the work for the client."""
         del exc
         self._registry.discard(self)
         self._reader.close()
@@ -81,20 +81,20 @@ class ServerConnection(asyncio.Protocol):
             self._over(request)
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """Read on, and answer what is complete."""
+        """Read on, and answer complete requests."""
         self._fresh = False
         reader = self._reader
         if reader.deaf:
             return
         self._unfed = reader.feed(data)
         self._burst += len(data)
-        if self._unfed or self._burst >= BURST_BYTES:  # libuv reads up to 32 times before it looks at anybody else
+        if self._unfed or self._burst >= BURST_BYTES:  # libuv reads up to 32 times before it serves other connections
             self._burst = 0
             if not self._transport.is_closing():
                 self._transport.pause_reading()
                 self.loop.call_soon(self._read_on)
         rested, self._resting = self._resting, reader.current is None and reader.completed > 0
-        # Once: bytes that come one by one, or begin no request, do not put the end off.
+        # Once: bytes that come one by one, or begin no request, do not extend the deadline.
         if (rested or reader.passed) and not self._resting:
             self._await_rest()
         if self._queue and self._active is None and not self.waits:
@@ -108,11 +108,11 @@ class ServerConnection(asyncio.Protocol):
                 self.data_received(unfed)
 
     def eof_received(self) -> bool:
-        """A client that closes its sending side has gone: most of those that leave look like this."""
+        """Close: a client that closes its sending side has gone in most cases."""
         return False
 
     def pause_writing(self) -> None:
-        """The client reads slower than the engine writes."""
+        """Pause the responder: the client reads slower than the engine writes."""
         self.paused = True
         self._taken = self._sent()
         self.deadline = self.loop.time() + self._limits.body_seconds
@@ -120,7 +120,7 @@ class ServerConnection(asyncio.Protocol):
             self._responder.pause()
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Resume the responder."""
         self.paused = False
         self.deadline = self.loop.time() + self._limits.response_seconds
         if self._active is None:
@@ -135,7 +135,7 @@ class ServerConnection(asyncio.Protocol):
         return self._app.admit(request)
 
     def request_read(self, request: Request) -> None:
-        """Queue it."""
+        """Queue the request."""
         queue = self._queue
         if queue or self._active is not None:
             request.ahead = request.head_size()
@@ -149,7 +149,7 @@ class ServerConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """True if a request is being read or answered, or an answer is not sent yet."""
+        """Tell if a request is being read or answered, or an answer is not sent yet."""
         return (
             self._active is not None
             or self._reader.current is not None
@@ -159,13 +159,13 @@ class ServerConnection(asyncio.Protocol):
 
     @property
     def hears(self) -> bool:
-        """True if it will answer another request."""
+        """Tell if it will answer another request."""
         return not (self._reader.deaf or self._transport.is_closing())
 
     def write(self, data: bytes) -> None:
         """Send bytes of the response in flight."""
         if self._active is None or self._transport.is_closing():
-            return  # the client has just gone; connection_lost is on its way
+            return  # the client has just gone; connection_lost follows
         self._active.sent += len(data)
         self._transport.write(data)
 
@@ -174,11 +174,11 @@ class ServerConnection(asyncio.Protocol):
         return request.keep_alive and not request.last and not self._app.closing()
 
     def identify(self, request: Request) -> bytes:
-        """The headers that every response to this request carries, each with its line end."""
+        """Return the headers for every response to this request, each with its line end."""
         return self._app.identify(request)
 
     def answer(self, request: Request, answer: Answer) -> None:
-        """Write a whole response, and finish; nothing if the client has gone meanwhile."""
+        """Write a whole response, and finish; do nothing if the client has gone meanwhile."""
         if self._active is not request:
             return
         answer = shaped(answer, request)
@@ -189,7 +189,7 @@ class ServerConnection(asyncio.Protocol):
         self.finish(keep=keep)
 
     def finish(self, *, keep: bool) -> None:
-        """The response in flight is written: go on to the next request or close."""
+        """Go on to the next request or close: the response in flight is written."""
         request = self._active
         if request is None:
             return
@@ -206,7 +206,7 @@ class ServerConnection(asyncio.Protocol):
             self._continue(reading)
 
     def release_body(self, request: Request) -> None:
-        """The body is not needed any more."""
+        """Free the body, which is not needed any more."""
         self._registry.held -= len(request.body) + request.ahead
         request.body, request.ahead = b"", 0
 
@@ -228,7 +228,7 @@ class ServerConnection(asyncio.Protocol):
             self._end(linger=True)
 
     def waited(self, now: float) -> float:
-        """The fraction of its client's time that is used up; -inf if the connection must stay."""
+        """Return the fraction of its client's time that is used up; -inf if the connection must stay."""
         if self._active is not None:
             return -1 / (1 + self._active.seconds()) if self._active.yields else -math.inf
         reading = self._reader.current
@@ -244,7 +244,7 @@ class ServerConnection(asyncio.Protocol):
         return still / max(self._limits.body_seconds, 1)
 
     def make_room(self) -> bool:
-        """Close at once, unless the client has just asked for something; whether it did."""
+        """Close at once, unless the client has just sent a request; return True if closed."""
         if self.hears and self._unread():
             return False
         if self._active is None and self._reader.current is not None:
@@ -253,13 +253,13 @@ class ServerConnection(asyncio.Protocol):
         if self._responder is not None:
             self._responder.client_gone()
         if self._active is not None or self._transport.get_write_buffer_size():
-            self.abort()  # it may never take what it has asked for
+            self.abort()  # it may never read its answer
         else:
             self.close()
         return True
 
     def stands_still(self, now: float) -> float:
-        """Seconds for which the bodies that wait here have not grown, 0 where there are none; `now` is monotonic."""
+        """Return the seconds since its waiting bodies grew, 0 without any; `now` is monotonic."""
         reading = self._reader.current
         if reading is not None and self._reader.body:
             return now - self._moved(reading)
@@ -268,7 +268,7 @@ class ServerConnection(asyncio.Protocol):
         return 0.0
 
     def shed(self) -> None:
-        """Refuse the requests whose bodies wait, and forget these."""
+        """Refuse the requests whose bodies wait, and discard the bodies."""
         if self._active is not None:
             for request in self._queue:
                 if request.body:
@@ -280,12 +280,12 @@ class ServerConnection(asyncio.Protocol):
                 self._next()
 
     def expire(self, now: float) -> None:
-        """A deadline has passed: which one depends on what the connection was doing."""
+        """Act on a deadline, by the state of the connection."""
         reading = self._reader.current
         if self._active is not None:
             self._expire_response(self._active, now)
         elif self._queue:
-            return  # its turn comes
+            return  # it waits for its turn
         elif reading is not None:
             what = "body" if reading.head_done else "head"
             self._reader.reject(error(408, "request_timeout", f"the request's {what} did not arrive in time"))
@@ -302,7 +302,7 @@ class ServerConnection(asyncio.Protocol):
     # --- inside
 
     def _await_rest(self) -> None:
-        """Give the rest of the request its time; ask for its body if the client waits and it is its turn."""
+        """Set the deadline for the rest of the request; ask for its body if the client waits and it is its turn."""
         reading = self._reader.current
         in_body = reading is not None and reading.head_done
         self._read_by = self.loop.time() + (self._limits.body_seconds if in_body else self._limits.header_seconds)
@@ -312,7 +312,7 @@ class ServerConnection(asyncio.Protocol):
                 self._continue(reading)
 
     def _next(self) -> None:
-        """Answer the first request in the queue. The others have their turns: one of them in a turn of the loop."""
+        """Answer the first request in the queue. The others have their turns, one per turn of the loop."""
         request = self._active = self._queue.popleft()
         try:
             if request.refusal is not None:
@@ -322,7 +322,7 @@ class ServerConnection(asyncio.Protocol):
             if isinstance(outcome, Answer):
                 self.answer(request, outcome)
                 return
-        except Exception as reason:  # noqa: BLE001 (whatever it is, the client hears of it)
+        except Exception as reason:  # noqa: BLE001 (any error is answered)
             self._failed(request, reason)
             return
         if self._active is request:
@@ -332,7 +332,7 @@ class ServerConnection(asyncio.Protocol):
         return self._reader.body.moved if request.received >= MOVE_BYTES else request.started
 
     def _over(self, request: Request) -> None:
-        """Forget the request, whatever comes of counting it."""
+        """Forget the request, even if counting it fails."""
         self._registry.held -= len(request.body) + request.ahead
         request.body, request.ahead = b"", 0
         try:
@@ -347,7 +347,7 @@ class ServerConnection(asyncio.Protocol):
         if request.sent:
             self.abort()
             return
-        request.model = request.rule = ""  # what it is answered with must not fail as well
+        request.model = request.rule = ""  # the answer must not fail as well
         self.answer(request, error(500, "internal", f"{message}; the log says why"))
 
     def _report(self, request: Request, reason: Exception) -> str:
@@ -369,7 +369,7 @@ class ServerConnection(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _sent(self) -> int:
-        """Bytes of the answer that have left, and a constant."""
+        """Return the bytes of the answer that have left, plus a constant."""
         return (self._active.sent if self._active else 0) - self._transport.get_write_buffer_size()
 
     def _expire_response(self, request: Request, now: float) -> None:
@@ -390,9 +390,9 @@ class ServerConnection(asyncio.Protocol):
             self.release_body(self._queue.popleft())
 
     def _end(self, *, linger: bool) -> None:
-        """Close; when the client may still be sending, give it time to read the answer before the reset reaches it."""
+        """Close; if the client may still be sending, give it time to read the answer before the reset reaches it."""
         self._reader.stop()
-        self._forget_queue()  # asked after a request that said it was the last
+        self._forget_queue()  # they follow a request that declared itself the last
         if not linger or not self._transport.can_write_eof() or self._transport.is_closing():
             self._transport.close()
             return
@@ -401,6 +401,6 @@ class ServerConnection(asyncio.Protocol):
 
 
 def too_many() -> Answer:
-    """For a client that finds no room among the connections, or has to make room."""
+    """Return the answer for a client that finds no room among the connections, or has to make room."""
     message = "the gateway has all the connections it may hold"
     return error(503, "too_many_connections", message, headers=RETRY_SOON)

@@ -1,4 +1,4 @@
-"""The shape of an error, by the protocol of the path that was asked: each client reads its own alone."""
+"""Shapes of errors, by the protocol of the requested path: each client reads only its own."""
 
 import dataclasses
 import json
@@ -16,11 +16,11 @@ _ANTHROPIC: Mapping[int, str] = {
     503: "overloaded_error",
     504: "timeout_error",
 }
-"""Anthropic's types of errors; other statuses are `invalid_request_error` below 500, and `api_error` above."""
+"""Anthropic's error types; other statuses are `invalid_request_error` below 500, and `api_error` above."""
 
 
 def shaped(answer: Answer, request: Request) -> Answer:
-    """The answer as clients of the request's path read it; every answer but an error stays as it is."""
+    """Return an error in the shape of the request's path; other answers unchanged."""
     if not answer.message:
         return answer
     body = _body(answer, request)
@@ -28,7 +28,7 @@ def shaped(answer: Answer, request: Request) -> Answer:
 
 
 def _body(answer: Answer, request: Request) -> Mapping[str, object] | None:
-    """None for OpenAI's shape, which it has already."""
+    """Return the body of the error; None for OpenAI's shape, which it has already."""
     # A head that was refused before it was whole has no path yet.
     path = request.path or request.target.partition(b"?")[0].decode("latin-1")
     if path.startswith(("/v1/api/", "/v1/generate", "/v1/health")):  # the download service

@@ -10,7 +10,7 @@ import httptools
 from .request import Headers
 
 OVERHEAD_BYTES = 256 * 1024
-"""Longest head of a response, or what goes with its chunks: the parser holds all of it in memory."""
+"""Limit for a response's head, or for the overhead of its chunks: the parser holds all of it in memory."""
 
 
 @dataclass(slots=True)
@@ -27,36 +27,36 @@ class Owner(Protocol):
     """The receiver of the response on a connection."""
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
-        """The head when it has just become complete, what came of the body, and whether that was all of it."""
+        """Take the head when it is complete, the pieces of the body, and the end."""
 
     def response_lost(self, reason: str) -> None:
-        """The connection ended before the response did."""
+        """Take the early end of the connection."""
 
 
 class Keeper(Protocol):
-    """The keeper of a connection that nobody uses."""
+    """The pool of a connection."""
 
     def opened(self, connection: "UpstreamConnection") -> None:
-        """It stands."""
+        """Count a new connection."""
 
     def post(self, connection: "UpstreamConnection", request: Sequence[bytes | memoryview]) -> None:
         """Have the connection write this, together with others'."""
 
     def keep(self, connection: "UpstreamConnection") -> None:
-        """Its response is whole: it can carry another request."""
+        """Keep it for another request: its response is complete."""
 
     def forget(self, connection: "UpstreamConnection") -> None:
-        """It is closed."""
+        """Remove a closed connection."""
 
     def failed(self) -> None:
-        """A connection is refused now, or a request on one."""
+        """Record that a connection, or a request on one, was refused now."""
 
 
 class UpstreamConnection(asyncio.Protocol):
     """One connection to the engine; it carries one request at a time."""
 
     def __init__(self, keeper: Keeper, *, single: bool = False) -> None:
-        """`single`: it is closed after one answer, whatever that says."""
+        """Take the pool. `single`: close after one answer in any case."""
         self._keeper = keeper
         self.single = single
         self._parser = httptools.HttpResponseParser(self)
@@ -66,7 +66,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._new_head = False
         self._pieces: list[bytes] = []
         self._overhead = 0
-        """Bytes read since a piece of a body came."""
+        """Bytes read since the last piece of a body."""
         self._done = False
         self._reusable = False
         self._fault = ""
@@ -74,11 +74,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._connected = False
         self._abandoned = False
         self.answered = False
-        """A byte of the response in flight has arrived: its request must not be sent again."""
+        """True if a byte of the response in flight has arrived: its request must not be sent again."""
         self.idle_since = 0.0
 
     def send(self, owner: Owner, request: Sequence[bytes | memoryview]) -> None:
-        """Send a whole request; the owner hears the response."""
+        """Send a whole request; the owner receives the response."""
         self._owner = owner
         self._head = None
         self._overhead = 0
@@ -86,7 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._keeper.post(self, request)
 
     def write(self, request: Sequence[bytes | memoryview]) -> None:
-        """Its turn: send now, unless nobody wants the answer any more."""
+        """Send now, unless the answer is not wanted any more."""
         if self._transport.is_closing():
             return
         if len(request) == 1:
@@ -95,14 +95,14 @@ class UpstreamConnection(asyncio.Protocol):
             self._transport.writelines(request)
 
     def abandon(self) -> None:
-        """The response is not wanted any more: close, which is what makes an engine stop generating."""
+        """Close, which makes an engine stop generating: the response is not wanted any more."""
         self._owner = None
         self._abandoned = True
         if self._connected:
             self._transport.abort()
 
     def turned_away(self) -> None:
-        """Its request was not let in, nor will others be for a while."""
+        """Record that its request was not admitted, and others will not be for a while."""
         self._keeper.failed()
         self.abandon()
 
@@ -112,23 +112,23 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def usable(self) -> bool:
-        """True if a request may be sent on it."""
+        """Tell if a request may be sent on it."""
         return not self._transport.is_closing()
 
     def pause_reading(self) -> None:
-        """Take no more from the engine: its own writes will block."""
+        """Stop reading from the engine: its own writes will block."""
         if self.usable:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Go on."""
+        """Read from the engine again."""
         if self.usable:
             self._transport.resume_reading()
 
     # --- the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Connected."""
+        """Take the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._connected = True
         if self._abandoned:
@@ -137,9 +137,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._keeper.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and tell the owner once for all that this read brought."""
+        """Parse, and tell the owner once about all that this read brought."""
         if self._owner is None:
-            self._transport.abort()  # nobody asked
+            self._transport.abort()  # no request is in flight
             return
         self.answered = True
         try:
@@ -173,7 +173,7 @@ class UpstreamConnection(asyncio.Protocol):
             owner.response_data(head, pieces, done=False)
 
     def eof_received(self) -> bool:
-        """The engine has nothing more to say."""
+        """Let the transport close."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -198,12 +198,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._headers = []
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; trailers are dropped."""
+        """Store a header; trailers are dropped."""
         if self._head is None:
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        """The head is whole; interim responses are skipped."""
+        """Judge the complete head; interim responses are skipped."""
         if self._done:
             return
         status = self._parser.get_status_code()
@@ -228,12 +228,12 @@ class UpstreamConnection(asyncio.Protocol):
         self._new_head = True
 
     def on_body(self, piece: bytes) -> None:
-        """A piece of the body, without chunk framing."""
+        """Store a piece of the body, without chunk framing."""
         if not self._done:
             self._pieces.append(piece)
 
     def on_message_complete(self) -> None:
-        """The response is whole."""
+        """Record the end of the response."""
         if self._head is not None:
             self._done = True
             self._reusable = self._parser.should_keep_alive() and not self.single

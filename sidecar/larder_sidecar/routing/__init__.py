@@ -1,1 +1,1 @@
-"""Which model a request means that does not say: rules over what the user wrote last."""
+"""Choice of a model for requests that name none: rules over the user's last message."""

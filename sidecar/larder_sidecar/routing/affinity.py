@@ -1,4 +1,4 @@
-"""Which of several equal engines gets a request: the one that has its model loaded, else always the same one."""
+"""Choice among replicas of an engine: one that has the model loaded, else the same one on every front."""
 
 from collections.abc import Collection
 from hashlib import blake2b
@@ -6,37 +6,37 @@ from typing import Protocol, TypeVar
 
 
 class Replica(Protocol):
-    """What is known of one engine."""
+    """A replica, as the choice sees it."""
 
     @property
     def address(self) -> str:
-        """Where it is: nobody else is there."""
+        """Return its unique address."""
 
     @property
     def loaded(self) -> frozenset[str]:
-        """Ids of the models that it holds."""
+        """Return the ids of its loaded models."""
 
     @property
     def full(self) -> bool:
-        """Whether another model would push one of those out."""
+        """Tell if another model would evict one of those."""
 
     @property
     def busy(self) -> int:
-        """Requests of ours that it is answering."""
+        """Return the number of our requests that it is answering."""
 
     @property
     def failing(self) -> bool:
-        """Whether it has just refused a connection or a request."""
+        """Tell if it has just refused a connection or a request."""
 
 
 AnyReplica = TypeVar("AnyReplica", bound=Replica)
 
 
 def chosen(model: str, replicas: Collection[AnyReplica]) -> AnyReplica | None:
-    """The replica for a request of this model, None where there is none.
+    """Return the replica for a request of this model, None if there is none.
 
-    One that holds the model and has the least to do. Where none does, one that has room for it, and among those the one
-    that the model's name and the addresses come to (rendezvous hashing): it is the same for every front, and when a
+    It is the least busy one that has the model loaded. If none has, it is one with room for the model, and among those
+    the one of rendezvous hashing by model name and address. That one is the same for every front, and when a
     replica comes or goes, only the models that it gets or had move.
     """
     answering = [replica for replica in replicas if not replica.failing] or [*replicas]
@@ -48,5 +48,5 @@ def chosen(model: str, replicas: Collection[AnyReplica]) -> AnyReplica | None:
 
 
 def weight(model: str, address: str) -> int:
-    """How strongly a model is drawn to an address: evenly spread, and the same everywhere."""
+    """Return the rendezvous hash of a model and an address: evenly distributed, and the same everywhere."""
     return int.from_bytes(blake2b(f"{model}\0{address}".encode(), digest_size=8).digest())

@@ -1,4 +1,4 @@
-"""The user's last words, taken out of a request of any of the APIs."""
+"""Extraction of the user's last message from a request of any of the APIs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -20,33 +20,33 @@ FIELDS: Mapping[Endpoint, str] = {
     "/api/generate": "prompt",
     "/api/embeddings": "prompt",
 }
-"""The member that holds the prompt, by the path of the request."""
+"""Members that hold the prompt, by the path of the request."""
 READ_WORK = 5 * 2**20
-"""Bodies that take more work, measured in bytes of plain text, are not read: the worst that was found takes 12 ms."""
+"""Limit for the work on a body, in bytes of plain text; a larger one is not read. The worst found takes 12 ms."""
 _COMMA_WORK, _ESCAPE_WORK = 120, 4
 REPLACED_BYTES = 256 * 1024
-"""A longer body that is no UTF-8 is read byte by byte: to replace what is wrong takes eight times as long."""
+"""Limit for a body with invalid UTF-8; a longer one is read byte by byte: replacement takes eight times as long."""
 TEXT_PARTS = ("text", "input_text")
-"""Types of the parts of a message that are text; others are images, files and what tools said."""
+"""Types of the text parts of a message; others are images, files and results of tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The text, or why there is none."""
+    """The text, or the reason why there is none."""
 
     text: str | None
     missing: str = ""
 
 
 def last_prompt(endpoint: str, body: bytes) -> Prompt:
-    """The last message of the user that has text, its parts joined by line ends.
+    """Return the last message of the user that has text, its parts joined by line ends.
 
-    Reads whatever an engine might: bytes that are no UTF-8, control characters, numbers of any length.
+    It accepts all input that an engine might: invalid UTF-8, control characters, numbers of any length.
     """
     if len(body) > READ_WORK or _work(body) > READ_WORK:
         return Prompt(None, "the body is too large to be read")
     try:
-        # Nobody here wants numbers, and one of many digits takes microseconds: its length will do.
+        # Numbers are not used, and one of many digits takes microseconds: take its length instead.
         request = json.loads(_text(body), strict=False, parse_float=len, parse_int=len)
     except (ValueError, RecursionError):
         return Prompt(None, "the body is no JSON that can be read")
@@ -58,7 +58,7 @@ def last_prompt(endpoint: str, body: bytes) -> Prompt:
 
 
 def _work(body: bytes) -> int:
-    escapes = body.count(b"\\") if b"\\" in body else 0  # most have none, which is told sooner than counted
+    escapes = body.count(b"\\") if b"\\" in body else 0  # most have none, and a search is faster than a count
     return len(body) + _COMMA_WORK * body.count(b",") + _ESCAPE_WORK * escapes
 
 

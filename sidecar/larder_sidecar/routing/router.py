@@ -1,4 +1,4 @@
-"""The rules of one configuration, ready to be asked. Nothing here waits or talks to anybody."""
+"""The rules of one configuration, ready to be applied. They neither wait nor do I/O."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
@@ -7,19 +7,19 @@ from ..config.routing import Routing, Rule, compiled
 from .prompt import Prompt, last_prompt
 
 Header: TypeAlias = Callable[[bytes], bytes]
-"""The value of a request header by its name in lower case, b'' where it is absent."""
+"""Returns the value of a request header by its name in lower case, b'' if it is absent."""
 SCANNED = 64 * 1024
-"""Characters that patterns look at, at the most."""
+"""Limit for characters that patterns are applied to."""
 WORK = 8_000_000
-"""Characters times instructions: what bounds the time of the worst text under the worst rules, to some 50 ms in all."""
+"""Limit for characters times instructions: about 50 ms in all for the worst text under the worst rules."""
 SLICE = 1_000_000
-"""The part of this work that belongs into one turn of the loop, and into one pattern."""
+"""Limit for this work in one turn of the loop, and for one pattern."""
 _LONG = 64 * 1024
-"""Bytes of a body that takes a turn of its own to be read."""
+"""Size from which a body is read in a turn of its own, in bytes."""
 
 
 class Considered(NamedTuple):
-    """One rule and why it does not hold; '' where it does."""
+    """A rule and the reason why it does not hold; '' if it does."""
 
     rule: str
     model: str
@@ -40,9 +40,9 @@ class Router:
     def explain(
         self, endpoint: str, header: Header, body: bytes, speaks: Callable[[str], bool]
     ) -> Iterator[Considered | None]:
-        """Every rule up to the one that decides, and None where a turn of the loop should end.
+        """Yield every rule up to the one that decides, and None where a turn of the loop should end.
 
-        `speaks`: does the engine of that model answer the endpoint?
+        `speaks` tells if the engine of a model serves the endpoint.
         """
         if self._reads_text and len(body) > _LONG:
             yield None
@@ -66,14 +66,14 @@ class Router:
                 return
 
     def _ends(self, text: str) -> bytes:
-        """The first and the last characters of a long text, as if lines of their own.
+        """Return the first and the last characters of a long text, as two lines of their own.
 
-        What is asked for stands at either end; what is pasted stands between.
+        A question stands at either end of its text; pasted text stands between.
         """
         if len(text) > self._scanned:
             half = self._scanned // 2
             text = f"{text[:half]}\n{text[-half:]}"
-        return text.encode(errors="replace")  # half of a surrogate pair is no character
+        return text.encode(errors="replace")  # half of a surrogate pair is not a character
 
 
 def _reads_text(rule: Rule) -> bool:
@@ -84,7 +84,7 @@ def _why_not(rule: Rule, endpoint: str, header: Header) -> str:
     if rule.endpoint is not None and rule.endpoint != endpoint:
         return f"the request did not come to {rule.endpoint}"
     for name, value in rule.header.items():
-        # Blanks around a value are no part of it (RFC 9110).
+        # Blanks around a value are not part of it (RFC 9110).
         if header(name.encode()).strip(b" \t") != value.encode():
             return f"header {name} has another value, or none"
     return ""

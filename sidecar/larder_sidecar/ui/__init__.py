@@ -1,1 +1,1 @@
-"""The page at /ui: three files, served as they are."""
+"""The page at /ui: three files, served unchanged."""
