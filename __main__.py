@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pulumi
 
-from components.images import pinned
+from components.pin_images import pinned
 from components.plan.plan import make_plan
 from components.platform import Platform, connect
 from components.settings import read

@@ -25,7 +25,7 @@ def run_once(
     content: str = "",
     image: pulumi.Input[str] | None = None,
 ) -> batch.Job:
-    """A Job `<name>-<hash8>`, on one host, in a pool or wherever there is room; it tolerates `taints` and the pool's.
+    """Declare a Job `<name>-<hash8>`, on one host, in a pool or anywhere; it tolerates `taints` and the pool's.
 
     `content` is what it reads beside its spec: its change is a new Job too. `image` is what the container runs, where
     its own names by content what has no digest before it is made.

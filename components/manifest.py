@@ -1,4 +1,4 @@
-"""What every manifest shares: labels, the description it carries, and the security of its containers."""
+"""Parts that all manifests share: labels, the description, and the security of containers."""
 
 import hashlib
 import json
@@ -29,12 +29,12 @@ USER = 1000
 
 
 def selector(name: str) -> dict[str, str]:
-    """The labels that select the pods of `name`: these two and never more, for selectors cannot change."""
+    """Return the labels that select the pods of `name`: these two and never more, for selectors cannot change."""
     return {"app.kubernetes.io/name": name, "app.kubernetes.io/instance": INSTANCE}
 
 
 def spread(name: str) -> core.TopologySpreadConstraintArgsDict:
-    """The pods of `name` on as many nodes as there are."""
+    """Return the constraint that spreads the pods of `name` over nodes."""
     return {
         "max_skew": 1,
         "topology_key": "kubernetes.io/hostname",
@@ -44,7 +44,7 @@ def spread(name: str) -> core.TopologySpreadConstraintArgsDict:
 
 
 def labels(name: str) -> dict[str, str]:
-    """All labels of an object that belongs to `name`."""
+    """Return all labels of an object that belongs to `name`."""
     return {**selector(name), "app.kubernetes.io/part-of": "larder", "app.kubernetes.io/managed-by": "pulumi"}
 
 
@@ -57,7 +57,7 @@ def metadata(
     annotations: Mapping[str, str] | None = None,
     more_labels: Mapping[str, str] | None = None,
 ) -> Metadata:
-    """Metadata of the object `name`, part of `of`. No namespace: the object is the cluster's."""
+    """Return the metadata of the object `name`, part of `of`. Without a namespace the object is the cluster's."""
     result: Metadata = {
         "name": name,
         "labels": {**labels(of), **(more_labels or {})},
@@ -73,17 +73,17 @@ TMP = "tmp"
 
 
 def scratch() -> Volume:
-    """The volume at /tmp."""
+    """Return the volume at /tmp."""
     return {"name": TMP, "empty_dir": {"size_limit": "1Gi"}}
 
 
 def environment(values: Mapping[str, str]) -> list[EnvVar]:
-    """Environment variables of a container, in their order."""
+    """Return the environment variables of a container, in their order."""
     return [{"name": name, "value": value} for name, value in values.items()]
 
 
 def container_security() -> core.SecurityContextArgsDict:
-    """No privilege to gain, no capability, nothing writable but the mounts."""
+    """Return the security of a container: no privilege to gain, no capability, nothing writable but the mounts."""
     return {
         "allow_privilege_escalation": False,
         "read_only_root_filesystem": True,
@@ -92,7 +92,7 @@ def container_security() -> core.SecurityContextArgsDict:
 
 
 def pod_security() -> core.PodSecurityContextArgsDict:
-    """Not root; volumes belong to our group. With container_security this is the `restricted` standard."""
+    """Return the security of a pod: not root, volumes of our group. With container_security it is `restricted`."""
     return {
         "run_as_non_root": True,
         "run_as_user": USER,
@@ -127,7 +127,7 @@ def pod(spec: PodSpec) -> PodSpec:
 
 
 def camel_case(value: Untyped) -> Untyped:
-    """The value with its keys as Kubernetes spells them, for custom resources: the SDK knows only the types it has.
+    """Return the value with keys as Kubernetes spells them, for custom resources, which the SDK has no types for.
 
     Keys without an underscore stay: labels, resources and annotations have none.
     """
@@ -142,17 +142,17 @@ def _camel(key: str) -> str:
 
 
 def content_name(prefix: str, content: object) -> str:
-    """`<prefix>-<8 hex digits of the content>`: what cannot be changed in place gets a new name with its content."""
+    """Return `<prefix>-<8 hex digits of the content>`, for objects that cannot change in place."""
     canonical = content if isinstance(content, str) else json.dumps(content, sort_keys=True)
     return f"{prefix}-{hashlib.sha256(canonical.encode()).hexdigest()[:8]}"
 
 
 _LONGEST_LABEL = 54
-"""Of the 63 characters of a label, which the pods of a Job have for a name: what leaves room for `content_name`."""
+"""The part of the 63 characters of a label that leaves room for `content_name`."""
 
 
 def label_name(prefix: str, host: str) -> str:
-    """`<prefix>-<host>`, cut where it would be too long, and then with a hash in place of the rest."""
+    """Return `<prefix>-<host>`; a hash replaces the end of a name that would be too long."""
     whole = f"{prefix}-{host}"
     return whole if len(whole) <= _LONGEST_LABEL else content_name(whole[: _LONGEST_LABEL - 9].rstrip("-."), host)
 
@@ -164,7 +164,7 @@ _LONGEST_NAME = 63
 
 
 def object_name(prefix: str, word: str, content: str) -> str:
-    """`<prefix>-<word>-<8 hex digits>` for a word that is no name by itself, such as a model's id.
+    """Return `<prefix>-<word>-<8 hex digits>` for a word that is no name by itself, such as a model's id.
 
     What a name cannot hold becomes a dash, and what is too long is cut: then the digits are of the whole word too.
     """

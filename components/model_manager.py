@@ -142,7 +142,7 @@ class ModelManager(Component):
         return metadata(name, description, of=NAME, namespace=self._namespace, annotations=annotations)
 
     def _account(self, service: str) -> list[pulumi.Resource]:
-        """Who the pod is in the cluster, and the least that lets it do its work."""
+        """Declare the account of the pod, with the least that lets it do its work."""
         account = core.ServiceAccount(
             "account",
             metadata=self._metadata(NAME, "who the manager is in the cluster"),

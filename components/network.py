@@ -1,4 +1,4 @@
-"""Who may talk to whom: the rules that NetworkPolicies are made of."""
+"""Rules of NetworkPolicies."""
 
 from collections.abc import Iterable
 from ipaddress import ip_address
@@ -11,14 +11,14 @@ from .manifest import selector
 
 HTTPS = 443
 DNS = (53, 5353)
-"""What pods that resolve names listen on: rules see the port behind the Service, and OpenShift's is 5353."""
+"""Ports of the pods that resolve names: rules see the port behind the Service, and OpenShift's is 5353."""
 
 Ingress = networking.NetworkPolicyIngressRuleArgsDict
 Egress = networking.NetworkPolicyEgressRuleArgsDict
 
 
 def gateway_ingress(*, of: str | None = None) -> list[Ingress]:
-    """Clients from anywhere, or pods of `of` alone; the admin port, which can drain the pod, for Prometheus alone.
+    """Allow clients from anywhere or pods of `of` alone, and Prometheus on the admin port, which can drain the pod.
 
     The kubelet needs no rule: traffic from the pod's own node is always allowed.
     """
@@ -33,7 +33,7 @@ def gateway_ingress(*, of: str | None = None) -> list[Ingress]:
 
 
 def clients_ingress(*, of: str | None = None) -> Ingress:
-    """The port for clients, from anywhere or from pods of `of` alone."""
+    """Allow the port for clients, from anywhere or from pods of `of` alone."""
     rule: Ingress = {"ports": [{"port": CLIENTS, "protocol": "TCP"}]}
     if of is not None:
         rule["from_"] = [{"pod_selector": {"match_labels": selector(of)}}]
@@ -41,12 +41,12 @@ def clients_ingress(*, of: str | None = None) -> Ingress:
 
 
 def dns_egress() -> Egress:
-    """Name resolution."""
+    """Allow name resolution."""
     return {"ports": [{"port": one, "protocol": protocol} for one in DNS for protocol in ("UDP", "TCP")]}
 
 
 def sources_egress(urls: Iterable[str]) -> list[Egress]:
-    """Name resolution, and where these URLs lead; nothing where there are none.
+    """Allow name resolution and the targets of these URLs; nothing without URLs.
 
     A host that is an address is reached at it; rules know no names, so of the others the ports are open, and that of
     HTTPS: hubs and registries redirect downloads to hosts that nobody can list beforehand.
@@ -74,7 +74,7 @@ def _tcp(ports: Iterable[int]) -> list[networking.NetworkPolicyPortArgsDict]:
 
 
 def manager_egress(repo: str) -> list[Egress]:
-    """Name resolution, the catalog's repository, and the API server, whose address no policy can know.
+    """Allow name resolution, the catalog's repository, and the API server, whose address no policy can know.
 
     6443 is where most API servers listen behind the Service's 443.
     """

@@ -24,11 +24,11 @@ from .settings.node_pools import taints_of
 from .settings.quantities import bandwidth_bytes
 
 KSERVE = ("kserve-0.20-or-later", "v1beta1.serving.kserve.io")
-"""What an error calls it, and the object that every API server has which serves InferenceServices."""
+"""Name in errors, and the object that every API server with InferenceServices has."""
 
 
 def connect(settings: Settings) -> list[pulumi.ProviderResource]:
-    """What leads to the cluster: the named context of KUBECONFIG, never the current one, and its cloud."""
+    """Return the providers of the cluster (the named context of KUBECONFIG, never the current one) and of its cloud."""
     context = settings.cluster.context
     kubernetes = Provider(
         "cluster",
@@ -133,7 +133,7 @@ class Platform(Component):
         )
 
     def _token(self, namespace: pulumi.Input[str]) -> None:
-        """What changes have to show, through the gateway and through the manager. Pulumi keeps its value encrypted."""
+        """Declare the token that changes need. Pulumi keeps its value encrypted."""
         project, _, key = API_TOKEN.partition(":")
         core.Secret(
             "token",

@@ -33,7 +33,7 @@ EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0; 1 where settings or policies refuse, each problem on a line of stderr; 2 for a wrong call."""
+    """Return the exit status: 0; 1 if settings or policies refuse, with each problem on stderr; 2 for a wrong call."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options))
@@ -61,7 +61,7 @@ def _planned(options: argparse.Namespace) -> int:
     from .findings import findings, refused
     from .program import record
     from .report import report
-    from .why import more
+    from .sections import more
 
     config = _config(options)
     notes = stand_in(config)
@@ -121,7 +121,7 @@ def _served(offered: list[str], written: object) -> object:
 
 
 def _unknown_models(options: argparse.Namespace, written: Mapping[str, object]) -> list[str]:
-    """What is wrong with the models of the file where the run serves others."""
+    """Return the problems of the models in the file, if the run serves others."""
     if not options.model:
         return []
     try:

@@ -8,7 +8,7 @@ from manifests.replaced import among, replacing
 from .document import Planned
 from .fixed import refused
 from .ignoring import with_ignored
-from .wire import Property
+from .properties import Property
 
 _POD = {"Deployment": "spec.template", "InferenceService": "spec.predictor"}
 """Fields whose change rolls the pods."""
@@ -26,9 +26,9 @@ class Change:
     name: str
     reason: str
     rolls: bool = False
-    """Do pods give way to others?"""
+    """True if pods give way to others."""
     inputs: Mapping[str, Property] = field(default_factory=dict)
-    """As they will be."""
+    """The inputs as they will be."""
 
     @property
     def title(self) -> str:
@@ -37,7 +37,7 @@ class Change:
 
 
 def changes(before: Sequence[Planned], after: Sequence[Planned]) -> list[Change]:
-    """Every resource that differs, in the order of making."""
+    """Return every resource that differs, in the order of making."""
     old = {resource.urn: resource for resource in before}
     taken = {resource.urn for resource in after}
     pairs: list[tuple[Planned | None, Planned | None]] = []

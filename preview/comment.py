@@ -1,4 +1,4 @@
-"""The comment of a pull request: what two plans differ in, for people; users of the platform come first.
+"""The comment of a pull request: the differences between two plans, those for users of the platform first.
 
 Names and texts come from files that anyone may propose, so every one of them stands in a fenced block, where Markdown,
 HTML and mentions mean nothing.
@@ -16,18 +16,18 @@ from .swap import swap
 MARKER = "<!-- larder:pull-request -->"
 """First line of the comment, by which the next run finds it."""
 MOST_BYTES = 65_536
-"""What GitHub takes is counted in characters; in bytes it can only be less."""
+"""The limit of a comment. GitHub counts characters, of which there are no more than bytes."""
 _WIDTH = 240
-"""Of a line: what is longer is cut."""
+"""Longest line, in characters; the rest is cut."""
 _SIGNS = {"created": "+", "deleted": "-", "replaced": "!", "changed": "!", "refused": "!"}
-"""What a block of `diff` shows green, red and orange."""
+"""Signs that a block of `diff` shows green, red and orange."""
 
 Pair = tuple[PlanDocument | None, PlanDocument | None]
 """One stack's plan before and after; None where there is no such stack."""
 
 
 def comment(pairs: Sequence[Pair]) -> str:
-    """Markdown of at most MOST_BYTES: whole while it fits, then fewer lines of each block, then fewer stacks."""
+    """Return Markdown of at most MOST_BYTES: whole if it fits, else fewer lines of each block, then fewer stacks."""
     for most in (1000, 100, 20, 5):
         parts = [_stack(before, after, most) for before, after in pairs]
         text = _joined(parts)
@@ -104,7 +104,7 @@ def _counts(found: Sequence[Change], now: int) -> str:
 
 
 def _block(lines: Iterable[str], most: int) -> str:
-    """A fenced block that nothing in it can end."""
+    """Return a fenced block that nothing in it can end."""
     every = list(lines)
     shown = [_plain(line) for line in every[:most]]
     if len(every) > most:
@@ -114,6 +114,6 @@ def _block(lines: Iterable[str], most: int) -> str:
 
 
 def _plain(line: str) -> str:
-    """One line of some length without control characters, those that turn the direction of reading included."""
+    """Return one line of limited length, without control characters and those that change the direction of reading."""
     plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line[: _WIDTH + 1])
     return plain if len(plain) <= _WIDTH else plain[: _WIDTH - 1] + "…"

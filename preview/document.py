@@ -13,7 +13,7 @@ from components.plan.plan import Plan
 from components.plan.support import Verdict
 from components.settings import Settings, SettingsError
 
-from . import wire
+from . import properties
 from .objects import kind, phase
 from .recorder import Recording, Registered
 from .tree import purpose
@@ -27,7 +27,7 @@ class Planned(Model):
     name: str
     purpose: str
     phase: int
-    """Where it stands in the order of making."""
+    """Its number in the order of making."""
     protect: bool = False
     retain_on_delete: bool = False
     delete_before_replace: bool = False
@@ -38,7 +38,7 @@ class Planned(Model):
     depends_on: list[str] = Field(default=[])
     """URNs of the resources that are made before it."""
     timeouts: dict[str, str] = Field(default={})
-    """How long `up` waits for it, by the operation."""
+    """Time that `up` waits for it, by the operation."""
     inputs: dict[str, Any]
     """Secrets and what is not known yet are replaced by a word for them."""
 
@@ -49,7 +49,7 @@ class Planned(Model):
 
 
 class Finding(Model):
-    """What a policy says."""
+    """One finding of a policy."""
 
     rule: str
     level: str
@@ -58,7 +58,7 @@ class Finding(Model):
 
     @property
     def line(self) -> str:
-        """The finding as one line."""
+        """Return the finding as one line."""
         return f"{self.level}: {self.rule}: {self.where}: {self.text}"
 
 
@@ -68,7 +68,7 @@ class PlanDocument(Model):
     schema_: Literal[1] = Field(default=1, alias="schema")
     stack: str
     users: dict[str, str] = Field(default={})
-    """What users of the platform notice, by what it is called."""
+    """Facts that users of the platform notice, by name."""
     resources: list[Planned] = Field(default=[])
     components: list[str] = Field(default=[])
     """URNs of what only groups resources."""
@@ -97,7 +97,7 @@ class PlanDocument(Model):
 def document(
     stack: str, settings: Settings, plan: Plan, recording: Recording, found: Iterable[Finding]
 ) -> PlanDocument:
-    """The plan as a document."""
+    """Return the plan as a document."""
     return PlanDocument(
         stack=stack,
         users=_users(settings, plan),
@@ -115,13 +115,13 @@ def document(
                 aliases=sorted(resource.aliases),
                 depends_on=sorted(resource.dependencies),
                 timeouts={operation: time for operation, time in resource.timeouts.items() if time},
-                inputs=wire.covered(dict(resource.inputs)),
+                inputs=properties.covered(dict(resource.inputs)),
             )
             for resource in recording.resources
             if resource.custom
         ],
         components=sorted(resource.urn for resource in recording.resources if not resource.custom),
-        outputs=wire.covered(recording.outputs),
+        outputs=properties.covered(recording.outputs),
         findings=list(found),
     )
 

@@ -1,19 +1,19 @@
-"""What the policies say about a recorded program."""
+"""Findings of the policies about a recorded program."""
 
 from collections.abc import Iterable
 
 from policies.rule import Level, Resource
 from policies.rules import RULES, judge
 
-from . import wire
+from . import properties
 from .document import Finding
 from .recorder import Recording
 
 
 def findings(recording: Recording, stack: str) -> list[Finding]:
-    """Every finding, mandatory ones first."""
+    """Return every finding, mandatory ones first."""
     resources = [
-        Resource(type=r.type, name=r.name, props=wire.revealed(dict(r.inputs)), stack=stack, protect=r.protect)
+        Resource(type=r.type, name=r.name, props=properties.revealed(dict(r.inputs)), stack=stack, protect=r.protect)
         for r in recording.resources
     ]
     found = [
@@ -24,10 +24,10 @@ def findings(recording: Recording, stack: str) -> list[Finding]:
 
 
 def refused(found: Iterable[Finding]) -> bool:
-    """Would the policies keep this from being deployed?"""
+    """Tell whether the policies keep this from being deployed."""
     return any(finding.level == Level.MANDATORY.value for finding in found)
 
 
 def section(found: Iterable[Finding]) -> list[str]:
-    """The findings as lines."""
+    """Return the findings as lines."""
     return [finding.line for finding in found] or [f"all {len(RULES)} rules are kept"]

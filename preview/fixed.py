@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from components.settings.quantities import size_bytes
 from manifests.replaced import among, at
 
-from .wire import Property
+from .properties import Property
 
 REFUSED: Mapping[str, tuple[str, ...]] = {
     "LocalModelCache": ("spec.sourceModelUri",),

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 
-from .wire import Property
+from .properties import Property
 
 _SEGMENT = re.compile(r'\["([^"]*)"\]|\[(\d+|\*)\]|([^.\[\]]+)')
 

@@ -24,15 +24,15 @@ OTHERS = 90
 
 
 def phase(resource: Registered) -> int:
-    """When to apply the resource."""
+    """Return the number of a resource in the order of applying."""
     return PHASES.get(kind(resource), OTHERS)
 
 
 def kind(resource: Registered) -> str:
-    """`Deployment` for kubernetes:apps/v1:Deployment."""
+    """Return `Deployment` for kubernetes:apps/v1:Deployment."""
     return resource.type.rpartition(":")[2]
 
 
 def is_manifest(resource: Registered) -> bool:
-    """Is it an object of the cluster, rather than a component, a provider, a change to an object or a cloud's?"""
+    """Tell whether it is an object of the cluster, not a component, a provider, a patch or an object of a cloud."""
     return resource.custom and resource.type.startswith("kubernetes:") and not kind(resource).endswith("Patch")

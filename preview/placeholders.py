@@ -1,4 +1,4 @@
-"""What stands in, in a preview, for images that nobody has named or made yet."""
+"""Placeholders, in a preview, for images that nobody has named or made yet."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ def placeholders() -> dict[str, str]:
 
 
 def stand_in(config: dict[str, object]) -> list[str]:
-    """Give the config what only `make up` knows, and say what that was."""
+    """Add to the config what only `make up` knows; return a note for each addition."""
     notes = []
     if (images := _images(config)) is not None:
         config[IMAGES] = images
@@ -39,14 +39,14 @@ def stand_in(config: dict[str, object]) -> list[str]:
 
 
 def later(settings: "Settings") -> Iterator[str]:
-    """Images whose digests nobody knows before `up`: the setting, and why."""
+    """Yield the settings of images whose digests nobody knows before `up`, with the reason."""
     for name, image in settings.images.tagged.items():
         yield f"{IMAGES}.{name}: {image} is a tag; `up` asks the registry for its digest"
     yield from (f"{CACHE}.{settings.cache.strategy}.{line}" for line in settings.cache.block.later())
 
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """larder:images with placeholders for those which nobody has named; None where they are named."""
+    """Return larder:images with placeholders for images that nobody has named; None if all are named."""
     images, ours = config.get(IMAGES), placeholders()
     if images is None:
         return ours if is_testbed(config.get(CLUSTER)) else {**ours, "git-sync": f"git-sync@{UNKNOWN}"}
@@ -57,7 +57,7 @@ def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _cache(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """larder:cache with images that stand in for those which `make up` makes, where it would make them."""
+    """Return larder:cache with placeholders for images that `make up` makes; None if it makes none."""
     cache, models = config.get(CACHE), config.get("larder:models")
     if not is_testbed(config.get(CLUSTER)) or not isinstance(cache, dict) or not isinstance(models, list):
         return None

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def stack_config(stack: str, folder: Path = ROOT) -> dict[str, Any]:
-    """What Pulumi.<stack>.yaml in `folder` configures. Raises SettingsError."""
+    """Return the config of Pulumi.<stack>.yaml in `folder`. Raises SettingsError."""
     file = folder / f"Pulumi.{stack}.yaml"
     try:
         document = load_document(file) or {}
@@ -49,7 +49,7 @@ def record(
     secret_keys: frozenset[str] = frozenset(),
     program: Callable[[], None] | None = None,
 ) -> Recording:
-    """What the engine would be told in a preview of the stack with this config. Raises what the program raises.
+    """Return what the program tells the engine in a preview with this config. Raises what the program raises.
 
     `program` in place of the project's own.
     """
@@ -108,7 +108,7 @@ def _program() -> None:
 
 @contextmanager
 def _own_environment() -> Iterator[None]:
-    """Nothing of the caller's environment reaches the program: neither an overlay nor a kubeconfig."""
+    """Keep the caller's environment from the program: neither an overlay nor a kubeconfig reaches it."""
     names = (OVERLAY, "KUBECONFIG", "PULUMI_CONFIG", "PULUMI_CONFIG_SECRET_KEYS")
     hidden = {name: os.environ.pop(name) for name in names if name in os.environ}
     try:

@@ -11,7 +11,7 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from components.settings.images import UNKNOWN
 
-from . import wire
+from . import properties
 
 STACK = "pulumi:pulumi:Stack"
 REGISTRY_IMAGE = "docker:index/getRegistryImage:getRegistryImage"
@@ -30,7 +30,7 @@ class Registered:
     parent: str
     custom: bool
     inputs: Mapping[str, Any]
-    """Plain values; an unknown one is `wire.UNKNOWN`, a secret one `wire.Secret`."""
+    """Plain values; an unknown one is `properties.UNKNOWN`, a secret one `properties.Secret`."""
     dependencies: frozenset[str]
     provider: str
     protect: bool
@@ -104,7 +104,7 @@ class RecordingMonitor:
                     name=request.name,
                     parent=request.parent,
                     custom=request.custom,
-                    inputs=wire.decoded(request.object),
+                    inputs=properties.decoded(request.object),
                     dependencies=frozenset(request.dependencies),
                     provider=request.provider or request.providers.get("kubernetes", ""),
                     protect=request.protect,
@@ -119,7 +119,9 @@ class RecordingMonitor:
             request.object.update({"digest": UNKNOWN})
         # In a preview nothing has an id yet, but a provider gets one so that it can be referred to.
         return resource_pb2.RegisterResourceResponse(
-            urn=urn, id=wire.UNKNOWN_ID if request.custom else "", object=None if self._unknowns else request.object
+            urn=urn,
+            id=properties.UNKNOWN_ID if request.custom else "",
+            object=None if self._unknowns else request.object,
         )
 
     def ReadResource(self, request: resource_pb2.ReadResourceRequest) -> resource_pb2.ReadResourceResponse:
@@ -139,7 +141,7 @@ class RecordingMonitor:
 
     def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> empty_pb2.Empty:
         if f"::{STACK}::" in request.urn:
-            self._recording.outputs.update(wire.decoded(request.outputs))
+            self._recording.outputs.update(properties.decoded(request.outputs))
         return empty_pb2.Empty()
 
     def SignalAndWaitForShutdown(self, request: empty_pb2.Empty) -> empty_pb2.Empty:

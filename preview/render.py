@@ -9,16 +9,16 @@ import yaml
 
 from components.caching import Prune
 
-from . import wire
+from . import properties
 from .objects import is_manifest, kind, phase
 from .recorder import Recording, Registered
 
 MARK = "# Rendered by `make render`; changes here are lost.\n"
-"""First line of every file, and how a stale one is told from a file of somebody else."""
+"""First line of every file, which distinguishes a stale one from a file of somebody else."""
 
 
 def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
-    """File names with their contents, and what was left out with the reason."""
+    """Return file names with their contents, and the resources that are left out with the reason."""
     files: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for resource in recording.resources:
@@ -27,7 +27,7 @@ def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
             left_out[name] = "is for when every engine has moved, which files cannot say. Run fetch --prune by hand"
         elif is_manifest(resource):
             name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
-            if wire.secrets_in(resource.inputs) or kind(resource) == "Secret":
+            if properties.secrets_in(resource.inputs) or kind(resource) == "Secret":
                 left_out[name] = "holds a secret. Make it in the cluster yourself"
             else:
                 files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource)
@@ -38,7 +38,7 @@ def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def write(files: Mapping[str, str], folder: Path) -> list[str]:
-    """Make the folder hold these files and none that an earlier run left; the names of those that changed.
+    """Write these files and remove those of an earlier run; return the names of files that changed.
 
     Each file is replaced as a whole, and stale ones go last: what is killed half-way is finished by the next run.
     """
@@ -67,7 +67,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+|0o[0-7]+")
-"""What is text to PyYAML and a number to Go's readers, as in a node named 1e3."""
+"""Text to PyYAML that is a number to Go's readers, as in a node named 1e3."""
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -81,7 +81,7 @@ _FIRST = ("apiVersion", "kind", "metadata", "name", "namespace")
 
 
 _KEPT = {"argocd.argoproj.io/sync-options": "Prune=false,Delete=false", "kustomize.toolkit.fluxcd.io/prune": "disabled"}
-"""What Pulumi's `protect` is to Argo CD and to Flux."""
+"""Annotations that are to Argo CD and Flux what `protect` is to Pulumi."""
 
 
 def _document(resource: Registered) -> str:
@@ -97,8 +97,8 @@ def _without_pulumi(resource: Registered) -> dict[str, Any]:
     return {**inputs, "metadata": {**inputs["metadata"], "annotations": {**others, **kept}}}
 
 
-def _ordered(value: wire.Property) -> wire.Property:
-    """Maps sorted, with the keys first that people look for first: the wire keeps no order."""
+def _ordered(value: properties.Property) -> properties.Property:
+    """Sort maps, with the keys first that people look for first: the wire keeps no order."""
     if isinstance(value, list):
         return [_ordered(item) for item in value]
     if not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What `make plan` prints."""
+"""The text that `make plan` prints."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -26,7 +26,7 @@ def report(
     notes: Iterable[str],
     more: Mapping[str, Iterable[str]],
 ) -> str:
-    """The whole text: settings in force, resources with what each is for, policies, admission, warnings.
+    """Return the whole text: settings in force, resources with their purposes, policies, admission, warnings.
 
     `more` are the sections that were asked for, by their titles.
     """

@@ -1,4 +1,4 @@
-"""What a swap of the strategy does to a running stack: told from the resources of two plans."""
+"""Effects of a swap of the strategy on a running stack, by the resources of two plans."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,9 +14,9 @@ DATA = ("PersistentVolumeClaim", "LocalModelCache")
 
 
 def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
-    """A few lines for an operator: what is fetched, what gives way to what, who waits, what is kept, what is refused.
+    """Return lines for an operator: fetched weights, replaced pods, waiting clients, kept volumes, refusals.
 
-    Nothing where the strategy stays: the changes are told by themselves then.
+    Empty if the strategy stays: the changes are listed by themselves then.
     """
     one, other = before.users.get("strategy"), after.users.get("strategy")
     if one == other or one is None or other is None:
@@ -32,7 +32,7 @@ def swap(before: PlanDocument, after: PlanDocument) -> list[str]:
 
 
 def refusals(found: Sequence[Change]) -> list[str]:
-    """A line for each change with which `up` would end."""
+    """Return a line for each change that would end `up`."""
     return [f"refused {change.title}: {change.reason}" for change in found if change.what == "refused"]
 
 

@@ -20,11 +20,11 @@ _HARMLESS = (
     "LICENSE",
     ".gitignore",
 )
-"""What no preview can show. The sidecar's code comes as an image, and that as a digest in a stack file."""
+"""Paths that no preview can show. The sidecar's code comes as an image, by a digest in a stack file."""
 
 
 def touched(paths: Iterable[str], stacks: Mapping[str, Collection[str] | None]) -> list[str]:
-    """The stacks, sorted; one whose file is gone is among them.
+    """Return the stacks that these paths touch, sorted; a stack whose file is gone is among them.
 
     `paths` as git names them, `stacks` with the models that each serves; None where that cannot be read. A path that
     nothing is known of touches all: a preview too many costs seconds, one too few hides a change.

@@ -1,4 +1,4 @@
-"""The resource tree of a recorded program, each line with what it is for."""
+"""The resource tree of a recorded program, each line with its purpose."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ ELSEWHERE = {
 }
 """Purpose of resources that are no objects of the cluster, by kind; a cloud's class describes its machines."""
 WIDTH = 52
-"""Of the column of names, tree included."""
+"""Width of the column of names, tree included."""
 
 
 def tree(recording: Recording) -> list[str]:
-    """Lines, parents before their children."""
+    """Return the lines, parents before their children."""
     children: dict[str, list[Registered]] = defaultdict(list)
     for resource in recording.resources:
         children[resource.parent].append(resource)
@@ -59,7 +59,7 @@ def _title(resource: Registered) -> str:
 
 
 def purpose(resource: Registered) -> str:
-    """What it is for: its own description, or the first line of its component's docstring."""
+    """Return the purpose of a resource: its description, or the first line of its component's docstring."""
     if is_manifest(resource):
         return str(resource.inputs["metadata"]["annotations"][DESCRIPTION])
     if resource.custom and (told := ELSEWHERE.get(kind(resource))):

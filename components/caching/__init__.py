@@ -1,4 +1,4 @@
-"""How weights reach an engine: one strategy a module, one contract for all of them."""
+"""The caching strategies: one module each, and one contract for all."""
 
 from typing import Any
 

@@ -19,23 +19,23 @@ from .weights_config import WeightsConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Demand:
-    """Which weights are wanted, and what a strategy may use to get them there."""
+    """The weights that are wanted, and what a strategy may use to bring them."""
 
     plan: WeightsPlan
     config: WeightsConfig
     image: str
     """The sidecar image, whose `fetch` role fills a store."""
     folders: bool = False
-    """Does an engine want the files of one model in a folder of their own, by a URI?"""
+    """True if an engine takes the files of one model from a folder of their own, by a URI."""
     budget_seconds: int
-    """The longest that fetching the whole plan may take."""
+    """The longest time, in seconds, that fetching the whole plan may take."""
     namespace: pulumi.Input[str]
     placement: Placement | None = None
-    """Where the pods of an engine will run; None where KServe has them alone."""
+    """Placement of the pods of an engine; None if KServe alone runs them."""
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The URLs that weights come from."""
+        """Return the URLs of the files."""
         return tuple(file.url for model in self.plan.models for file in model.files)
 
 
@@ -44,9 +44,9 @@ class Store:
     """A store on a volume of ours, as the Jobs that change it mount it."""
 
     word: str
-    """What tells it from others of the stack, in the names of its Jobs; empty where it is the only one."""
+    """The word that distinguishes it in the names of its Jobs; empty for the only store of a stack."""
     place: str
-    """Where it is, in a description."""
+    """Its place, in the words of a description."""
     volume: Volume
     mount: VolumeMount
     host: str | None = None
@@ -54,13 +54,13 @@ class Store:
     taints: tuple[Taint, ...] = ()
 
     def job(self, verb: str) -> str:
-        """The name of a Job on it."""
+        """Return the name of a Job on it."""
         return label_name(verb, self.word) if self.word else verb
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """How the weights of the plan get to `STORE` in an engine's pod."""
+    """The way that the weights of a plan reach `STORE` in an engine's pod."""
 
     strategy: str
     volumes: tuple[Volume, ...]
@@ -70,23 +70,23 @@ class Weights:
     mmap: bool = True
     """False if an engine should read the files and not map them."""
     image: pulumi.Input[str] | None = None
-    """In place of the engine's own image, where the weights are inside."""
+    """The image that replaces the engine's own, if it holds the weights."""
     uri: str | None = None
-    """Where KServe finds the folder of one model, {id} standing for its id, where folders were asked for."""
+    """The URI of the folder of a model for KServe, with {id} for its id, if folders were asked for."""
     uris: Mapping[str, str] = field(default_factory=dict)
-    """Where KServe finds each model by its id, where that does not follow from it."""
+    """URIs for KServe by model id, for models whose URI does not follow from the id."""
     hosts: tuple[str, ...] | None = None
-    """The only nodes that can reach the weights; None for all."""
+    """The only nodes that reach the weights; None for all."""
     overlap: bool = True
-    """May the next pod start before the last one is gone?"""
+    """True if the next pod may start before the last one is gone."""
     sources: tuple[str, ...] = ()
-    """The URLs that the engine's own pods download from."""
+    """The URLs that the engine's pods download from."""
     wait_seconds: int = 0
-    """How long a pod may be without weights after its start."""
+    """The longest time, in seconds, that a pod waits for weights after its start."""
     ready: tuple[pulumi.Resource, ...] = ()
-    """What has to be there before the engine."""
+    """Resources that come before the engine."""
     stores: tuple[Store, ...] = ()
-    """Where the weights stay when nobody wants them any more."""
+    """Stores that keep weights which no plan wants any more."""
 
 
 S = TypeVar("S", bound=StrategySettings)

@@ -20,7 +20,7 @@ EXPORT = "type=registry,oci-mediatypes=true,compression=uncompressed,rewrite-tim
 
 @dataclass(frozen=True, kw_only=True)
 class BuiltImage:
-    """What was declared."""
+    """The declared image."""
 
     reference: pulumi.Output[str]
     """The tag with its digest, which is known when it is built."""
@@ -29,7 +29,7 @@ class BuiltImage:
 
 
 def built_image(demand: Demand, engine: str, build: Build, opts: pulumi.ResourceOptions) -> BuiltImage:
-    """Declare the image of the demanded plan upon the image `engine`."""
+    """Declare an image with the weights of the plan, built on the image `engine`."""
     text = dockerfile(demand.plan, sidecar=demand.image, engine=engine)
     recipe = "\n".join([text, EXPORT, *build.platforms])
     tag = f"{build.to}:{hashlib.sha256(recipe.encode()).hexdigest()[:TAG_DIGITS]}"

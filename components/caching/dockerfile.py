@@ -4,7 +4,7 @@ from larder_sidecar.config.layout import CONFIG_FILE, CONFIG_FOLDER, STORE
 from larder_sidecar.config.weights import FIRST_PULL, WeightsPlan
 
 _LAYERS = "/layers"
-"""Where the builder puts what becomes a layer of its own."""
+"""Folder of the builder for files that become layers of their own."""
 
 
 def dockerfile(plan: WeightsPlan, *, sidecar: str, engine: str) -> str:

@@ -14,9 +14,9 @@ START_SECONDS = 30
 def fetch_container(
     demand: Demand, *mounts: VolumeMount, way: tuple[str, ...] = (), on_node: bool = False
 ) -> Container:
-    """`larder-sidecar fetch` on the mounted store: from the hub, or the `way` that its options name.
+    """Return the container of `larder-sidecar fetch` on the mounted store; `way` are its options.
 
-    `on_node`: the store is on the node's own disk, which the pod is to be sent to only where there is room.
+    `on_node` is True if the store is on the node's own disk: the pod then requests that room.
     """
     disk = {"ephemeral-storage": in_mebibytes(pod_copy(demand.plan.total_bytes()))} if on_node else {}
     return {
@@ -35,10 +35,10 @@ def fetch_container(
 
 
 def waiting(demand: Demand) -> tuple[str, ...]:
-    """Only read, until somebody else has filled the store."""
+    """Return the options of a fetch that only reads, until somebody else has filled the store."""
     return ("--wait", str(demand.budget_seconds))
 
 
 def patient(demand: Demand) -> tuple[str, ...]:
-    """Begin again while the Job has time, and end before its deadline, so that the reason of `fetch` is told."""
+    """Return the options of a fetch that retries, and ends before the deadline of its Job so that its reason shows."""
     return ("--patience", str(demand.budget_seconds - START_SECONDS))

@@ -34,5 +34,5 @@ class NoCache(KeepsNothing[NoCacheSettings]):
 
 
 def roomy(name: str, plan: WeightsPlan) -> Volume:
-    """An emptyDir that the weights of the plan fit into."""
+    """Return an emptyDir that the weights of the plan fit into."""
     return {"name": name, "empty_dir": {"size_limit": in_mebibytes(pod_copy(plan.total_bytes()))}}

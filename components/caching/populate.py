@@ -15,7 +15,7 @@ from .fetch import fetch_container, patient
 
 
 def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
-    """Fetch the plan into `store`, whose Jobs differ in name between strategies: a swap runs one beside the other."""
+    """Declare the Job that fetches the plan into `store`. Jobs of two strategies run beside each other in a swap."""
     name = store.job("populate")
     policy = networking.NetworkPolicy(
         f"{name}-policy",

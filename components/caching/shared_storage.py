@@ -14,7 +14,7 @@ from .populate import populate
 
 NAME = SharedStorageSettings.NAME
 SHARE = "/shared"
-"""Where the share is mounted beside the pod's own copy."""
+"""Mount path of the share in a pod with a copy of its own."""
 ROOT, STORE_FOLDER = STORE.rsplit("/", 1)
 """The store is a folder of the share that `fetch` makes itself. A subPath would be made by the kubelet as root, whom an
 NFS server makes nobody, and fsGroup does nothing on NFS: then nobody of ours could write there."""

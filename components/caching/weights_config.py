@@ -36,9 +36,9 @@ class WeightsConfig(Component):
         self.register_outputs({"name": self.name})
 
     def volume(self) -> Volume:
-        """The volume of a pod that reads the file."""
+        """Return the volume of a pod that reads the file."""
         return {"name": "weights-config", "config_map": {"name": self.name}}
 
     def mount(self) -> VolumeMount:
-        """The mount of a container that reads the file."""
+        """Return the mount of a container that reads the file."""
         return {"name": "weights-config", "mount_path": CONFIG_FOLDER, "read_only": True}

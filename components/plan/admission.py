@@ -1,4 +1,4 @@
-"""Does it fit? What the plan asks of disk, memory and time, and what an operator should know before `up`."""
+"""Admission: the disk, memory and time that a plan asks for, and warnings that an operator should read before `up`."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -78,7 +78,7 @@ def _about_rules(settings: Settings) -> Iterator[str]:
 
 
 def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
-    """What is worth a second look in how weights are kept: room, replicas, the class of a volume, the cluster."""
+    """Yield warnings about how weights are kept: room, replicas, the class of a volume, the cluster."""
     yield from shortages(settings)
     yield from crowding(settings, plan)
     yield from about_classes(settings)
@@ -86,7 +86,7 @@ def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
 
 
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
-    """What is allowed and still worth a second look."""
+    """Yield warnings about what is allowed."""
     yield from about_weights(settings, plan)
     served = {entry.id for entry in settings.served} | {
         model for block in settings.blocks.values() for model in block.named

@@ -1,4 +1,4 @@
-"""What the strategy in force needs from the cluster, in the words of these settings."""
+"""Needs of the strategy in force, in the words of these settings."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""What the settings come down to: the files the sidecar reads, the engine's size, the time it may all take."""
+"""The plan of a stack: the files that the sidecar reads, the size of each engine, and the time that all may take."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,7 +68,7 @@ class Plan:
     weights: WeightsPlan
     """weights.json."""
     stacks: Mapping[str, StackPlan[StackSettings]]
-    """By their words under `larder:`."""
+    """The stacks that are deployed, by their words under `larder:`."""
     front: GatewayConfig | None
     """gateway.json of the front, where there is one."""
     inference: InferenceService | None
@@ -144,17 +144,17 @@ def _auth(settings: Settings) -> Auth:
 
 
 def most_loaded(gateway: GatewayConfig) -> int | None:
-    """Models that are loaded at one time at the most; None where nobody but the engine keeps to a number."""
+    """Return how many models are loaded at one time at most; None if the engine alone decides."""
     return gateway.residency.max_models if gateway.residency else None
 
 
 def _routing(settings: Settings) -> Routing:
-    """For the gateway that clients reach."""
+    """Return the routing of the gateway that clients reach."""
     return Routing(default=settings.default_model, rules=settings.gateway.routing.rules)
 
 
 def _front(settings: Settings) -> GatewayConfig:
-    """Services by their short names: the front lives in their namespace."""
+    """Return gateway.json of the front. It reaches Services by their short names, for it lives in their namespace."""
     return GatewayConfig(
         place="front",
         engines=[_behind(settings, block) for block in settings.blocks.values()],
@@ -179,7 +179,7 @@ def _behind(settings: Settings, block: StackSettings) -> Engine:
 
 
 def _patience(settings: Settings) -> float:
-    """Of the front: longer than any gateway behind it lets a request wait for its model."""
+    """Return how long the front waits: longer than any gateway behind it lets a request wait for its model."""
     longest = settings.budget_seconds(settings.weights.total_bytes())
     return min(max(Limits().response_seconds, longest + HOLD_SECONDS), LONGEST_WAIT)
 

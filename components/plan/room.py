@@ -1,4 +1,4 @@
-"""Does everything that is stored fit where it lies? Findings with their numbers, setting and smallest remedy."""
+"""Findings about volumes and disks that are too small, each with its numbers, its setting and the smallest remedy."""
 
 from collections.abc import Iterator
 
@@ -18,7 +18,7 @@ def places(settings: Settings) -> Iterator[Place]:
 
 
 def shortages(settings: Settings) -> Iterator[str]:
-    """A line for each place that has not the room: too small for the next model, or for what an update needs."""
+    """Yield a line for each place that is too small for the next model, or for what an update needs."""
     models = {entry.id: entry.bytes for entry in settings.entries}
     for place in places(settings):
         if finding := place.finding(models):
@@ -26,7 +26,7 @@ def shortages(settings: Settings) -> Iterator[str]:
 
 
 def crowding(settings: Settings, plan: Plan) -> Iterator[str]:
-    """A line for each stack whose replicas cannot spread as they should, for the weights are in fewer places."""
+    """Yield a line for each stack with more replicas than nodes that reach the weights."""
     hosts = settings.weights_hosts
     for name, stack in plan.engines.items():
         if hosts is None or stack.replicas == 1:

@@ -1,4 +1,4 @@
-"""What an engine's container takes: from what the catalog says its models need."""
+"""Resources of an engine's container, by what the catalog says its models need."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ROCM_BYTES = 4 * 2**30
 
 @dataclass(frozen=True)
 class EngineResources:
-    """What is requested, and the memory at which the engine is killed.
+    """The requests of an engine, and the memory at which it is killed.
 
     The two are one figure unless models come that nobody planned: an engine that borrows memory is killed together
     with its neighbours.
@@ -32,7 +32,7 @@ class EngineResources:
 
 
 def engine_resources(stack: StackSettings, models: Collection[CatalogEntry], most: int | None) -> EngineResources:
-    """`most` models are loaded at once, or all (None): their memory adds up; they share the processor."""
+    """Return the resources of an engine that loads `most` models at once, or all (None). Their memory adds up."""
     memory = stack.memory or in_mebibytes(needed_bytes(models, most))
     needed = EngineResources(memory, max((entry.needs.cpu for entry in models), key=millicores), memory)
     floor = needed if stack.memory or not stack.FLOOR else EngineResources(**stack.FLOOR)
@@ -44,13 +44,13 @@ def engine_resources(stack: StackSettings, models: Collection[CatalogEntry], mos
 
 
 def predictor_resources(stack: KServeSettings, models: Collection[CatalogEntry]) -> EngineResources:
-    """Of the host, for the largest of the models: one at a time passes through its memory on the way to the GPU."""
+    """Return the resources on the host for the largest model: one at a time passes through memory to the GPU."""
     largest = max(size_bytes(entry.needs.memory) for entry in models)
     memory = stack.memory or in_mebibytes(largest + ROCM_BYTES)
     return EngineResources(memory, stack.cpu or max((entry.needs.cpu for entry in models), key=millicores), memory)
 
 
 def needed_bytes(models: Collection[CatalogEntry], most: int | None) -> int:
-    """Memory of the server, and of the `most` largest of these models loaded together, by the catalog."""
+    """Return the memory of the server and of the `most` largest of these models together, by the catalog."""
     largest = sorted((size_bytes(entry.needs.memory) for entry in models), reverse=True)
     return sum(largest[:most]) + SERVER_BYTES

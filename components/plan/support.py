@@ -18,25 +18,25 @@ Status = Literal["in force", "works", "warns", "refused"]
 
 
 class Verdict(Model):
-    """What one strategy would be for one stack."""
+    """The verdict on one strategy for one stack."""
 
     strategy: str
     stack: str
     status: Status
     reasons: list[str] = Field(default=[])
-    """Why it is refused, or what is worth a second look; each with its remedy."""
+    """The reasons of a refusal, or warnings; each with its remedy."""
     change: list[str] = Field(default=[])
-    """What to write and run for it; nothing where it is in force or refused."""
+    """Lines to write and commands to run for it; empty if it is in force or refused."""
     swap: list[str] = Field(default=[])
-    """What the change would do to the running stack."""
+    """Effects of the change on the running stack."""
 
 
 Reading = Callable[[Mapping[str, Any]], Settings]
-"""How a config becomes settings. Raises SettingsError."""
+"""Reads a config as settings. Raises SettingsError."""
 
 
 def support(config: Mapping[str, Any], settings: Settings, read: Reading) -> list[Verdict]:
-    """A verdict for each strategy and stack; `settings` are those that `config` was read as."""
+    """Return a verdict for each strategy and stack; `settings` are those that `config` was read as."""
     return [verdict for strategy in STRATEGIES for verdict in _verdicts(strategy, config, settings, read)]
 
 

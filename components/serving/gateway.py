@@ -29,14 +29,14 @@ FILE = "gateway.json"
 
 
 def config_map_name(of: str) -> str:
-    """The name never changes with the stacks beside it: one that moved would be created while it still exists."""
+    """Return the name of a ConfigMap. It depends on no other stack: a moved one would be created while it exists."""
     return {"ollama": "larder-gateway", FRONT: "larder-front"}.get(of, f"larder-gateway-{of}")
 
 
 def gateway_config_map(
     config: GatewayConfig, *, of: str, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> core.ConfigMap:
-    """The file of a stack's gateway under its fixed name: changed in place, and no pod is replaced for it.
+    """Declare the file of a stack's gateway under its fixed name. It changes in place, and replaces no pod.
 
     A running gateway takes names and rules from it within two minutes; everything else is in `restarts_with`.
     """
@@ -51,7 +51,7 @@ def gateway_config_map(
 
 
 def restarts_with(config: GatewayConfig) -> dict[str, str]:
-    """Annotations of a pod whose gateway must not go on with what it read at its start.
+    """Return annotations that replace a pod when its gateway cannot take a change while it runs.
 
     Names and rules are not among it: they reach the gateway while it runs.
     """
@@ -59,32 +59,32 @@ def restarts_with(config: GatewayConfig) -> dict[str, str]:
 
 
 def gateway_volume(of: str) -> Volume:
-    """The volume of a pod with a gateway: a directory, so that the kubelet can renew the file under the mount."""
+    """Return the volume of the file: a directory, so that the kubelet can renew the file under the mount."""
     return {"name": "gateway-config", "config_map": {"name": config_map_name(of)}}
 
 
 def token_volume(use: str, secret: str) -> Volume:
-    """The volume of a token that the gateway uses for `use`."""
+    """Return the volume of the token that the gateway uses for `use`."""
     # Not `optional`: a gateway without the token would end at once; this way the pod says which Secret it waits for.
     return {"name": f"{use}-token", "secret": {"secret_name": secret, "items": [{"key": "token", "path": "token"}]}}
 
 
 def token_mount(use: str) -> VolumeMount:
-    """Where the gateway finds it."""
+    """Return the mount of that token."""
     return {"name": f"{use}-token", "mount_path": f"{TOKENS}/{use}", "read_only": True}
 
 
 def gateway_sidecar(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:
-    """The native sidecar: started before the engine, stopped after it, ready when the engine is.
+    """Return the native sidecar: it starts before the engine, stops after it, and is ready when the engine is.
 
-    Probes of the engine come here too, for the kubelet cannot reach the engine's loopback. `mounts` are what this
-    gateway needs beside its file, `ready_period` seconds lie between two looks at its readiness.
+    It answers the probes of the engine too, for the kubelet cannot reach the engine's loopback. `mounts` come beside
+    that of its file; `ready_period` is in seconds.
     """
     return {**gateway_container(image, ready_period=ready_period, mounts=mounts), "restart_policy": "Always"}
 
 
 def gateway_container(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:
-    """The gateway, beside an engine or in a pod of its own."""
+    """Return the container of a gateway, beside an engine or in a pod of its own."""
     mount: VolumeMount = {"name": "gateway-config", "mount_path": FOLDER, "read_only": True}
     return {
         "name": "gateway",
@@ -105,7 +105,7 @@ def gateway_container(image: str, *, ready_period: int = 2, mounts: Iterable[Vol
 
 
 def probe(path: str, *, period: int, failures: int) -> core.ProbeArgsDict:
-    """Ask the admin port every `period` seconds, give up after `failures` in a row."""
+    """Return a probe of the admin port, every `period` seconds; `failures` in a row are too many."""
     return {
         "http_get": {"path": path, "port": ADMIN},
         "period_seconds": period,
@@ -115,7 +115,7 @@ def probe(path: str, *, period: int, failures: int) -> core.ProbeArgsDict:
 
 
 def drain_hook() -> core.LifecycleArgsDict:
-    """The preStop hook that drains the gateway. Hook and gateway are of one pod template, and change together."""
+    """Return the preStop hook that drains the gateway. Both stand in one pod template, and change together."""
     name, value = DRAIN
     hook: core.HTTPGetActionArgsDict = {
         "path": "/drain",
@@ -136,7 +136,7 @@ def _http() -> core.ServicePortArgsDict:
 def stack_service(
     stack: str, *, replicas: int, namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> core.Service:
-    """How the front reaches the gateways beside a stack's engine: by one address, or by each of its replicas' own."""
+    """Declare the Service by which the front reaches a stack: one address, or those of its replicas."""
     headless = replicas > 1
     spec: core.ServiceSpecArgsDict = {"type": "ClusterIP", "selector": selector(stack), "ports": [_http()]}
     if headless:
@@ -159,7 +159,7 @@ def stack_service(
 def gateway_policy(
     stack: str, *, front: bool, sources: Iterable[str], namespace: pulumi.Input[str], opts: pulumi.ResourceOptions
 ) -> networking.NetworkPolicy:
-    """Who may talk to the pods of a stack, and that they talk to nobody but where the weights come from they fetch."""
+    """Declare the policy of a stack's pods: ingress from clients and Prometheus, egress to sources of weights."""
     return networking.NetworkPolicy(
         "policy",
         metadata=metadata(

@@ -35,10 +35,10 @@ FORMAT = "custom"
 PREDICTOR = {"serving.kserve.io/inferenceservice": INFERENCE_SERVICE}
 """The label that KServe gives the pods of our InferenceService."""
 _OF_THE_GPU = Taint(GPU, "", "NoSchedule")
-"""What keeps others off nodes with GPUs, by custom and whoever wrote it."""
+"""The customary taint of nodes with GPUs."""
 GRACE_SECONDS = 60
 IMAGE_SECONDS = 900
-"""To pull vLLM's ROCm image, which is the size of weights itself."""
+"""Time to pull vLLM's ROCm image, which is as large as weights."""
 
 # A GGUF model is its file to vLLM, any other one its folder. Whatever follows `vllm` comes after the script's own.
 _START = """\

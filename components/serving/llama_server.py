@@ -15,12 +15,12 @@ PULLED_CONTEXT = 4096
 
 
 def weights_file(model: str) -> str:
-    """Where an engine that takes files finds the weights of a model."""
+    """Return the path of the weights of a model, for an engine that takes files."""
     return f"{STORE}/{gguf_path(model)}"
 
 
 def presets(entries: Iterable[CatalogEntry]) -> str:
-    """models.ini: each model with the context that its memory is counted at."""
+    """Return models.ini: each model with the context that its memory is counted at."""
     # By default it keeps 8 GiB of prompts in memory, and as many conversations as it sees fit: the catalog counts one.
     lines = ["version = 1", "[*]", "parallel = 1", "cache-ram = 0", f"ctx-size = {PULLED_CONTEXT}"]
     for entry in entries:
@@ -29,7 +29,7 @@ def presets(entries: Iterable[CatalogEntry]) -> str:
 
 
 def arguments(models: int, *, pulled: str | None = None) -> tuple[str, ...]:
-    """Of the router. It never holds more models at once than were planned: a pulled one takes another's place."""
+    """Return the arguments of the router. It holds no more models than planned: a pulled one takes another's place."""
     host, _, port = ENGINES["llama-server"].address.rpartition(":")
     folder = ("--models-dir", pulled) if pulled else ()
     listens = ("--host", host, "--port", port, "--no-webui", "--offline")

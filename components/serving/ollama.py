@@ -13,7 +13,7 @@ from .stack import EngineStack, Site
 from .workload import EngineSpec
 
 KEEP_ALIVE = "30m"
-"""Of a model that Ollama loads by itself, while the gateway beside it is away: residency is the gateway's."""
+"""Keep-alive of a model that Ollama loads by itself while its gateway is away; else the gateway decides."""
 
 
 class Ollama(EngineStack[OllamaSettings]):

@@ -78,7 +78,7 @@ def _router(engine: EngineSpec, plan: ShimmyPlan, presets: str) -> EngineSpec:
 
 
 def _with_pulls(engine: EngineSpec, plan: ShimmyPlan) -> EngineSpec:
-    """The folder that the gateway writes and the engine reads, and the token that the gateway shows to the hub."""
+    """Add the folder that the gateway writes and the engine reads, and the token for the hub."""
     pulls, wanted = plan.stack.pulls, plan.gateway.pulls
     if pulls is None or wanted is None:
         return engine

@@ -20,7 +20,7 @@ from .workload import EngineSpec, engine_deployment
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What every stack of a platform has in common."""
+    """The values that all stacks of a platform share."""
 
     namespace: pulumi.Input[str]
     """Known when the namespace is there: what takes it waits for that."""
@@ -55,9 +55,9 @@ class Stack(Component, ABC, Generic[P]):
     ) -> None:
         super().__init__(self.SETTINGS.NAME, opts)
         self.inference: InferenceService | None = None
-        """What serves, whichever model it is, where the manager may apply it."""
+        """The InferenceService that serves, whichever model it is, if the manager may apply it."""
         self.ready: tuple[pulumi.Resource, ...] = ()
-        """What has to be there before that is applied."""
+        """Resources that come before it."""
         self.register_outputs(self.deploy(plan, weights, placement, site))
 
     @classmethod

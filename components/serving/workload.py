@@ -1,4 +1,4 @@
-"""What every engine behind a gateway shares: the Deployment around its container."""
+"""The Deployment of an engine behind a gateway."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,25 +39,25 @@ class EngineSpec:
     image: str
     resources: EngineResources
     placement: Placement
-    """Where its pool is."""
+    """Placement of its pods."""
     start_seconds: int
-    """From the container's start until the engine answers, weights read from the slowest disk we accept."""
+    """The longest time from the container's start until the engine answers, with the slowest disk that we accept."""
     grace_seconds: int
-    """For requests in flight when the pod has to go."""
+    """Time for requests in flight when the pod has to go."""
     replicas: int = 1
     command: tuple[str, ...] = ()
-    """In place of the image's entry point."""
+    """The command that replaces the image's entry point."""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
-    """Of the pod: another one replaces it when they change."""
+    """Annotations of the pod; a change of them replaces it."""
     volumes: tuple[Volume, ...] = ()
-    """Of the pod, beside those of the weights."""
+    """Volumes of the pod beside those of the weights."""
     mounts: tuple[VolumeMount, ...] = ()
-    """Of the engine."""
+    """Mounts of the engine."""
     gateway_mounts: tuple[VolumeMount, ...] = ()
     tokens: Mapping[str, str | None] = field(default_factory=dict)
-    """What the gateway needs a token for -> the Secret that has it; None where it needs none."""
+    """Use of a token of the gateway -> the Secret that has it; None for a use without a token."""
     ready_period: int = 2
     """Seconds between two looks at the pod's readiness."""
     live_period: int | None = None
@@ -72,7 +72,7 @@ def engine_deployment(
     namespace: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> apps.Deployment:
-    """One engine with its weights and its gateway."""
+    """Declare the Deployment of an engine with its weights and its gateway."""
     deadline = weights.wait_seconds + engine.start_seconds
     spec: apps.DeploymentSpecArgsDict = {
         "replicas": engine.replicas,

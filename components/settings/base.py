@@ -1,4 +1,4 @@
-"""What the blocks of the stack config share: kebab-case keys, nothing unknown, and what they are judged against."""
+"""The base of the blocks of a stack config: kebab-case keys, no unknown keys, and the facts that they are judged by."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .stack import StackSettings
 
 ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
-"""Of an object in the namespace."""
+"""Name of an object in the namespace."""
 Subdomain = Annotated[
     str,
     Field(max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"),
@@ -57,13 +57,13 @@ class Catalog:
     """Files that are no entries, by their names: the lines that say why."""
 
     def of(self, models: Iterable[str]) -> tuple[CatalogEntry, ...]:
-        """The entries of these models."""
+        """Return the entries of these models."""
         return tuple(self.entries[model] for model in models)
 
 
 @dataclass(frozen=True)
 class Known:
-    """What a block is judged against: the stack, the catalog, and the blocks that were read before it.
+    """The facts that a block is judged by: the stack, the catalog, and the blocks that were read before it.
 
     A block that could not be read leaves its part unknown (None): nothing is reported twice.
     """
@@ -83,17 +83,17 @@ class Known:
     cluster: "ClusterSettings | None" = None
     """The cluster."""
     strategy: str | None = None
-    """How weights reach the engines."""
+    """Word of the caching strategy."""
     models: tuple[CatalogEntry, ...] | None = None
     """Entries of `larder:models`."""
     git_sync: bool | None = None
-    """Whether larder:images names git-sync."""
+    """True if larder:images names git-sync."""
     has_token: bool = False
-    """Whether larder:api-token is set."""
+    """True if larder:api-token is set."""
     notes: tuple[str, ...] = ()
     """Former names that the config has, each with the one of today."""
     manager: bool = False
-    """Whether the block larder:manager is there, readable or not."""
+    """True if the block larder:manager is there, readable or not."""
     weights_hosts: tuple[str, ...] | None = None
     """The only nodes that can reach the weights, where the strategy keeps them on some."""
 
@@ -104,10 +104,10 @@ class Known:
 
     @property
     def hosts(self) -> frozenset[str] | None:
-        """Hosts that some node pool provides."""
+        """Return the hosts that some node pool provides."""
         return None if self.pools is None else frozenset(host for hosts in self.pools.values() for host in hosts)
 
     @classmethod
     def of(cls, info: ValidationInfo) -> Self | None:
-        """What the running validation is judged against; None where only the shape is looked at."""
+        """Return the facts of the running validation; None if it looks at shapes alone."""
         return info.context if isinstance(info.context, cls) else None

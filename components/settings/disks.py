@@ -11,7 +11,7 @@ from .stack import StackSettings
 USABLE = 0.85
 """With less than 15 % of the disk free the kubelet evicts pods: imagefs.available of its hard eviction, by default."""
 TAKEN = 10 * 2**30
-"""What is on the disk beside weights: the system, the images of engine and sidecar. An estimate, not measured."""
+"""Bytes on the disk beside weights: the system, the images of engine and sidecar. An estimate, not measured."""
 IMAGE_COPIES = 2
 """An image of weights takes their size twice: its layers as they were pulled, and as containerd unpacked them."""
 

@@ -29,7 +29,7 @@ EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 
 
 class KServeSettings(StackSettings):
-    """Which model vLLM serves, where, and with what."""
+    """Model, pool and arguments of vLLM."""
 
     NAME = "kserve"
     HELP = "The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."
@@ -65,7 +65,7 @@ class KServeSettings(StackSettings):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Those that can be activated; without `models` the active one alone."""
+        """Return the models that can be activated; without `models` the active one alone."""
         return tuple(self.models or ([self.active] if self.active else ()))
 
     @field_validator("pool")

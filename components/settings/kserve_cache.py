@@ -19,7 +19,7 @@ from .strategy import Made, Need, StrategySettings, refuse_too_small, share
 AGENT_LABEL = ("kserve/localmodel", "worker")
 """KServe's agent, which downloads, runs on nodes with this label (config/localmodelnodes of KServe 0.20)."""
 AGENT_FOLDER = "/models"
-"""Where that agent's manifest keeps models on its node."""
+"""Folder of models on a node, by the manifest of that agent."""
 
 
 def _an_address_alone(uri: str) -> str:
@@ -66,7 +66,7 @@ class KServeCacheSettings(StrategySettings):
     ALWAYS = True  # KServe fetches from the moment that it is told of a model
 
     size: Size
-    """How much of each node's disk KServe may fill; at least the weights of larder:models."""
+    """Part of each node's disk that KServe may fill; at least the weights of larder:models."""
     path: Annotated[str, AfterValidator(_agent_folder)] = AGENT_FOLDER
     """The folder on the nodes: the hostPath of KServe's agent."""
     sources: Mapping[ModelId, SourceUri] = Field(default_factory=dict)

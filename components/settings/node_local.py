@@ -26,7 +26,7 @@ _FLEETING = (
 
 
 def folder(path: str) -> str:
-    """An absolute path that is nobody else's, written plainly. Raises ValueError."""
+    """Return an absolute path that is nobody else's, written plainly. Raises ValueError."""
     parts = PurePosixPath(path).parts
     if len(path) > 1024 or not _PATH.fullmatch(path) or ".." in parts or len(parts) < 3:
         msg = (
@@ -76,7 +76,7 @@ class Folder(Block):
     path: Annotated[str, AfterValidator(folder)]
     """The folder on that node."""
     size: Size
-    """How much of the disk the volume stands for. Kubernetes does not enforce it."""
+    """Size of the volume. Kubernetes does not enforce it."""
     prepare_path: bool = False
     """Make the folder by a Job when it is not there."""
 
@@ -110,7 +110,7 @@ class NodeLocalSettings(Folder, StrategySettings):
     pool: Annotated[str | None, AfterValidator(_its_nodes_have_names)] = None
     """The pool each of whose nodes holds a disk with the weights, all in the same folder; or node."""
     prune: Prune | None = None
-    """What the disks may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
+    """Plans that the disks may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

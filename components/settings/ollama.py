@@ -7,7 +7,7 @@ from .stack import EngineStackSettings
 
 
 class OllamaSettings(EngineStackSettings):
-    """Where the Ollama engine runs and what it may take."""
+    """Pool and resources of Ollama."""
 
     NAME = "ollama"
     HELP = "The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."

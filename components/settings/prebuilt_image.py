@@ -22,7 +22,7 @@ class Build(Block):
             pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5})(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$",
         ),
     ]
-    """Where the image goes, as in registry.example/prebuilt/ollama, without a tag; whoever runs `up` may push there."""
+    """Name of the image without a tag, as in registry.example/prebuilt/ollama; whoever runs `up` may push there."""
     platforms: list[Literal["linux/amd64", "linux/arm64"]] = Field(["linux/amd64"], min_length=1)
     """The platforms of the nodes, as in [linux/amd64, linux/arm64]; the engine's image must have them."""
     builder: Annotated[str, Field(max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None = None

@@ -25,7 +25,7 @@ class Prune(Block):
 
     @property
     def forgets_others(self) -> bool:
-        """Is every plan forgotten that is not the one in force?"""
+        """Tell whether every plan is forgotten that is not the one in force."""
         return OTHERS in self.forget
 
 

@@ -27,7 +27,7 @@ from .stacks import STACKS, shared_out
 
 
 def read(root: Path) -> Settings:
-    """Settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
+    """Return the settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
     settings = parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root), encrypted=encrypted_keys())
     for note in settings.notes:
         pulumi.log.warn(note)
@@ -35,7 +35,7 @@ def read(root: Path) -> Settings:
 
 
 def read_catalog(root: Path) -> Catalog:
-    """The catalog of the project at `root`, what is wrong with it included."""
+    """Return the catalog of the project at `root`, with its problems."""
     try:
         return Catalog(load_catalog(root / "catalog" / "models"))
     except CatalogError as error:

@@ -1,4 +1,4 @@
-"""Do the weights fit where they are to lie? The arithmetic of volumes and disks, and the smallest change that helps."""
+"""Arithmetic of volumes and disks: whether weights fit, and the smallest change that helps."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ TIGHT = 0.9
 """Part of a volume beyond which the next model will not fit."""
 POD_COPY = 1.1
 POD_SLACK = 256 * 2**20
-"""Of a pod's own copy: what there is beside the weights. Manifests, markers, the blocks of the file system."""
+"""Bytes of a pod's copy beside the weights: manifests, markers, blocks of the file system."""
 
 
 def pod_copy(weights: int) -> float:
@@ -28,7 +28,7 @@ class Place:
     usable: float = TIGHT
     """Part of it that may be taken."""
     copies: float = 1
-    """How often the weights are in it."""
+    """Number of copies of the weights in it."""
     beside: int = 0
     """Bytes of it that something else takes."""
     why: str = ""
@@ -40,11 +40,11 @@ class Place:
         return max(0, int((size_bytes(self.size) * self.usable - self.beside) / self.copies))
 
     def cannot_hold(self, weights: int) -> bool:
-        """Are they larger than the whole of it?"""
+        """Tell whether they are larger than the whole of it."""
         return weights > size_bytes(self.size)
 
     def smallest(self, weights: int) -> str:
-        """The least size, in whole GiB, that has room for them."""
+        """Return the least size, in whole GiB, that has room for them."""
         return f"{math.ceil((weights * self.copies + self.beside) / self.usable / 2**30)}Gi"
 
     def finding(self, models: Mapping[str, int]) -> str | None:
@@ -64,12 +64,12 @@ class Place:
 
 
 def roomy_for(weights: int) -> str:
-    """The least size of a volume, in whole GiB, that has room for them."""
+    """Return the least size of a volume, in whole GiB, that has room for them."""
     return Place(setting="size", size="1Gi").smallest(max(weights, 1))
 
 
 def to_drop(models: Mapping[str, int], room: int) -> tuple[str, ...]:
-    """The fewest models without which the others fit, of these the smallest; none where no model would be left."""
+    """Return the fewest models without which the others fit, of these the smallest; none if no model would be left."""
     excess = sum(models.values()) - room
     by_size = sorted(models, key=lambda model: (models[model], model))
     if alone := next((model for model in by_size if models[model] >= excess), None):

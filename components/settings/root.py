@@ -24,7 +24,7 @@ from .weights_plan import weights_plan
 
 S = TypeVar("S", bound=StackSettings)
 SLACK_SECONDS = 120
-"""What every budget grants beside the transfer itself: image pull, scheduling, hashing, the engine's start."""
+"""Part of every budget beside the transfer itself: image pull, scheduling, hashing, the engine's start."""
 
 
 class Settings(GrowingBlock):
@@ -41,7 +41,7 @@ class Settings(GrowingBlock):
     models: Models
     """Catalog ids (catalog/models/*.yaml) of the models to serve; the first one is the default model."""
     cache: Cache
-    """How weights reach the engines: {strategy: node-local, and a block of its name where it needs one}."""
+    """The way that weights reach the engines: {strategy: node-local, and a block of its name if it needs one}."""
     images: Images
     """Digest references {sidecar, ollama, …}; `make up` passes those of the images it has built."""
     gateway: Gateway = Gateway()
@@ -64,7 +64,7 @@ class Settings(GrowingBlock):
 
     @property
     def entries(self) -> tuple[CatalogEntry, ...]:
-        """The catalog entries of `models`, in their order."""
+        """Return the catalog entries of `models`, in their order."""
         return self._entries
 
     @property
@@ -74,17 +74,17 @@ class Settings(GrowingBlock):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A line for each former name of a setting, with the one of today."""
+        """Return a line for each former name of a setting, with the one of today."""
         return self._notes
 
     @property
     def makes_token(self) -> bool:
-        """Is there a value in the stack config for Secret larder-api-token?"""
+        """Tell whether the stack config has a value for Secret larder-api-token."""
         return self._has_token
 
     @property
     def gateway_secret(self) -> str | None:
-        """The Secret whose token changes through the gateway need; None where nobody can make any."""
+        """Return the Secret whose token permits changes through the gateway; None if nobody can make any."""
         auth = self.gateway.auth
         if auth.mutations == "open":
             return None
@@ -98,7 +98,7 @@ class Settings(GrowingBlock):
 
     @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
-        """The stacks that are deployed, each with the models that it serves, or may be told to by the manager."""
+        """Return the deployed stacks, each with the models that it serves or that the manager may have it serve."""
         served = served_by(self.blocks, self.models)
         return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
 
@@ -117,13 +117,13 @@ class Settings(GrowingBlock):
 
     @property
     def served(self) -> tuple[CatalogEntry, ...]:
-        """The models that clients reach, in the order of `models`."""
+        """Return the models that clients reach, in the order of `models`."""
         answered = {entry.id for entries in self.stacks.values() for entry in entries}
         return tuple(entry for entry in self._entries if entry.id in answered)
 
     @property
     def front(self) -> bool:
-        """Do gateways of their own stand before the stacks?"""
+        """Tell whether gateways of their own stand before the stacks."""
         if self.gateway.front is not None:
             return self.gateway.front
         replicated = [name for name, block in self.blocks.items() if block.replicated > 1]
@@ -131,43 +131,43 @@ class Settings(GrowingBlock):
 
     @property
     def default_model(self) -> str:
-        """Answers a request that names no model."""
+        """Return the model that answers a request which names none."""
         return self.gateway.routing.default or self.served[0].id
 
     @property
     def service_type(self) -> ServiceType:
-        """How clients reach the entry."""
+        """Return the type of the Service by which clients reach the entry."""
         return self.gateway.service or self.cluster.FACTS.service
 
     @property
     def node_port(self) -> int | None:
-        """The port of the nodes, where the Service has one."""
+        """Return the port of the nodes; None if the Service has none."""
         return (self.gateway.node_port or DEFAULT_NODE_PORT) if self.service_type == "NodePort" else None
 
     @property
     def weights_hosts(self) -> tuple[str, ...] | None:
-        """The only nodes that can reach the weights; None where all can."""
+        """Return the only nodes that reach the weights; None for all."""
         return self.cache.weights_hosts(hosts_of(self.node_pools))
 
     @property
     def kserve_hosts(self) -> tuple[str, ...]:
-        """The nodes of the KServe stack by name; none where a cloud makes them."""
+        """Return the nodes of the KServe stack by name; none if a cloud makes them."""
         hosts = hosts_of(self.node_pools)
         return next((hosts[block.pool] for block in self.blocks.values() if not block.GATEWAY), ())
 
     @property
     def local_volumes(self) -> list[Folder]:
-        """Every disk of a node that holds data of this stack."""
+        """Return every disk of a node that holds data of this stack."""
         state = self.manager.state if self.manager else None
         return [block for block in (*self.cache.blocks, state) if isinstance(block, Folder)]
 
     @property
     def keeps_data(self) -> bool:
-        """Is a volume declared that outlives the stack?"""
+        """Tell whether a volume is declared that outlives the stack."""
         return bool(self.local_volumes) or any(block.volume_size for block in self.cache.blocks)
 
     def budget_seconds(self, transferred: int) -> int:
-        """The longest that moving so many bytes may take."""
+        """Return the longest time, in seconds, that moving so many bytes may take."""
         return -(-transferred // bandwidth_bytes(self.cache.min_bandwidth)) + SLACK_SECONDS
 
 

@@ -54,11 +54,11 @@ class SharedStorageSettings(StrategySettings):
     claim: ObjectName | None = None
     """An existing ReadWriteMany claim of the namespace, which others may use too; or nfs, or storage-class."""
     size: Size
-    """How large the volume is."""
+    """Size of the volume."""
     read: Literal["copy", "direct"] = "copy"
     """copy: each pod copies the weights to its node's disk first; direct: engines read the share, without mmap."""
     prune: Prune | None = None
-    """What the share may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
+    """Plans that the share may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:

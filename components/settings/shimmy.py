@@ -35,12 +35,12 @@ class Pulls(Block):
 
     @property
     def room(self) -> str:
-        """The most that pulled files may take of the node's disk."""
+        """Return the most that pulled files may take of the node's disk."""
         return self.size or DEFAULT_SIZE
 
 
 class ShimmySettings(EngineStackSettings):
-    """Where llama-server or Shimmy runs, what it may take, and whether models may be pulled."""
+    """Pool and resources of llama-server or Shimmy, and the download service."""
 
     NAME = "shimmy"
     HELP = "The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."

@@ -1,4 +1,4 @@
-"""What every stack says: where its engine runs, what it may take, and which models are its own."""
+"""Settings that all stacks share: the pool of the engine, its resources, and the models of the stack."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar

@@ -31,20 +31,20 @@ Images.admit(STACKS.values())
 
 
 def models_of(stack: StackSettings, stacks: Iterable[StackSettings], models: Iterable[str]) -> tuple[str, ...]:
-    """The models that a stack has: those it names, or all that no other one names."""
+    """Return the models of a stack: those it names, or all that no other one names."""
     others = {model for other in stacks if other is not stack for model in other.named}
     return tuple(model for model in models if (model in stack.named if stack.named else model not in others))
 
 
 def served_by(stacks: Mapping[str, StackSettings], models: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """The models that each stack serves, or may be told to by the manager."""
+    """Return the models that each stack serves, or that the manager may have it serve."""
     all_models = tuple(models)
     served = {name: models_of(stack, stacks.values(), all_models) for name, stack in stacks.items()}
     return {name: stack.answered(served[name]) for name, stack in stacks.items()}
 
 
 def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
-    """Every problem between the stacks: none at all, one without models or image, what no front leads to.
+    """Yield every problem between the stacks: none at all, one without models or image, one that no front leads to.
 
     `blocks` are those that could be read, by their fields' names.
     """
@@ -82,7 +82,7 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
 def _reached(
     known: Known, cache: Cache, pools: Mapping[str, NodePoolSettings], stacks: Mapping[str, StackSettings]
 ) -> Iterator[str]:
-    """Every pool whose machines cannot hold the weights that the strategy has them hold."""
+    """Yield every pool whose machines cannot hold the weights."""
     models = {entry.id: entry.bytes for entry in known.models or ()}
     for disk in disks(cache, pools, stacks):
         if disk.cannot_hold(sum(models.values())):
@@ -96,7 +96,7 @@ def _reached(
 def _residency(
     residency: Residency, stacks: Mapping[str, StackSettings], answered: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
-    """What does not hold for one of the engines that models are moved in."""
+    """Yield problems of residency in the engines that load on demand."""
     key = f"{NAMESPACE}gateway.residency"
     moved = {name: stack for name, stack in stacks.items() if ENGINES[stack.runs].loads_on_demand}
     for name, stack in moved.items():
@@ -111,7 +111,7 @@ def _residency(
 def _routes(
     routing: Routing, entries: tuple[CatalogEntry, ...], stacks: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
-    """Every default and rule that leads to a model which nobody serves."""
+    """Yield every default and rule that leads to a model which nobody serves."""
     key = f"{NAMESPACE}gateway.routing"
     ids = [model for models in stacks.values() for model in models]
     names = {canonical(name): model.id for model in served(entries, routing.aliases) for name in model.names()}

@@ -23,7 +23,7 @@ class Need:
     """One thing that a strategy needs from the cluster."""
 
     what: str
-    """May hold {sources}, the origins of the models, and {copy}, the room that a pod's copy of them takes."""
+    """The thing; {sources} stands for the origins of the models, {copy} for the size of a pod's copy of them."""
     checked: str
     """The place where its absence is noticed."""
 
@@ -54,7 +54,7 @@ class StrategySettings(Block, ABC):
     GIVES_URI: ClassVar[bool] = False
     """True if it can hand KServe one model by a URI."""
     PUBLISHED: ClassVar[Literal["weights", "engine"] | None] = None
-    """What `larder-sidecar publish` makes for it: images of weights, or of the engine with the weights inside."""
+    """The images that `larder-sidecar publish` makes for it: of weights, or of the engine with the weights inside."""
 
     @classmethod
     def page(cls) -> str:

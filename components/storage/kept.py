@@ -1,4 +1,4 @@
-"""What every volume of weights has in common: it stays, for one claim, and nobody waits for that."""
+"""Options that all volumes of weights share: a volume stays, is for one claim, and nobody waits for it."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,15 +10,15 @@ NOBODY_WAITS: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
 
 
 def kept(depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
-    """Weights are gigabytes that took hours to get: neither `destroy` nor a dropped block may delete them."""
+    """Return options that keep weights, which took hours to get, from `destroy` and from a dropped block."""
     return pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=list(depends_on))
 
 
 def kept_for(claim: str, namespace: pulumi.Input[str]) -> core.ObjectReferenceArgsDict:
-    """The claim that a volume is for: without it any one of its class, in any namespace, could take the volume."""
+    """Return the claim of a volume. Without it, any claim of the class in any namespace could take the volume."""
     return {"api_version": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim}
 
 
 def bound_to(volume: pulumi.Resource) -> pulumi.ResourceOptions:
-    """Of a claim on a volume of ours: what it asked for cannot change, and no disk is cut by it."""
+    """Return options of a claim on a volume of ours, whose size is ignored: it cannot change, and cuts no disk."""
     return pulumi.ResourceOptions(depends_on=[volume], ignore_changes=["spec.resources"])

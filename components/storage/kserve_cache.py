@@ -14,13 +14,13 @@ from ..settings.kserve_cache import AGENT_LABEL, KServeCacheSettings
 
 API = "serving.kserve.io/v1alpha1"
 NEEDS = ("kserve-local-model-cache", "localmodelcaches.serving.kserve.io")
-"""What an error calls it, and the definition that every API server has which keeps LocalModelCaches."""
+"""Name in errors, and the definition that every API server with LocalModelCaches has."""
 MODES = ["ReadWriteOnce"]
-"""Of the claims that KServe makes, one for each model and namespace; a disk of a node is not shared by them."""
+"""Access modes of the claims that KServe makes, one for each model and namespace."""
 
 
 class KServeCache(Component):
-    """What KServe's agent keeps on the disks of nodes: a group of nodes, and a cache for each model."""
+    """KServe's cache on the disks of nodes: a group of nodes, and a cache for each model."""
 
     TYPE = "larder:storage:KServeCache"
 
@@ -79,7 +79,7 @@ class KServeCache(Component):
 
 
 def sources(settings: KServeCacheSettings, plan: WeightsPlan) -> Mapping[str, str]:
-    """Where KServe finds each model: what the settings say, else the one file on the hub."""
+    """Return the URI of each model for KServe: that of the settings, else its one file on the hub."""
     return {model.id: settings.sources.get(model.id) or _only_file(model) for model in plan.models}
 
 

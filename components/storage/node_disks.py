@@ -24,11 +24,11 @@ class NodeDisks:
     volumes: tuple[LocalVolume, ...]
     claim_name: str
     ready: tuple[pulumi.Resource, ...] = ()
-    """What has to be there before that claim is mounted, beside the volumes."""
+    """Resources that come before that claim is mounted, beside the volumes."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The nodes."""
+        """Return the nodes."""
         return tuple(volume.node for volume in self.volumes)
 
     @classmethod

@@ -12,7 +12,7 @@ from components.caching.dockerfile import dockerfile
 from components.settings import SettingsError
 from components.settings.images import UNKNOWN
 from components.settings.weights_plan import weights_plan
-from preview import wire
+from preview import properties
 from preview.__main__ import main
 from preview.recorder import Registered
 from tests.program.previews import CATALOG, IMAGES, Preview, preview_of
@@ -112,7 +112,7 @@ def test_pods_run_what_was_built_by_its_digest_and_wait_for_it(preview: Previews
     built, (tag,) = _image(seen).urn, _image(seen).inputs["tags"]
     (proof,) = seen.pod("Job", "preflight-")["containers"]
     assert seen.engine()["image"] == proof["image"] == f"{tag}@{UNKNOWN}"
-    assert preview("prebuilt-image", _overlay(), unknowns=True).engine()["image"] is wire.UNKNOWN
+    assert preview("prebuilt-image", _overlay(), unknowns=True).engine()["image"] is properties.UNKNOWN
     assert built in seen.one("Job", "preflight-").dependencies
     assert {built, seen.one("Job", "preflight-").urn} <= seen.one("Deployment", "ollama").dependencies
 

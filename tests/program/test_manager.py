@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from larder_sidecar.config.manager import ManagerConfig
 
-from preview import wire
+from preview import properties
 from tests.program.previews import IMAGES, Preview
 from tests.program.test_security import _containers, _open_texts
 
@@ -33,7 +33,7 @@ def test_without_its_block_there_is_no_manager(preview: Previews) -> None:
 
 def test_the_token_is_a_secret_wherever_it_goes(seen: Preview) -> None:
     secret = seen.one("Secret", "larder-api-token").inputs["stringData"]
-    assert isinstance(secret, wire.Secret) or isinstance(secret["token"], wire.Secret)
+    assert isinstance(secret, properties.Secret) or isinstance(secret["token"], properties.Secret)
     told = [*(r.inputs for r in seen.recording.resources), seen.recording.outputs]
     assert not [text for text in _open_texts(told) if TOKEN in text]
     assert not [text for _, text in seen.recording.messages if TOKEN in text]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from preview import wire
+from preview import properties
 from preview.recorder import Recording
 from preview.render import render, write
 from tests.program.previews import OF_DEV, Preview
@@ -97,7 +97,7 @@ def test_an_object_with_a_secret_is_left_out_and_named(preview: Previews) -> Non
     seen = preview("none")
     hidden = replace(
         seen.one("ConfigMap", "larder-gateway"),
-        inputs={"kind": "ConfigMap", "metadata": {"name": "open"}, "data": {"token": wire.Secret("hunter2")}},
+        inputs={"kind": "ConfigMap", "metadata": {"name": "open"}, "data": {"token": properties.Secret("hunter2")}},
     )
     files, left_out = render(Recording(resources=[hidden, seen.one("Service", "larder")]))
     assert left_out == {"configmap-open": "holds a secret. Make it in the cluster yourself"}

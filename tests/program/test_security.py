@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.settings import SettingsError
-from preview import wire
+from preview import properties
 from tests.program.previews import OF_DEV, Preview
 
 Previews = Callable[..., Preview]
@@ -131,7 +131,7 @@ def test_a_hub_may_have_an_address_of_the_sixth_version(preview: Previews) -> No
     }
 
 
-def _open_texts(value: wire.Property) -> Iterator[str]:
+def _open_texts(value: properties.Property) -> Iterator[str]:
     """Every text that is not marked secret."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -140,7 +140,7 @@ def _open_texts(value: wire.Property) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _open_texts(item)
-    elif not isinstance(value, wire.Secret):
+    elif not isinstance(value, properties.Secret):
         yield str(value)
 
 

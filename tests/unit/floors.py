@@ -25,7 +25,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("larder_sidecar.__main__",),
     ("components.names", "components.component", "components.manifest", "policies"),
     ("components.network", "components.settings"),
-    ("components.images", "components.node_pools", "components.plan.sizing"),
+    ("components.pin_images", "components.node_pools", "components.plan.sizing"),
     ("components.jobs", "components.plan.plan"),
     ("components.storage",),
     ("components.caching", "components.model_manager"),

@@ -87,8 +87,8 @@ def test_an_image_is_named_or_built(block: dict[str, Any], problem: str) -> None
 @pytest.mark.parametrize(
     ("build", "problem"),
     [
-        ({}, "to: is missing. Where the image goes, as in registry.example/prebuilt/ollama"),
-        ({"to": "prebuilt/ollama"}, "to: 'prebuilt/ollama' is not allowed here. Where the image goes"),
+        ({}, "to: is missing. Name of the image without a tag, as in registry.example/prebuilt/ollama"),
+        ({"to": "prebuilt/ollama"}, "to: 'prebuilt/ollama' is not allowed here. Name of the image"),
         ({"to": f"{TO}:1"}, f"to: '{TO}:1' is not allowed here. "),
         ({"to": f"https://{TO}"}, f"to: 'https://{TO}' is not allowed here. "),
         ({"to": TO, "platforms": []}, "platforms: must not be empty. The platforms of the nodes"),

@@ -1,4 +1,4 @@
-"""What `make plan` tells beside the plan where it is asked: every strategy and why not, and what a swap would do."""
+"""Optional sections of `make plan`: every strategy with the reasons against it, and the effects of a swap."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -20,7 +20,7 @@ from .program import record
 from .swap import refusals, swap
 
 _WIDTH = 16
-"""Of a column."""
+"""Width of a column."""
 
 
 def more(
@@ -32,7 +32,7 @@ def more(
     before: Path | None,
     why: bool,
 ) -> tuple[dict[str, list[str]], PlanDocument]:
-    """The sections by their titles, and the plan with what tools are told of them. Raises SettingsError."""
+    """Return the sections by their titles, and the plan with the verdicts. Raises SettingsError."""
     sections: dict[str, list[str]] = {}
     if before:
         deployed = _deployed(before, planned.stack)
@@ -49,7 +49,7 @@ def more(
 
 
 def _deployed(file: Path, stack: str) -> PlanDocument:
-    """The plan in `file`, of this stack. Raises SettingsError."""
+    """Return the plan of this stack in `file`. Raises SettingsError."""
     plan = PlanDocument.read(file)
     if plan.stack != stack:
         raise SettingsError([f"{file}: is of stack {plan.stack}, and this plan of {stack}. Name one of the same."])
@@ -76,7 +76,7 @@ def _with_swaps(
 
 
 def matrix(verdicts: Iterable[Verdict]) -> list[str]:
-    """A table of strategies and stacks, and below it the reasons and changes of each."""
+    """Return a table of strategies and stacks, and below it the reasons and changes of each."""
     by_strategy: dict[str, dict[str, Verdict]] = {strategy: {} for strategy in STRATEGIES}
     for verdict in verdicts:
         by_strategy[verdict.strategy][verdict.stack] = verdict

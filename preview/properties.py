@@ -40,7 +40,7 @@ class Secret:
 
 
 def decoded(struct: struct_pb2.Struct) -> dict[str, Property]:
-    """The properties as plain values."""
+    """Return the properties as plain values."""
     return {key: _value(value) for key, value in json_format.MessageToDict(struct).items()}
 
 
@@ -64,7 +64,7 @@ def _value(value: Property) -> Property:
 
 
 def secrets_in(value: Property) -> bool:
-    """Does the value hold a secret anywhere?"""
+    """Tell whether the value holds a secret anywhere."""
     if isinstance(value, Secret):
         return True
     if isinstance(value, Mapping):
@@ -73,12 +73,12 @@ def secrets_in(value: Property) -> bool:
 
 
 def revealed(value: Property) -> Property:
-    """The value with its secrets open, for who judges it and keeps nothing."""
+    """Return the value with its secrets open, for policies, which keep nothing."""
     return _replaced(value, lambda special: revealed(special.value) if isinstance(special, Secret) else special)
 
 
 def covered(value: Property) -> Property:
-    """The value as JSON, a word in place of each secret and of what is not known."""
+    """Return the value as JSON, with a word for each secret and each unknown value."""
     return _replaced(value, repr)
 
 

@@ -1,4 +1,4 @@
-"""What runs is a digest: tags of larder:images become what the registry has under them when the program runs."""
+"""Digests of images: each tag of larder:images becomes the digest that the registry has when the program runs."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ KEY = "larder:images"
 
 
 def pinned(settings: Settings) -> Settings:
-    """The settings with name:version@sha256:… in place of each name:version. Raises SettingsError.
+    """Return the settings with name:version@sha256:… for each name:version. Raises SettingsError.
 
     Asked now and not by an output, for names come from what runs, and a preview shows it. The version stays in the
     reference for people; a runtime goes by the digest.
