@@ -1,10 +1,10 @@
-"""Everything the Pulumi program declares.
+"""The Pulumi program: settings, the plan and components.
 
-The program reads the very models that the sidecar reads at start (`larder_sidecar.config`, `.catalog`), so that a
-preview refuses what the sidecar would refuse. `make venv` puts the checkout and `sidecar/` on the environment's path.
+The program and the sidecar share their models (`larder_sidecar.config`, `.catalog`), so a preview refuses what the
+sidecar would refuse at start. `make venv` puts the checkout and `sidecar/` on the environment's path.
 
-The packages of the clouds stand beside the virtual environment, not in it: Pulumi's CLI downloads the plugin of every
-package that it finds there, hundreds of megabytes for clouds that the stack may not use.
+The packages of the clouds are beside the virtual environment and not in it. Pulumi's CLI downloads the plugin of every
+package that it finds in the environment: hundreds of megabytes for clouds that the stack may not use.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Jobs that run to their end once: named by content, because Kubernetes lets nobody change one."""
+"""Jobs that run once. Their names contain a hash of their content, because the pod template of a Job is immutable."""
 
 from collections.abc import Iterable
 
@@ -33,30 +33,30 @@ def run_once(
     runs: Container = {
         **container,
         "security_context": container_security(),
-        # The plugin shows a failed pod's termination message, and what was killed has left none.
+        # The plugin shows a failed pod's termination message, and a killed process leaves none.
         "termination_message_policy": "FallbackToLogsOnError",
     }
     spec_of_pod = pod(
         {
-            "restart_policy": "Never",  # the failed pod stays, and with it the reason
+            "restart_policy": "Never",  # the failed pod and its reason remain
             "containers": [runs],
             "volumes": volumes,
         }
     )
     if placement:
         spec_of_pod["affinity"] = placement.affinity()
-        # Its deadline runs from its making: the machines come first.
+        # The deadline counts from the creation of the Job, so the machines come first.
         opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[*placement.ready]))
     if tolerated := tolerations([*taints, *(placement.taints if placement else ())]):
         spec_of_pod["tolerations"] = tolerated
     if host is not None:
         spec_of_pod["node_selector"] = {"kubernetes.io/hostname": host}
     spec: batch.JobSpecArgsDict = {
-        # One pod: what may go away by itself is tried again inside it (fetch --patience). `up` has to end at once where
-        # no other try helps, and Pulumi's plugin knows a failed Job by the reasons BackoffLimitExceeded and
-        # DeadlineExceeded alone (pulumi-kubernetes 4.32, checker/job/check.go): after FailJob it would go on waiting.
+        # One pod: it retries transient errors itself (fetch --patience). `up` must end at once on permanent errors, and
+        # Pulumi's plugin recognizes a failed Job by the reasons BackoffLimitExceeded and DeadlineExceeded only
+        # (pulumi-kubernetes 4.32, checker/job/check.go): after FailJob it would go on waiting.
         "backoff_limit": 0,
-        # A pod that gives way to a drain, an eviction, a preemption or a node's end did not fail: another one goes on.
+        # A pod that a drain, an eviction, a preemption or a lost node ends did not fail: another pod continues.
         "pod_failure_policy": {
             "rules": [{"action": "Ignore", "on_pod_conditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         },
@@ -66,7 +66,7 @@ def run_once(
     called = content_name(name, [spec, content])
     if image is not None:
         runs["image"] = image
-    patience = f"{deadline_seconds + 60}s"  # longer than the Job's own deadline, so that its reason is the one told
+    patience = f"{deadline_seconds + 60}s"  # longer than the Job's own deadline, so that `up` reports the Job's reason
     return batch.Job(
         name,
         metadata=metadata(
@@ -74,7 +74,7 @@ def run_once(
             description,
             of=name,
             namespace=namespace,
-            # A failed Job stays failed: the next `up` has to make it anew instead of waiting for it again.
+            # A failed Job stays failed, so the next `up` must replace it and not wait for it.
             annotations={"pulumi.com/replaceUnready": "true"},
         ),
         spec=spec,

@@ -19,13 +19,13 @@ Volume: TypeAlias = core.VolumeArgsDict
 VolumeMount: TypeAlias = core.VolumeMountArgsDict
 
 Untyped: TypeAlias = Any
-"""A JSON value of a kind that the SDK has no types for."""
+"""A JSON value for which the SDK has no types."""
 
 INSTANCE = "larder"
 DESCRIPTION = "kubernetes.io/description"
-"""Kubernetes' own annotation for what an object is for: shown by `kubectl describe` as by `make plan`."""
+"""Kubernetes' annotation for the purpose of an object; `kubectl describe` and `make plan` show it."""
 USER = 1000
-"""uid and gid of every process, and the group that volumes are made writable for."""
+"""uid and gid of every process, and the group that may write to volumes."""
 
 
 def selector(name: str) -> dict[str, str]:
@@ -69,7 +69,7 @@ def metadata(
 
 
 TMP = "tmp"
-"""Name of the volume at /tmp, in every pod of ours: root file systems are read-only."""
+"""Name of the volume at /tmp in every pod of the platform: root file systems are read-only."""
 
 
 def scratch() -> Volume:
@@ -98,14 +98,14 @@ def pod_security() -> core.PodSecurityContextArgsDict:
         "run_as_user": USER,
         "run_as_group": USER,
         "fs_group": USER,
-        # Only the root of the volume is looked at: walking gigabytes at every start would cost more than mounting.
+        # The kubelet checks only the root of the volume: a walk at every start would take longer than the mount.
         "fs_group_change_policy": "OnRootMismatch",
         "seccomp_profile": {"type": "RuntimeDefault"},
     }
 
 
 class PodBase(TypedDict):
-    """The part of a pod's spec that all pods of ours have."""
+    """The part that the specs of all our pods share."""
 
     automount_service_account_token: bool
     enable_service_links: bool
@@ -113,7 +113,7 @@ class PodBase(TypedDict):
 
 
 def pod_base() -> PodBase:
-    """Return no token of the API server, no variables of Services, and the security of every pod."""
+    """Return a base without API server token and Service variables, with the security context of every pod."""
     return {
         "automount_service_account_token": False,
         "enable_service_links": False,
@@ -122,7 +122,7 @@ def pod_base() -> PodBase:
 
 
 def pod(spec: PodSpec) -> PodSpec:
-    """Return the spec of a pod of ours, with what all have."""
+    """Return the spec of a pod with the base that all our pods share."""
     return {**pod_base(), **spec}
 
 
@@ -160,7 +160,7 @@ def label_name(prefix: str, host: str) -> str:
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 """An RFC 1123 subdomain, as Kubernetes checks names."""
 _LONGEST_NAME = 63
-"""Longest name, in characters, that can be a label too."""
+"""Characters of the longest name that is a valid label too."""
 
 
 def object_name(prefix: str, word: str, content: str) -> str:

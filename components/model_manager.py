@@ -1,4 +1,4 @@
-"""The model manager: its file, what it may do in the cluster, its state, and the pod with git-sync beside it."""
+"""The model manager: its configuration file, RBAC role, state volume, and pod with a git-sync sidecar."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ KSERVE = "serving.kserve.io"
 
 
 class ModelManager(Component):
-    """Says which model of the synced catalog KServe serves."""
+    """Service that chooses which model of the synced catalog KServe serves."""
 
     TYPE = "larder:manager:ModelManager"
 
@@ -69,7 +69,7 @@ class ModelManager(Component):
         )
         config_map = core.ConfigMap(
             "manager.json",
-            metadata=self._metadata(NAME, "where the catalog is, and the InferenceService that serves"),
+            metadata=self._metadata(NAME, "the path of the catalog, and the InferenceService to change"),
             data={FILE: config.to_json()},
             opts=self.child(),
         )
@@ -95,7 +95,7 @@ class ModelManager(Component):
             },
             opts=self.child(),
         )
-        # The account's token is mounted by hand: git-sync has no business with it.
+        # The account's token is mounted explicitly, so that git-sync does not get it.
         pod_spec = pod(
             {
                 "service_account_name": NAME,
@@ -112,7 +112,7 @@ class ModelManager(Component):
             spec={
                 "replicas": 1,
                 "revision_history_limit": 2,
-                # The history is one file that one process holds.
+                # One process at a time may hold the file of the history.
                 "strategy": {"type": "Recreate"},
                 "selector": {"match_labels": selector(NAME)},
                 "template": {
@@ -145,7 +145,7 @@ class ModelManager(Component):
         """Declare the account of the pod, with the least that lets it do its work."""
         account = core.ServiceAccount(
             "account",
-            metadata=self._metadata(NAME, "who the manager is in the cluster"),
+            metadata=self._metadata(NAME, "the identity of the manager in the cluster"),
             automount_service_account_token=False,
             opts=self.child(),
         )
@@ -159,7 +159,7 @@ class ModelManager(Component):
                     "resource_names": [service],
                     "verbs": ["get", "patch"],
                 },
-                # RBAC knows no name of an object that is not there yet.
+                # RBAC cannot restrict create by name.
                 {"api_groups": [KSERVE], "resources": ["inferenceservices"], "verbs": ["create"]},
                 {"api_groups": [""], "resources": ["pods", "events"], "verbs": ["list"]},
             ],
@@ -176,7 +176,7 @@ class ModelManager(Component):
 
 
 def _git_sync(image: str, catalog: SyncedCatalog) -> Container:
-    """git-sync as a native sidecar. It starts first, but nobody waits for it: the manager says what is missing."""
+    """Return git-sync as a native sidecar. The manager does not wait for it, and reports a missing catalog itself."""
     environ = environment({"HOME": "/tmp"})  # noqa: S108 (an emptyDir of this pod)
     arguments = [
         f"--repo={catalog.repo}",
@@ -185,9 +185,9 @@ def _git_sync(image: str, catalog: SyncedCatalog) -> Container:
         "--root=/catalog",
         "--link=current",
         "--submodules=off",
-        # Tries again for ever: a repository that is away for a while is no reason to lose the catalog that is here.
+        # Retry without end: a repository that is unreachable must not end the sidecar and lose its copy.
         "--max-failures=-1",
-        # A reader that resolved the link has this long to read what it led to.
+        # Time for a reader that has resolved the link to read the old worktree.
         "--stale-worktree-timeout=2m",
     ]
     mounts: list[core.VolumeMountArgsDict] = [

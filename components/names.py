@@ -10,16 +10,16 @@ INFERENCE_SERVICE = "active-llm"
 """Name of the one InferenceService, which serves the active model."""
 INFERENCE_ANNOTATIONS = {
     "serving.kserve.io/deploymentMode": "Standard",
-    # Else KServe makes an autoscaler even for one replica at most.
+    # Otherwise KServe makes an autoscaler even if the maximum is one replica.
     "serving.kserve.io/autoscalerClass": "none",
 }
 ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "minReplicas": 1,
     "maxReplicas": 1,
-    # One GPU holds one model: the next pod would wait for ever for the card of the one before it.
+    # One GPU holds one model: the next pod would wait forever for the GPU of the last one.
     "deploymentStrategy": {"type": "Recreate"},
 }
-"""Part of the predictor that is the same whichever stack or block describes the rest."""
+"""Part of the predictor that does not depend on the stack or block that describes the rest."""
 HOLD_SECONDS = 30
-"""Time that a request is held for an engine that takes no connections. A container that crashed is back within seconds,
-and a pod whose successor cannot stand beside it is back after its image has started. Clients give up after a minute."""
+"""Time that a request is held for an engine that takes no connections. A crashed container restarts within seconds,
+and a pod that cannot overlap with its successor is back after its image has started. Clients give up after a minute."""

@@ -1,4 +1,4 @@
-"""One stack, wired."""
+"""All components of one stack file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -37,14 +37,14 @@ def connect(settings: Settings) -> list[pulumi.ProviderResource]:
         cluster_identifier=context,
         # ConfigMaps with a fixed name change in place; the others carry their content in their name.
         enable_config_map_mutable=True,
-        # A token that is renewed reaches the pod that reads it, without a new one.
+        # A renewed token reaches its pod without a rollout.
         enable_secret_mutable=True,
     )
     return [kubernetes, *node_pools.connect(settings.cluster)]
 
 
 class Platform(Component):
-    """Local models, served: the node pools, the namespace, the data volumes, the weights, the engines, their entry."""
+    """The platform: node pools, namespace, data volumes, weights, engines and their entry."""
 
     TYPE = "larder:platform:Platform"
 
@@ -94,13 +94,13 @@ class Platform(Component):
         self.register_outputs(self.outputs)
 
     def _manager(self, settings: Settings, plan: Plan, stacks: Sequence[Stack[Any]], site: Site) -> None:
-        """Declare the model manager, where a block wants one; look for KServe, where anything needs it."""
-        # The service of the manager's own block, or of the stack whose model it chooses.
+        """Declare the model manager if a block configures it; require KServe if anything needs it."""
+        # The InferenceService of the manager's own block, or of the stack whose model it chooses.
         served = next((stack for stack in stacks if stack.inference), None)
         inference = served.inference if served else plan.inference
         if inference is None:
             return
-        # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
+        # Read, never created: if it is missing, the preview fails with its name before anything is deployed.
         APIService.get(*KSERVE, opts=self.child())
         if manager := settings.manager:
             ModelManager(
@@ -117,7 +117,7 @@ class Platform(Component):
             )
 
     def _entry(self, settings: Settings, plan: Plan, site: Site) -> Entry:
-        """Declare the address of the platform, and the front behind it, where there is one."""
+        """Declare the address of the platform, and the front behind it if the plan has one."""
         pods = {word: STACKS[word].pods() for word in plan.stacks}
         front = Front("front", plan.front, pods, site, self.child()) if plan.front else None
         return Entry(
@@ -125,7 +125,7 @@ class Platform(Component):
             service=settings.service_type,
             node_port=settings.node_port,
             behind=FRONT if front else next(iter(plan.engines)),
-            # Clients are led to the front when it can answer, not before.
+            # Clients reach the front only after it is ready.
             after=[front.deployment] if front else [],
             namespace=site.namespace,
             namespace_name=site.namespace_name,
@@ -137,7 +137,7 @@ class Platform(Component):
         project, _, key = API_TOKEN.partition(":")
         core.Secret(
             "token",
-            metadata=metadata(TOKEN_SECRET, "the token that changes need", namespace=namespace),
+            metadata=metadata(TOKEN_SECRET, "the token that mutating requests need", namespace=namespace),
             string_data={"token": pulumi.Config(project).require_secret(key)},
             opts=self.child(),
         )
@@ -149,8 +149,8 @@ class Platform(Component):
             "namespace",
             metadata=metadata(
                 settings.cluster.namespace,
-                "everything of this stack that lives in a namespace",
-                # The hostPath of the Job that makes a volume's folder is all that breaks the standard.
+                "all namespaced objects of this stack",
+                # Only the hostPath of the Job that creates a volume's folder violates the standard.
                 more_labels={} if prepares else {"pod-security.kubernetes.io/enforce": "restricted"},
             ),
             # Deleting a namespace deletes the claims in it.

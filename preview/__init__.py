@@ -1,1 +1,1 @@
-"""Everything about previews: the program run without CLI, cluster, plugin or credentials, compared and described."""
+"""Previews of the program, without CLI, cluster, plugin or credentials, and their comparison."""

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    # Here and below: the imports cost more than a wrong call should.
+    # Imported late, here and below, so that a usage error is quick.
     from .document import PlanDocument
 
     try:
@@ -103,7 +103,7 @@ def _check(options: argparse.Namespace) -> int:
         raise SettingsError([*wrong, *error.problems]) from error
     known = ", ".join(options.node)
     wrong += [
-        f"larder:node-pools.{name}.hosts[{index}]: the cluster has no node {host!r}. Its nodes: {known}."
+        f"larder:node-pools.{name}.hosts[{index}]: the cluster has no node {host!r}. Fix: name one of {known}."
         for name, pool in settings.node_pools.items()
         for index, host in enumerate(pool.hosts or ())
         if options.node and host not in options.node
@@ -146,7 +146,7 @@ def _comment(options: argparse.Namespace) -> int:
 def _touched(_: argparse.Namespace) -> int:
     from .touched import touched
 
-    # Bytes that are no text are no file of ours.
+    # A path that is not UTF-8 is none of our files.
     paths = sys.stdin.buffer.read().decode(errors="replace").split("\0")
     configs = {name: _readable(name) for name in _stacks()}
     models = {name: config and config.get(f"{NAMESPACE}models") for name, config in configs.items()}
@@ -162,7 +162,7 @@ def _readable(stack: str) -> dict[str, object] | None:
 
     try:
         return stack_config(stack)
-    except SettingsError:  # its own plan will say why
+    except SettingsError:  # its own plan reports the reason
         return None
 
 
@@ -172,8 +172,10 @@ def _render(options: argparse.Namespace) -> int:
 
     config = _config(options)
     if unknown := list(later(_read(options, config))):
-        # What applies files does not ask anybody for a digest.
-        raise SettingsError([f"{image}. Files are written before: name the image by its digest." for image in unknown])
+        # A tool that applies files resolves no digests.
+        raise SettingsError(
+            [f"{image}. Files are written before. Fix: name the image by its digest." for image in unknown]
+        )
     files, left_out = render(record(config, stack=options.stack, secret_keys=_encrypted(config)))
     try:
         changed = write(files, options.out)
@@ -218,44 +220,49 @@ def _stack(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m preview",
-        description="The program through the real SDK, without CLI, cluster, plugin or credentials.",
+        description="Preview the program through the real SDK, without CLI, cluster, plugin or credentials.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    plan = commands.add_parser("plan", help="print the resource tree, the settings in force and what they ask for")
+    plan = commands.add_parser("plan", help="print the settings in force, the resource tree, policies and admission")
     plan.set_defaults(run=_plan)
-    check = commands.add_parser("check", help="say what is wrong with a stack file, and nothing when it is right")
+    check = commands.add_parser("check", help="print the problems of a stack file; print nothing if it is valid")
     check.set_defaults(run=_check)
-    check.add_argument("--folder", type=Path, default=ROOT, metavar="DIR", help="where the stack file is")
+    check.add_argument("--folder", type=Path, default=ROOT, metavar="DIR", help="folder of the stack file")
     check.add_argument("--node", action="append", default=[], metavar="NAME", help="a node of the cluster; repeat it")
-    check.add_argument("--kubernetes", metavar="VERSION", help="what the cluster has, as in 1.36")
+    check.add_argument("--kubernetes", metavar="VERSION", help="version of the cluster, as in 1.36")
     check.add_argument(
         "--model",
         action="append",
         metavar="ID",
-        help="a model that the run has: it serves those of them that the file names, else the first; repeat it",
+        help="a model that the run has; it serves those that the file names, else the first; repeat it",
     )
-    check.add_argument("--json", action="store_true", help="print the engines and models of a file that is right")
-    check.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
+    check.add_argument("--json", action="store_true", help="print the engines and models of a valid file")
+    check.add_argument("--stack", type=_stack, default="dev", help="stack of Pulumi.<stack>.yaml (default dev)")
     render = commands.add_parser("render", help="write the manifests as files")
     render.set_defaults(run=_render)
-    render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files, one a resource")
-    plan.add_argument("--json", type=Path, metavar="FILE", help="write the plan for tools, its refusal included")
-    plan.add_argument("--why", action="store_true", help="every strategy for every stack: works, or why not")
+    render.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the files, one per resource")
+    plan.add_argument("--json", type=Path, metavar="FILE", help="write the plan, or its refusal, for tools")
+    plan.add_argument("--why", action="store_true", help="list for every strategy and stack if it works, or why not")
     plan.add_argument(
-        "--before", type=Path, metavar="FILE", help="a plan of what is deployed, by plan --json: what a swap would do"
+        "--before",
+        type=Path,
+        metavar="FILE",
+        help="plan of the deployed stack, from plan --json; shows what a swap would do",
     )
-    comment = commands.add_parser("comment", help="print what two sides of plans differ in, as Markdown for people")
+    comment = commands.add_parser("comment", help="print the differences between plans as Markdown")
     comment.set_defaults(run=_comment)
     for side in ("--before", "--after"):
         comment.add_argument(
             side, type=Path, nargs="*", default=[], metavar="FILE", help="plans written by plan --json"
         )
-    touched = commands.add_parser("touched", help="read changed paths, NUL between them; print the stacks they touch")
+    touched = commands.add_parser(
+        "touched", help="read changed paths, separated by NUL; print the stacks that they touch"
+    )
     touched.set_defaults(run=_touched)
     for command in (plan, render):
-        command.add_argument("--stack", type=_stack, default="dev", help="which Pulumi.<stack>.yaml (default dev)")
+        command.add_argument("--stack", type=_stack, default="dev", help="stack of Pulumi.<stack>.yaml (default dev)")
         command.add_argument(
             "--overlay",
             metavar="FILE",
@@ -266,5 +273,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    gc.disable()  # a quarter of the time would go into walking the SDK's classes, none of which is ever garbage
+    gc.disable()  # collection would take a quarter of the time, and the SDK's classes are never garbage
     sys.exit(main())

@@ -13,15 +13,15 @@ from .properties import Property
 _POD = {"Deployment": "spec.template", "InferenceService": "spec.predictor"}
 """Fields whose change rolls the pods."""
 _SHOWN = 3
-"""Paths that a reason names."""
+"""Number of paths that a reason names."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One resource that is not as it was."""
+    """One resource that differs."""
 
     what: str
-    """created, changed, replaced, deleted, or refused: `up` fails there and changes nothing of it."""
+    """created, changed, replaced, deleted, or refused (`up` fails and leaves the resource as it is)."""
     kind: str
     name: str
     reason: str
@@ -32,7 +32,7 @@ class Change:
 
     @property
     def title(self) -> str:
-        """Return kind and name, as people know the object."""
+        """Return kind and name of the object."""
         return f"{self.kind} {self.name}"
 
 
@@ -42,7 +42,7 @@ def changes(before: Sequence[Planned], after: Sequence[Planned]) -> list[Change]
     taken = {resource.urn for resource in after}
     pairs: list[tuple[Planned | None, Planned | None]] = []
     for new in after:
-        # A name that another resource of the new plan has is that one's.
+        # An old URN that the new plan gives to another resource belongs to that resource.
         known = (urn for urn in new.formerly() if urn in old and (urn == new.urn or urn not in taken))
         pairs.append((old.pop(next(known, ""), None), new))
     pairs += [(resource, None) for resource in old.values()]
@@ -83,16 +83,16 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
 def _stays(resource: Planned) -> str:
     """Say why a resource that is no longer declared stays, if it does."""
     if resource.protect:
-        return "protected: pulumi refuses until somebody unprotects it"
+        return "protected: pulumi refuses until it is unprotected"
     return "stays in the cluster, and pulumi no longer manages it" if resource.retain_on_delete else ""
 
 
 def _outcome(
     before: Planned, after: Planned, inputs: Mapping[str, Property], paths: list[str]
 ) -> tuple[str, str, list[str]]:
-    """Decide what becomes of a change, why, and by which of its paths."""
+    """Return the kind of a change, its reason, and the paths that decide it."""
     anew = among(paths, replacing(after.kind, before.inputs), before.inputs, inputs)
-    # The engine looks at both sides: what either of them leaves unprotected may be replaced (step_generator.go).
+    # The engine checks both sides, and replaces the resource if either leaves it unprotected (step_generator.go).
     if anew and before.protect and after.protect:
         return "refused", ": protected, so pulumi does not replace it until `pulumi state unprotect`", anew
     if anew:
@@ -103,7 +103,7 @@ def _outcome(
 
 
 def _differing(path: str, before: Property, after: Property) -> Iterator[str]:
-    """Paths of what differs, as deep as both sides have one shape; a list by itself where named items move."""
+    """Yield the paths that differ, as deep as both sides have one shape; the list itself if named items move."""
     if before == after:
         return
     one, other = _members(before), _members(after)

@@ -23,7 +23,7 @@ _SIGNS = {"created": "+", "deleted": "-", "replaced": "!", "changed": "!", "refu
 """Signs that a block of `diff` shows green, red and orange."""
 
 Pair = tuple[PlanDocument | None, PlanDocument | None]
-"""One stack's plan before and after; None where there is no such stack."""
+"""One stack's plan before and after; None on a side without the stack."""
 
 
 def comment(pairs: Sequence[Pair]) -> str:
@@ -46,7 +46,7 @@ def _joined(parts: Sequence[str]) -> str:
 
 def _stack(before: PlanDocument | None, after: PlanDocument | None, most: int) -> str:
     known = after or before
-    # The heading stands outside of every fence: no more is let through than Pulumi takes as a stack's name.
+    # The heading is in no fence, so only characters of a valid stack name pass.
     title = f"### Stack `{re.sub(r'[^A-Za-z0-9._-]', '?', known.stack if known else '')[:100]}`"
     if after is None:
         return f"{title}\n\nThe stack file is gone. What it deployed stays until `pulumi destroy`."
@@ -55,7 +55,7 @@ def _stack(before: PlanDocument | None, after: PlanDocument | None, most: int) -
     old = before if before and not before.problems else None
     found = changes(old.resources if old else [], after.resources)
     new = {finding.line for finding in after.findings} - {finding.line for finding in (old.findings if old else [])}
-    # Which swap it is stands among the lines for users.
+    # The first line repeats the strategy, which the lines for users show.
     swapped = [f"! {line}" for line in swap(old, after)[1:]] if old else []
     told = [*_users(old.users if old else {}, after.users), *(swapped or _rollouts(found))]
     notable = [line for line in told if not line.startswith(" ")]

@@ -1,4 +1,4 @@
-"""A plan as a file: what `make plan JSON=FILE` writes, and what is compared for a pull request."""
+"""The file of a plan: `make plan JSON=FILE` writes it, and the pull-request comment compares two."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,7 +20,7 @@ from .tree import purpose
 
 
 class Planned(Model):
-    """A resource that somebody makes: an object of a cluster, or of a cloud."""
+    """A resource to make: an object of a cluster or of a cloud."""
 
     urn: str
     kind: str
@@ -32,15 +32,15 @@ class Planned(Model):
     retain_on_delete: bool = False
     delete_before_replace: bool = False
     ignored: list[str] = Field(default=[])
-    """Property paths whose changes Pulumi leaves alone (ignore_changes)."""
+    """Property paths whose changes Pulumi ignores (ignore_changes)."""
     aliases: list[str] = Field(default=[])
-    """Names that it had under the same parent."""
+    """Its former names under the same parent."""
     depends_on: list[str] = Field(default=[])
     """URNs of the resources that are made before it."""
     timeouts: dict[str, str] = Field(default={})
     """Time that `up` waits for it, by the operation."""
     inputs: dict[str, Any]
-    """Secrets and what is not known yet are replaced by a word for them."""
+    """Inputs in which a word replaces each secret and unknown value."""
 
     def formerly(self) -> list[str]:
         """Return the URNs under which a state may know it, the present one first."""
@@ -63,7 +63,7 @@ class Finding(Model):
 
 
 class PlanDocument(Model):
-    """One plan of one stack, or the reasons why there is none."""
+    """One plan of one stack, or the reasons of its refusal."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     stack: str
@@ -71,14 +71,14 @@ class PlanDocument(Model):
     """Facts that users of the platform notice, by name."""
     resources: list[Planned] = Field(default=[])
     components: list[str] = Field(default=[])
-    """URNs of what only groups resources."""
+    """URNs of components, which only group resources."""
     outputs: dict[str, Any] = Field(default={})
     """Exports of the stack."""
     findings: list[Finding] = Field(default=[])
     support: list[Verdict] = Field(default=[])
-    """Every strategy for every stack, where that was asked for."""
+    """Verdict for every strategy and stack, if requested (--why)."""
     problems: list[str] = Field(default=[])
-    """Why the settings were refused; nothing else is known then."""
+    """Reasons why the settings were refused; every other field is empty then."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -86,11 +86,13 @@ class PlanDocument(Model):
         try:
             return cls.from_json(path.read_bytes())
         except OSError as error:
-            raise SettingsError([f"{path}: cannot read it: {error.strerror}."]) from error
+            raise SettingsError(
+                [f"{path}: cannot read it: {error.strerror}. Fix: write it with make plan JSON=…"]
+            ) from error
         except ValidationError as error:
             what = error.errors()[0]["msg"]
             raise SettingsError(
-                [f"{path}: is no plan of this version: {what}. Write it with make plan JSON=…"]
+                [f"{path}: is no plan of this version: {what}. Fix: write it with make plan JSON=…"]
             ) from error
 
 

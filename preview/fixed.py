@@ -1,4 +1,4 @@
-"""Fields that Kubernetes lets nobody change, and for which Pulumi's kubernetes plugin does not replace the object."""
+"""Immutable fields for which Pulumi's kubernetes plugin does not replace the object."""
 
 from collections.abc import Iterable, Mapping
 
@@ -13,15 +13,15 @@ REFUSED: Mapping[str, tuple[str, ...]] = {
     "PersistentVolumeClaim": ("spec.dataSource", "spec.dataSourceRef", "spec.volumeMode"),
     "StorageClass": ("reclaimPolicy", "volumeBindingMode"),
 }
-"""Immutable fields outside of the plugin's table: the plugin asks for a change of the object, and the API server
-refuses it, in the preview already."""
+"""Immutable fields outside the plugin's table: the plugin requests a change of the object, and the API server refuses
+it, already in the preview."""
 _CLAIMED = "spec.resources.requests.storage"
 
 
 def refused(
     kind: str, paths: Iterable[str], before: Mapping[str, Property], after: Mapping[str, Property]
 ) -> list[str]:
-    """Return the paths that the API server lets nobody change; a claim may grow and not shrink."""
+    """Return the paths whose change the API server refuses; a claim may grow but not shrink."""
     every = list(paths)
     fields = [*REFUSED.get(kind, ())]
     if kind == "PersistentVolumeClaim" and _shrinks(*(at(side, _CLAIMED) for side in (before, after))):

@@ -1,4 +1,4 @@
-"""`ignore_changes` as Pulumi's engine applies it, to the inputs of a resource before they are compared."""
+"""`ignore_changes`, applied to the inputs of a resource before comparison as Pulumi's engine does."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ _SEGMENT = re.compile(r'\["([^"]*)"\]|\[(\d+|\*)\]|([^.\[\]]+)')
 def with_ignored(
     before: Mapping[str, Property], after: Mapping[str, Property], paths: Iterable[str]
 ) -> Mapping[str, Property]:
-    """Return `after` with the old value of every ignored property; a property that was not there is left out."""
+    """Return `after` with the old value of every ignored property, or without the property if it had no old value."""
     for path in paths:
         segments = [quoted or index or key for quoted, index, key in _SEGMENT.findall(path)]
         if segments:

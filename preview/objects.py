@@ -1,4 +1,4 @@
-"""Kinds of the recorded resources, and the order in which they are made."""
+"""Kinds of recorded resources, and the order in which they are made."""
 
 from .recorder import Registered
 
@@ -19,7 +19,7 @@ PHASES = {
     "Deployment": 80,
     "InferenceService": 85,
 }
-"""The order of applying. The numbers stay when resources come and go, so that a diff shows what changed and no more."""
+"""The order of applying. The numbers do not depend on other resources, so a diff shows real changes only."""
 OTHERS = 90
 
 

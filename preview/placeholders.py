@@ -15,7 +15,7 @@ CLUSTER, IMAGES, CACHE = "larder:cluster", "larder:images", "larder:cache"
 
 
 def placeholders() -> dict[str, str]:
-    """Return the images that `make up` builds, as far as a preview needs them."""
+    """Return placeholders for the images that `make up` builds."""
     engines = [engine for stack in STACKS.values() for engine in stack.IMAGES]
     return {name: f"{name}@{UNKNOWN}" for name in ("sidecar", *engines)}
 
@@ -30,11 +30,11 @@ def stand_in(config: dict[str, object]) -> list[str]:
             if is_testbed(config.get(CLUSTER))
             else "name digests before `pulumi up`"
         )
-        notes.append(f"{IMAGES}: absent, so placeholders stand in; {remedy}.")
+        notes.append(f"{IMAGES}: absent, so the plan uses placeholders; {remedy}.")
     if (cache := _cache(config)) is not None:
         config[CACHE] = cache
         block = f"larder:cache.{cache['strategy']}"
-        notes.append(f"{block}: absent, so placeholders stand in; `make up` publishes the weights.")
+        notes.append(f"{block}: absent, so the plan uses placeholders; `make up` publishes the weights.")
     return notes
 
 
@@ -52,7 +52,7 @@ def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
         return ours if is_testbed(config.get(CLUSTER)) else {**ours, "git-sync": f"git-sync@{UNKNOWN}"}
     if not isinstance(images, dict) or not is_testbed(config.get(CLUSTER)) or ours.keys() & images.keys():
         return None
-    # An image that `make up` does not make, git-sync's, stands in the file alone.
+    # The file names git-sync's image, which `make up` does not build.
     return {**ours, **images}
 
 

@@ -55,7 +55,7 @@ def record(
     """
     recording = Recording()
     monitor = RecordingMonitor(recording, project=PROJECT, stack=stack, unknowns=unknowns)
-    # The SDK keeps its whole state in context variables: a context of its own keeps one run from the next.
+    # The SDK keeps all its state in context variables: a separate context isolates each run.
     with _own_environment():
         run = functools.partial(_run, monitor, RecordingEngine(recording), stack, config, secret_keys)
         contextvars.Context().run(run, program or _program)
@@ -86,9 +86,9 @@ async def _run_here(program: Callable[[], None]) -> None:
 
 
 class _Here(ThreadPoolExecutor):
-    """Runs each call in the thread that asks for it.
+    """Executor that runs each call in the calling thread.
 
-    The SDK sends requests in threads, because a monitor answers over a network. Ours answers at once, and the switches
+    The SDK sends requests in threads, because a monitor answers over a network. Ours answers at once, and switches
     between threads took a fifth of a preview.
     """
 
@@ -97,7 +97,7 @@ class _Here(ThreadPoolExecutor):
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 (whoever awaits the future gets it)
+        except Exception as error:  # noqa: BLE001 (the awaiter of the future receives it)
             future.set_exception(error)
         return future
 

@@ -1,4 +1,4 @@
-"""The other side of the Pulumi SDK: a resource monitor and an engine that keep what they are told."""
+"""A resource monitor and an engine for the Pulumi SDK that record its requests."""
 # ruff: noqa: D102, N802, ARG002 (the methods are the protocol's: pulumi/proto/pulumi/resource.proto, engine.proto)
 
 import threading
@@ -15,9 +15,9 @@ from . import properties
 
 STACK = "pulumi:pulumi:Stack"
 REGISTRY_IMAGE = "docker:index/getRegistryImage:getRegistryImage"
-"""Asks a registry for the digest of a tag, which stands in here: a plan asks nobody."""
+"""Function that asks a registry for the digest of a tag. A plan asks no registry and uses a placeholder."""
 BUILT_IMAGE = "docker-build:index:Image"
-"""Has a digest when it is built. One stands in here too: what runs it is known by the tag, and so are changes of it."""
+"""Resource whose digest exists after its build. A plan uses a placeholder: Jobs and pods change with the tag."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +38,27 @@ class Registered:
     delete_before_replace: bool
     timeouts: Mapping[str, str]
     ignored: frozenset[str]
-    """Properties whose changes are left alone."""
+    """Properties whose changes Pulumi ignores."""
     aliases: frozenset[str]
-    """Names that it had under the same parent."""
+    """Its former names under the same parent."""
 
 
 @dataclass
 class Recording:
-    """Everything that one run of a program told the engine."""
+    """Everything that one run of a program sent to the engine."""
 
     resources: list[Registered] = field(default_factory=list)
-    """In the order of their registration, so that nothing stands before what it depends on."""
+    """Resources in the order of registration: each follows its dependencies."""
     needs: dict[str, str] = field(default_factory=dict)
-    """Objects that are read and never made, by what the program calls them: a preview ends where one is missing."""
+    """Objects that the program reads and never makes, by their names in it: a preview fails if one is missing."""
     outputs: dict[str, Any] = field(default_factory=dict)
     """Exports of the stack."""
     messages: list[tuple[str, str]] = field(default_factory=list)
-    """(severity, text) of what the program logged, debug left out."""
+    """(severity, text) of the program's log lines, without debug."""
 
 
 class RecordingEngine:
-    """Takes the program's log lines."""
+    """An engine that records log lines."""
 
     def __init__(self, recording: Recording) -> None:
         self._recording = recording
@@ -70,12 +70,12 @@ class RecordingEngine:
 
 
 class RecordingMonitor:
-    """Answers registrations as the engine does in a preview of a stack that does not exist yet.
+    """A monitor that answers registrations as the engine does in a preview of a new stack.
 
-    The SDK calls it in place of the stub of a connection: the requests are the protobuf messages that it would send.
+    The SDK calls it in place of a connection's stub, with the protobuf messages that it would send.
 
-    `unknowns`: answer as for a resource whose outputs nobody knows before it is made. Otherwise outputs are the inputs,
-    as the Kubernetes provider previews them.
+    With `unknowns` all outputs are unknown until a resource exists. Otherwise the outputs are the inputs, as the
+    Kubernetes provider previews them.
     """
 
     def __init__(self, recording: Recording, *, project: str, stack: str, unknowns: bool = False) -> None:
@@ -117,7 +117,7 @@ class RecordingMonitor:
             )
         if request.type == BUILT_IMAGE:
             request.object.update({"digest": UNKNOWN})
-        # In a preview nothing has an id yet, but a provider gets one so that it can be referred to.
+        # In a preview no resource has an id yet, but a provider needs one for references.
         return resource_pb2.RegisterResourceResponse(
             urn=urn,
             id=properties.UNKNOWN_ID if request.custom else "",
@@ -133,7 +133,7 @@ class RecordingMonitor:
 
     def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> resource_pb2.ResourceInvokeResponse:
         if request.tok != REGISTRY_IMAGE:
-            msg = f"the program asks {request.tok}, for which a recording has no answer"
+            msg = f"the program calls {request.tok}, and a recording has no answer for it"
             raise ValueError(msg)
         answer = struct_pb2.Struct()
         answer.update({**request.args, "id": UNKNOWN, "sha256Digest": UNKNOWN})

@@ -1,4 +1,4 @@
-"""The manifests that a recorded program declares, as files for whoever applies them without Pulumi."""
+"""Manifests of a recorded program as files, to apply without Pulumi."""
 
 import re
 from collections.abc import Mapping
@@ -24,7 +24,9 @@ def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
     for resource in recording.resources:
         if is_manifest(resource) and Prune.TYPE in resource.urn:
             name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
-            left_out[name] = "is for when every engine has moved, which files cannot say. Run fetch --prune by hand"
+            left_out[name] = (
+                "must run after every engine has rolled, and files have no order. Run fetch --prune by hand"
+            )
         elif is_manifest(resource):
             name = f"{kind(resource).lower()}-{resource.inputs['metadata']['name']}"
             if properties.secrets_in(resource.inputs) or kind(resource) == "Secret":
@@ -32,7 +34,7 @@ def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
             else:
                 files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource)
         elif resource.custom and not resource.type.startswith("pulumi:"):
-            # Nodes most of all: whoever prunes what is no longer rendered would delete them.
+            # Nodes most of all: a tool that prunes resources would delete them.
             left_out[f"{kind(resource).lower()}-{resource.name}"] = "is no manifest. Make the node pool yourself"
     return dict(sorted(files.items())), dict(sorted(left_out.items()))
 
@@ -63,7 +65,7 @@ def _is_ours(path: Path) -> bool:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Block style, and texts of several lines as they read."""
+    """A dumper with block style for texts of several lines."""
 
 
 _NUMBER = re.compile(r"[-+]?[0-9.]+[eE][-+]?[0-9]+|0o[0-7]+")
@@ -89,7 +91,7 @@ def _document(resource: Registered) -> str:
 
 
 def _without_pulumi(resource: Registered) -> dict[str, Any]:
-    # Annotations that only Pulumi's provider reads go, and what it does for data is said to others.
+    # Drop annotations for Pulumi's provider, and translate its protection of data for other tools.
     inputs = resource.inputs
     annotations = inputs["metadata"].get("annotations", {})
     others = {key: value for key, value in annotations.items() if not key.startswith("pulumi.com/")}

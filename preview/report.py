@@ -31,7 +31,7 @@ def report(
     `more` are the sections that were asked for, by their titles.
     """
     objects = sum(map(is_manifest, recording.resources))
-    # Of what the program was told in place of a digest, a note says that it is none.
+    # A note already reports each placeholder for a digest.
     told = [text for _, text in recording.messages if UNKNOWN not in text]
     said = [*notes, *(f"{image}." for image in later(settings)), *warnings(settings, plan), *told]
     parts = [
@@ -51,12 +51,12 @@ def report(
 
 def _needs(recording: Recording) -> list[str]:
     needed = [f"{name}   (has {identity})" for name, identity in sorted(recording.needs.items())]
-    return [*needed, "Not looked for here: `pulumi preview` reads each, and ends with the name of one that is missing."]
+    return [*needed, "Not checked here: `pulumi preview` reads each, and fails with the name of a missing one."]
 
 
 def _settings(settings: Settings) -> list[str]:
     blocks = settings.model_dump(mode="json", by_alias=True, exclude_none=True)
-    # Of those that nobody named there is a warning.
+    # A warning reports the unnamed images.
     named = {name: image for name, image in blocks.pop("images").items() if image and UNKNOWN not in image}
     if named:
         blocks["images"] = named

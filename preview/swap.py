@@ -38,7 +38,7 @@ def refusals(found: Sequence[Change]) -> list[str]:
 
 def _fetched(found: Sequence[Change], *, by: str) -> str:
     strategy = STRATEGIES.get(by)
-    if strategy is None:  # documents come from files, and may be of another version
+    if strategy is None:  # documents are files, and another version may have written them
         return f"by strategy {by}, which this version does not know"
     made = [change for change in found if change.what in ("created", "replaced")]
     return strategy.fetched([Made(change.kind, change.name) for change in made])
@@ -65,9 +65,9 @@ def _fronted(resources: Sequence[Planned]) -> bool:
 
 def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:
     still = {urn for resource in after for urn in resource.formerly()}
-    # A volume goes by the name of its claim.
+    # A volume has the name of its claim.
     data = {resource.name: resource.urn in still for resource in before if resource.kind in DATA}
-    # A claim that is mounted and not declared is one of others, whom no swap of ours concerns.
+    # A claim that is mounted but not declared belongs to others: a swap does not concern it.
     data = dict.fromkeys(_mounted(before), True) | data
     kept, lost = (sorted(name for name, there in data.items() if there is wanted) for wanted in (True, False))
     told = f"{', '.join(kept)}, with what is in them" if kept else "no volume holds weights"

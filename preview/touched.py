@@ -1,4 +1,4 @@
-"""Which stacks a change of files touches, so that a pull request previews those and no others."""
+"""Stacks that a change of files touches, so that a pull request previews only those."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping

@@ -12,11 +12,11 @@ from .recorder import STACK, Recording, Registered
 
 PARTS = ("node-pools", "storage", "weights", "caching", "serving", "manager")
 ELSEWHERE = {
-    "NodePatch": "labels and taints of a node that is there already",
+    "NodePatch": "labels and taints of an existing node",
     "Image": "the engine's image with the weights inside, built and pushed by `up`",
-    "docker": "what asks registries for the digests of tags",
+    "docker": "the provider that asks registries for the digests of tags",
 }
-"""Purpose of resources that are no objects of the cluster, by kind; a cloud's class describes its machines."""
+"""Purposes of resources outside the cluster, by kind; a cloud's class describes its machines."""
 WIDTH = 52
 """Width of the column of names, tree included."""
 
@@ -47,7 +47,7 @@ def _line(indent: str, resource: Registered) -> str:
 
 
 def _order(resource: Registered) -> tuple[int, int, str, str]:
-    # Objects in the order of their making, then the parts that hold more of them: what data needs before what uses it.
+    # Objects in the order of their creation, then components: data before its users.
     module = resource.type.split(":")[1]
     part = PARTS.index(module) if module in PARTS else len(PARTS)
     return (phase(resource) if is_manifest(resource) else OTHERS + 1, part, resource.type, resource.name)
@@ -68,7 +68,7 @@ def purpose(resource: Registered) -> str:
         return f"the machines, as {pool}"
     if resource.type.startswith("pulumi:providers:"):
         place = _places()[kind(resource)]
-        return f"what leads to {place} {resource.inputs.get(place)}"
+        return f"the provider for {place} {resource.inputs.get(place)}"
     return _docstrings()[resource.type]
 
 
@@ -78,7 +78,7 @@ def _machines() -> dict[tuple[str, str], str]:
 
 
 def _places() -> dict[str, str]:
-    """Return the input of a provider that says where it leads, by package."""
+    """Return the input that identifies the target of a provider, by package."""
     return {"kubernetes": "context", **{cloud.provider.package: cloud.provider.place for cloud in clouds().values()}}
 
 

@@ -23,7 +23,7 @@ STRATEGIES: dict[str, type[CachingStrategy[Any, Any]]] = {
 
 
 def deliver(settings: Settings, demand: Demand, opts: pulumi.ResourceOptions) -> Weights:
-    """Register what every block keeps and what the strategy in force needs; return what an engine has to mount."""
+    """Register the resources that blocks keep and the active strategy; return the weights that an engine mounts."""
     cache = settings.cache
     prepared = {block.NAME: STRATEGIES[block.NAME].prepare(settings, block, demand, opts) for block in cache.blocks}
     return STRATEGIES[cache.strategy](cache.block, prepared.get(cache.strategy), demand, opts).weights

@@ -1,4 +1,4 @@
-"""The contract between strategies and engines: `Demand` goes in, `Weights` comes out, and neither side knows more."""
+"""The contract between strategies and engines: `Demand` is the input, `Weights` the output."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Demand:
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """A store on a volume of ours, as the Jobs that change it mount it."""
+    """A store on one of our volumes, with the mount for Jobs that change it."""
 
     word: str
     """The word that distinguishes it in the names of its Jobs; empty for the only store of a stack."""
@@ -50,7 +50,7 @@ class Store:
     volume: Volume
     mount: VolumeMount
     host: str | None = None
-    """The only node that reaches it."""
+    """The only node that reaches it, if there is one."""
     taints: tuple[Taint, ...] = ()
 
     def job(self, verb: str) -> str:
@@ -94,9 +94,9 @@ K = TypeVar("K")
 
 
 class CachingStrategy(Component, ABC, Generic[S, K]):
-    """One way to bring weights to engines, of settings S and with what it prepares, K.
+    """One way to bring weights to engines, with settings S and prepared resources K.
 
-    A subclass registers what it needs and answers `weights`.
+    A subclass registers its resources and returns `weights`.
     """
 
     SETTINGS: ClassVar[type[StrategySettings]]
@@ -110,15 +110,15 @@ class CachingStrategy(Component, ABC, Generic[S, K]):
     @classmethod
     @abstractmethod
     def prepare(cls, settings: Settings, block: S, demand: Demand, opts: pulumi.ResourceOptions) -> K:
-        """Declare what stays while the block is there, whichever strategy is in force; return it for `deliver`."""
+        """Declare resources that stay while the block exists, for any active strategy; return them for `deliver`."""
 
     @abstractmethod
     def deliver(self, block: S, prepared: K, demand: Demand) -> Weights:
-        """Register the strategy's resources as children, and say what an engine mounts and waits for."""
+        """Register the strategy's resources as children; return the weights that an engine mounts and waits for."""
 
 
 class KeepsNothing(CachingStrategy[S, None]):
-    """A strategy of which nothing stays when another one is in force."""
+    """A strategy without resources that stay when another one is active."""
 
     @classmethod
     def prepare(cls, settings: Settings, block: S, demand: Demand, opts: pulumi.ResourceOptions) -> None:

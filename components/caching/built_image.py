@@ -1,6 +1,6 @@
-"""An engine's image with the weights inside, built by BuildKit when `up` runs and pushed to the registry of a setting.
+"""An engine's image with the weights inside: BuildKit builds it during `up` and pushes it to the configured registry.
 
-Imported only by stacks that build one: its package, and the plugin that comes with it, are nothing to all others.
+Only stacks that build one import it: other stacks need neither its package nor the plugin that comes with it.
 """
 
 import hashlib
@@ -15,7 +15,8 @@ from .dockerfile import dockerfile
 
 TAG_DIGITS = 12
 EXPORT = "type=registry,oci-mediatypes=true,compression=uncompressed,rewrite-timestamp=true"
-"""Weights do not compress. Files are as old as SOURCE_DATE_EPOCH says: a second build of them makes the same layers."""
+"""Export without compression, since weights do not compress. SOURCE_DATE_EPOCH fixes timestamps, so that a second build
+makes the same layers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +24,9 @@ class BuiltImage:
     """The declared image."""
 
     reference: pulumi.Output[str]
-    """The tag with its digest, which is known when it is built."""
+    """The tag with its digest, which is known after the build."""
     tag: str
-    """name:<hash of all that decides what is in it>; known before, and never moved."""
+    """name:<hash of all inputs of the build>; known before the build, and never moved."""
 
 
 def built_image(demand: Demand, engine: str, build: Build, opts: pulumi.ResourceOptions) -> BuiltImage:
@@ -33,25 +34,25 @@ def built_image(demand: Demand, engine: str, build: Build, opts: pulumi.Resource
     text = dockerfile(demand.plan, sidecar=demand.image, engine=engine)
     recipe = "\n".join([text, EXPORT, *build.platforms])
     tag = f"{build.to}:{hashlib.sha256(recipe.encode()).hexdigest()[:TAG_DIGITS]}"
-    # Fetched once and pushed once.
+    # Time to fetch once and to push once.
     patience = f"{2 * demand.budget_seconds}s"
     image = Image(
         "engine-image",
         dockerfile={"inline": text},
-        # No context: `.`, the default, would be this checkout with all that changes in it.
+        # No context: the default, `.`, would be this checkout, and each of its changes a new build.
         context={"location": "-"},
         platforms=[Platform(platform) for platform in build.platforms],
         tags=[tag],
         push=False,
         exports=[{"raw": EXPORT}],
         build_args={"SOURCE_DATE_EPOCH": "0"},
-        # A preview changes nothing, and gigabytes are no preview.
+        # A preview must neither change anything nor fetch gigabytes.
         build_on_preview=False,
         builder={"name": build.builder} if build.builder else None,
         opts=pulumi.ResourceOptions.merge(
             opts,
             pulumi.ResourceOptions(
-                # What runs elsewhere or is swapped back to still needs it.
+                # Other stacks, or a swap back, may still need it.
                 retain_on_delete=True,
                 custom_timeouts=pulumi.CustomTimeouts(create=patience, update=patience),
             ),

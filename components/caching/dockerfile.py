@@ -1,4 +1,4 @@
-"""The Dockerfile of an engine's image with the weights inside, laid out as `larder-sidecar publish --engine` does."""
+"""The Dockerfile of an engine's image with the weights inside, in the layout of `larder-sidecar publish --engine`."""
 
 from larder_sidecar.config.layout import CONFIG_FILE, CONFIG_FOLDER, STORE
 from larder_sidecar.config.weights import FIRST_PULL, WeightsPlan
@@ -8,24 +8,24 @@ _LAYERS = "/layers"
 
 
 def dockerfile(plan: WeightsPlan, *, sidecar: str, engine: str) -> str:
-    """Fetch the plan by the image `sidecar`, and lay it upon the image `engine`.
+    """Return a Dockerfile that fetches the plan with the image `sidecar` and adds it to the image `engine`.
 
-    It needs no file beside it and, as every FROM is a digest, says all that decides the image. One layer for each file
-    of weights: what changes in one model moves no other.
+    It needs no further file and, as every FROM is a digest, determines the image. Each file of weights is a layer, so a
+    change of one model moves no other.
     """
     files = [file for model in plan.models for file in model.files]
-    # Nobody knows the name of a blob whose hash the hub will tell: it stays in the last layer.
+    # A blob whose hash comes from the hub has no known name yet: it stays in the last layer.
     weights = sorted({f"sha256-{file.sha256}" for file in files if file.sha256 != FIRST_PULL})
     fetch = f"larder-sidecar fetch --config {CONFIG_FOLDER}/{CONFIG_FILE}"
     steps = [
-        # A build that was cut off goes on where it stopped, and one of other models fetches those it lacks.
+        # An interrupted build resumes, and a build of other models fetches only the missing ones.
         f"{fetch} --root /store",
         f"{fetch} --copy-from /store --root {STORE}",
         f"mkdir {_LAYERS}",
         *(f"mv {STORE}/blobs/{blob} {_LAYERS}/" for blob in weights),
     ]
     lines = [
-        # Weights are the same for every platform: they are fetched once, by the builder's own.
+        # Weights are the same for every platform, so the builder's own platform fetches them once.
         f"FROM --platform=$BUILDPLATFORM {sidecar} AS weights",
         "USER 0",
         f"COPY <<'WEIGHTS' {CONFIG_FOLDER}/{CONFIG_FILE}",

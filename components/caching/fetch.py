@@ -1,4 +1,4 @@
-"""The container that makes a store hold the plan, by one of the ways of `larder-sidecar fetch`."""
+"""The container that fills a store with the plan, by one of the modes of `larder-sidecar fetch`."""
 
 from larder_sidecar.config.layout import STORE
 
@@ -27,7 +27,7 @@ def fetch_container(
         # The root is read-only; the hub's client keeps its cache and its token lookup under HOME.
         "env": environment({"HOME": "/tmp"}),  # noqa: S108 (an emptyDir of this pod)
         "volume_mounts": [*mounts, demand.config.mount(), {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
-        # Streams through small buffers: the limit is the interpreter, the hub's client, and room for page cache.
+        # `fetch` streams through small buffers: the limit covers the interpreter, the hub's client and page cache.
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi", **disk}, "limits": {"memory": "512Mi"}},
         "termination_message_policy": "FallbackToLogsOnError",
         "security_context": container_security(),

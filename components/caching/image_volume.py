@@ -1,4 +1,4 @@
-"""Strategy `image-volume`: an image of weights for each model, pulled once by each node and mounted by its pods."""
+"""Strategy `image-volume`: one image of weights per model, which each node pulls once and its pods mount."""
 
 import pulumi
 from larder_sidecar.config.layout import STORE
@@ -11,9 +11,9 @@ from .fetch import fetch_container
 
 NAME = ImageVolumeSettings.NAME
 IMAGES = "/weights"
-"""Each image is mounted below, under the id of its model."""
+"""Parent folder of the mounts; each image is at the id of its model."""
 STORE_LIMIT = "64Mi"
-"""The pod's own store holds links, manifests and templates: no weights."""
+"""Size of the pod's own store, which holds links, manifests and templates but no weights."""
 
 
 class ImageVolume(KeepsNothing[ImageVolumeSettings]):
@@ -23,7 +23,7 @@ class ImageVolume(KeepsNothing[ImageVolumeSettings]):
     SETTINGS = ImageVolumeSettings
 
     def deliver(self, block: ImageVolumeSettings, prepared: None, demand: Demand) -> Weights:  # noqa: ARG002
-        """Declare a volume for each image, joined by links into one store, and a Job that proves them first."""
+        """Declare a volume for each image, joined by links into one store, and a Job that checks them first."""
         images = block.images
         store: Volume = {"name": f"weights-{NAME}", "empty_dir": {"size_limit": STORE_LIMIT}}
         named = {model.id: f"weights-{NAME}-{number}" for number, model in enumerate(demand.plan.models)}
@@ -37,13 +37,13 @@ class ImageVolume(KeepsNothing[ImageVolumeSettings]):
         linker = fetch_container(
             demand, {"name": f"weights-{NAME}", "mount_path": STORE}, *mounts, way=("--link", IMAGES)
         )
-        # What cannot be pulled, mounted or matched to the plan fails here, with its reason, while the last pod serves.
+        # An image that cannot be pulled or mounted, or differs from the plan, fails here while the last pod serves.
         preflight = run_once(
             "preflight",
-            "pulls the images of the weights and holds them against the plan before any pod is moved",
+            "pulls the images of the weights and compares them with the plan before any pod rolls",
             container=linker,
             volumes=[store, *volumes, demand.config.volume(), scratch()],
-            # Where the engine will be: elsewhere the machine may be of another platform, or have no room for an image.
+            # The engine's nodes: other machines may have another architecture, or no disk space for the image.
             placement=demand.placement,
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
@@ -55,7 +55,7 @@ class ImageVolume(KeepsNothing[ImageVolumeSettings]):
             volumes=(store, *volumes, demand.config.volume()),
             mounts=({"name": f"weights-{NAME}", "mount_path": STORE, "read_only": True}, *mounts),
             init_containers=(linker,),
-            # KServe mounts the folder `models` of such an image itself, and wants nothing of the engine's store.
+            # KServe mounts the folder `models` of such an image itself, and does not need the engine's store.
             uris={model.id: f"oci+native://{images[model.id]}" for model in demand.plan.models}
             if demand.folders
             else {},

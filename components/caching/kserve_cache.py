@@ -1,4 +1,4 @@
-"""Strategy `kserve-cache`: KServe's agent keeps the weights on the nodes' disks, and its pods find them there."""
+"""Strategy `kserve-cache`: KServe's agent keeps the weights on the nodes' disks, and its pods read them there."""
 
 import pulumi
 
@@ -9,7 +9,7 @@ from .base import CachingStrategy, Demand, Weights
 
 
 class KServeCache(CachingStrategy[KServeCacheSettings, storage.KServeCache]):
-    """Weights that KServe fetches once for each node; its pods mount what their model's URI stands for."""
+    """Weights that KServe fetches once per node; its pods mount the cache of their model's URI."""
 
     TYPE = "larder:caching:KServeCache"
     SETTINGS = KServeCacheSettings
@@ -18,7 +18,7 @@ class KServeCache(CachingStrategy[KServeCacheSettings, storage.KServeCache]):
     def prepare(
         cls, settings: Settings, block: KServeCacheSettings, demand: Demand, opts: pulumi.ResourceOptions
     ) -> storage.KServeCache:
-        """Declare what KServe fetches and keeps."""
+        """Declare the caches that KServe fills and keeps."""
         return storage.KServeCache(
             block.NAME,
             block,

@@ -1,4 +1,4 @@
-"""Strategy `node-local`: the nodes' own disks hold the weights, a Job fills each, every pod after finds them there."""
+"""Strategy `node-local`: the nodes' own disks hold the weights; one Job fills each disk, and later pods read it."""
 
 import pulumi
 from larder_sidecar.config.layout import STORE
@@ -15,7 +15,7 @@ from .populate import populate
 
 NAME = NodeLocalSettings.NAME
 SUB_PATH = "ollama"
-"""The part of the volume that is Ollama's store; other engines keep theirs beside it."""
+"""Folder of the volume that is Ollama's store; other engines keep theirs beside it."""
 
 
 class NodeLocal(CachingStrategy[NodeLocalSettings, NodeDisks]):
@@ -32,7 +32,7 @@ class NodeLocal(CachingStrategy[NodeLocalSettings, NodeDisks]):
         return NodeDisks.declare(settings, block, namespace=demand.namespace, opts=opts)
 
     def deliver(self, block: NodeLocalSettings, prepared: NodeDisks, demand: Demand) -> Weights:  # noqa: ARG002
-        """Declare a populate Job on each volume's node; engines wait for what it leaves and never write."""
+        """Declare a populate Job on each volume's node; engines wait for its result and never write."""
         stores = tuple(
             Store(
                 word="" if len(prepared.volumes) == 1 else disk.node,
@@ -52,11 +52,11 @@ class NodeLocal(CachingStrategy[NodeLocalSettings, NodeDisks]):
             strategy=NAME,
             volumes=(_claim(prepared.claim_name), demand.config.volume()),
             mounts=(_mount(read_only=True),),
-            # Waits for the Job where nothing else orders them: rendered manifests, or a disk that was lost.
+            # It waits for the Job if nothing else does: rendered manifests, or a lost disk.
             init_containers=(fetch_container(demand, _mount(read_only=True), way=waiting(demand)),),
             uri=f"pvc://{prepared.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
             hosts=prepared.hosts,
-            # ReadWriteOnce is once a node: two pods of the node may mount the claim together.
+            # ReadWriteOnce means one node: two pods of the node may mount the claim together.
             overlap=True,
             wait_seconds=demand.budget_seconds,
             ready=(demand.config.config_map, *prepared.ready, *jobs),
@@ -70,5 +70,5 @@ def _claim(name: str) -> Volume:
 
 def _mount(*, read_only: bool) -> VolumeMount:
     mount: VolumeMount = {"name": f"weights-{NAME}", "mount_path": STORE, "sub_path": SUB_PATH}
-    # The API server keeps no false: stated, it would be a difference after every refresh.
+    # Omit `readOnly: false`: the API server drops it, so stating it shows as drift on every refresh.
     return {**mount, "read_only": True} if read_only else mount

@@ -1,4 +1,4 @@
-"""Strategy `none`: nothing is prepared, every pod fetches for itself."""
+"""Strategy `none`: every pod fetches its own copy."""
 
 from larder_sidecar.config.layout import STORE
 from larder_sidecar.config.weights import WeightsPlan
@@ -14,7 +14,7 @@ NAME = NoCacheSettings.NAME
 
 
 class NoCache(KeepsNothing[NoCacheSettings]):
-    """Weights are fetched into the pod at each start and go with it."""
+    """Weights that each pod fetches at its start, and that are deleted with it."""
 
     TYPE = "larder:caching:NoCache"
     SETTINGS = NoCacheSettings

@@ -1,4 +1,4 @@
-"""The Job that fills a volume once, for all who mount it after."""
+"""The Job that fills a volume once, before pods mount it."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[
         f"{name}-policy",
         metadata=metadata(
             f"larder-{name}",
-            "the populate Job may reach where weights come from and nothing else",
+            "the populate Job reaches the sources of the weights and nothing else",
             of=name,
             namespace=demand.namespace,
         ),

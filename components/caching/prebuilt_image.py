@@ -1,4 +1,4 @@
-"""Strategy `prebuilt-image`: the weights lie in the engine's own image, where the engine looks for them."""
+"""Strategy `prebuilt-image`: the engine's own image contains the weights at the path that the engine reads."""
 
 import pulumi
 from larder_sidecar.config.layout import STORE, marker_path
@@ -10,8 +10,8 @@ from ..settings.prebuilt_image import Build, PrebuiltImageSettings
 from .base import CachingStrategy, Demand, Weights
 
 NAME = PrebuiltImageSettings.NAME
-# The image is all that every Kubernetes lets us see inside of itself: image volumes need 1.33. Engines' images have a
-# shell, and the image's digest vouches for what the marker says was published with it.
+# The check runs in the image itself, because image volumes need Kubernetes 1.33. Engines' images have a shell, and the
+# image's digest guarantees that the marker belongs to the published weights.
 PROOF = """test -r "$0" && exit
 echo "this image holds no weights of the plan $1, for which $0 would be there and readable by us. Make it by \
 larder-sidecar publish --engine with these models, and name it in larder:cache.prebuilt-image.image."
@@ -19,7 +19,7 @@ exit 1"""
 
 
 class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
-    """Engines run an image that holds the weights: the node's runtime pulls, verifies and keeps it."""
+    """Engine image that contains the weights: the node's runtime pulls, verifies and keeps it."""
 
     TYPE = "larder:caching:PrebuiltImage"
     SETTINGS = PrebuiltImageSettings
@@ -32,11 +32,11 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         demand: Demand,  # noqa: ARG003
         opts: pulumi.ResourceOptions,  # noqa: ARG003
     ) -> str:
-        """Return the image of the engine, for the weights to be laid upon; empty where no stack runs one of ours."""
+        """Return the engine image to add the weights to; empty if no stack runs one of our engines."""
         return next((settings.images.of(stack.runs) for stack in settings.blocks.values() if stack.GATEWAY), "")
 
     def deliver(self, block: PrebuiltImageSettings, prepared: str, demand: Demand) -> Weights:
-        """Put the image in place of the engine's own, and a Job in it that finds the plan before any pod is moved."""
+        """Replace the engine's image, and register a Job that finds the plan in it before any pod rolls."""
         plan = demand.plan.digest()
         image, called = self._built(demand, prepared, block.build) if block.build else (block.image, block.image)
         proof: Container = {
@@ -48,10 +48,10 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         }
         preflight = run_once(
             "preflight",
-            "pulls the engine's image and finds the weights of the plan in it before any pod is moved",
+            "pulls the engine's image and finds the weights of the plan in it before any pod rolls",
             container=proof,
             volumes=[scratch()],
-            # Where the engine will be: elsewhere the machine may be of another platform, or have no room for an image.
+            # The engine's nodes: other machines may have another architecture, or no disk space for the image.
             placement=demand.placement,
             deadline_seconds=demand.budget_seconds,
             namespace=demand.namespace,
@@ -68,11 +68,11 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         )
 
     def _built(self, demand: Demand, engine: str, build: Build) -> tuple[pulumi.Input[str], str]:
-        """Return the image by its digest, and by the name that it has before it is made."""
+        """Return the image by digest, and the name that it has before it is built."""
         try:
             from .built_image import built_image
         except ModuleNotFoundError as error:
-            msg = f"larder:cache.{NAME}.build: needs the Python package {error.name}. Run make clouds."
+            msg = f"larder:cache.{NAME}.build: needs the Python package {error.name}. Fix: run make clouds."
             raise SettingsError([msg]) from error
         built = built_image(demand, engine, build, self.child())
         return built.reference, built.tag

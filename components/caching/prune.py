@@ -1,4 +1,4 @@
-"""The Job that takes out of a volume what nobody wants any more, when nobody reads it any more."""
+"""The Job that removes weights of pruned plans from a volume, after every engine has stopped reading them."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from .fetch import fetch_container, patient
 
 
 class Prune(Component):
-    """Weights that only forgotten plans wanted leave the volumes in force, after every engine has moved."""
+    """Removes weights that only pruned plans contain from the volumes in use, after every engine has rolled."""
 
     TYPE = "larder:caching:Prune"
 
@@ -29,9 +29,9 @@ class Prune(Component):
         after: Sequence[pulumi.Resource],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`after` is all that still reads what an earlier plan wanted, and what fills the stores.
+        """Register the Jobs. `after` are the resources that read weights of an earlier plan or fill stores.
 
-        A pod that only drains by then keeps what it has open or in memory; what it has not loaded is gone for it.
+        A pod that still drains keeps the files that it has open or in memory; it can no longer load others.
         """
         super().__init__(name, opts)
         self.jobs = [self._job(block, demand, store, after) for store in stores]
@@ -41,7 +41,9 @@ class Prune(Component):
         name, forgotten = store.job("prune"), ", ".join(block.forget)
         policy = networking.NetworkPolicy(
             f"{name}-policy",
-            metadata=metadata(f"larder-{name}", "the prune Job reaches nobody", of=name, namespace=demand.namespace),
+            metadata=metadata(
+                f"larder-{name}", "the prune Job has no network access", of=name, namespace=demand.namespace
+            ),
             spec={
                 "pod_selector": {"match_labels": selector(name)},
                 "policy_types": ["Ingress", "Egress"],
@@ -50,7 +52,7 @@ class Prune(Component):
             },
             opts=self.child(),
         )
-        # The API server keeps no false (see node_local.py).
+        # The API server drops false (see node_local.py).
         mount: VolumeMount = {**store.mount, "read_only": True} if block.dry_run else store.mount
         words = [option for word in block.forget for option in ("--forget", word)]
         way = (*patient(demand), "--prune", *words, "--if-there", *(("--dry-run",) if block.dry_run else ()))

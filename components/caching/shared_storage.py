@@ -16,8 +16,8 @@ NAME = SharedStorageSettings.NAME
 SHARE = "/shared"
 """Mount path of the share in a pod with a copy of its own."""
 ROOT, STORE_FOLDER = STORE.rsplit("/", 1)
-"""The store is a folder of the share that `fetch` makes itself. A subPath would be made by the kubelet as root, whom an
-NFS server makes nobody, and fsGroup does nothing on NFS: then nobody of ours could write there."""
+"""The store is a folder of the share that `fetch` creates. The kubelet would create a subPath as root, which an NFS
+server maps to nobody, and fsGroup has no effect on NFS: our processes could not write there."""
 
 
 class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
@@ -42,7 +42,7 @@ class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
         )
 
     def deliver(self, block: SharedStorageSettings, prepared: SharedVolume, demand: Demand) -> Weights:
-        """Declare the populate Job wherever there is room; engines never write to the share."""
+        """Declare the populate Job on any node; engines never write to the share."""
         share: Volume = {"name": f"share-{NAME}", "persistent_volume_claim": {"claim_name": prepared.claim_name}}
         store = Store(word="shared", place="the shared volume", volume=share, mount=_mount(ROOT, read_only=False))
         job = populate(self, demand, store, after=prepared.ready)

@@ -1,4 +1,4 @@
-"""weights.json, as the ConfigMap that everything which fetches or waits reads."""
+"""The ConfigMap with weights.json, which every container that fetches or waits for weights reads."""
 
 import pulumi
 from larder_sidecar.config.layout import CONFIG_FILE, CONFIG_FOLDER
@@ -10,10 +10,10 @@ from ..manifest import Volume, VolumeMount, metadata
 
 
 class WeightsConfig(Component):
-    """Which files make up the models, and where they come from.
+    """List of the models' files and their sources.
 
-    Named by the plan's digest, which leaves out where the bytes come from: another mirror is a change in place that
-    moves no pod, other weights are another ConfigMap. It stands outside the strategies so that a swap keeps it.
+    The name contains the plan's digest, which does not cover the sources: another mirror changes the ConfigMap in place
+    and rolls no pod; other weights make another ConfigMap. No strategy owns it, so a swap keeps it.
     """
 
     TYPE = "larder:weights:WeightsConfig"
@@ -28,7 +28,7 @@ class WeightsConfig(Component):
         self.config_map = core.ConfigMap(
             "weights.json",
             metadata=metadata(
-                self.name, "the files of the models: where they come from and what they must be", namespace=namespace
+                self.name, "the files of the models: their sources, sizes and digests", namespace=namespace
             ),
             data={CONFIG_FILE: self.text},
             opts=self.child(),

@@ -12,14 +12,14 @@ from .base import Placement, Pool, tolerations
 
 
 def pool_class(kind: str) -> type[Pool[Any]]:
-    """Return the component of the pools of such clusters. Raises SettingsError if the cloud's package is missing.
+    """Return the component of the pools of such clusters. Raise SettingsError if the cloud's package is missing.
 
-    It is imported when it is wanted, so that a stack pays neither the time nor the packages of other clouds.
+    It is imported on demand, so that a stack needs no packages of other clouds.
     """
     try:
         chosen: type[Pool[Any]] = resolve_name(KINDS[kind].FACTS.pools)
     except ModuleNotFoundError as error:
-        msg = f"larder:cluster.kind: {kind} needs the Python package {error.name}. Run make clouds."
+        msg = f"larder:cluster.kind: {kind} needs the Python package {error.name}. Fix: run make clouds."
         raise SettingsError([msg]) from error
     return chosen
 

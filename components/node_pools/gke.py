@@ -36,7 +36,7 @@ class GkePool(Pool[GkeSettings]):
             cluster=cluster.name,
             # Limits over all zones. The first size would be one a zone: GKE's own autoscaler finds it by itself.
             autoscaling={"total_min_node_count": pool.min, "total_max_node_count": pool.most},
-            # What clusters in a release channel insist on.
+            # Clusters in a release channel require both.
             management={"auto_repair": True, "auto_upgrade": True},
             node_config={
                 "machine_type": pool.instance,
@@ -47,7 +47,7 @@ class GkePool(Pool[GkeSettings]):
                     {"key": taint.key, "value": taint.value, "effect": _EFFECTS[taint.effect]}
                     for taint in pool.tolerated()
                 ],
-                # What the nodes may do is what their service account may, as Google advises.
+                # The service account limits the nodes, as Google advises.
                 "oauth_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
             },
             opts=self.child(pulumi.ResourceOptions(custom_timeouts=PATIENCE)),

@@ -29,8 +29,8 @@ class HostPool(Pool[ClusterSettings]):
         return Placement(pool=name, hosts=tuple(pool.hosts or ()), taints=pool.tolerated(), ready=patches)
 
     def _patch(self, name: str, pool: NodePoolSettings, host: str) -> core.NodePatch:
-        # Server-side apply makes what is not there: a host whose name is wrong would become a Node without a machine.
-        # Read first, it ends the preview with its name.
+        # Server-side apply creates missing objects: a wrong host name would become a Node without a machine. After a
+        # read of the node, the preview fails with its name.
         there = core.Node.get(f"node-pools.{name}.hosts.{host}", host, opts=self.child())
         return core.NodePatch(
             host,

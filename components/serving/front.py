@@ -1,4 +1,4 @@
-"""The front: gateways of their own before all stacks, which send each model's requests to the stack that has it."""
+"""The front: separate gateways before all stacks, which route each request to the stack that serves its model."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ REPLICAS = 2
 
 
 class Front(Component):
-    """Gateways before all stacks: each model's requests go to the stack that has it."""
+    """Gateways before all stacks, which route each request to the stack that serves its model."""
 
     TYPE = "larder:serving:Front"
 
@@ -33,7 +33,7 @@ class Front(Component):
         site: Site,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`pods` are the labels of those behind each engine of the front's file."""
+        """Register the front. `pods` maps each engine of its file to the labels of the engine's pods."""
         super().__init__(name, opts)
         namespace = site.namespace
         config_map = gateway_config_map(config, of=FRONT, namespace=namespace, opts=self.child())
@@ -55,9 +55,7 @@ class Front(Component):
         )
         disruption.PodDisruptionBudget(
             "budget",
-            metadata=metadata(
-                FRONT, "a drained node takes one of the gateways at a time", of=FRONT, namespace=namespace
-            ),
+            metadata=metadata(FRONT, "drains end one of the gateways at a time", of=FRONT, namespace=namespace),
             spec={"max_unavailable": 1, "selector": {"match_labels": selector(FRONT)}},
             opts=self.child(),
         )

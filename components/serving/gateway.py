@@ -1,4 +1,4 @@
-"""The gateway: its file, the native sidecar that reads it, and the Service that is the entry."""
+"""The gateway: its configuration file, the native sidecar that reads it, and the Service that clients use."""
 
 from collections.abc import Iterable, Sequence
 
@@ -65,7 +65,7 @@ def gateway_volume(of: str) -> Volume:
 
 def token_volume(use: str, secret: str) -> Volume:
     """Return the volume of the token that the gateway uses for `use`."""
-    # Not `optional`: a gateway without the token would end at once; this way the pod says which Secret it waits for.
+    # Not `optional`: a gateway without the token would exit at once, and the pod now names the Secret it waits for.
     return {"name": f"{use}-token", "secret": {"secret_name": secret, "items": [{"key": "token", "path": "token"}]}}
 
 
@@ -96,7 +96,7 @@ def gateway_container(image: str, *, ready_period: int = 2, mounts: Iterable[Vol
         "startup_probe": probe("/livez", period=1, failures=60),
         "readiness_probe": probe("/readyz", period=ready_period, failures=3),
         "liveness_probe": probe("/livez", period=10, failures=6),
-        # Passes bytes through; the limit leaves room for request bodies of every connection at their usual size.
+        # The gateway streams bytes. The limit leaves room for a usual request body on every connection.
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         "volume_mounts": [mount, *mounts, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108
         "termination_message_policy": "FallbackToLogsOnError",
@@ -125,7 +125,7 @@ def drain_hook() -> core.LifecycleArgsDict:
     return {"pre_stop": {"http_get": hook}}
 
 
-# The Deployment is what is waited for, as long as its weights take; endpoints follow at once.
+# `up` waits for the Deployment and its weights; endpoints follow at once.
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 
 
@@ -144,7 +144,7 @@ def stack_service(
     return core.Service(
         "replicas" if headless else "service",
         metadata=metadata(
-            # Another name, for the address of a Service cannot be taken away from it.
+            # Another name, because the address of a Service is immutable.
             f"{stack}-replicas" if headless else stack,
             f"how the front reaches {'each gateway' if headless else 'the gateway'} beside the engine",
             of=stack,
@@ -164,7 +164,7 @@ def gateway_policy(
         "policy",
         metadata=metadata(
             f"larder-{stack}",
-            "clients reach the gateway, Prometheus its admin port; the pod reaches where it fetches from",
+            "clients reach the gateway, Prometheus its admin port; the pod reaches the sources of its weights",
             of=stack,
             namespace=namespace,
         ),
@@ -179,7 +179,7 @@ def gateway_policy(
 
 
 class Entry(Component):
-    """The one address that clients use, whatever stands behind it."""
+    """The one address that clients use, for the front or a single stack."""
 
     TYPE = "larder:serving:Entry"
 

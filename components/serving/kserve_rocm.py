@@ -1,4 +1,4 @@
-"""The KServe stack: vLLM's ROCm build under KServe's controller, one InferenceService whose model can be exchanged."""
+"""The KServe stack: vLLM's ROCm build under KServe's controller, with one InferenceService and one active model."""
 
 from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ from .workload import HOME, STARTUP_PERIOD
 
 RUNTIME = "vllm-runtime"
 FORMAT = "custom"
-"""Seed and catalogs call it so: vLLM finds out by itself what the folder holds."""
+"""Model format of the ServingRuntime: catalogs use this name, and vLLM detects the real format."""
 PREDICTOR = {"serving.kserve.io/inferenceservice": INFERENCE_SERVICE}
 """The label that KServe gives the pods of our InferenceService."""
 _OF_THE_GPU = Taint(GPU, "", "NoSchedule")
@@ -40,7 +40,7 @@ GRACE_SECONDS = 60
 IMAGE_SECONDS = 900
 """Time to pull vLLM's ROCm image, which is as large as weights."""
 
-# A GGUF model is its file to vLLM, any other one its folder. Whatever follows `vllm` comes after the script's own.
+# vLLM takes a GGUF model as its file, and other models as their folder. The arguments after `vllm` come last.
 _START = """\
 for model in /mnt/models/*.gguf; do [ -f "$model" ] || model=/mnt/models; break; done
 exec python3 -m vllm.entrypoints.openai.api_server --model="$model" "$@"
@@ -48,24 +48,24 @@ exec python3 -m vllm.entrypoints.openai.api_server --model="$model" "$@"
 
 
 class KServeRocm(Stack[KServePlan]):
-    """vLLM on AMD GPUs, run by KServe; the active model is exchanged in place."""
+    """vLLM on AMD GPUs, run by KServe; another active model replaces the pod's model in place."""
 
     TYPE = "larder:serving:KServeRocm"
     SETTINGS = KServeSettings
 
     @classmethod
     def pods(cls) -> Mapping[str, str]:
-        """Return the label that KServe gives them."""
+        """Return the label that KServe gives the pods."""
         return PREDICTOR
 
     def deploy(self, plan: KServePlan, weights: Weights, placement: Placement, site: Site) -> Mapping[str, str]:
-        """Register how vLLM is started and who reaches it, and the service of the active model, where one is named."""
+        """Register the ServingRuntime, its NetworkPolicy, and the InferenceService if a model is active."""
         namespace = site.namespace
         policy = networking.NetworkPolicy(
             "policy",
             metadata=metadata(
                 "larder-kserve",
-                "the front alone reaches the predictor, which itself reaches nobody",
+                "only the front reaches the predictor, which has no egress",
                 namespace=namespace,
             ),
             spec={
@@ -80,7 +80,7 @@ class KServeRocm(Stack[KServePlan]):
             "runtime",
             api_version="serving.kserve.io/v1alpha1",
             kind="ServingRuntime",
-            metadata=metadata(RUNTIME, "how vLLM is started, whichever the model is", namespace=namespace),
+            metadata=metadata(RUNTIME, "the command and settings of vLLM, for any model", namespace=namespace),
             spec=_runtime(plan.image, start_seconds=site.budget_seconds),
             opts=self.child(),
         )
@@ -135,13 +135,13 @@ def _runtime(image: str, *, start_seconds: int) -> Untyped:
                     "env": environment(
                         {
                             "HOME": HOME,
-                            # The weights are here: nothing is to be looked up or reported elsewhere.
+                            # The weights are local: vLLM must not look anything up or report usage.
                             "HF_HUB_OFFLINE": "1",
                             "VLLM_NO_USAGE_STATS": "1",
                         }
                     ),
                     "ports": [{"name": "http1", "container_port": CLIENTS, "protocol": "TCP"}],
-                    # Nothing else is asked before it has succeeded: weights of any size have their time to load.
+                    # The other probes start after it succeeds, so that weights of any size have time to load.
                     "startup_probe": {
                         **health,
                         "period_seconds": STARTUP_PERIOD,
@@ -159,7 +159,7 @@ def _runtime(image: str, *, start_seconds: int) -> Untyped:
                 }
             ],
             "volumes": [
-                {"name": "home", "empty_dir": {"size_limit": "4Gi"}},  # kernels that vLLM compiles at its first start
+                {"name": "home", "empty_dir": {"size_limit": "4Gi"}},  # vLLM compiles kernels at its first start
                 {"name": "shm", "empty_dir": {"medium": "Memory", "size_limit": "1Gi"}},
                 scratch(),
             ],

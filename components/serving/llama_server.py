@@ -1,4 +1,4 @@
-"""llama-server in router mode: how it is started, and the file that tells it the models."""
+"""llama-server in router mode: its arguments, and the file that lists its models."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ FILE = "models.ini"
 NO_MMAP = {"LLAMA_ARG_LOAD_MODE": "none", "LLAMA_ARG_NO_MMAP": "1"}
 """llama.cpp reads the first; before --load-mode it read the second."""
 PULLED_CONTEXT = 4096
-"""Tokens, for a pulled model: nobody counted memory for all that it may have been trained on."""
+"""Context of a pulled model, in tokens: its memory was not planned for a longer one."""
 
 
 def weights_file(model: str) -> str:
@@ -21,7 +21,7 @@ def weights_file(model: str) -> str:
 
 def presets(entries: Iterable[CatalogEntry]) -> str:
     """Return models.ini: each model with the context that its memory is counted at."""
-    # By default it keeps 8 GiB of prompts in memory, and as many conversations as it sees fit: the catalog counts one.
+    # By default it caches 8 GiB of prompts and several conversations in memory: the catalog plans for one.
     lines = ["version = 1", "[*]", "parallel = 1", "cache-ram = 0", f"ctx-size = {PULLED_CONTEXT}"]
     for entry in entries:
         lines += [f"[{entry.id}]", f"model = {weights_file(entry.id)}", f"ctx-size = {entry.context}"]

@@ -1,4 +1,4 @@
-"""The Ollama stack: the engine on loopback, its gateway beside it, and who may reach it."""
+"""The Ollama stack: the engine on loopback, with its gateway beside it."""
 
 from dataclasses import replace
 
@@ -37,12 +37,12 @@ def _environment(models: int) -> dict[str, str]:
     return {
         "OLLAMA_HOST": ENGINES["ollama"].address,
         "OLLAMA_MODELS": STORE,
-        # Ollama deletes blobs that it thinks unused at its start; the store is ours, read-only, and may hold more.
+        # At its start Ollama deletes blobs that it considers unused; our store is read-only and may hold more.
         "OLLAMA_NOPRUNE": "1",
-        # Names that end in :cloud would be sent to ollama.com.
+        # Otherwise Ollama sends requests for names that end in :cloud to ollama.com.
         "OLLAMA_NO_CLOUD": "1",
         "OLLAMA_MAX_LOADED_MODELS": str(models),
-        # Memory scales with it; the catalog counts one.
+        # Memory scales with it, and the catalog plans for one.
         "OLLAMA_NUM_PARALLEL": "1",
         "OLLAMA_KEEP_ALIVE": KEEP_ALIVE,
     }

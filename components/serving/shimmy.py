@@ -15,8 +15,8 @@ from . import llama_server
 from .stack import EngineStack, Site
 from .workload import EngineSpec
 
-# Shimmy 2.6 has no handler for SIGTERM, which the kernel keeps from a container's first process that has none: each pod
-# took its whole grace period to go. The shell has one, and Shimmy, its child, ends with the container.
+# Shimmy 2.6 has no handler for SIGTERM, and the kernel does not deliver it to a first process without one: each pod
+# took its whole grace period to end. The shell has a handler, and Shimmy, its child, ends with the container.
 AS_A_CHILD = """trap "exit 143" TERM; "$0" "$@" & wait $!"""
 
 
@@ -29,7 +29,7 @@ class Shimmy(EngineStack[ShimmySettings]):
     TYPE = "larder:serving:Shimmy"
     SETTINGS = ShimmySettings
     NO_MMAP = llama_server.NO_MMAP
-    READY_PERIOD = 5  # the download service was first run with these
+    READY_PERIOD = 5  # both periods are from the first run of the download service
     LIVE_PERIOD = 10
 
     def engine(
@@ -42,14 +42,14 @@ class Shimmy(EngineStack[ShimmySettings]):
         return _with_pulls(_router(engine, plan, name), plan), (presets,)
 
     def weights(self, weights: Weights, plan: ShimmyPlan, placement: Placement) -> Weights:
-        """Let pods overlap only where both can mount the pulled files."""
+        """Let pods overlap only if both can mount the pulled files."""
         pulls = plan.stack.pulls
-        # A claim may be one node's at a time, and the next pod may land on another.
+        # A claim may attach to one node at a time, and the next pod may land on another.
         together = len(placement.hosts) == 1 or not (pulls and pulls.claim)
         return replace(weights, overlap=weights.overlap and together)
 
     def _presets(self, plan: ShimmyPlan, namespace: pulumi.Input[str]) -> tuple[str, core.ConfigMap]:
-        """Declare models.ini by a name that is its content's: a running pod must not find other models at a reload."""
+        """Declare models.ini under a name with its hash: a running pod must not read other models at a reload."""
         text = llama_server.presets(plan.models)
         name, of = content_name("larder-llama-server", text), self.SETTINGS.NAME
         return name, core.ConfigMap(

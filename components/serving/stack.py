@@ -1,4 +1,4 @@
-"""The base of every stack: what it is deployed with, and what a stack of one engine and its gateway consists of."""
+"""Base classes of stacks: their common inputs, and the stack of one engine with its gateway."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -23,16 +23,16 @@ class Site:
     """The values that all stacks of a platform share."""
 
     namespace: pulumi.Input[str]
-    """Known when the namespace is there: what takes it waits for that."""
+    """Known after the namespace exists, so resources that use it wait for the namespace."""
     namespace_name: str
     sidecar: str
     """The sidecar image."""
     front: bool
-    """True if gateways of their own stand before all stacks."""
+    """True if separate gateways are before all stacks."""
     token_secret: str | None
-    """The Secret with the token that changes through a gateway need; None where nobody can make any."""
+    """The Secret with the token for mutating requests through a gateway; None if they are off."""
     budget_seconds: int
-    """The longest that moving all weights once may take."""
+    """Time limit for moving all weights once."""
 
 
 P = TypeVar("P", bound=StackPlan[StackSettings])
@@ -74,14 +74,14 @@ class EngineStack(Stack[EnginePlan[S]], Generic[S]):
     """A stack of one engine on loopback, with the gateway beside it."""
 
     READY_PERIOD: ClassVar[int] = 2
-    """Seconds between two looks at the pod's readiness."""
+    """Period of the pod's readiness probe, in seconds."""
     NO_MMAP: ClassVar[Mapping[str, str]] = {}
     """Variables that have the engine read its files and not map them."""
     LIVE_PERIOD: ClassVar[int | None] = None
-    """Seconds between two looks at whether the engine still answers; None for an engine that ends when it fails."""
+    """Period of the engine's liveness probe, in seconds; None for an engine that exits if it fails."""
 
     def deploy(self, plan: EnginePlan[S], weights: Weights, placement: Placement, site: Site) -> Mapping[str, str]:
-        """Register the gateway's file, the policy of the pods, how the front reaches them, and the Deployment."""
+        """Register the gateway's file, the NetworkPolicy, the Service for the front, and the Deployment."""
         name, pulls = self.SETTINGS.NAME, plan.gateway.pulls
         config_map = gateway_config_map(plan.gateway, of=name, namespace=site.namespace, opts=self.child())
         sources = (*weights.sources, pulls.endpoint) if pulls else weights.sources
@@ -118,8 +118,8 @@ class EngineStack(Stack[EnginePlan[S]], Generic[S]):
     def engine(
         self, engine: EngineSpec, plan: EnginePlan[S], site: Site
     ) -> tuple[EngineSpec, tuple[pulumi.Resource, ...]]:
-        """Say how the engine is started; return what has to be there before it, too."""
+        """Return the engine with its start command, and the resources that must exist before it."""
 
     def weights(self, weights: Weights, plan: EnginePlan[S], placement: Placement) -> Weights:  # noqa: ARG002
-        """Return the weights as this engine can have them."""
+        """Return the weights, adapted to this engine."""
         return weights

@@ -32,7 +32,7 @@ STARTUP_PERIOD = 2
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """An engine as its Deployment needs to know it. It listens on loopback; the gateway stands before it."""
+    """Inputs of an engine's Deployment. The engine listens on loopback, behind the gateway."""
 
     name: str
     description: str
@@ -59,9 +59,9 @@ class EngineSpec:
     tokens: Mapping[str, str | None] = field(default_factory=dict)
     """Use of a token of the gateway -> the Secret that has it; None for a use without a token."""
     ready_period: int = 2
-    """Seconds between two looks at the pod's readiness."""
+    """Period of the pod's readiness probe, in seconds."""
     live_period: int | None = None
-    """Seconds between two looks at whether the engine still answers; None for an engine that ends when it fails."""
+    """Period of the engine's liveness probe, in seconds; None for an engine that exits if it fails."""
 
 
 def engine_deployment(
@@ -85,7 +85,7 @@ def engine_deployment(
             "spec": _pod(engine, weights, sidecar_image),
         },
     }
-    # Waiting here lasts longer than Kubernetes' own deadline, so that the reason is Kubernetes' and not ours.
+    # Longer than Kubernetes' own deadline, so that `up` reports the reason from Kubernetes.
     patience = f"{deadline + 60}s"
     return apps.Deployment(
         engine.name,
@@ -102,8 +102,8 @@ def engine_deployment(
 
 
 def _rollout(*, overlap: bool) -> apps.DeploymentStrategyArgsDict:
-    # Where two pods cannot stand beside each other the old one goes first. Not by `Recreate`: a Deployment that Pulumi
-    # has only just created refuses the preview of that change, because nobody owns the rollingUpdate it would drop.
+    # If two pods cannot overlap, the old one ends first. Not by `Recreate`: after Pulumi has just created a Deployment,
+    # the preview of that change fails, because no field manager owns the rollingUpdate that it would drop.
     surge, unavailable = (1, 0) if overlap else (0, 1)
     return {"type": "RollingUpdate", "rolling_update": {"max_surge": surge, "max_unavailable": unavailable}}
 
@@ -141,7 +141,7 @@ def _container(engine: EngineSpec, weights: Weights) -> Container:
         "args": list(engine.args),
         "env": environment({"HOME": HOME, **engine.env}),
         "startup_probe": probe("/enginez", period=STARTUP_PERIOD, failures=-(-engine.start_seconds // STARTUP_PERIOD)),
-        # The engine would cut its streams at SIGTERM: the gateway first waits until nothing is in flight.
+        # The engine cuts its streams at SIGTERM, so the gateway first waits until no request is in flight.
         "lifecycle": drain_hook(),
         "resources": {"requests": {"cpu": size.cpu, "memory": size.requested}, "limits": {"memory": size.memory}},
         "volume_mounts": [*mounts, {"name": "home", "mount_path": HOME}, {"name": TMP, "mount_path": "/tmp"}],  # noqa: S108

@@ -1,4 +1,4 @@
-"""Data volumes: kept apart from the strategies that mount them, so that a swap never touches data."""
+"""Data volumes, separate from the strategies that mount them, so that a swap never touches data."""
 
 from .kserve_cache import KServeCache
 from .local_volume import LocalVolume

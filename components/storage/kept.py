@@ -6,7 +6,7 @@ import pulumi
 from pulumi_kubernetes.core import v1 as core
 
 NOBODY_WAITS: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
-"""Annotation of a claim: pods wait for what they mount; under a strategy that mounts nothing nobody has to."""
+"""Annotation of a claim. Pods wait for the claims that they mount, so `up` need not wait for unmounted ones."""
 
 
 def kept(depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:

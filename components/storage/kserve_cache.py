@@ -1,4 +1,4 @@
-"""KServe's own cache on the disks of nodes, as the objects that its controller and agent work by."""
+"""KServe's own cache on node disks: the objects that its controller and agent read."""
 
 from collections.abc import Mapping
 
@@ -35,16 +35,16 @@ class KServeCache(Component):
         budget_seconds: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`hosts` by name, or every node with the agent's label where none is named; the budget is for each cache."""
+        """Register the objects for `hosts`, or for every node with the agent's label; the budget is per cache."""
         super().__init__(name, opts)
-        # Read, never made: where it is missing, the preview ends with its name before anything is deployed.
+        # Read, never created: if it is missing, the preview fails with its name before anything is deployed.
         CustomResourceDefinition.get(*NEEDS, opts=self.child())
         group_name = f"larder-{stack_namespace}"
         group = CustomResource(
             "group",
             api_version=API,
             kind="LocalModelNodeGroup",
-            # The cluster's, as its caches are: stacks in other namespaces have their own.
+            # The group is cluster-scoped, as its caches are: stacks in other namespaces have their own.
             metadata=metadata(group_name, f"the disks that KServe's agent fills, at {settings.path} of each node"),
             spec=_group(settings, hosts),
             opts=self.child(),
@@ -57,11 +57,11 @@ class KServeCache(Component):
                 api_version=API,
                 kind="LocalModelCache",
                 metadata=metadata(
-                    # KServe lets nobody change where a model comes from: another source is another cache.
-                    # Its controller labels pods and claims with the name.
+                    # The source of a LocalModelCache is immutable: another source is another cache.
+                    # The controller labels pods and claims with the name.
                     object_name(group_name, model.id, self.uris[model.id]),
                     f"model {model.id} on the disks of the group, fetched once by each node",
-                    # Pods find an empty folder on a node whose copy is not there yet, and KServe lets them start.
+                    # KServe starts pods before their node has its copy, and they would find an empty folder.
                     annotations={"pulumi.com/waitFor": f"jsonpath={{.status.copies.available}}={len(hosts)}"}
                     if hosts
                     else {},
@@ -84,7 +84,7 @@ def sources(settings: KServeCacheSettings, plan: WeightsPlan) -> Mapping[str, st
 
 
 def _only_file(model: ModelWeights) -> str:
-    (file,) = model.files  # settings have refused others
+    (file,) = model.files  # settings refuse models of several files
     return file.url
 
 

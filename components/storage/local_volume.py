@@ -13,7 +13,7 @@ from ..settings.node_pools import Taint
 from .kept import NOBODY_WAITS, bound_to, kept, kept_for
 
 PREPARE_SECONDS = 120
-"""To pull the image and start one container that has nothing to do."""
+"""Time to pull the image and run one container that exits at once."""
 
 
 class LocalVolume(Component):
@@ -34,9 +34,9 @@ class LocalVolume(Component):
         formerly_alone: bool = False,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Without a `claim_name` it is the volume of the node's weights.
+        """Register the volume; without a `claim_name` it holds the node's weights.
 
-        `formerly_alone`: a stack deployed when it could have one such volume alone has it by names without the node.
+        `formerly_alone` adds aliases without the node's name, for stacks from when only one such volume could exist.
         """
         super().__init__(name, opts)
         self.node = node
@@ -49,7 +49,7 @@ class LocalVolume(Component):
             ready.append(self._prepare(settings, image, namespace))
         storage_class = storage.StorageClass(
             f"{self._prefix}class",
-            metadata=metadata(self.claim_name, "the class of this volume and its claim, and of nothing else"),
+            metadata=metadata(self.claim_name, "the class of this volume and its claim only"),
             provisioner="kubernetes.io/no-provisioner",
             volume_binding_mode="WaitForFirstConsumer",
             reclaim_policy="Retain",
@@ -85,7 +85,7 @@ class LocalVolume(Component):
             f"{self._prefix}claim",
             metadata=metadata(
                 self.claim_name,
-                "what pods mount to reach the volume",
+                "the claim that pods mount to reach the volume",
                 namespace=namespace,
                 annotations=NOBODY_WAITS,
             ),
@@ -106,8 +106,8 @@ class LocalVolume(Component):
         self.register_outputs({"claim": self.claim_name})
 
     def _prepare(self, settings: Folder, image: str, namespace: pulumi.Input[str]) -> batch.Job:
-        # The kubelet makes the folder when it mounts the hostPath; the container itself has nothing to do and no right
-        # to write. The group of the volume becomes ours when the claim is first mounted: local volumes honour fsGroup.
+        # The kubelet creates the folder when it mounts the hostPath. The container does nothing and cannot write. The
+        # first mount of the claim sets the group of the volume: local volumes honour fsGroup.
         return run_once(
             self._prepares,
             f"makes the folder {settings.path} on node {self.node}",

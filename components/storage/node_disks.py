@@ -1,4 +1,4 @@
-"""The disks of the nodes that hold weights: a claim for each to be filled by, and one that engines read them by."""
+"""Disks of the nodes that hold weights: one claim per node to fill it, and one claim through which engines read."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -19,7 +19,7 @@ MODES = ["ReadOnlyMany"]
 
 @dataclass(frozen=True, kw_only=True)
 class NodeDisks:
-    """A volume for each node, and the claim by which an engine mounts that of the node it runs on."""
+    """A volume per node, and the claim through which an engine mounts the volume of its own node."""
 
     volumes: tuple[LocalVolume, ...]
     claim_name: str
@@ -56,7 +56,7 @@ class NodeDisks:
 
 
 class PoolView(Component):
-    """The same folder on every node of a pool, as one claim that engines read and nobody writes."""
+    """The same folder on every node of a pool, as one claim that engines read and no pod writes."""
 
     TYPE = "larder:storage:PoolView"
 
@@ -70,9 +70,9 @@ class PoolView(Component):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__(f"{pool}-disks", opts)
-        # Not `…-model-storage`, as the claims of nodes are: a node may have any name.
+        # The claims of nodes end in `-model-storage`, and a node may have the name of the pool.
         self.claim_name = f"{pool}-pool-weights"
-        # Volumes are the cluster's: two stacks on one pool need one each.
+        # Volumes are cluster-scoped: two stacks on one pool need one each.
         volume_name = f"{stack_namespace}-{self.claim_name}"
         volume = core.PersistentVolume(
             f"{pool}-view-volume",
@@ -83,8 +83,8 @@ class PoolView(Component):
                 "persistent_volume_reclaim_policy": "Retain",
                 "storage_class_name": "",
                 "volume_mode": "Filesystem",
-                # Not `local`, whose nodes nobody can change: a pool may grow. Pods are kept to its nodes by affinity,
-                # and elsewhere the folder is missing, which the kubelet says.
+                # Not `local`: its node affinity is immutable, and a pool may grow. Affinity keeps pods on the pool's
+                # nodes; on other nodes the folder is missing, and the kubelet reports that.
                 "host_path": {"path": settings.path, "type": "Directory"},
                 "claim_ref": kept_for(self.claim_name, namespace),
             },
@@ -94,7 +94,7 @@ class PoolView(Component):
             f"{pool}-view-claim",
             metadata=metadata(
                 self.claim_name,
-                "what engines mount to read the weights of their own node",
+                "the claim that engines mount to read the weights of their own node",
                 namespace=namespace,
                 annotations=NOBODY_WAITS,
             ),

@@ -1,4 +1,4 @@
-"""A volume that many nodes mount at once and that outlives everything else."""
+"""A volume that many nodes mount at once; `destroy` keeps it."""
 
 import pulumi
 from pulumi_kubernetes.core import v1 as core
@@ -14,7 +14,7 @@ MODES = ["ReadWriteMany"]
 
 
 class SharedVolume(Component):
-    """An NFS export, a volume of a storage class or a claim of others, that pods of any node mount; kept by destroy."""
+    """An NFS export, a volume of a storage class or an existing claim, mounted by pods on any node; kept by destroy."""
 
     TYPE = "larder:storage:SharedVolume"
 
@@ -53,12 +53,12 @@ class SharedVolume(Component):
     def _claim(
         self, settings: SharedStorageSettings, stack_namespace: str, namespace: pulumi.Input[str]
     ) -> core.PersistentVolumeClaim:
-        # Volumes are the cluster's: two stacks that share an export need one each.
+        # Volumes are cluster-scoped: two stacks that share an export need one each.
         volume_name = f"{stack_namespace}-{CLAIM}"
         volumes = [self._volume(volume_name, settings.nfs, settings.size, namespace)] if settings.nfs else []
         spec: core.PersistentVolumeClaimSpecArgsDict = {
             "access_modes": MODES,
-            # The empty class is that of volumes nobody provisions.
+            # The empty class selects volumes without a provisioner.
             "storage_class_name": settings.storage_class or "",
             "volume_mode": "Filesystem",
             "resources": {"requests": {"storage": settings.size}},
@@ -69,7 +69,7 @@ class SharedVolume(Component):
             "claim",
             metadata=metadata(
                 CLAIM,
-                "what pods mount to reach the shared weights",
+                "the claim that pods mount to reach the shared weights",
                 namespace=namespace,
                 annotations=NOBODY_WAITS,
             ),
@@ -77,7 +77,7 @@ class SharedVolume(Component):
             opts=self.child(
                 pulumi.ResourceOptions.merge(
                     kept(),
-                    # A bound claim grows where its class says so, and never on a volume that nobody provisioned.
+                    # A bound claim can grow only if its class allows it, and never without a provisioner.
                     pulumi.ResourceOptions(
                         depends_on=volumes, ignore_changes=["spec.resources"] if settings.nfs else []
                     ),
@@ -95,7 +95,7 @@ class SharedVolume(Component):
                 "persistent_volume_reclaim_policy": "Retain",
                 "storage_class_name": "",
                 "volume_mode": "Filesystem",
-                # Without 4 a lock needs daemons of its own on the node; no time of a read is worth a write.
+                # NFS before 4 needs lock daemons on the node. noatime saves a write per read.
                 "mount_options": ["nfsvers=4.1", "noatime"],
                 "nfs": {"server": nfs.server, "path": nfs.path},
                 "claim_ref": kept_for(CLAIM, namespace),
