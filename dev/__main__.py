@@ -1,4 +1,4 @@
-"""`python3 -m dev COMMAND`: what the Makefile calls."""
+"""`python3 -m dev COMMAND`, which the Makefile calls."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from .pulumi import Stack
 
 
 def _only_dev() -> None:
-    """`make up` and `make down` are about the stack that tries Larder out; others belong to Pulumi."""
+    """Refuse other stacks: `make up` and `make down` serve only stack dev, and Pulumi deploys the others."""
     stack = os.environ.get("STACK") or "dev"
     if stack != "dev":
         msg = (
@@ -49,7 +49,7 @@ def _down() -> None:
 
 
 def _embedded() -> Path:
-    from . import embedded  # whoever has a cluster needs nothing of the testbed
+    from . import embedded  # an existing cluster needs no testbed
 
     if (kubeconfig := embedded.kubeconfig()) is None:
         msg = (

@@ -7,7 +7,7 @@ from .progress import CommandError, say
 
 
 def run(package: str, description: str | None, commands: Mapping[str, Callable[[], None]]) -> int:
-    """Run one command; return the exit status. A CommandError is a message, everything else a traceback."""
+    """Run one command; return the exit status. A CommandError prints a message, any other error a traceback."""
     parser = argparse.ArgumentParser(prog=f"python3 -m {package}", description=description)
     parser.add_argument("command", choices=commands)
     try:

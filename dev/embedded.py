@@ -1,4 +1,4 @@
-"""The embedded cluster as a target: started, filled with images, and with a local hub where no other answers."""
+"""The embedded cluster as a target: it starts, gets images, and has a local hub if no other hub answers."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ from .toolchain import tools
 
 
 def target() -> Target:
-    """Start the cluster and bring the images of stack dev to it. Raises CommandError."""
+    """Start the cluster and push the images of stack dev to it. Raise CommandError."""
     online = hub_answers()
     instead = [] if online else [f"--model={model}" for model in CATALOG]
     wanted = stack_file.read(f"--node={NODE}", *instead)
     found = start(wanted.engines, egress=online)
-    if "vllm" in wanted.engines or kserve.FOLDER.exists():  # what was there may have to go, which is its work too
+    if "vllm" in wanted.engines or kserve.FOLDER.exists():  # it also removes former parts
         kserve.ensure(found)
     overlay: dict[str, object] = {
         "larder:images": images.deploy(found.registry, REGISTRY_NAME, wanted.engines),
@@ -41,7 +41,7 @@ def target() -> Target:
 
 
 def start(engines: Iterable[str], *, egress: bool = False) -> Cluster:
-    """Start the cluster, with everything installed and built that it and the engines need. Raises CommandError."""
+    """Install and build what the cluster and the engines need, and start it. Raise CommandError."""
     needed = [*of_cluster.CLUSTER, *(tools.ENGINES[engine] for engine in engines)]
     preflight.check(needed, cgroups.problems())
     packages.install()
@@ -62,12 +62,12 @@ def kubeconfig() -> Path | None:
 
 
 def drop() -> None:
-    """End the cluster and forget it, its disk included."""
+    """End the cluster and remove it with its disk."""
     cluster.drop(keep_disk=False)
 
 
 def local_models(found: Cluster, models: Sequence[str]) -> dict[str, object]:
-    """Put tiny models on the cluster's hub; return what the overlay says about models."""
+    """Put tiny models on the cluster's hub; return the settings of models for the overlay."""
     with step("tiny models with random weights"):
         for model, seed in CATALOG.items():
             Repositories(HUB).publish(f"larder/{model}-GGUF", f"{model}.gguf", tiny_model(seed))

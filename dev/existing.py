@@ -1,4 +1,4 @@
-"""A cluster that somebody else runs as a target: known by a context and a registry alone."""
+"""An existing cluster as a target, identified by a context and a registry."""
 
 import json
 import os
@@ -21,9 +21,9 @@ GPU = "amd.com/gpu"
 
 
 def target(context: str, registry: str) -> Target:
-    """Bring the images of stack dev to the registry of a cluster. Raises CommandError.
+    """Push the images of stack dev to the registry of a cluster. Raise CommandError.
 
-    Nothing of the cluster is touched but what the program declares.
+    Only the program changes the cluster.
     """
     listed = json.loads(_kubectl(context, "get", "nodes", "-o", "json"))["items"]
     kubernetes = oldest(listed)
@@ -49,21 +49,21 @@ def target(context: str, registry: str) -> Target:
 
 
 def require_kserve(context: str) -> None:
-    """Refuse a cluster that does not know InferenceServices, before anything is deployed to it. Raises CommandError."""
+    """Refuse a cluster without InferenceServices before anything is deployed to it. Raise CommandError."""
     if not _kubectl(context, "get", *KSERVE_CRD, "--ignore-not-found"):
         msg = f"context {context} has no KServe ({KSERVE_CRD[1]}): install KServe 0.20 or later, or drop larder:kserve"
         raise CommandError(msg)
 
 
 def require_gpus(context: str, nodes: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a cluster whose nodes offer no GPU, where a predictor would wait for one for ever. Raises CommandError."""
+    """Refuse a cluster without GPUs, on which a predictor would wait forever. Raise CommandError."""
     if not any(int(node["status"]["allocatable"].get(GPU, 0)) for node in nodes):
         msg = f"context {context}: no node offers {GPU}: install AMD's device plugin, or drop larder:kserve"
         raise CommandError(msg)
 
 
 def oldest(nodes: Sequence[Mapping[str, Any]]) -> str:
-    """The Kubernetes that all nodes have, as in 1.36: kubelets may be older than their API server."""
+    """Return the oldest version of the nodes, as in 1.36: kubelets may be older than their API server."""
     versions = [re.findall(r"\d+", node["status"]["nodeInfo"]["kubeletVersion"]) for node in nodes]
     return ".".join(map(str, min((int(major), int(minor)) for major, minor, *_ in versions)))
 

@@ -1,4 +1,4 @@
-"""One at a time: two runs of the same command in one checkout, or two checkouts that build the same tool."""
+"""Locks between runs of one command in a checkout, and between checkouts that build the same tool."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from .progress import say
 
 @contextmanager
 def alone(lock: Path, waiting: str) -> Iterator[None]:
-    """Hold `lock` while the body runs; say `waiting` once if another process has it. The kernel frees a dead one's."""
+    """Hold `lock` while the body runs; print `waiting` once if another process has it. Exit releases it."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
         try:

@@ -1,4 +1,4 @@
-"""Debian packages that commands need: named before they are installed, and none that starts a service."""
+"""Debian packages that commands need. Their names are printed before the installation, and none starts a service."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ IMAGES = {
 
 
 def install(packages: Mapping[str, str]) -> None:
-    """Install what is missing. Raises CommandError where apt cannot."""
+    """Install missing packages. Raise CommandError if apt fails."""
     if missing := [package for probe, package in packages.items() if not _present(probe)]:
         say(f"  installing Debian packages: {', '.join(missing)}")
         env = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none"}
@@ -58,7 +58,7 @@ def extract(package: str, binary: str) -> None:
         partial.mkdir(parents=True)
         log = CACHE / "log" / "apt.log"
         _update(dict(os.environ), log)
-        # _apt, the user apt downloads as, may not write into root's cache folder; apt says so and goes on.
+        # apt downloads as user _apt, which cannot write into root's cache folder; apt warns and continues.
         run(["apt-get", "download", package], log=log, cwd=partial)
         (archive,) = partial.glob("*.deb")
         subprocess.run(["dpkg-deb", "-x", archive, partial], check=True)

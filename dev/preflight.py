@@ -13,7 +13,7 @@ from .toolchain.build import Tool
 
 
 def check(needed: Iterable[Tool], others: Iterable[str] = ()) -> None:
-    """Return if this machine can build the tools that are needed. Raises CommandError with every problem.
+    """Check that this machine can build the required tools. Raise CommandError with every problem.
 
     `others` are problems that the caller found.
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def started(pid: int) -> int | None:
-    """Start time in clock ticks since boot, which with the pid names one process for ever; None once it has ended."""
+    """Return the start time in clock ticks since boot, which with the pid identifies a process; None after its end."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -13,5 +13,5 @@ def started(pid: int) -> int | None:
 
 
 def program(pid: int) -> str | None:
-    """Name of the program that runs under `pid`, None once it has ended."""
+    """Return the name of the program that runs under `pid`; None after its end."""
     return None if started(pid) is None else Path(f"/proc/{pid}/comm").read_text().strip()

@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 class CommandError(Exception):
-    """A command cannot go on. The text says what, where, and what to do."""
+    """A command cannot continue. The text names the place, the problem and the remedy."""
 
 
 def say(text: str = "") -> None:
-    """Print a line at once, so that a pipe sees it too."""
+    """Print a line and flush it, so that a pipe receives it at once."""
     print(text, flush=True)
 
 
@@ -24,7 +24,7 @@ def _clock(seconds: float) -> str:
 
 @contextmanager
 def step(title: str, expected: float = 0) -> Iterator[None]:
-    """Show `title` while the body runs. `expected`: seconds on two cores with cold caches; 0 says nothing."""
+    """Show `title` while the body runs. `expected`: seconds on two cores with cold caches; 0 for unknown."""
     started = time.monotonic()
     hint = f" of about {_clock(expected)}" if expected else ""
     done = threading.Event()
@@ -58,9 +58,9 @@ def run(
     timeout: float = 3600,
     capture: bool = False,
 ) -> str:
-    """Run a command with its output in `log` as it comes; `capture` returns stdout instead.
+    """Run a command and stream its output to `log`; with `capture`, return stdout instead.
 
-    Raises CommandError with the end of the log.
+    Raise CommandError with the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as sink:

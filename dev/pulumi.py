@@ -1,4 +1,4 @@
-"""Pulumi for one stack: the official CLI where it can be had, else the built one; state in this checkout."""
+"""Pulumi for one stack: the official CLI if it can be downloaded, else the built one. State is in this checkout."""
 
 import json
 import os
@@ -20,20 +20,20 @@ from .toolchain import tools
 
 LOG = STATE / "log" / "pulumi.log"
 DOWNLOAD_WITHIN = 4.0
-"""Seconds given to the first answer of a download before the pinned sources are built instead."""
+"""Seconds to wait for the first answer of a download, before a build from the pinned sources."""
 RELEASES = "https://github.com/pulumi/pulumi/releases/download"
 
 
 @dataclass(frozen=True)
 class Pulumi:
-    """A CLI and what it needs around it. `standin`: testbed/plugin takes the official one's place."""
+    """A CLI and its environment. With `standin`, testbed/plugin replaces the official plugin."""
 
     binary: Path
     env: Mapping[str, str]
     standin: bool
 
     def run(self, *args: str, timeout: float = 1800) -> str:
-        """Run quietly and return stdout. Raises CommandError with the end of the log."""
+        """Run without output and return stdout. Raise CommandError with the end of the log."""
         return run(
             [self.binary, *args, "--non-interactive"], log=LOG, cwd=ROOT, env=self.env, timeout=timeout, capture=True
         )
@@ -96,7 +96,7 @@ def _official_plugin(binary: Path, home: Path, env: Mapping[str, str]) -> bool:
 
 
 def _downloaded() -> str | None:
-    """The official CLI from Pulumi's releases, checked against their checksums, or None where they do not answer."""
+    """Return the official CLI from Pulumi's releases, verified by checksum; None if they do not answer."""
     version = tools.pinned("pulumi", "github.com/pulumi/pulumi/pkg/v3")
     home = CACHE / f"pulumi-official-{version}"
     if (home / "pulumi").exists():
@@ -129,7 +129,7 @@ def _answers(url: str) -> bool:
 
 
 def _step(step: dict[str, Any]) -> dict[str, object]:
-    """Nothing for what is no object of ours in the cluster: components, the provider, what is only read."""
+    """Return None for resources that are no objects of ours in the cluster: components, providers and reads."""
     state = step.get("newState") or step["oldState"]
     if not state["type"].startswith("kubernetes:") or "inputs" not in state:
         return {}
@@ -144,7 +144,7 @@ def _id(metadata: Mapping[str, str]) -> str:
 
 
 class Stack:
-    """One stack of the program, run with an overlay: what only this run knows, such as digests and addresses."""
+    """One stack of the program, with an overlay for values of this run such as digests and addresses."""
 
     def __init__(self, name: str, overlay: Mapping[str, object], *, kubeconfig: Path | None = None) -> None:
         self.name = name
@@ -167,7 +167,7 @@ class Stack:
         marker = STATE / f"cluster.{self.name}"
         known = marker.exists() and marker.read_text() == cluster_id
         options = [f"--policy-pack={ROOT / 'policies'}", "--suppress-outputs", *([] if known else ["--refresh"])]
-        # The preview comes first: what is refused half-way would already have changed something.
+        # Preview first: a refusal during `up` would leave a partial change.
         if self._refused(options) or self.pulumi.show("up", "--yes", "--skip-preview", *options, *self._where()):
             msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
             raise CommandError(msg)
@@ -186,7 +186,7 @@ class Stack:
         return [change for change in changes if change]
 
     def destroy(self) -> None:
-        """Remove everything but what is protected: the data volumes stay."""
+        """Remove everything except protected resources: the data volumes stay."""
         self._select()
         self._unlock()
         if self.pulumi.show(
@@ -197,7 +197,7 @@ class Stack:
         say("\nThe stack is down. Data volumes stay, and what is on them: the next `make up` fetches nothing again.")
 
     def shell(self, file: Path, programs: Iterable[Path] = ()) -> None:
-        """Write what a shell needs for `kubectl` and `pulumi` to mean this stack; `programs` are folders for PATH."""
+        """Write the environment in which `kubectl` and `pulumi` act on this stack; `programs` are folders for PATH."""
         env = self.pulumi.env
         path = [str(self.pulumi.binary.parent), *map(str, programs)]
         names = sorted(
@@ -211,7 +211,7 @@ class Stack:
         )
 
     def outputs(self) -> dict[str, object]:
-        """The stack's outputs."""
+        """Return the stack's outputs."""
         return dict(json.loads(self.pulumi.run("stack", "output", "--json", f"--stack={self.name}")))
 
     def _where(self) -> list[str]:
@@ -226,7 +226,7 @@ class Stack:
         return False
 
     def _adopt(self) -> None:
-        """Take in what a cut-off update was just making: Pulumi would try to make it twice.
+        """Adopt resources that an interrupted update was creating: Pulumi would create them twice.
 
         It is put into the state as if it were there; a refresh then takes out again what is not.
         """
@@ -251,16 +251,16 @@ class Stack:
     def _select(self) -> None:
         stacks = json.loads(self.pulumi.run("stack", "ls", "--json"))
         if self.name not in {s["name"] for s in stacks}:
-            # `stack init` knows no --config-file, so it runs beside a copy of the project.
+            # `stack init` has no --config-file, so it runs beside a copy of the project.
             shutil.copy(ROOT / "Pulumi.yaml", self._config.parent)
             self.pulumi.run("stack", "init", self.name, "--secrets-provider=passphrase", f"--cwd={self._config.parent}")
 
     def _working_copy(self) -> Path:
-        """The stack file as Pulumi may write to it: it would put this checkout's salt into the committed one."""
+        """Return a copy of the stack file: Pulumi would write this checkout's salt into the committed file."""
         copy = STATE / "project" / f"Pulumi.{self.name}.yaml"
         copy.parent.mkdir(exist_ok=True)
         text = (STACKS / f"Pulumi.{self.name}.yaml").read_text()
-        # A `pulumi up` by hand has put a salt into the file itself, as Pulumi does.
+        # A manual `pulumi up` writes a salt into the file itself.
         own = "\nencryptionsalt:" in text
         kept = copy.read_text().splitlines() if copy.exists() and not own else []
         salt = [line for line in kept if line.startswith("encryptionsalt:")]
@@ -270,7 +270,7 @@ class Stack:
         return copy
 
     def _unlock(self) -> None:
-        """Take away the lock of an update that was killed; one that still runs is left alone."""
+        """Remove the lock of a killed update; keep that of a running one."""
         for lock in (STATE / "state").glob(f".pulumi/locks/**/{self.name}/*.json"):
             holder = json.loads(lock.read_text())
             if processes.program(holder["pid"]) != "pulumi":

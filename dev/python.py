@@ -1,4 +1,4 @@
-"""The Python environment of this checkout: exactly the locked versions, checked by hash."""
+"""The Python environment of this checkout, with exactly the locked versions, verified by hash."""
 
 import hashlib
 import os
@@ -13,14 +13,14 @@ from .progress import CommandError, run, step
 LOCK = ROOT / "requirements.lock"
 LOCK_OF_CLOUDS = ROOT / "requirements.clouds.lock"
 STAMP = "larder-lock"
-"""In what was installed whole: the hash of its lock file."""
+"""File that marks a complete installation; it holds the hash of the lock file."""
 PATHS = "larder.pth"
-"""The packages of this checkout, as an editable install names them; relative, so that a checkout may move."""
+"""Packages of this checkout, named as by an editable install; relative, so that a checkout may move."""
 
 
 def ensure() -> None:
-    """Make the environment, or bring it to the lock file. An interrupted one is made anew."""
-    if sys.version_info < (3, 11):  # noqa: UP036 (this runs before anything has checked requires-python)
+    """Create the environment or update it to the lock file. An interrupted installation starts over."""
+    if sys.version_info < (3, 11):  # noqa: UP036 (this runs before pip checks requires-python)
         msg = f"Python {sys.version.split()[0]} is too old: Larder needs 3.11 or newer as python3 on PATH"
         raise CommandError(msg)
     with alone(HOME / "venv.lock", "another make is installing Python packages"):
@@ -37,7 +37,7 @@ def ensure() -> None:
 
 
 def clouds() -> None:
-    """Install the packages of the clouds beside the environment, which has what they need."""
+    """Install the packages of the clouds beside the environment, which has their dependencies."""
     with alone(HOME / "venv.lock", "another make is installing Python packages"):
         if _is_there(CLOUDS, LOCK_OF_CLOUDS):
             return

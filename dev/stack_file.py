@@ -15,13 +15,13 @@ class StackFile:
     """Facts of a stack for the machine that deploys it."""
 
     engines: tuple[str, ...]
-    """The engines of its stacks, by the words that larder:images has for them."""
+    """Engines of its stacks, by their keys in larder:images."""
     models: tuple[str, ...]
     """The models that are served."""
 
 
 def read(*facts: str) -> StackFile:
-    """Read a stack file that can work. Raises CommandError for one that cannot, before anything is built for it.
+    """Read a stack file. Raise CommandError for an invalid one, before anything is built for it.
 
     `facts` of the cluster, and of what is served on it, as options of `python -m preview check`.
     """

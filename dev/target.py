@@ -10,13 +10,13 @@ CLUSTER_ID = ("get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}
 
 @dataclass(frozen=True)
 class Target:
-    """A cluster: the overlay that a stack needs there, and how this host reaches it."""
+    """A cluster: the overlay for its stack, and the way in which this host reaches it."""
 
     overlay: Mapping[str, object]
     kubeconfig: Path | None
     address: str
     """Address of a node."""
     cluster_id: str
-    """Differs from every other cluster that ever had this name."""
+    """Identity that differs from every other cluster with this name."""
     programs: tuple[Path, ...] = ()
     """Folders of programs that a shell needs on PATH, kubectl among them."""

@@ -1,4 +1,4 @@
-"""`make up`: from nothing to an answer of the deployed endpoint."""
+"""`make up`: deploy stack dev and get an answer from its endpoint."""
 
 import json
 import os
@@ -20,9 +20,9 @@ ANSWER_WITHIN = 60.0
 
 
 def main() -> None:
-    """Bring everything up and prove it with a question."""
+    """Deploy everything and check it with a question."""
     stack, target = prepared()
-    stack.shell(STATE / "env", target.programs)  # before the deployment: whoever looks into a failed one needs it
+    stack.shell(STATE / "env", target.programs)  # before the deployment, to debug a failed one
     say("\nDeploying stack dev")
     changes = stack.up(target.cluster_id)
     if not any(count for kind, count in changes.items() if kind != "same"):
@@ -41,7 +41,7 @@ def preview() -> None:
 
 
 def prepared() -> tuple[Stack, Target]:
-    """Return stack dev, and its target with everything that it needs there. Raises CommandError."""
+    """Return stack dev and its prepared target. Raise CommandError."""
     context, registry = os.environ.get("CONTEXT"), os.environ.get("REGISTRY")
     if bool(context) != bool(registry):
         msg = "CONTEXT= and REGISTRY= go together: the cluster, and a registry it can pull from and you can push to"
@@ -51,13 +51,13 @@ def prepared() -> tuple[Stack, Target]:
 
 
 def _embedded() -> Target:
-    from . import embedded  # whoever has a cluster needs nothing of the testbed
+    from . import embedded  # an existing cluster needs no testbed
 
     return embedded.target()
 
 
 def ask(url: str, model: str) -> None:
-    """Ask one streamed question and print the answer as it comes. Raises CommandError when none does."""
+    """Ask one streamed question and print the answer as it comes. Raise CommandError if none comes."""
     question = "Why is the sky blue? One sentence."
     body = {"model": model, "stream": True, "max_tokens": 48, "messages": [{"role": "user", "content": question}]}
     request = urllib.request.Request(

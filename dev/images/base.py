@@ -1,4 +1,4 @@
-"""Base images from Debian packages, where no registry with ready ones can be reached."""
+"""Base images from Debian packages, for hosts that reach no registry with base images."""
 
 import hashlib
 import shutil
@@ -12,7 +12,7 @@ from .buildah import LOG, STORAGE, buildah, contained, exists, scratch
 
 PIP = Path(__file__).with_name("pip.txt")
 INPUTS = (Path(__file__), PIP)
-"""What decides the bases' content, and so belongs to the inputs of every image on top of them."""
+"""Files that determine the base images; they are inputs of every image on top of them."""
 
 PACKAGES = ["python3", "ca-certificates"]
 UNNEEDED = [
@@ -33,7 +33,7 @@ BUILD_BASE = f"localhost/larder/build-base:{_TAG}"
 
 
 def ensure() -> None:
-    """Make both bases: one with Python, one with pip on top. The host's release, so built programs find their libc."""
+    """Make both bases, with Python and with pip on top, of the host's release: built programs find their libc."""
     if exists(BASE) and exists(BUILD_BASE):
         return
     with step("base image from Debian packages", 120):
@@ -44,7 +44,7 @@ def ensure() -> None:
         contained("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", release, root, mirror)
         _slim(root)
         _commit(root, BASE)
-        # pip's wheel runs as it is; Debian's package would bring a compiler's worth of dependencies.
+        # pip runs from its wheel; Debian's package depends on a compiler.
         wheels = root / "wheels"
         run(
             [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "-r", PIP, "-d", wheels], log=LOG
@@ -69,7 +69,7 @@ def _commit(root: Path, image: str) -> None:
 
 
 def _mirror() -> tuple[str, str]:
-    """URL and release of the archive this host itself installs from."""
+    """Return URL and release of the archive that this host installs from."""
     lines = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"], capture_output=True, text=True, check=True
     ).stdout.split("\n")

@@ -1,4 +1,4 @@
-"""The images a deployment needs, each built only when its inputs changed and pushed only when the registry lacks it."""
+"""Images of a deployment. Each is built only after its inputs change, and pushed only if the registry lacks it."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Image:
-    """A repository, the files that decide its content, and how it is built under a given name."""
+    """A repository, the files that determine its content, and the function that builds it."""
 
     repository: str
     inputs: tuple[Path, ...]
@@ -28,7 +28,7 @@ class Image:
 
     @property
     def tag(self) -> str:
-        """The version where one is fixed, else the hash of the inputs."""
+        """Return the fixed version, or else the hash of the inputs."""
         if self.version:
             return self.version
         digest = hashlib.sha256(self.needs.home.name.encode() if self.needs else b"")
@@ -37,7 +37,7 @@ class Image:
         return digest.hexdigest()[:12]
 
     def ensure(self, registry: str) -> str:
-        """Build and push what is missing; return the digest."""
+        """Build and push the image if it is missing; return the digest."""
         if (digest := buildah.pushed(registry, self.repository, self.tag)) is not None:
             return digest
         local = f"localhost/{self.repository}:{self.tag}"
@@ -48,7 +48,7 @@ class Image:
 
 
 def deploy(registry: str, name: str, engines: Iterable[str]) -> dict[str, str]:
-    """Build and push what a stack with these engines needs, for a cluster that pulls from `name`: `larder:images`."""
+    """Build and push the images of a stack with these engines; return `larder:images` for pulls from `name`."""
     images = {"sidecar": SIDECAR, **{engine: ENGINES[engine] for engine in engines}}
     return {role: f"{name}/{image.repository}@{image.ensure(registry)}" for role, image in images.items()}
 
@@ -66,7 +66,7 @@ def _sidecar(image: str) -> None:
 
 
 def _engine(tool: Tool, expected: float) -> Image:
-    """The image of a built engine, by the Dockerfile of its name."""
+    """Return the image of a built engine, from the Dockerfile with its name."""
     dockerfile = HERE / f"{tool.name}.Dockerfile"
 
     def build(image: str) -> None:
@@ -109,4 +109,4 @@ ENGINES = {
     tool.name: _engine(tool, expected)
     for tool, expected in ((tools.OLLAMA, 20), (tools.LLAMA_SERVER, 10), (tools.SHIMMY, 60))
 } | {"vllm": VLLM}
-"""By the engine's word in larder:images."""
+"""Images by their keys in larder:images."""

@@ -1,4 +1,4 @@
-"""Building and pushing with buildah: storage of our own, mounts that cannot outlive the command."""
+"""Builds and pushes with buildah, in separate storage and with mounts that end with the command."""
 
 import ipaddress
 import os
@@ -14,7 +14,7 @@ LOG = CACHE / "log" / "images.log"
 
 
 def contained(*argv: str | Path, capture: bool = False) -> str:
-    """Run in a mount namespace of its own: a killed build leaves no mount on the host."""
+    """Run in a separate mount namespace: a killed build leaves no mount on the host."""
     return run(["unshare", "--mount", *argv], log=LOG, capture=capture)
 
 
@@ -30,7 +30,7 @@ def exists(image: str) -> bool:
 
 
 def scratch() -> str:
-    """A container without a single file; return its name."""
+    """Create a container without files; return its name."""
     return buildah("from", "scratch", capture=True).strip()
 
 
@@ -53,7 +53,7 @@ def push(image: str, registry: str, repository: str, tag: str) -> str:
 
 
 def pushed(registry: str, repository: str, tag: str) -> str | None:
-    """The digest behind a tag of a registry, or None."""
+    """Return the digest of a tag in a registry, or None."""
     scheme = "http" if plain(registry) else "https"
     types = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
     request = urllib.request.Request(
@@ -67,7 +67,7 @@ def pushed(registry: str, repository: str, tag: str) -> str | None:
 
 
 def plain(registry: str) -> bool:
-    """A registry at a bare private address, or on this host, speaks plain HTTP; any other is held to TLS."""
+    """Tell if a registry may use plain HTTP: at a private address or on this host. Others must use TLS."""
     host = registry.rsplit(":", 1)[0]
     try:
         return ipaddress.ip_address(host).is_private

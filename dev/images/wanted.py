@@ -1,4 +1,4 @@
-"""`python -m dev.images.wanted STACK-FILE OVERLAY`: what `make up` has to publish, as JSON, or nothing.
+"""`python -m dev.images.wanted STACK-FILE OVERLAY`: print what `make up` must publish as JSON, or nothing.
 
 Runs in the checkout's environment, where the program's settings can be read; settings that are wrong are left to the
 program, which says so better.
@@ -17,7 +17,7 @@ from preview.program import stack_config
 
 
 def wanted(file: Path, overlay: Path) -> str:
-    """Return what the strategy has `make up` publish, where the stack file names no image of it, else nothing.
+    """Return what `make up` must publish for the strategy if the stack file names no image of it, else nothing.
 
     The JSON has the strategy, weights.json, the engine by its word in larder:images, and whether the weights go inside
     the image of that engine.
@@ -31,7 +31,7 @@ def wanted(file: Path, overlay: Path) -> str:
     strategy = STRATEGIES.get(str(cache.get("strategy"))) if isinstance(cache, dict) else None
     if not isinstance(cache, dict) or strategy is None or strategy.PUBLISHED is None or cache.get(strategy.NAME):
         return ""
-    # So that the settings are whole before the images are there.
+    # The settings must be complete before the images exist.
     block = strategy.placeholder([str(model) for model in models] if isinstance(models, list) else [])
     unpublished = {"larder:cache": {strategy.NAME: block}}
     try:

@@ -1,4 +1,4 @@
-"""Images of a stack's weights, for the strategies that need them: fetched once, published by the sidecar's own role."""
+"""Images of a stack's weights, for the strategies that need them. The sidecar's role `publish` publishes them."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ PREFIX, ENGINES = "weights", "prebuilt"
 
 
 def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str) -> dict[str, object]:
-    """Push what the stack's strategy needs and return the overlay with the references; as it is if that is nothing.
+    """Push the images that the strategy needs; return the overlay, with their references if there are any.
 
     `registry` is where this host pushes, `name` what the cluster pulls from.
     """
@@ -42,5 +42,5 @@ def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str)
 
 
 def _python(module: str, *args: str | Path) -> str:
-    """Run a module in the environment of this checkout, the sidecar's package on its path."""
+    """Run a module in the environment of this checkout, with the sidecar's package on its path."""
     return run([VENV / "bin" / "python", "-m", module, *args], log=LOG, cwd=ROOT, capture=True)

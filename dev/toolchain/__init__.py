@@ -1,1 +1,1 @@
-"""The programs nobody can download here, built once from pinned sources into the user's cache."""
+"""Programs that package registries do not offer, built once from pinned sources into the user's cache."""

@@ -1,4 +1,4 @@
-"""Build one tool from its pins into `<cache>/<name>-<hash of the pins>/`, whole or not at all."""
+"""Build one tool from its pins into `<cache>/<name>-<hash of the pins>/`, atomically."""
 
 import ast
 import hashlib
@@ -18,19 +18,19 @@ from ..progress import CommandError, run, step
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """Something to build: `pins` are the files that decide its content, `build(target, log)` fills the folder."""
+    """A tool to build: `pins` are the files that determine its content, and `build(target, log)` fills the folder."""
 
     name: str
     title: str
     expected: float
-    """Seconds, cold, on two cores."""
+    """Build time in seconds, with cold caches on two cores."""
     pins: tuple[Path, ...]
     build: Callable[[Path, Path], None]
     needs: tuple["Tool", ...] = ()
 
     @property
     def home(self) -> Path:
-        """The folder in the cache; its name changes with the pins and the recipe."""
+        """Return the folder in the cache; its name changes with the pins and the recipe."""
         # The recipe without its comments and layout.
         digest = hashlib.sha256(ast.unparse(ast.parse(inspect.getsource(self.build))).encode())
         for part in (*(path.read_bytes() for path in self.pins), *(tool.home.name.encode() for tool in self.needs)):
@@ -38,7 +38,7 @@ class Tool:
         return CACHE / f"{self.name}-{digest.hexdigest()[:12]}"
 
     def ensure(self) -> Path:
-        """Return `home`, building it first if nobody has. Safe beside another checkout that builds the same."""
+        """Return `home`, and build it first if it is missing. Safe beside other checkouts that build the same."""
         home = self.home
         if home.exists():
             return home
@@ -58,12 +58,12 @@ class Tool:
 
 @dataclass(frozen=True)
 class GoModules:
-    """A folder of go.mod and go.sum files: what is built, pinned by version and hash."""
+    """A folder of go.mod and go.sum files, which pin modules by version and hash."""
 
     folder: Path
 
     def pins(self, module: str) -> tuple[Path, ...]:
-        """Return the files that decide what is built from a module."""
+        """Return the files that determine the build of a module."""
         return tuple(
             sorted(path for path in (self.folder / module).iterdir() if path.suffix in (".mod", ".sum", ".go"))
         )
@@ -85,7 +85,7 @@ class GoModules:
         flags: tuple[str, ...] = (),
         cgo: bool = False,
     ) -> None:
-        """Build packages of a module of this folder, or of one elsewhere by its path, checked against its go.sum."""
+        """Build packages of a module of this folder, or of one at another path, verified against its go.sum."""
         env = _go_environment(cgo=cgo)
         out.mkdir(parents=True, exist_ok=True)
         run(
@@ -94,7 +94,7 @@ class GoModules:
 
 
 def go_source(pin: Path, log: Path) -> Path:
-    """The folder of a whole module, downloaded: `pin` holds its path, version and hash. Raises CommandError."""
+    """Download a whole module and return its folder; `pin` has path, version and hash. Raise CommandError."""
     path, version, checksum = pin.read_text().split()
     said = run(
         ["go", "mod", "download", "-json", f"{path}@{version}"],
@@ -113,7 +113,7 @@ def go_source(pin: Path, log: Path) -> Path:
 def _go_environment(*, cgo: bool = False) -> dict[str, str]:
     return os.environ | {
         "CGO_ENABLED": "1" if cgo else "0",
-        # Go's own default lies outside the cache folder; -modcacherw lets `make clean-cache` remove it.
+        # Go's default is outside the cache folder; -modcacherw lets `make clean-cache` remove it.
         "GOMODCACHE": str(CACHE / "go-mod"),
         "GOCACHE": str(CACHE / "go-build"),
         "GOFLAGS": "-modcacherw",

@@ -1,4 +1,4 @@
-"""The tools of a deployment: Pulumi, and the engines for images. Versions stand in the pins beside this file."""
+"""The tools of a deployment: Pulumi, and the engines for images. The pins beside this file give the versions."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ def _pulumi(out: Path, log: Path) -> None:
     stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version={version}"
     flags = ("-tags", "osusergo,grpcnotrace", "-ldflags", stamp)
     go_build("pulumi", ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"], out / "bin", log, flags=flags)
-    # The CLI wants its language host beside itself; which checkout's is said by whoever runs it.
+    # The CLI needs its language host beside itself; the caller selects the checkout.
     host = out / "bin" / "pulumi-language-python"
     python = '"$LARDER_CHECKOUT/.larder/venv/bin/python"'
     host.write_text(f'#!/bin/sh\nPYTHONPATH="$LARDER_CHECKOUT" exec {python} -m testbed.plugin.language_host "$@"\n')
@@ -37,7 +37,7 @@ def _ollama(out: Path, log: Path) -> None:
 
 
 def _llama_server(out: Path, log: Path) -> None:
-    # The source distribution of llama-cpp-python carries llama.cpp whole, the server among it.
+    # The source distribution of llama-cpp-python contains all of llama.cpp, with the server.
     source = out / "src"
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "--require-hashes"]
     run([*pip, "-r", SOURCES / "llama-server.txt", "-d", source], log=log)
@@ -48,7 +48,7 @@ def _llama_server(out: Path, log: Path) -> None:
         "BUILD_SHARED_LIBS": "OFF",
         "GGML_NATIVE": "OFF",
         "LLAMA_OPENSSL": "OFF",
-        # Nothing to be found at run time but libc: the image it goes into has no OpenMP and no C++ library.
+        # Link statically except for libc: the image has neither OpenMP nor a C++ library.
         "GGML_OPENMP": "OFF",
         "CMAKE_EXE_LINKER_FLAGS": "-static-libgcc -static-libstdc++",
         "LLAMA_USE_PREBUILT_UI": "OFF",
@@ -109,4 +109,4 @@ SHIMMY = Tool(
 )
 
 ENGINES = {tool.name: tool for tool in (OLLAMA, LLAMA_SERVER, SHIMMY)} | {"vllm": LLAMA_SERVER}
-"""By the words that larder:images has for them; what stands in for vLLM is llama-server."""
+"""Engines by their keys in larder:images; llama-server substitutes for vLLM."""

@@ -134,7 +134,7 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SettingsError) as refused:
         preview_of("prebuilt-image", _overlay())
     assert refused.value.problems == (
-        "larder:cache.prebuilt-image.build: needs the Python package pulumi_docker_build. Run make clouds.",
+        "larder:cache.prebuilt-image.build: needs the Python package pulumi_docker_build. Fix: run make clouds.",
     )
 
 
@@ -148,9 +148,9 @@ def test_files_for_others_are_refused_where_they_would_name_no_digest(
     assert main(["render", "--overlay", str(tmp_path / "overlay"), "--out", str(tmp_path / "files")]) == 1
     assert capsys.readouterr().err.splitlines() == [
         "larder:images.ollama: docker.io/ollama/ollama:0.32.15 is a tag; `up` asks the registry for its digest. "
-        "Files are written before: name the image by its digest.",
+        "Files are written before. Fix: name the image by its digest.",
         "larder:cache.prebuilt-image.build: `up` builds the image, and its digest is known then. "
-        "Files are written before: name the image by its digest.",
+        "Files are written before. Fix: name the image by its digest.",
     ]
     assert not (tmp_path / "files").exists()
 

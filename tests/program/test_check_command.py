@@ -18,7 +18,7 @@ def test_a_file_that_is_right_is_passed_over_in_silence(capsys: pytest.CaptureFi
 def test_a_host_that_the_cluster_lacks_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--node", "venus"]) == 1
     assert capsys.readouterr().err == (
-        "larder:node-pools.cpu.hosts[0]: the cluster has no node 'larder'. Its nodes: venus.\n"
+        "larder:node-pools.cpu.hosts[0]: the cluster has no node 'larder'. Fix: name one of venus.\n"
     )
 
 

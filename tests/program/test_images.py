@@ -49,7 +49,7 @@ def test_a_version_that_the_registry_has_not_is_told_with_its_setting(monkeypatc
         preview_of("none", {**models, "larder:shimmy": shimmy, "larder:images": both})
     first, second = refused.value.problems
     assert first.startswith(f"larder:images.ollama: no digest of {TAG}: ")
-    assert first.endswith("manifest unknown (name). Name one that is there, or a digest.")
+    assert first.endswith("manifest unknown (name). Fix: name a tag that the registry has, or a digest.")
     assert second.startswith("larder:images.llama-server: no digest of ghcr.io/ggml-org/llama.cpp:server-b1: ")
 
 
@@ -58,5 +58,5 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     with pytest.raises(SettingsError) as refused:
         preview_of("none", TAGGED)
     assert refused.value.problems == (
-        "larder:images: a tag needs the Python package pulumi_docker. Run make clouds, or name digests.",
+        "larder:images: a tag needs the Python package pulumi_docker. Fix: run make clouds, or name digests.",
     )

@@ -271,5 +271,5 @@ def test_a_pool_is_named_where_manifests_are_rendered_without_it(preview: Previe
 
 def test_a_cloud_whose_package_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KINDS["eks"], "FACTS", replace(KINDS["eks"].FACTS, pools="missing_cloud:Pool"))
-    with pytest.raises(SettingsError, match=r"eks needs the Python package .*missing_cloud\. Run make clouds\."):
+    with pytest.raises(SettingsError, match=r"eks needs the Python package .*missing_cloud\. Fix: run make clouds\."):
         pool_class("eks")

@@ -217,7 +217,7 @@ def test_the_stacks_that_a_diff_touches_are_lines_for_a_job(
 
 def test_plan_says_openly_that_images_are_placeholders(capsys: pytest.CaptureFixture[str]) -> None:
     main(["plan"])
-    assert "larder:images: absent, so placeholders stand in" in capsys.readouterr().out
+    assert "larder:images: absent, so the plan uses placeholders" in capsys.readouterr().out
 
 
 def test_plan_is_the_same_every_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -144,8 +144,8 @@ def test_a_secret_of_the_stack_is_no_reason_against_any_strategy(
 @pytest.mark.parametrize(
     ("before", "why"),
     [
-        ({"schema": 1, "stack": "dev", "problems": ["larder:models: is missing."]}, "is of settings that were refused"),
-        ({"schema": 1, "stack": "venus", "users": {"strategy": "none"}}, "is of stack venus"),
+        ({"schema": 1, "stack": "dev", "problems": ["larder:models: is missing."]}, "is a plan of refused settings"),
+        ({"schema": 1, "stack": "venus", "users": {"strategy": "none"}}, "is a plan of stack venus"),
     ],
     ids=["refused", "another stack's"],
 )

@@ -88,7 +88,7 @@ def test_a_stack_of_the_cloud_previews(preview: Previews) -> None:
     assert herd.urn in seen.one("Deployment").dependencies
     lines = {" ".join(line.strip("│├└─ ").split()) for line in tree(seen.recording)}
     assert lines >= {
-        "toy toy what leads to planet mars",
+        "toy toy the provider for planet mars",
         "ToyPool cpu Machines of a toy herd",
         "Herd cpu the machines, as a herd of toys",
     }
