@@ -1,4 +1,4 @@
-"""`make fuzz`: feed every parser of outside input with inputs made of seeds, and say which ones break it.
+"""`make fuzz`: run every parser of outside input on mutated seeds, and report the inputs that break it.
 
 RUNS: inputs a target (20,000). SEED: another number, other inputs. ONLY: names of targets, separated by commas.
 INPUT: a file, as a crash wrote it; ONLY that target gets it. Exit status 1 after a crash.
@@ -25,7 +25,7 @@ Crash = tuple[bytes, str]
 
 
 def crash_of(target: Target, data: bytes) -> str:
-    """Run one input; return what went wrong, '' if nothing did."""
+    """Run one input; return the fault, '' for none."""
     began = time.thread_time()
     try:
         target.check(data)
@@ -36,7 +36,7 @@ def crash_of(target: Target, data: bytes) -> str:
 
 
 def run(name: str, seed: str, block: int) -> list[Crash]:
-    """The crashes of a block, the first few."""
+    """Return the first crashes of a block."""
     target, found = TARGETS[name], list[Crash]()
     for data in target.inputs(seed, block):
         if told := crash_of(target, data):
@@ -45,7 +45,7 @@ def run(name: str, seed: str, block: int) -> list[Crash]:
 
 
 def fuzz(names: list[str], seed: str, times: int) -> int:
-    """Run all blocks of all targets on all cores; how many targets crashed."""
+    """Run all blocks of all targets on all cores; return the number of targets that crashed."""
     crashed: collections.Counter[str] = collections.Counter()
     with concurrent.futures.ProcessPoolExecutor() as pool:
         for name in names:
@@ -67,7 +67,7 @@ def fuzz(names: list[str], seed: str, times: int) -> int:
 
 
 def report(name: str, data: bytes, told: str) -> None:
-    """Write the input down, and say how to try it again."""
+    """Write the input to a file, and print how to run it again."""
     FOUND.mkdir(parents=True, exist_ok=True)
     path = FOUND / f"{name}-{hashlib.sha256(data).hexdigest()[:12]}"
     path.write_bytes(data)
@@ -77,7 +77,7 @@ def report(name: str, data: bytes, told: str) -> None:
 
 
 def main() -> int:
-    """Exit status 2 where a name is unknown."""
+    """Run the targets and return the exit status, 2 for an unknown name."""
     chosen = [name for name in os.environ.get("ONLY", "").split(",") if name] or list(TARGETS)
     if unknown := [name for name in chosen if name not in TARGETS]:
         print(f"ONLY={','.join(unknown)}: there is no such target. Known: {', '.join(TARGETS)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The files that roles are started with, and a catalog that others write."""
+"""Fuzz targets for the files of the roles, and for a catalog written by others."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def _line(text: str) -> None:
 
 
 def document(raw: bytes) -> None:
-    """A file of a catalog is an entry, or is refused in a short line."""
+    """Check that a file of a catalog is an entry, or is refused in a short line."""
     path = _FOLDER / f"larder-fuzz-{os.getpid()}"
     path.write_bytes(raw)
     for trusted in (True, False):
@@ -50,7 +50,7 @@ def document(raw: bytes) -> None:
 
 
 def config(model: type[Model]) -> Callable[[bytes], None]:
-    """A file is taken, and then written as it was meant; or it is refused line by line."""
+    """Check that a file is accepted and round-trips, or is refused line by line."""
 
     def check(raw: bytes) -> None:
         try:
@@ -64,7 +64,7 @@ def config(model: type[Model]) -> Callable[[bytes], None]:
 
 
 def body(model: type[BaseModel]) -> Callable[[bytes], None]:
-    """A body is taken or refused."""
+    """Check that a body is accepted or refused."""
 
     def check(raw: bytes) -> None:
         try:

@@ -60,7 +60,7 @@ def _folded(key: str) -> str:
 
 
 def bodies(raw: bytes) -> None:
-    """Read whatever json accepts as json reads it, and splice it to what json then reads."""
+    """Check that a body that json accepts is read as json reads it, and spliced to what json then reads."""
     found: splice.Fields | None = None
     with contextlib.suppress(splice.BodyError):
         found = splice.find(raw, ("model",), ("keep_alive", "options"))
@@ -88,12 +88,12 @@ def bodies(raw: bytes) -> None:
 
 
 def _doubtful(models: list[Any]) -> bool:
-    """Names that only one of the two takes: too long, or with control characters or odd bytes in them."""
+    """Return names that only one of the two accepts: too long, or with control characters or odd bytes in them."""
     return any(isinstance(m, str) and (len(m) > 600 or not m.isprintable()) for m in models)
 
 
 def streams(kind: Stream) -> Callable[[bytes], None]:
-    """However it is cut, a stream is read the same."""
+    """Check that a stream is read the same however it is cut."""
 
     def seen(pieces: list[bytes]) -> tuple[bool, bool]:
         watch = watch_for(kind, 200, b"text/event-stream" if kind.framing == "sse" else b"application/x-ndjson")
@@ -147,7 +147,7 @@ _ROUTER = Router(
 
 
 def prompts(raw: bytes) -> None:
-    """No body is an error to the rules."""
+    """Check that no body is an error to the rules."""
     for endpoint in FIELDS:
         last_prompt(endpoint, raw)
     for _ in _ROUTER.explain("/api/chat", lambda name: name, raw, lambda model: model == "a"):
@@ -155,7 +155,7 @@ def prompts(raw: bytes) -> None:
 
 
 def words(raw: bytes) -> None:
-    """Understand or refuse the words of clients about loading."""
+    """Check that load options are understood or refused."""
     with contextlib.suppress(LoadOptionsError):
         parse_keep_alive(raw)
     with contextlib.suppress(LoadOptionsError):
@@ -175,7 +175,7 @@ _NAMES = Names(_CONFIG)
 
 
 def names(raw: bytes) -> None:
-    """Any name is a model's or is refused in one printable line; and it may stand in a header."""
+    """Check that any name resolves to a model that is valid in a header, or is refused in one printable line."""
     name = raw.decode(errors="surrogateescape")
     found = _NAMES.resolve(name)
     if isinstance(found, Unknown):
@@ -186,7 +186,7 @@ def names(raw: bytes) -> None:
 
 
 def pulled(raw: bytes) -> None:
-    """Serve each file under its own name, which is fit for a header, or list it with a reason."""
+    """Check that each file is served under its own name, which is valid in a header, or listed with a reason."""
     stems = {line.decode(errors="surrogateescape") for line in raw.split(b"\n")}
     known = Names(_CONFIG)
     known.add_pulled(stems)
@@ -201,7 +201,7 @@ def pulled(raw: bytes) -> None:
 
 
 def generations(raw: bytes) -> None:
-    """An engine's answer becomes one of the service, or an error."""
+    """Check that an engine's answer becomes one of the service, or an error."""
     for status in (200, 400):
         answer = generation.generated("tiny", status, raw)
         told = json.loads(answer.body)
@@ -232,7 +232,7 @@ def _requests(pieces: list[bytes]) -> list[tuple[object, ...]]:
 
 
 def requests(raw: bytes) -> None:
-    """However it is cut, a connection brings the same requests."""
+    """Check that a connection brings the same requests however it is cut."""
     assert _requests([raw]) == _requests(cuts(raw))
 
 

@@ -1,4 +1,4 @@
-"""Inputs made of seeds: cut, repeated, joined, nested and changed, the same ones for the same number."""
+"""Mutation of seeds: cut, repeated, joined, nested and changed; the same number gives the same inputs."""
 
 import random
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ ODD: Sequence[bytes] = (
 
 
 def mutated(chance: random.Random, seeds: Sequence[bytes], tokens: Sequence[bytes]) -> bytes:
-    """One of the seeds after a few changes."""
+    """Return one of the seeds after a few changes."""
     text = chance.choice(seeds)
     for _ in range(1 + chance.getrandbits(3) % 6):
         text = chance.choice(_CHANGES)(chance, text, seeds, tokens)

@@ -1,4 +1,4 @@
-"""A parser of what others send, and what must hold for any input to it."""
+"""A fuzz target: a parser of outside input, with its invariant."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ BLOCK = 1000
 
 @dataclass(frozen=True)
 class Target:
-    """`check` raises for a fault: an exception that is not meant, or two readings that differ."""
+    """A parser to fuzz. `check` raises for a fault: an unintended exception, or two readings that differ."""
 
     name: str
     check: Callable[[bytes], None]
@@ -22,7 +22,7 @@ class Target:
     """Bytes of an input: long ones find what short ones do, and take their time."""
 
     def inputs(self, seed: str, block: int) -> Iterator[bytes]:
-        """The inputs of a block, always the same; the first block begins with the seeds."""
+        """Yield the inputs of a block, always the same; the first block begins with the seeds."""
         if not block:
             yield from self.seeds
         chance = random.Random(f"{seed}/{self.name}/{block}")
@@ -31,12 +31,12 @@ class Target:
 
 
 def cuts(text: bytes) -> list[bytes]:
-    """The text in pieces whose lengths come from its own bytes, so that an input says all about its run."""
+    """Return the text in pieces whose lengths come from its own bytes, so that an input alone determines its run."""
     chance = random.Random(text)
     places = sorted(chance.randrange(len(text) + 1) for _ in range(chance.randrange(6)))
     return [text[a:b] for a, b in zip([0, *places], [*places, len(text)], strict=True)]
 
 
 def rounds(times: int) -> int:
-    """Full blocks for that many inputs."""
+    """Return the number of full blocks for that many inputs."""
     return -(-times // BLOCK)

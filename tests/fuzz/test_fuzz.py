@@ -1,4 +1,4 @@
-"""Each target holds for its seeds and a few hundred inputs; `make fuzz` tries as many as one wants."""
+"""Each target holds for its seeds and a few hundred inputs; `make fuzz` tries any number."""
 
 import itertools
 import os

@@ -1,4 +1,4 @@
-"""What hubs, registries, proxies and shared disks give to fetch, publish and pull."""
+"""Fuzz targets for input from hubs, registries, proxies and shared disks to fetch, publish and pull."""
 
 import contextlib
 import io
@@ -31,7 +31,7 @@ GGUF = b"".join(tiny_model(0))
 
 
 def gguf(raw: bytes) -> None:
-    """A file is a model or is refused."""
+    """Check that a file is a model or is refused."""
     with contextlib.suppress(GgufError):
         read_gguf(io.BytesIO(raw), len(raw))
     with contextlib.suppress(GgufError):  # as if its tensors followed
@@ -39,7 +39,7 @@ def gguf(raw: bytes) -> None:
 
 
 def references(raw: bytes) -> None:
-    """Names of images are taken or refused."""
+    """Check that names of images are accepted or refused."""
     text = raw.decode(errors="surrogateescape")
     for of in (reference.parse_destination, reference.parse_image_name):
         with contextlib.suppress(FetchError):
@@ -50,7 +50,7 @@ _SENDER = parse_address("https://hub.example/a/b?c")
 
 
 def addresses(raw: bytes) -> None:
-    """A URL is refused, or every parser finds the same host in it."""
+    """Check that a URL is refused, or every parser finds the same host in it."""
     text = raw.decode("latin-1")
     found: Address | None = None
     with contextlib.suppress(UrlError):
@@ -74,14 +74,14 @@ def _meant(text: str) -> Address | None:
 
 
 def challenge(raw: bytes) -> None:
-    """Any header is a list of challenges, perhaps an empty one."""
+    """Check that any header is a list of challenges, possibly empty."""
     for one in parse_challenges([raw.decode("latin-1")]):
         assert one.scheme == one.scheme.lower()
         assert all(name == name.lower() for name in one.parameters)
 
 
 def limits(raw: bytes) -> None:
-    """Any headers ask for a wait that ends."""
+    """Check that any headers ask for a finite wait."""
     lines = (line.partition(":") for line in raw.decode("latin-1").split("\n"))
     headers = {name.strip(): value.strip() for name, _, value in lines}
     assert 0 <= rate_limit.requested_pause(headers, 1.8e9) <= rate_limit.LONGEST
@@ -89,20 +89,20 @@ def limits(raw: bytes) -> None:
 
 
 def no_proxy(raw: bytes) -> None:
-    """Any value of NO_PROXY bypasses the proxy or does not."""
+    """Check that any value of NO_PROXY bypasses the proxy or does not."""
     text = raw.decode("latin-1")
     for host in ("https://hub.example", "http://10.1.2.3:8080", "https://[2001:db8::1]"):
         proxy._bypasses(parse_address(host), text)
 
 
 def leases(raw: bytes) -> None:
-    """Any lease has a holder, if only an unknown one."""
+    """Check that any lease has a holder, known or unknown."""
     holder = Holder.parse(raw)
     assert all(isinstance(word, str) and word.isprintable() for word in vars(holder).values())
 
 
 def markers(raw: bytes) -> None:
-    """A marker is one or is none."""
+    """Check that any text is a marker or is refused."""
     with contextlib.suppress(ValidationError):
         Marker.from_json(raw)
 
@@ -111,7 +111,7 @@ _FOLDER = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gette
 
 
 def manifests(raw: bytes) -> None:
-    """A manifest names blobs of the store alone, or is none."""
+    """Check that a manifest names only blobs of the store, or is refused."""
     path = _FOLDER / f"larder-fuzz-manifest-{os.getpid()}"
     path.write_bytes(raw)
     assert all(re.fullmatch(r"blobs/sha256-[0-9a-f]{64}", blob) for blob in referenced_blobs(path) or ())
@@ -119,7 +119,7 @@ def manifests(raw: bytes) -> None:
 
 
 def journals(raw: bytes) -> None:
-    """A journal of a part counts no more bytes than the file has, or is not believed."""
+    """Check that a journal of a part counts no more bytes than the file has, or is ignored."""
     path = _FOLDER / f"larder-fuzz-journal-{os.getpid()}"
     path.write_bytes(raw)
     journal = PieceJournal(path, 10_000_000)
@@ -130,7 +130,7 @@ def journals(raw: bytes) -> None:
 
 
 def refusals(raw: bytes) -> None:
-    """What a server says of its refusal is one printable line, without the secret."""
+    """Check that a server's reason for a refusal is one printable line, without the secret."""
     head, _, body = raw.partition(b"\n")
     assert re.fullmatch(r"[A-Z_]*", error_code(body))
     for headers in ({"Content-Type": head.decode("latin-1")}, {"X-Error-Message": raw.decode("latin-1")}):

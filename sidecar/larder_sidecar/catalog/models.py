@@ -15,7 +15,7 @@ from .sources import ArtifactSource, CatalogFile, Described, HttpsSource, HubSou
 
 
 class Needs(Described):
-    """What an engine with this model loaded takes. `memory` counts weights, KV cache at `context` and the runtime."""
+    """Resources of an engine with this model loaded. `memory` counts weights, KV cache at `context` and the runtime."""
 
     memory: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}(Mi|Gi)$")]
     """As in 512Mi or 2Gi."""

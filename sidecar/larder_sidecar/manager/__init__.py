@@ -1,1 +1,1 @@
-"""The model manager: which model of the catalog is active, decided by request and carried out by KServe."""
+"""The model manager: activates one model of the catalog on request, by an InferenceService of KServe."""

@@ -1,4 +1,4 @@
-"""Who is active: the one place that changes it, one change at a time."""
+"""Activation of a model: the only code that changes the active model, one change at a time."""
 
 import asyncio
 import contextlib
@@ -19,11 +19,11 @@ ResultT = TypeVar("ResultT")
 
 
 class BusyError(Exception):
-    """Another change is under way."""
+    """The error for a request while another change is in progress."""
 
 
 class RefusedError(Exception):
-    """Nothing was changed, as far as is known. `status` and `code` are those to answer with."""
+    """The error for a change that, as far as is known, changed nothing. `status` and `code` are for the answer."""
 
     def __init__(self, status: int, message: str, code: str = "") -> None:
         self.status = status
@@ -32,22 +32,22 @@ class RefusedError(Exception):
 
 
 class FailedError(Exception):
-    """It was changed and did not become what was asked for; the message says what was done about that."""
+    """The error for a change that was applied and failed; the message tells what was done about it."""
 
 
 class _GoneError(FailedError):
-    """It is being deleted: whatever is applied goes with it."""
+    """The error for an object that is being deleted, together with any change applied to it."""
 
 
 @dataclass(frozen=True)
 class _Change:
-    """What is under way."""
+    """The change in progress."""
 
     model: str
     started: float
     """In seconds since the epoch."""
     began: float
-    """The same by a clock that never goes back."""
+    """The same on a monotonic clock."""
     wish: State
     task: asyncio.Task[None]
 
@@ -55,8 +55,8 @@ class _Change:
 class Activations:
     """Applies the InferenceService and waits for it.
 
-    A change goes on when whoever asked for it has gone, and ends at its deadline at the latest: twice that where the
-    model before has to be brought back.
+    A change goes on when its client has gone, and ends at its deadline at the latest: twice that if the
+    previous model has to be restored.
     """
 
     def __init__(self, config: ManagerConfig, api: KubeApi, history: History, log: Log) -> None:
@@ -77,7 +77,7 @@ class Activations:
         await self._alone(entry.id, wanted, State.READY, self._config.ready_seconds(entry.bytes))
 
     async def deactivate(self) -> str:
-        """Serve nothing; the model that was active. Raises BusyError, RefusedError, FailedError."""
+        """Serve nothing; return the model that was active. Raises BusyError, RefusedError, FailedError."""
         self._refuse_if_busy()
         applied = await self._kept(self._history.applied)
         if applied is None:
@@ -87,7 +87,7 @@ class Activations:
         return applied.model
 
     async def status(self) -> dict[str, Any]:
-        """What serves by the cluster's own account, what is under way, and how the last change ended."""
+        """Return the active model as the cluster reports it, the change in progress, and the last result."""
         active = None
         try:
             observed = await self._get()
@@ -110,7 +110,7 @@ class Activations:
         }
 
     async def stop(self) -> None:
-        """The process ends: what is under way goes on in the cluster, and is not waited for any more."""
+        """Stop waiting, for the process ends: a change in progress goes on in the cluster."""
         if (change := self._change) is not None:
             change.task.cancel()
             await asyncio.wait({change.task})
@@ -133,7 +133,7 @@ class Activations:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._change = None
         if not task.cancelled():
-            task.exception()  # whoever asked may have gone; the history has it
+            task.exception()  # the client may have gone; the history has the result
 
     async def _make(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
         before = await self._kept(self._history.settled)
@@ -143,7 +143,7 @@ class Activations:
             await self._bring(wanted, wish, seconds)
         except ApiError as reason:
             refused = _refused(reason)
-            # Without an answer, or with one about the server itself, it may still have been taken.
+            # Without an answer, or with a server error, it may still have been accepted.
             await self._ended(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
             self._log.say("warning", "refused", model=model, reason=str(refused))
             raise refused from reason
@@ -158,14 +158,14 @@ class Activations:
             done = await self._go_back(before, wanted, seconds)
             raise FailedError(f"{reason}. {done}") from reason
         except asyncio.CancelledError:
-            with contextlib.suppress(StateError):  # the next start finds it unfinished, and says the same
+            with contextlib.suppress(StateError):  # the next start finds it unfinished, and records the same
                 self._history.finish(number, "interrupted", "the manager was stopped while it ran")
             raise
         await self._ended(number, "stopped" if wish is State.STOPPED else "ready")
         self._log.say("info", "the active model has changed", model=model, to=wish.value)
 
     async def _go_back(self, before: Activation | None, failed: dict[str, Any], seconds: float) -> str:
-        """Apply what was there before; what that came to."""
+        """Apply the previous object; return the result as text."""
         if before is None or before.object == failed:
             return "There is no earlier model to go back to; POST /models/deactivate takes this one away"
         wish = State.STOPPED if inference.is_stopped(before.object) else State.READY
@@ -182,7 +182,7 @@ class Activations:
         return f"{before.model!r} is {wish.value} again"
 
     async def _bring(self, wanted: Object, wish: State, seconds: float) -> None:
-        """Apply, and wait until it is so. Raises ApiError where it was not even taken, FailedError after that."""
+        """Apply, and wait until it is ready. Raises ApiError if it was not accepted, FailedError after that."""
         taken = await self._apply(wanted)
         if gone := inference.deletion(taken):
             raise _GoneError(gone)
@@ -204,7 +204,7 @@ class Activations:
         try:
             return await asyncio.to_thread(self._api.apply, self._path, wanted)
         except ApiError as reason:
-            # KServe's webhook compares names of modes letter by letter, and has two names for each.
+            # KServe's webhook compares names of modes literally, and has two names for each.
             if "deploymentMode" not in str(reason):
                 raise
             again = inference.with_mode_of(wanted, await self._get())
@@ -213,14 +213,14 @@ class Activations:
             return await asyncio.to_thread(self._api.apply, self._path, again)
 
     async def _look(self, taken: Object, wish: State) -> Verdict:
-        """Judge the object whose metadata, once applied, was `taken`."""
+        """Judge the object; `taken` is its metadata right after it was applied."""
         name = self._service.name
         try:
             observed = await self._get()
         except ApiError as reason:
             if reason.status != 404:
                 return Verdict(State.WAITING, str(reason))
-            # What is gone serves nothing.
+            # A deleted object serves nothing.
             gone = Verdict(State.FAILED, f"somebody deleted InferenceService {name} while it was waited for: {reason}")
             return Verdict(State.STOPPED) if wish is State.STOPPED else gone
         if inference.metadata(observed).get("uid") != taken.get("uid"):
@@ -237,7 +237,7 @@ class Activations:
             raise RefusedError(507 if reason.full else 503, str(reason), "state_unwritable") from reason
 
     async def _ended(self, number: int, outcome: Outcome, reason: str = "") -> None:
-        """Write how it ended; the cluster has it either way."""
+        """Record the end of the change; a failure to record it changes nothing in the cluster."""
         try:
             await asyncio.to_thread(self._history.finish, number, outcome, reason)
         except StateError as error:
@@ -247,7 +247,7 @@ class Activations:
         return await asyncio.to_thread(self._api.get, self._path)
 
     async def _trouble(self) -> str:
-        """What pods and events say; '' where they cannot be asked, for there is a reason already."""
+        """Return the problem in pods and events; '' if they cannot be read, because there is a reason already."""
         core = f"/api/v1/namespaces/{self._service.namespace}"
         name = self._service.name
         try:
@@ -268,11 +268,11 @@ def _refused(reason: ApiError) -> RefusedError:
             return RefusedError(409, f"another field manager holds it: {reason}")
         case 400 | 422:
             return RefusedError(422, f"the API server does not take it: {reason}")
-        # A field that the schema does not know, in server-side apply: the API server calls it an error of its own.
+        # For an unknown field in server-side apply the API server answers 500.
         case 500 if "typed patch object" in str(reason):
             return RefusedError(422, f"the API server does not take it: {reason}")
         case 403:
-            # What an admission webhook denies comes with the same status as what RBAC denies.
+            # Denials of an admission webhook and of RBAC have the same status.
             return RefusedError(503, f"the API server denies it: {reason}")
         case 404:
             return RefusedError(503, f"is KServe installed, and the namespace there? {reason}")

@@ -1,4 +1,4 @@
-"""The manager's HTTP API: what is in the catalog, what is active, and the requests that change it."""
+"""The manager's HTTP API: the catalog, the active model, and the requests that change it."""
 
 import asyncio
 import difflib
@@ -33,7 +33,7 @@ class Activate(Model):
 
 
 class Manager:
-    """The application behind port 8080. Reading is open to whoever reaches the port; changing needs the token."""
+    """The application behind port 8080. Reading is open to every client of the port; changes need the token."""
 
     def __init__(self, catalog: SyncedCatalog, activations: Activations, token: Token, log: Log) -> None:
         self._catalog = catalog
@@ -47,10 +47,10 @@ class Manager:
             "/models/deactivate": ("POST", self._deactivate),
         }
 
-    # --- what a listener asks of an application
+    # --- the protocol of an application
 
     def closing(self) -> bool:
-        """Connections are kept until the process ends."""
+        """Return False: connections are kept until the process ends."""
         return False
 
     def admit(self, request: Request) -> Answer | None:
@@ -68,11 +68,11 @@ class Manager:
         return Answering(handler(request), request, client)
 
     def finished(self, request: Request) -> None:
-        """Write its line."""
+        """Write the line of the request."""
         self._log.request(request, b"-", request.seconds())
 
     def identify(self, request: Request) -> bytes:
-        """Answers are about now."""
+        """Return `Cache-Control: no-store`: answers are about the current state."""
         del request
         return b"cache-control: no-store\r\n"
 
@@ -190,11 +190,11 @@ class Probes:
         self._catalog = catalog
 
     def closing(self) -> bool:
-        """Probes keep their connections."""
+        """Return False: probes keep their connections."""
         return False
 
     def admit(self, request: Request) -> Answer | None:
-        """Two paths, GET only."""
+        """Refuse all but GET on two paths."""
         if request.path not in ("/livez", "/readyz") or request.method not in ("GET", "HEAD"):
             return error(404, "path_not_found", "GET /livez, GET /readyz")
         return None
@@ -204,10 +204,10 @@ class Probes:
         return Answering(self._ready() if request.path == "/readyz" else self._live(), request, client)
 
     def finished(self, request: Request) -> None:
-        """Probes are noise."""
+        """Do nothing: probes are noise in a log."""
 
     def identify(self, request: Request) -> bytes:
-        """Nothing: these answers are for machines of the same cluster."""
+        """Return no headers: these answers are for machines of the same cluster."""
         del request
         return b""
 

@@ -1,4 +1,4 @@
-"""`larder-sidecar manager`: read the file, say what is wrong with it, run."""
+"""`larder-sidecar manager`: read the file, report its problems, run."""
 
 import argparse
 
@@ -58,7 +58,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # `--help` and a bad file need none of it.
+    # Not needed by `--help` and for a bad file.
     from ..bearer import TokenError
     from ..http.listener import ListenError
     from .history import StateError

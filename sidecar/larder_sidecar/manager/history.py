@@ -1,4 +1,4 @@
-"""What was activated when, and what became of it: one SQLite file that a new pod finds again."""
+"""The history of activations and their results, in one SQLite file that a new pod finds again."""
 
 import json
 import sqlite3
@@ -12,7 +12,7 @@ from typing import Any, Literal
 Outcome = Literal["ready", "stopped", "failed", "refused", "interrupted"]
 FILE = "manager.sqlite"
 LOCK_SECONDS = 10.0
-"""For the manager before us, whose pod may still be ending."""
+"""Time for the previous manager's pod to end, in seconds."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS activations (
     id INTEGER PRIMARY KEY,
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS activations (
 
 
 class StateError(Exception):
-    """The state cannot be kept. `full` where the disk has no room for it."""
+    """The error for state that cannot be stored. `full` is True if the disk is full."""
 
     def __init__(self, message: str, *, full: bool = False) -> None:
         self.full = full
@@ -40,7 +40,7 @@ class Activation:
 
     model: str
     object: dict[str, Any]
-    """What was applied."""
+    """The applied object."""
     started: float
     finished: float | None
     outcome: Outcome | None
@@ -49,19 +49,19 @@ class Activation:
 
 
 class History:
-    """The table. One process has it, for as long as it runs; its threads may share it."""
+    """The table. One process holds it as long as it runs; its threads share it."""
 
     def __init__(self, folder: Path, *, lock_seconds: float = LOCK_SECONDS) -> None:
-        """Open it, and close what a killed process left open. Raises StateError."""
+        """Open the file, and close changes that a killed process left open. Raises StateError."""
         self._folder = folder
         self._lock = threading.Lock()
         self._late: dict[int, tuple[float, Outcome, str]] = {}
-        """Outcomes that could not be written, by number: the disk may have room again."""
+        """Outcomes that could not be written yet, by number: the disk may have room again."""
         try:
             self._db = sqlite3.connect(
                 folder / FILE, timeout=lock_seconds, isolation_level=None, check_same_thread=False
             )
-            # Held from the first write to the end: two managers would undo each other's activations.
+            # The lock is held from the first write to the end: two managers would undo each other's activations.
             self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
@@ -78,7 +78,7 @@ class History:
             raise StateError(_damaged(folder, damage))
 
     def begin(self, model: str, content: dict[str, Any]) -> int:
-        """An activation starts; its number. Raises StateError."""
+        """Record the start of an activation; return its number. Raises StateError."""
         with self._lock:
             try:
                 self._write_late()
@@ -91,7 +91,7 @@ class History:
         return int(row.lastrowid or 0)
 
     def finish(self, number: int, outcome: Outcome, reason: str = "") -> None:
-        """It has ended. Raises StateError where that could not be written yet; it is with the next change."""
+        """Record its end. Raises StateError if that cannot be written yet; the next change writes it too."""
         with self._lock:
             self._late[number] = (time.time(), outcome, reason)
             try:
@@ -100,19 +100,19 @@ class History:
                 raise _state_error(self._folder, error) from error
 
     def settled(self) -> Activation | None:
-        """The last one that came to what it was meant to: where a failed one goes back to. Raises StateError."""
+        """Return the last successful activation, to which a failed one goes back. Raises StateError."""
         return self._last(lambda outcome: outcome in ("ready", "stopped"))
 
     def applied(self) -> Activation | None:
-        """The last one that the cluster took, whatever came of it. Raises StateError."""
+        """Return the last activation that the cluster accepted, whatever its result. Raises StateError."""
         return self._last(lambda outcome: outcome not in (None, "refused"))
 
     def last(self) -> Activation | None:
-        """The last one, however it ended. Raises StateError."""
+        """Return the last activation, whatever its result. Raises StateError."""
         return self._last(lambda _: True)
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release the file for another process."""
         with self._lock:  # a thread may be writing how the last change ended
             self._db.close()
 

@@ -1,4 +1,4 @@
-"""The InferenceService: what we apply, and how to read what became of it. Nothing here talks to anybody."""
+"""The InferenceService: the objects to apply, and their states. It does no I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,50 +9,50 @@ from ..config.manager import DEPLOYMENT_MODE, GROUP, MODES, InferenceService
 from .kube import Object
 
 STOP = "serving.kserve.io/stop"
-"""KServe's own annotation: "true" removes the pods and keeps the object."""
+"""KServe's annotation: "true" removes the pods and keeps the object."""
 
 
 class State(Enum):
-    """What a look at the InferenceService says."""
+    """State of the InferenceService."""
 
     WAITING = "waiting"
     READY = "ready"
     STOPPED = "stopped"
     FAILED = "failed"
-    """It will not become ready without another change."""
+    """Will not become ready without another change."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A state and, unless it is the wished one, why."""
+    """A state and, unless it is the requested one, the reason."""
 
     state: State
     reason: str = ""
 
 
 def path(settings: InferenceService) -> str:
-    """Where the API server has it."""
+    """Return its path on the API server."""
     return f"/apis/{GROUP}/namespaces/{settings.namespace}/inferenceservices/{settings.name}"
 
 
 def stopped(content: Object) -> dict[str, Any]:
-    """The same, serving nothing."""
+    """Return the same object with KServe's annotation that stops it."""
     about = content["metadata"]
     return {**content, "metadata": {**about, "annotations": {**about["annotations"], STOP: "true"}}}
 
 
 def is_stopped(content: Object) -> bool:
-    """Whether it is asked to serve nothing."""
+    """Tell if the object asks to serve nothing."""
     return annotations(content).get(STOP) == "true"
 
 
 def annotations(content: Object) -> Mapping[str, str]:
-    """Its annotations, none as well."""
+    """Return its annotations; empty if it has none."""
     return metadata(content).get("annotations") or {}
 
 
 def with_mode_of(content: Object, observed: Object) -> Object:
-    """The content with its deployment mode by the name that the object has for it, where both mean the same."""
+    """Return the content with the deployment mode's name as in the observed object, if both mean the same."""
     known = (observed.get("status") or {}).get("deploymentMode")
     wanted = annotations(content).get(DEPLOYMENT_MODE)
     if not isinstance(known, str) or known == wanted or MODES.get(known, known) != MODES.get(str(wanted), wanted):
@@ -62,27 +62,27 @@ def with_mode_of(content: Object, observed: Object) -> Object:
 
 
 def metadata(content: Object) -> Mapping[str, Any]:
-    """Its metadata, none as well."""
+    """Return its metadata; empty if it has none."""
     return content.get("metadata") or {}
 
 
 def deletion(observed: Object) -> str:
-    """Why it will not stay; '' where nobody deletes it."""
+    """Return the reason why the object will not stay; '' if it is not being deleted."""
     since = metadata(observed).get("deletionTimestamp")
     return f"InferenceService {metadata(observed).get('name')} is being deleted since {since}" if since else ""
 
 
 def judge(observed: Object, generation: int) -> Verdict:
-    """What has become of the change that made `generation`.
+    """Return the state of the change that made `generation`.
 
-    Until the controller says that it has seen that generation its conditions are those of the model before.
+    Until the controller reports that generation, its conditions are those of the previous model.
     """
     if gone := deletion(observed):
         return Verdict(State.FAILED, gone)
     status = observed.get("status") or {}
     conditions = {c.get("type"): c for c in status.get("conditions") or []}
     if is_stopped(observed):
-        # Of what is stopped KServe 0.20 forgets which generation it has seen.
+        # KServe 0.20 drops the observed generation of a stopped service.
         gone = conditions.get("Stopped", {}).get("status") == "True"
         return Verdict(State.STOPPED) if gone else Verdict(State.WAITING, "its pods have not ended yet")
     if (status.get("observedGeneration") or 0) < generation:
@@ -98,7 +98,7 @@ def judge(observed: Object, generation: int) -> Verdict:
 
 
 def trouble(pods: Sequence[Object], events: Sequence[Object]) -> str:
-    """What its newest pod lacks, else the last warning about it; '' where nobody complains."""
+    """Return the problem of its newest pod, else the last warning about it; '' for none."""
     for pod in sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp")), reverse=True):
         status = pod.get("status") or {}
         for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
@@ -115,6 +115,6 @@ def trouble(pods: Sequence[Object], events: Sequence[Object]) -> str:
 
 
 def _said(told: Mapping[str, Any]) -> str:
-    """`Reason: message`, or what there is of it, in one line."""
+    """Return `Reason: message`, or the part that exists, in one line."""
     words = ": ".join(str(told[key]) for key in ("reason", "message") if told.get(key))
     return " ".join(words.split())[:500]

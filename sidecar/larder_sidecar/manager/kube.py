@@ -1,4 +1,4 @@
-"""A client of Kubernetes' API server: as much of it as one InferenceService needs."""
+"""Client of Kubernetes' API server, with the calls that one InferenceService needs."""
 
 import json
 import ssl
@@ -12,7 +12,7 @@ from ..config.manager import ApiServer
 
 SECONDS = urllib3.Timeout(connect=5, read=30)
 FIELD_MANAGER = "larder-manager"
-"""Owns in server-side apply what we set: another manager's fields are never taken over silently."""
+"""Owner of our fields in server-side apply: another manager's fields are never taken over silently."""
 _SHOWN = 500
 _MOST = 16 * 2**20
 
@@ -20,7 +20,7 @@ Object = Mapping[str, Any]
 
 
 class ApiError(Exception):
-    """The API server refused, or cannot be asked."""
+    """The error for a refusal of the API server, or a failure to reach it."""
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
@@ -29,10 +29,10 @@ class ApiError(Exception):
 
 
 class KubeApi:
-    """Blocks: to be called from a thread."""
+    """Blocking client, for use in a thread."""
 
     def __init__(self, settings: ApiServer) -> None:
-        """Raises ApiError where the CA cannot be used."""
+        """Read the CA. Raises ApiError."""
         self._settings = settings
         try:
             context = ssl.create_default_context(cafile=settings.ca_file)
@@ -42,11 +42,11 @@ class KubeApi:
         self._pool = urllib3.PoolManager(ssl_context=context, timeout=SECONDS, retries=False, maxsize=4)
 
     def get(self, path: str, **query: str) -> Object:
-        """The object or list at a path. Raises ApiError."""
+        """Return the object or list at a path. Raises ApiError."""
         return self._ask("GET", path, query)
 
     def apply(self, path: str, content: Object) -> Object:
-        """Server-side apply, conflicts not forced; what the object is then. Raises ApiError."""
+        """Apply server-side, without forcing conflicts; return the object. Raises ApiError."""
         return self._ask("PATCH", path, {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}, content)
 
     def _ask(self, method: str, path: str, query: Mapping[str, str], content: Object | None = None) -> Object:
@@ -96,7 +96,7 @@ def _is_object(found: object) -> bool:
 
 
 def _message(data: bytes) -> str:
-    """What a Status object says, or the text that came in its place; in one line."""
+    """Return the message of a Status object, or the text in its place, in one line."""
     text = data.decode(errors="replace")
     try:
         status = json.loads(text)

@@ -1,4 +1,4 @@
-"""The manager as a process: two listeners, and a signal that ends it."""
+"""The manager as a process: two listeners, and a shutdown by signal."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from .kube import KubeApi
 from .synced import SyncedCatalog
 
 LIMITS = Limits(connections=128, header_seconds=10, body_seconds=10, body_bytes=64 * 1024)
-"""A body holds one name."""
+"""Limits on clients. A body holds one name."""
 PROBE_LIMITS = Limits(connections=32, header_seconds=5, body_seconds=5, body_bytes=1024)
 
 
@@ -35,9 +35,9 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(config: ManagerConfig, log: Log) -> AsyncIterator[Running]:
-    """A manager that listens until the block is left.
+    """Yield a manager that listens until the block ends.
 
-    Raises TokenError, StateError, ApiError and ListenError: nothing is listened on before all of it is there.
+    Raises TokenError, StateError, ApiError and ListenError, before any port is open.
     """
     token = Token(config.token_file)
     api = KubeApi(config.api)

@@ -15,11 +15,11 @@ from ..config.manager import SyncedFolder
 from ..config.read import problems
 
 PATIENCE = 5.0
-"""Seconds for which a request waits for a commit that takes long to read."""
+"""Limit for the time that a request waits for a commit that takes long to read, in seconds."""
 
 
 class CatalogMissingError(Exception):
-    """Nothing has been synced yet, or nothing that is a catalog."""
+    """The error before the first sync, and for a synced folder without a catalog."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Catalog:
     commit: str
     entries: Mapping[str, CatalogEntry]
     wrong: Mapping[str, str]
-    """Files that are no entries, with the reason."""
+    """Problems of invalid files, by name."""
     problem: str = ""
-    """Why this is not what is there now."""
+    """Reason why this is not the current commit; '' if it is."""
 
 
 class SyncedCatalog:
@@ -46,8 +46,8 @@ class SyncedCatalog:
         self._reading: asyncio.Task[Catalog] | None = None
 
     async def read(self) -> Catalog:
-        """The catalog; the last one that could be read where there is none now. Raises CatalogMissingError."""
-        # One thread reads, whoever asks meanwhile: requests must not take all threads there are.
+        """Return the catalog, or the last readable one if there is none now. Raises CatalogMissingError."""
+        # One thread reads for all requests meanwhile: requests must not take all threads.
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(asyncio.to_thread(self._read))
             self._reading.add_done_callback(_seen)
@@ -78,13 +78,13 @@ class SyncedCatalog:
             if target is not None and target == self._target:
                 return
             catalog = self._load(target)
-            # A checkout may be taken away while it is read: then the link has moved on.
+            # A checkout may be removed while it is read: then the link has changed.
             if target == self._points_to():
                 self._target, self._catalog = target, catalog
                 return
 
     def _points_to(self) -> Path | None:
-        """What the link says; None for a plain folder."""
+        """Return the target of the link; None for a plain folder."""
         try:
             return self._link.readlink() if self._link.is_symlink() else None
         except OSError as reason:
@@ -111,7 +111,7 @@ class SyncedCatalog:
         if not checkout.is_dir():
             msg = f"{self._link} leads to no folder: nothing is synced yet; the log of container git-sync says why"
             raise CatalogMissingError(msg)
-        # A repository may hold links, and must not lead us to the rest of the file system by them.
+        # Links in a repository must not lead to the rest of the file system.
         if not (checkout.is_relative_to(root) and folder.is_relative_to(checkout)):
             msg = f"{self._link}/{self._path} leads out of {root}: it is not read"
             raise CatalogMissingError(msg)
@@ -122,4 +122,4 @@ class SyncedCatalog:
 
 def _seen(reading: asyncio.Task[Catalog]) -> None:
     if not reading.cancelled():
-        reading.exception()  # whoever asked may have gone
+        reading.exception()  # the client may have gone

@@ -1,4 +1,4 @@
-"""The real gateway on the loop it ships with, in front of a scripted engine."""
+"""The real gateway on its production event loop, in front of a scripted engine."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -97,7 +97,7 @@ def ollama(engine: Engine) -> Holding:
 
 @pytest.fixture
 def resident(start: Start, ollama: Holding, tmp_path: Path) -> With:
-    """A gateway with residency; `ssd` with one place where the test says nothing else."""
+    """Start a gateway with residency; `ssd` with one slot unless the test sets others."""
     token = tmp_path / "token"
     token.write_text(TOKEN)
 

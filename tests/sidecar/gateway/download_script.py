@@ -1,4 +1,4 @@
-"""Runs test-model-download.sh, the script that users of the download service test it with, as they wrote it.
+"""Runner for test-model-download.sh, by which users of the download service test it, unchanged.
 
 It asks localhost:8080, to which kubectl forwards: here curl's own settings lead to the gateway, kubectl and sleep do
 nothing, and where there is no jq a small one stands in for it.
@@ -24,7 +24,7 @@ for value in map(json.loads, filter(str.strip, [sys.stdin.read()])):
 
 
 async def run(port: int, folder: Path) -> tuple[int, dict[int, str]]:
-    """The exit status, and what each numbered step printed after its title."""
+    """Return the exit status, and the output of each numbered step after its title."""
     programs = folder / "bin"
     programs.mkdir()
     _program(programs / "kubectl", "#!/bin/sh\n")
@@ -47,7 +47,7 @@ def _program(path: Path, content: str) -> None:
 
 
 def check(steps: dict[int, str]) -> str:
-    """Hold every step against what the guide shows; the text that the model answered with."""
+    """Compare every step with the guide; return the text that the model answered with."""
     info = json.loads(steps[1])
     assert info["status"] == "running"
     assert {"health", "generate", "models", "completions", "pull"} <= info["endpoints"].keys()

@@ -9,7 +9,7 @@ from tests.sidecar.gateway.scripted import Engine, Turn
 
 @dataclass
 class Holding:
-    """A script for `Engine`. `free` clear: loads take until it is set."""
+    """A script for `Engine`. While `free` is clear, loads wait."""
 
     held: set[str] = field(default_factory=set)
     loads: list[str] = field(default_factory=list)

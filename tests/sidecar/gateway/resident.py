@@ -1,4 +1,4 @@
-"""A gateway with residency before an engine that holds models: asked, and looked at."""
+"""A gateway with residency in front of an engine that holds models, with requests and checks."""
 
 import asyncio
 import json

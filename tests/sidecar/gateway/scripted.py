@@ -1,4 +1,4 @@
-"""An engine that does what the test says and keeps what it was sent; a client that shows every byte it gets."""
+"""A scripted engine that records its requests, and a client that shows every byte it gets."""
 
 import asyncio
 import contextlib
@@ -43,7 +43,7 @@ class Received:
 
 @dataclass
 class Turn:
-    """One request being answered."""
+    """One request with its answer in progress."""
 
     request: Received
     _writer: asyncio.StreamWriter
@@ -172,7 +172,7 @@ class Response:
 
     @property
     def code(self) -> object:
-        """Of an error in OpenAI's shape; the others have none."""
+        """Return the code of an error in OpenAI's shape; the other shapes have none."""
         fault = self.json()["error"]
         return fault["code"] if isinstance(fault, dict) else None
 
@@ -219,11 +219,11 @@ class Client:
         return response
 
     async def rest(self) -> bytes:
-        """Everything until the gateway closes."""
+        """Return all bytes until the gateway closes."""
         return await asyncio.wait_for(self.reader.read(), WAIT)
 
     async def closed(self) -> bool:
-        """Whether the gateway closes now, without another byte."""
+        """Tell if the gateway closes now, without another byte."""
         return await self.rest() == b""
 
     async def leave(self) -> None:
@@ -247,7 +247,7 @@ async def connect(port: int, limit: int = 2**16) -> AsyncIterator[Client]:
 
 
 async def ask(port: int, path: str, body: bytes = b"", headers: str = "", method: str = "POST") -> Response:
-    """One request on a connection of its own."""
+    """Send one request on a connection of its own."""
     async with connect(port) as client:
         await client.send(request(path, body, headers, method))
         return await client.response(head_only=method == "HEAD")

@@ -34,8 +34,8 @@ async def test_probes_follow_the_engine(gateway: Running, engine: Engine) -> Non
     assert (await admin(gateway, "/readyz"))[0] == 200
 
 
-async def test_a_look_at_the_engine_leaves_no_connection_behind(gateway: Running, engine: Engine) -> None:
-    """Even where the engine would keep it: nothing says that it reads what comes after `Connection: close`."""
+async def test_a_health_check_of_the_engine_leaves_no_connection_behind(gateway: Running, engine: Engine) -> None:
+    """The gateway itself closes: an engine may keep a connection despite `Connection: close`."""
     await admin(gateway, "/enginez")
     await until(lambda: engine.open_connections == 0, "the end of the connection")
     await ask(gateway.port, CHAT, b"{}")
@@ -50,7 +50,7 @@ async def test_probes_are_answered_however_many_connections_are_held_open(gatewa
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/", 404), ("GET", CHAT, 404), ("POST", "/drain", 405)])
-async def test_nothing_else_is_there(gateway: Running, method: str, path: str, status: int) -> None:
+async def test_other_paths_are_refused(gateway: Running, method: str, path: str, status: int) -> None:
     assert (await admin(gateway, path, method))[0] == status
 
 
@@ -71,7 +71,7 @@ async def test_metrics_have_no_label_that_a_client_can_choose(gateway: Running) 
     assert "evil" not in text
 
 
-async def test_a_line_a_request_and_never_its_content(gateway: Running, log: Lines) -> None:
+async def test_the_log_has_a_line_per_request_without_its_content(gateway: Running, log: Lines) -> None:
     secret = "tell-nobody"
     await ask(
         gateway.port, CHAT + "?key=" + secret, json.dumps({"p": secret}).encode(), f"Authorization: Bearer {secret}\r\n"

@@ -1,4 +1,4 @@
-"""Web pages: those of listed origins may ask, those of others may not, and no page gets in by another name of ours."""
+"""Web pages: those of listed origins are answered, all others refused, under any host name of the gateway."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def head(**fields: str) -> str:
 async def sent(
     port: int, method: str = "POST", path: str = CHAT, host: str = "127.0.0.1", body: bytes = b"{}", more: str = ""
 ) -> Response:
-    """With a Host of the test's own."""
+    """Send a request with the test's own Host."""
     length = f"Content-Length: {len(body)}\r\n" if method == "POST" else ""
     async with connect(port) as client:
         content = body if method == "POST" else b""
@@ -49,7 +49,9 @@ def allowed(response: Response) -> str:
         APP.upper(),
     ],
 )
-async def test_a_page_of_a_listed_origin_asks_and_reads(start: Start, engine: Engine, origin: str) -> None:
+async def test_a_page_of_a_listed_origin_sends_requests_and_reads_answers(
+    start: Start, engine: Engine, origin: str
+) -> None:
     async with start(**LISTED) as running:
         preflight = await sent(
             running.port,
@@ -120,14 +122,14 @@ async def test_a_page_of_another_origin_uses_nothing(
     assert not engine.requests
 
 
-async def test_several_origins_are_none(start: Start) -> None:
+async def test_several_origins_are_refused(start: Start) -> None:
     async with start(**LISTED) as running:
         assert (await sent(running.port, more=head(Origin=APP) * 2)).status == 403
         assert (await sent(running.port, more=head(Origin=APP) + head(Origin="http://evil"))).status == 403
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "Cross-Site", "junk"])
-async def test_a_browser_that_names_no_origin_says_where_its_page_is_from(
+async def test_a_browser_without_an_origin_is_judged_by_its_sec_fetch_site(
     start: Start, engine: Engine, site: str
 ) -> None:
     async with start() as running:
@@ -157,7 +159,7 @@ OWN = [
 
 @pytest.mark.parametrize("host", OWN)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_our_own_page_asks(start: Start, host: str, scheme: str) -> None:
+async def test_our_own_page_sends_requests(start: Start, host: str, scheme: str) -> None:
     page = head(Origin=f"{scheme}://{host}".lower(), Sec_Fetch_Site="same-origin")
     async with start() as running:
         assert (await sent(running.port, host=host, more=page)).status == 200
@@ -170,7 +172,7 @@ REBOUND = ["evil.example", "evil.example:30080", "larder.ai", "1.2.3.4.evil.exam
 
 
 @pytest.mark.parametrize("host", REBOUND)
-async def test_a_name_that_leads_to_us_by_another_s_dns_is_not_ours(start: Start, engine: Engine, host: str) -> None:
+async def test_a_rebound_dns_name_is_refused(start: Start, engine: Engine, host: str) -> None:
     """DNS rebinding: the page's own name resolves to the gateway, and the browser takes both for one origin."""
     async with start(auth={"mutations": "open"}) as running:
         ours = host == "local"  # no dot: the network's own search list finds it
@@ -186,7 +188,7 @@ async def test_a_name_that_leads_to_us_by_another_s_dns_is_not_ours(start: Start
         assert plain.status == 200  # no browser sends this
 
 
-async def test_a_name_of_ours_that_is_listed_is_ours(start: Start) -> None:
+async def test_a_listed_host_name_is_accepted(start: Start) -> None:
     async with start(cors={"origins": ["https://llm.example"]}) as running:
         for host in ("llm.example", "llm.example:443"):
             page = head(Origin="https://llm.example", Sec_Fetch_Site="same-origin")
@@ -207,7 +209,7 @@ async def test_a_name_of_ours_that_is_listed_is_ours(start: Start) -> None:
     ids=["bare", "text", "curl -d", "node", "referer"],
 )
 @pytest.mark.parametrize("path", [CHAT, "/api/generate"])
-async def test_a_client_that_is_no_browser_needs_no_origin_and_reaches_us_by_any_name(
+async def test_a_client_other_than_a_browser_needs_no_origin_under_any_host_name(
     start: Start, more: str, path: str
 ) -> None:
     async with start() as running:
@@ -217,7 +219,7 @@ async def test_a_client_that_is_no_browser_needs_no_origin_and_reaches_us_by_any
 @pytest.mark.parametrize(
     "host", ["a b", "a b/@", "a/b", "a@b", "a\\b", "a:b", "a:1:2", "[::1", "a,b", "\xff", "a?b", "a#b"]
 )
-async def test_a_host_that_is_none_is_refused(start: Start, engine: Engine, host: str) -> None:
+async def test_an_invalid_host_is_refused(start: Start, engine: Engine, host: str) -> None:
     async with start() as running:
         answer = await sent(running.port, host=host)
         assert answer.status == 400
@@ -272,7 +274,7 @@ async def test_a_public_page_that_is_listed_may_reach_a_private_network(start: S
 
 
 @pytest.mark.parametrize("wanted", ["a\r\n b", "x" * 5000, "a, b\x01", "a=b", ""])
-async def test_names_of_headers_that_are_none_are_not_repeated(start: Start, wanted: str) -> None:
+async def test_invalid_header_names_are_not_echoed(start: Start, wanted: str) -> None:
     more = head(Origin=APP, Access_Control_Request_Method="POST", Access_Control_Request_Headers=wanted)
     async with start(**LISTED) as running:
         answer = await sent(running.port, "OPTIONS", more=more)
@@ -287,14 +289,14 @@ async def test_answers_vary_by_origin_as_soon_as_one_is_listed(start: Start) -> 
         assert (await sent(running.port, "GET", "/v1/models"))["vary"] == ""
 
 
-async def test_every_origin_may_ask_where_the_list_says_so(start: Start) -> None:
+async def test_a_star_admits_every_origin(start: Start) -> None:
     async with start(cors={"origins": ["*"]}) as running:
         for origin in ("http://evil.example", "null"):
             answer = await sent(running.port, host="any.example", more=head(Origin=origin))
             assert (answer.status, allowed(answer)) == (200, "*")
 
 
-async def test_an_engine_s_own_words_about_origins_stay_behind(start: Start, engine: Engine) -> None:
+async def test_cors_headers_pass_in_neither_direction(start: Start, engine: Engine) -> None:
     async def script(turn: Turn) -> None:
         await turn.reply(b"{}", headers="Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Credentials: true\r\n")
 
@@ -306,7 +308,7 @@ async def test_an_engine_s_own_words_about_origins_stay_behind(start: Start, eng
         assert not [name for name in seen if name.startswith(("origin", "sec-fetch-", "access-control-"))]
 
 
-async def test_behind_a_front_it_is_the_front_that_looks(start: Start) -> None:
+async def test_behind_a_front_only_the_front_judges_origins(start: Start) -> None:
     async with start(place="behind") as running:
         more = head(Sec_Fetch_Site="same-origin", Origin="https://app.example")
         answer = await sent(running.port, host="llm.example", more=more)
@@ -364,11 +366,11 @@ def test_an_origin_that_no_browser_would_send_is_refused_in_the_file(origin: str
         ("file://*", "file://*"),
     ],
 )
-def test_an_origin_is_kept_as_browsers_write_it(origin: str, means: str) -> None:
+def test_an_origin_is_normalized_as_browsers_write_it(origin: str, means: str) -> None:
     assert Cors(origins=[origin]).origins == [means]
 
 
-def test_every_origin_stands_alone_and_not_beside_open_changes() -> None:
+def test_a_star_stands_alone_and_needs_protected_changes() -> None:
     with pytest.raises(ValidationError, match="alone"):
         Cors(origins=["*", APP])
     file = {"engines": [{"kind": "ollama", "url": "http://e"}], "models": [{"id": "a", "engine-name": "a"}]}
@@ -396,7 +398,7 @@ OTHER = [
 
 @pytest.mark.parametrize("word", ["preload", "unload", "pin"])
 @pytest.mark.parametrize("mutations", ["open", "token"])
-async def test_what_changes_something_is_sent_as_json(start: Start, tmp_path: Path, mutations: str, word: str) -> None:
+async def test_a_change_must_be_declared_as_json(start: Start, tmp_path: Path, mutations: str, word: str) -> None:
     (tmp_path / "token").write_text(TOKEN)
     auth = {"mutations": mutations, "token-file": str(tmp_path / "token")}
     bearer = f"Authorization: Bearer {TOKEN}\r\n"
@@ -412,7 +414,7 @@ async def test_what_changes_something_is_sent_as_json(start: Start, tmp_path: Pa
 
 
 @pytest.mark.parametrize("mutations", ["open", "token"])
-async def test_a_pull_is_sent_as_json(start: Start, engine: Engine, tmp_path: Path, mutations: str) -> None:
+async def test_a_pull_must_be_declared_as_json(start: Start, engine: Engine, tmp_path: Path, mutations: str) -> None:
     (tmp_path / "token").write_text(TOKEN)
     auth = {"mutations": mutations, "token-file": str(tmp_path / "token")}
     engines = [{"kind": "llama-server", "url": engine.url}]

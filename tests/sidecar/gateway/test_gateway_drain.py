@@ -1,4 +1,4 @@
-"""How the gateway goes: no request that reached it is lost."""
+"""Shutdown of the gateway: no request that reached it is lost."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ AT_ONCE = {"serve-seconds": 0, "grace-seconds": 8}
 
 
 class Slow:
-    """One stream that has begun and ends when the test says so."""
+    """One stream that has begun and ends when the test ends it."""
 
     def __init__(self, engine: Engine) -> None:
         self.go = asyncio.Event()
@@ -51,7 +51,7 @@ class Slow:
 
 @contextlib.asynccontextmanager
 async def refusing(gateway: Running, slow: Client) -> AsyncIterator[asyncio.Task[tuple[int, dict[str, object]]]]:
-    """A drain that waits for the stream of `slow`."""
+    """Start a drain that waits for the stream of `slow`."""
     await slow.post(CHAT, b"{}")
     await slow.head()
     drain = asyncio.create_task(drained(gateway))
@@ -62,7 +62,7 @@ async def refusing(gateway: Running, slow: Client) -> AsyncIterator[asyncio.Task
 
 @contextlib.asynccontextmanager
 async def raw(port: int) -> AsyncIterator[socket.socket]:
-    """A connection that hides nothing of what TCP says."""
+    """Open a connection that shows all TCP events."""
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.setblocking(False)  # noqa: FBT003
         yield client
@@ -141,7 +141,7 @@ async def test_a_drain_serves_then_refuses_then_returns(start: Start, engine: En
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-async def test_a_drain_is_the_kubelets_to_ask_for(gateway: Running, headers: str, says: str, method: str) -> None:
+async def test_only_the_kubelet_can_drain(gateway: Running, headers: str, says: str, method: str) -> None:
     answer = await ask(gateway.admin_port, "/drain", headers=headers, method=method)
     assert answer.status == 403
     if method == "GET":
@@ -165,7 +165,7 @@ async def test_a_drain_is_the_kubelets_to_ask_for(gateway: Running, headers: str
         ("larder", 200),
     ],
 )
-async def test_a_page_whose_name_leads_here_drains_nothing(start: Start, host: str, status: int) -> None:
+async def test_a_page_under_a_rebound_name_cannot_drain(start: Start, host: str, status: int) -> None:
     async with start(drain=AT_ONCE) as gateway, connect(gateway.admin_port) as client:
         await client.send(f"GET /drain HTTP/1.1\r\nHost: {host}\r\n{HOOK}\r\n".encode())
         assert (await client.response()).status == status
@@ -184,7 +184,7 @@ async def test_a_drain_returns_in_time_for_the_engine_to_stop(start: Start, engi
             assert await drained(gateway) == (200, {"drained": True, "in_flight": 1})
 
 
-async def test_a_drain_outlives_whoever_asked_for_it(start: Start) -> None:
+async def test_a_drain_outlives_its_client(start: Start) -> None:
     async with start(drain=QUICK) as gateway:
         async with connect(gateway.admin_port) as client:
             await client.send(f"GET /drain HTTP/1.1\r\nHost: 10.0.0.7:9090\r\n{HOOK}\r\n".encode())
@@ -193,7 +193,7 @@ async def test_a_drain_outlives_whoever_asked_for_it(start: Start) -> None:
         assert await drained(gateway) == (200, {"drained": True, "in_flight": 0})
 
 
-async def test_whoever_has_connected_is_answered_however_long_the_drain_takes(start: Start, engine: Engine) -> None:
+async def test_a_connected_client_is_answered_however_long_the_drain_takes(start: Start, engine: Engine) -> None:
     stream = Slow(engine)
     async with start(drain=AT_ONCE) as gateway, connect(gateway.port) as early, connect(gateway.port) as slow:
         await until(lambda: b"larder_connections 2.0" in gateway.metrics.text(), "the gateway to know both")
@@ -225,7 +225,7 @@ async def test_an_idle_connection_ends_cleanly_when_requests_are_refused(start: 
 @pytest.mark.parametrize(
     "reap", [Registry.retire_idle, lambda registry: registry.add(ServerConnection(Echo(), Limits(), registry))]
 )
-async def test_a_request_that_waits_unread_is_no_idle_connection(reap: Callable[[Registry], object]) -> None:
+async def test_a_connection_with_an_unread_request_is_not_idle(reap: Callable[[Registry], object]) -> None:
     registry = Registry(1)
     listener = await Listener.open("listen", "127.0.0.1:0", lambda: ServerConnection(Echo(), Limits(), registry))
     async with raw(listener.port) as client:
@@ -237,7 +237,7 @@ async def test_a_request_that_waits_unread_is_no_idle_connection(reap: Callable[
     listener.close()
 
 
-async def test_an_answer_that_its_client_has_not_taken_yet_is_in_flight() -> None:
+async def test_an_answer_that_its_client_has_not_read_yet_is_in_flight() -> None:
     registry, wire = Registry(1), Wire()
     connection = ServerConnection(Echo(), Limits(), registry)
     connection.connection_made(wire)
@@ -247,7 +247,7 @@ async def test_an_answer_that_its_client_has_not_taken_yet_is_in_flight() -> Non
     assert registry.in_flight == 1
 
 
-async def test_the_end_answers_who_has_connected_and_refuses_who_comes_later(start: Start) -> None:
+async def test_the_end_answers_connected_clients_and_refuses_later_ones(start: Start) -> None:
     async with start(drain=AT_ONCE) as gateway, connect(gateway.port) as early:
         assert (await drained(gateway))[0] == 200
         stop = asyncio.create_task(gateway.stop(0))
@@ -259,7 +259,7 @@ async def test_the_end_answers_who_has_connected_and_refuses_who_comes_later(sta
         assert await asyncio.wait_for(stop, WAIT) == 0
 
 
-async def test_the_end_waits_neither_for_the_whole_drain_nor_for_who_says_nothing(
+async def test_the_end_waits_neither_for_the_whole_drain_nor_for_silent_clients(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drain, "LEAVE_SECONDS", 0.1)

@@ -1,4 +1,4 @@
-"""Clients that leave stop the engine; engines that fail are told to the client, never hidden."""
+"""Clients that leave stop the engine; failures of engines are reported to the client."""
 
 import asyncio
 import contextlib
@@ -115,7 +115,7 @@ async def test_an_event_cut_in_half_is_ended_before_the_error(gateway: Running, 
         ("application/json", CHAT, [b"{}"]),
     ],
 )
-async def test_a_whole_stream_is_not_called_broken(
+async def test_a_complete_stream_gets_no_error(
     gateway: Running, engine: Engine, content_type: str, path: str, pieces: list[bytes]
 ) -> None:
     async def script(turn: Turn) -> None:
@@ -159,7 +159,7 @@ async def test_text_that_speaks_of_the_end_is_not_the_end(gateway: Running, engi
     assert b"upstream_failed" in response.body.removeprefix(said)
 
 
-async def test_an_error_line_of_the_engine_is_counted_and_not_doubled(gateway: Running, engine: Engine) -> None:
+async def test_an_error_line_of_the_engine_is_counted_and_not_repeated(gateway: Running, engine: Engine) -> None:
     async def script(turn: Turn) -> None:
         await turn.stream_head("application/x-ndjson")
         await turn.chunk(b'{"done":false}\n{"error":"out of memory"}\n')
@@ -189,7 +189,7 @@ CALL = b'{"message":{"tool_calls":[{"function":{"arguments":{"done":true}}}]},"d
         ("/v1/messages", b'event: error\ndata: {"type":"error"}\n\n', False, "engine_error"),
     ],
 )
-async def test_an_answer_that_was_given_up_is_counted_and_the_client_hears_of_it_once(
+async def test_an_aborted_answer_is_counted_and_reported_once(
     gateway: Running, engine: Engine, path: str, said: bytes, adds: bool, reason: str
 ) -> None:
     async def script(turn: Turn) -> None:
@@ -207,7 +207,7 @@ async def test_an_answer_that_was_given_up_is_counted_and_the_client_hears_of_it
 @pytest.mark.parametrize(
     "said", [CALL, CALL[:-1], b'{"done":true', b'{"message":{"content":"\\"done\\":true"},"done":false}\n']
 )
-async def test_an_engine_that_dies_after_a_tool_call_is_told_to_the_client(
+async def test_an_engine_that_dies_after_a_tool_call_is_reported_to_the_client(
     gateway: Running, engine: Engine, said: bytes
 ) -> None:
     async def script(turn: Turn) -> None:
@@ -233,7 +233,7 @@ async def test_an_engine_that_dies_after_its_last_event_or_error_adds_nothing(ga
 
 
 @pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
-async def test_a_plain_answer_that_breaks_is_not_ended_politely(gateway: Running, engine: Engine, framing: str) -> None:
+async def test_a_plain_answer_that_breaks_ends_with_a_reset(gateway: Running, engine: Engine, framing: str) -> None:
     async def script(turn: Turn) -> None:
         part = b"hello" if "Length" in framing else b"5\r\nhello\r\n"
         await turn.send(f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{framing}\r\n\r\n".encode(), part)
@@ -279,7 +279,7 @@ async def test_an_engine_that_does_not_speak_http_is_a_bad_gateway(
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;a=", b"a" * 8192),
     ],
 )
-async def test_an_engines_head_and_what_goes_with_its_chunks_have_a_bound(
+async def test_an_engines_head_and_chunk_overhead_are_bounded(
     gateway: Running, engine: Engine, begin: bytes, endless: bytes
 ) -> None:
     sent = 0
@@ -301,7 +301,7 @@ async def test_an_engines_head_and_what_goes_with_its_chunks_have_a_bound(
     assert sent < 16 * 2**20
 
 
-async def test_a_second_answer_is_never_given_to_the_next_client(gateway: Running, engine: Engine) -> None:
+async def test_a_second_answer_never_reaches_the_next_client(gateway: Running, engine: Engine) -> None:
     async def script(turn: Turn) -> None:
         await turn.reply(b"one")
         if len(engine.requests) == 1:
@@ -339,8 +339,8 @@ async def test_a_request_is_sent_once_on_a_new_connection(gateway: Running, engi
     assert (response.status, response.code, len(engine.requests)) == (502, "engine_failed", 1)
 
 
-async def test_an_engine_that_was_killed_and_listens_on_costs_no_request(start: Start, engine: Engine) -> None:
-    """Until its memory is freed: the kept connection goes, and so do some that it takes in meanwhile."""
+async def test_an_engine_that_still_listens_after_a_kill_loses_no_request(start: Start, engine: Engine) -> None:
+    """It listens until its memory is freed: it drops the kept connection, and some that it accepts later."""
 
     async def script(turn: Turn) -> None:
         if 2 <= len(engine.requests) <= 4:
@@ -396,7 +396,7 @@ async def test_a_silent_engine_is_a_timeout(start: Start, engine: Engine) -> Non
         await asyncio.wait_for(gone.wait(), WAIT)
 
 
-async def test_an_engine_that_is_down_is_said_and_found_again(gateway: Running, engine: Engine) -> None:
+async def test_an_engine_that_is_down_is_reported_and_found_again(gateway: Running, engine: Engine) -> None:
     assert (await ask(gateway.port, CHAT, b"{}")).status == 200
     await engine.stop()
     response = await ask(gateway.port, CHAT, b"{}")
@@ -431,7 +431,7 @@ async def test_clients_that_leave_at_any_moment_leave_nothing_behind(gateway: Ru
     assert faults == []
 
 
-async def test_a_connection_that_nobody_waits_for_any_more_is_closed(engine: Engine) -> None:
+async def test_a_connection_whose_request_was_cancelled_is_closed(engine: Engine) -> None:
     pool = Pool(engine.url, 5)
     cancelled = 0
     for turns in range(40):
@@ -460,7 +460,7 @@ async def test_a_request_is_held_while_the_engine_restarts(start: Start, engine:
         assert (await asking).status == 200
 
 
-async def test_and_no_longer_than_it_may_be(start: Start, engine: Engine) -> None:
+async def test_a_request_is_held_no_longer_than_its_limit(start: Start, engine: Engine) -> None:
     async with start(limits={"hold-seconds": 0.5}) as gateway:
         await engine.stop()
         began = time.monotonic()
@@ -469,7 +469,7 @@ async def test_and_no_longer_than_it_may_be(start: Start, engine: Engine) -> Non
         assert 0.5 <= time.monotonic() - began < 3
 
 
-async def test_a_client_that_leaves_is_held_no_longer(start: Start, engine: Engine) -> None:
+async def test_a_held_request_ends_with_its_client(start: Start, engine: Engine) -> None:
     async with start(limits={"hold-seconds": 60}) as gateway:
         await engine.stop()
         async with connect(gateway.port) as client:

@@ -1,4 +1,4 @@
-"""An error has the shape of the protocol that its path speaks, whoever refuses the request."""
+"""Shapes of errors: each has the shape of its path's protocol, whichever part refuses the request."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ PATHS = [
 
 
 def shape(response: Response) -> str:
-    """The protocol whose clients can read the error."""
+    """Return the protocol whose clients can read the error."""
     told = response.json()
     fault = told["error"]
     if isinstance(fault, str):
@@ -54,7 +54,7 @@ def shape(response: Response) -> str:
     ],
     ids=["model", "method", "json", "encoding", "expect", "hosts", "head", "size", "version", "time"],
 )
-async def test_what_is_refused_is_told_as_clients_of_the_path_read_it(
+async def test_a_refusal_has_the_shape_of_its_path(
     start: Start, engine: Engine, path: str, expected: str, sent: str, status: tuple[int, ...]
 ) -> None:
     async with start(limits={"body-bytes": 200_000, "body-seconds": 0.1}) as running, connect(running.port) as client:
@@ -66,7 +66,7 @@ async def test_what_is_refused_is_told_as_clients_of_the_path_read_it(
 
 
 @pytest.mark.parametrize(("path", "expected"), [("/api/pull", "native"), ("/api/nothing", "native"), ("/x", "openai")])
-async def test_what_is_not_there_is_told_so_too(start: Start, path: str, expected: str) -> None:
+async def test_an_unknown_path_has_the_same_shape(start: Start, path: str, expected: str) -> None:
     async with start() as running:
         assert shape(await ask(running.port, path, b"{}")) == expected
 
@@ -87,9 +87,7 @@ async def test_a_client_that_names_anthropic_s_version_gets_its_shape(start: Sta
         (b'{"model":"nobody"}', 404, "not_found_error"),
     ],
 )
-async def test_anthropic_s_clients_get_its_names_for_what_is_wrong(
-    start: Start, body: bytes, status: int, kind: str
-) -> None:
+async def test_anthropic_s_clients_get_its_error_types(start: Start, body: bytes, status: int, kind: str) -> None:
     async with start() as running:
         response = await ask(running.port, "/v1/messages", body)
         told = response.json()["error"]
@@ -98,7 +96,7 @@ async def test_anthropic_s_clients_get_its_names_for_what_is_wrong(
 
 
 @pytest.mark.parametrize(("path", "expected"), [PATHS[0], PATHS[5], PATHS[7]])
-async def test_an_engine_that_is_away_is_told_in_the_same_shape(
+async def test_an_unavailable_engine_is_reported_in_the_same_shape(
     start: Start, engine: Engine, path: str, expected: str
 ) -> None:
     async with start() as running:
@@ -108,7 +106,7 @@ async def test_an_engine_that_is_away_is_told_in_the_same_shape(
 
 
 @pytest.mark.parametrize(("path", "expected"), [PATHS[0], PATHS[5], PATHS[7]])
-async def test_a_gateway_that_goes_says_so_in_the_same_shape(start: Start, path: str, expected: str) -> None:
+async def test_a_draining_gateway_refuses_in_the_same_shape(start: Start, path: str, expected: str) -> None:
     async with start(drain={"serve-seconds": 0, "grace-seconds": 6}) as running:
         await running.lifecycle.drain()
         response = await ask(running.port, path, b"{}")
@@ -118,7 +116,7 @@ async def test_a_gateway_that_goes_says_so_in_the_same_shape(start: Start, path:
 @pytest.mark.parametrize(
     ("path", "expected"), [("/api/chat", "native"), ("/v1/messages", "anthropic"), (CHAT, "openai")]
 )
-async def test_a_model_that_does_not_come_is_told_in_the_same_shape(
+async def test_a_failed_load_is_reported_in_the_same_shape(
     resident: With, ollama: Holding, path: str, expected: str
 ) -> None:
     ollama.free.clear()

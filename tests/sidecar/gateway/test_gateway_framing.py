@@ -1,4 +1,4 @@
-"""However the network cuts a message, the same message is read."""
+"""Framing: a message is read the same however the network cuts it."""
 
 import asyncio
 import atexit
@@ -27,7 +27,7 @@ QUIET, _PEER = socket.socketpair()
 
 
 class Wire(asyncio.Transport):
-    """A transport that keeps what is written."""
+    """A transport that records what is written."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Wire(asyncio.Transport):
 
 
 class Echo:
-    """An application that answers with what it read."""
+    """An application that answers with the request it read."""
 
     def closing(self) -> bool:
         return False
@@ -80,7 +80,7 @@ class Echo:
 
 
 class Kept:
-    """An owner that keeps the response."""
+    """An owner that records the response."""
 
     def __init__(self) -> None:
         self.head: ResponseHead | None = None
@@ -148,21 +148,21 @@ def cut(message: bytes, at: set[int]) -> list[bytes]:
 
 
 async def all_answered(connection: ServerConnection) -> None:
-    """Give requests that wait their turns."""
+    """Give waiting requests their turns."""
     while connection.waits:  # noqa: ASYNC110
         await asyncio.sleep(0)
 
 
 @functools.cache
 def one_loop() -> asyncio.Runner:
-    """The loop of thousands of connections that are read here: to make and close one takes longer than most of them."""
+    """Return one loop for thousands of connections: opening a loop takes longer than most of them."""
     runner = asyncio.Runner()
     atexit.register(runner.close)
     return runner
 
 
 def served(pieces: list[bytes], *, pauses: bool = False) -> bytes:
-    """What is answered; `pauses`: all that waits is answered before the next piece comes."""
+    """Return the answers; with `pauses`, all waiting requests are answered before the next piece."""
 
     async def run() -> bytes:
         connection, wire = ServerConnection(Echo(), Limits(), Registry(1)), Wire()
@@ -180,7 +180,7 @@ def served(pieces: list[bytes], *, pauses: bool = False) -> bytes:
     return one_loop().run(run())
 
 
-def test_the_text_of_a_body_never_frames_it() -> None:
+def test_the_content_of_a_body_never_changes_its_framing() -> None:
     answers = served([REQUESTS["tab elsewhere"]])
     assert answers.count(b"HTTP/1.1 200 ") == 2
     assert INNER in answers
@@ -208,7 +208,7 @@ def received(pieces: list[bytes]) -> tuple[int, list[tuple[bytes, bytes]], bytes
 
 @functools.cache
 def whole(side: Callable[[list[bytes]], object], message: bytes) -> object:
-    """What comes of the message in one piece."""
+    """Return the reading of the message in one piece."""
     return side([message])
 
 
@@ -231,5 +231,5 @@ def test_responses_do_not_depend_on_how_they_are_cut(message: bytes, data: st.Da
 @pytest.mark.parametrize("side", [served, received])
 @PROPERTY
 @given(raw=st.binary(max_size=200))
-def test_noise_is_answered_or_given_up_without_another_error(side: object, raw: bytes) -> None:
+def test_noise_is_answered_or_dropped_without_another_error(side: object, raw: bytes) -> None:
     cast("type", side)([b"HTTP/1.1 " + raw, raw])

@@ -63,7 +63,7 @@ async def test_it_lists_the_models_of_all_engines_dead_ones_included(front: Fron
     assert [model["id"] for model in json.loads(listed.body)["data"]] == ["tiny", "phi-3-mini"]
 
 
-async def test_it_is_ready_whatever_its_engines_do_and_tells_of_each(front: Front) -> None:
+async def test_it_is_ready_whatever_its_engines_do_and_reports_each(front: Front) -> None:
     await front.kserve.stop()
     assert (await ask(front.gateway.admin_port, "/readyz", method="GET")).status == 200
     told = await ask(front.gateway.admin_port, "/enginez", method="GET")
@@ -92,7 +92,7 @@ async def test_a_path_without_a_model_goes_to_the_first_engine_that_knows_it(fro
 
 
 @pytest.mark.parametrize(("place", "model"), [("alone", "tiny"), ("behind", "phi-3-mini")])
-async def test_only_a_gateway_behind_a_front_believes_its_choice(
+async def test_only_a_gateway_behind_a_front_accepts_its_choice(
     start: Start, engine: Engine, place: str, model: str
 ) -> None:
     async with start(place=place) as gateway:
@@ -100,9 +100,7 @@ async def test_only_a_gateway_behind_a_front_believes_its_choice(
     assert answer["x-larder-model"] == model
 
 
-async def test_a_front_that_is_a_deployment_behind_costs_its_client_a_retry_and_no_404(
-    start: Start, engine: Engine
-) -> None:
+async def test_an_outdated_front_leads_to_a_retry_instead_of_a_404(start: Start, engine: Engine) -> None:
     async with start(place="behind") as gateway:
         answer = await ask(gateway.port, CHAT, b'{"model": "moved"}', "x-larder-model: moved\r\n")
     assert (answer.status, answer.code, answer["retry-after"]) == (503, "model_moving", "2")
@@ -120,12 +118,12 @@ BAD = [
 
 
 @pytest.mark.parametrize(("place", "behind", "says"), BAD, ids=[says for _, _, says in BAD])
-def test_engines_that_do_not_share_the_models_out_are_refused(place: str, behind: object, says: str) -> None:
+def test_engines_that_do_not_partition_the_models_are_refused(place: str, behind: object, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         GatewayConfig.model_validate({"place": place, "engines": behind, "models": MODELS})
 
 
-async def test_how_a_request_met_its_model_is_handed_on(front: Front) -> None:
+async def test_the_cache_headers_of_the_gateway_behind_it_pass(front: Front) -> None:
     async def met(turn: Turn) -> None:
         await turn.reply(b"{}", headers="x-larder-cache: miss\r\nx-larder-queue-ms: 12\r\nx-larder-model: other\r\n")
 
@@ -136,7 +134,7 @@ async def test_how_a_request_met_its_model_is_handed_on(front: Front) -> None:
     assert (await front.chat("phi"))["x-larder-cache"] == ""  # vLLM has no say in it
 
 
-async def test_words_about_loaded_models_go_to_the_gateway_that_has_the_model_and_its_token_with_them(
+async def test_operators_requests_go_with_their_token_to_the_gateway_that_has_the_model(
     front: Front,
 ) -> None:
     body, bearer = (
@@ -152,7 +150,7 @@ async def test_words_about_loaded_models_go_to_the_gateway_that_has_the_model_an
     assert (refused.status, refused.code) == (400, "api_not_served")
 
 
-async def test_its_stats_are_those_of_the_gateways_behind_it(front: Front) -> None:
+async def test_its_stats_combine_those_of_the_gateways_behind_it(front: Front) -> None:
     told = {
         "cache_strategy": "ram",
         "loaded_models": ["tiny"],
@@ -176,7 +174,7 @@ async def test_its_stats_are_those_of_the_gateways_behind_it(front: Front) -> No
 
 
 @pytest.mark.parametrize("rubbish", [b"5", b"null", b"{}", b"[1]", b"x"])
-async def test_a_gateway_that_says_nothing_of_use_is_left_out(front: Front, rubbish: bytes) -> None:
+async def test_a_gateway_without_valid_stats_is_left_out(front: Front, rubbish: bytes) -> None:
     async def says(turn: Turn) -> None:
         await turn.reply(rubbish)
 

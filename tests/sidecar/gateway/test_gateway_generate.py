@@ -1,4 +1,4 @@
-"""`POST /v1/generate`, and the download service as its users' own script asks it."""
+"""`POST /v1/generate`, and the download service as its users' own script calls it."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ def answering(body: bytes, status: str = "200 OK", headers: str = "Content-Type:
     return script
 
 
-async def test_a_prompt_is_completed_in_the_words_of_the_service(pantry: Pantry, engine: Engine) -> None:
+async def test_a_prompt_is_completed_in_the_format_of_the_service(pantry: Pantry, engine: Engine) -> None:
     engine.script = answering(json.dumps(COMPLETION).encode())
     async with pantry.gateway() as (running, _):
         response = await ask(running.port, GENERATE, BODY)
@@ -75,7 +75,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("script", "status", "says"), FAULTS.values(), ids=FAULTS.keys())
-async def test_what_goes_wrong_has_the_shape_of_the_service(
+async def test_errors_of_the_engine_have_the_shape_of_the_service(
     pantry: Pantry, engine: Engine, script: Any, status: int, says: str
 ) -> None:
     engine.script = script
@@ -85,7 +85,7 @@ async def test_what_goes_wrong_has_the_shape_of_the_service(
         assert says in str(response.json()["error"])
 
 
-async def test_what_is_no_json_in_an_engines_answer_does_not_go_on(pantry: Pantry, engine: Engine) -> None:
+async def test_nan_in_an_engines_answer_becomes_null(pantry: Pantry, engine: Engine) -> None:
     engine.script = answering(b'{"choices": [{"text": "a"}], "usage": {"seconds": NaN, "rate": -Infinity}}')
     async with pantry.gateway() as (running, _):
         response = await ask(running.port, GENERATE, BODY)
@@ -107,7 +107,7 @@ def test_the_longest_answer_is_soon_decoded(piece: bytes) -> None:
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"{", 400), (b'{"model": "nobody"}', 404), (b'{"model": ["x"]}', 400)])
-async def test_what_is_refused_here_has_the_shape_of_the_service(pantry: Pantry, body: bytes, status: int) -> None:
+async def test_refusals_have_the_shape_of_the_service(pantry: Pantry, body: bytes, status: int) -> None:
     async with pantry.gateway() as (running, _):
         response = await ask(running.port, GENERATE, body)
         assert (response.status, response.json()["status"]) == (status, "error")
@@ -151,13 +151,13 @@ async def test_rules_choose_for_it_as_for_a_completion(pantry: Pantry, engine: E
             assert response["x-larder-model"] == model
 
 
-async def test_there_is_none_without_the_download_service(start: Start) -> None:
+async def test_the_path_exists_only_with_the_download_service(start: Start) -> None:
     async with start() as running:
         assert (await ask(running.port, GENERATE, BODY)).status == 404
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the script asks with curl, which is missing")
-async def test_the_script_of_its_users_passes_as_they_wrote_it(pantry: Pantry, engine: Engine, tmp_path: Path) -> None:
+async def test_its_users_script_passes_unchanged(pantry: Pantry, engine: Engine, tmp_path: Path) -> None:
     Repositories(tmp_path / "hub").publish(download_script.REPO, download_script.FILE, tiny_model(1))
 
     async def script(turn: Turn) -> None:

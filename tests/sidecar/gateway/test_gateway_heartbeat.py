@@ -1,4 +1,4 @@
-"""A client that waits for a stream hears that it is not forgotten."""
+"""Heartbeats for a client that waits for a stream."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.sidecar.gateway.scripted import Engine, Turn, ask, connect
 BEATING = {"heartbeat-seconds": 0.05}
 
 
-async def test_a_client_that_waits_for_a_stream_hears_that_it_is_not_forgotten(resident: With, ollama: Holding) -> None:
+async def test_a_client_that_waits_for_a_stream_gets_heartbeats(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(**BEATING) as running, connect(running.port) as client:
         await client.post(CHAT, chat("a", stream=True))
@@ -33,7 +33,7 @@ async def test_a_client_that_waits_for_a_stream_hears_that_it_is_not_forgotten(r
 
 
 @pytest.mark.parametrize(("path", "body"), [(CHAT, chat("a")), ("/api/chat", chat("a", stream=True))])
-async def test_whoever_wants_no_event_stream_gets_his_status_from_the_engine(
+async def test_a_client_without_an_event_stream_gets_the_engines_status(
     resident: With, ollama: Holding, path: str, body: bytes
 ) -> None:
     ollama.free.clear()

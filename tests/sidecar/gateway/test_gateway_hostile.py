@@ -1,4 +1,4 @@
-"""Bodies that are made to hurt: each gets an answer, and nobody else waits for it."""
+"""Hostile bodies: each gets an answer, and no other client waits for it."""
 
 import asyncio
 import json
@@ -49,14 +49,14 @@ async def test_good_requests_behind_a_bad_one_are_answered(gateway: Running) -> 
 
 
 def message(response: Response) -> str:
-    """What it says, in any of the shapes of errors."""
+    """Return the message of an error in any shape."""
     fault = response.json()["error"]
     return str(fault["message"] if isinstance(fault, dict) else fault)
 
 
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Thread CPU seconds of each slice."""
+    """Return the thread CPU seconds of each slice."""
     taken: list[float] = []
     for owner, name in ((Turns, "run"), (Working, "step")):
         monkeypatch.setattr(owner, name, timed(getattr(owner, name), taken))
@@ -97,7 +97,7 @@ NAMES = [
 
 @pytest.mark.parametrize("path", [CHAT, ROUTE, "/api/show"])
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-async def test_a_strange_name_is_unknown_and_told_in_few_plain_letters(
+async def test_a_strange_name_is_unknown_and_reported_in_short_plain_text(
     gateway: Running, log: Lines, name: str, path: str
 ) -> None:
     response = await ask(gateway.port, path, json.dumps({"model": name}).encode())
@@ -109,9 +109,7 @@ async def test_a_strange_name_is_unknown_and_told_in_few_plain_letters(
 
 
 @pytest.mark.parametrize("auto", [b'{"model":"auto",', b"{"])
-async def test_rules_are_asked_in_turns_of_the_loop(
-    start: Start, turns: list[float], auto: bytes, engine: Engine
-) -> None:
+async def test_rules_run_in_turns_of_the_loop(start: Start, turns: list[float], auto: bytes, engine: Engine) -> None:
     words = [f"(?i)(write|explain).*(code|class|text) {n}" for n in range(190)] + [".{1,400}z.{1,60}q"]
     rules = [{"pattern": word, "model": "tiny"} for word in words]
     body = auto + b'"messages":[{"role":"user","content":"' + b"write code " * 350_000 + b'"}]}'
@@ -154,9 +152,7 @@ async def test_a_long_body_that_waits_for_its_model_gets_its_heartbeat(resident:
         ollama.free.set()
 
 
-async def test_a_body_that_says_twice_whether_to_stream_waits_without_a_heartbeat(
-    resident: With, ollama: Holding
-) -> None:
+async def test_a_body_with_two_stream_members_waits_without_a_heartbeat(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(**{"heartbeat-seconds": 0.05}) as running:
         waits = asyncio.create_task(ask(running.port, CHAT, b'{"model":"a","stream":true,"STREAM":true}'))
@@ -166,7 +162,7 @@ async def test_a_body_that_says_twice_whether_to_stream_waits_without_a_heartbea
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-async def test_an_error_of_ours_is_an_answer(gateway: Running, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+async def test_an_internal_error_is_answered(gateway: Running, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     def broken(*_: object):
         for _pause in range(steps - 1):
             yield
@@ -182,7 +178,7 @@ async def test_an_error_of_ours_is_an_answer(gateway: Running, monkeypatch: pyte
     assert len(heard) == 2
 
 
-async def test_an_engine_that_answers_a_question_of_ours_without_end_is_ill(gateway: Running, engine: Engine) -> None:
+async def test_an_endless_answer_to_a_health_check_is_unhealthy(gateway: Running, engine: Engine) -> None:
     sent = 0
 
     async def script(turn: Turn) -> None:

@@ -1,4 +1,4 @@
-"""A log that nobody reads costs lines, never requests."""
+"""A log without a reader loses lines, never requests."""
 
 import fcntl
 import json
@@ -46,7 +46,7 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
-async def test_a_log_that_nobody_reads_holds_no_request(
+async def test_a_log_without_a_reader_blocks_no_request(
     start: Start, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES", 3000)
@@ -61,7 +61,7 @@ async def test_a_log_that_nobody_reads_holds_no_request(
         assert f"larder_log_lines_dropped_total {60 - requests:.1f}".encode() in gateway.metrics.text()
 
 
-async def test_a_log_whose_reader_has_gone_is_said_once(
+async def test_a_log_whose_reader_has_gone_is_reported_once(
     start: Start, pipe: Pipe, capfd: pytest.CaptureFixture[str]
 ) -> None:
     os.close(pipe.out)

@@ -1,4 +1,4 @@
-"""Which model a name means."""
+"""Lookup of a model by name."""
 
 import time
 

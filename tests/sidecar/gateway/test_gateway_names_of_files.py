@@ -1,4 +1,4 @@
-"""Files whose names are not meant for headers, logs or metrics: one of them changes nothing for anybody else."""
+"""Files whose names are not valid in headers, logs or metrics affect no other file."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_a_header_is_one_line_of_printable_ascii(name: str) -> None:
     assert value == "" or value.isprintable()
 
 
-def test_a_name_as_usual_stays_as_it_is() -> None:
+def test_a_plain_name_stays_unchanged() -> None:
     assert header_value("hf.co/org/Model-7B:Q4_K_M 100%") == b"hf.co/org/Model-7B:Q4_K_M 100%"
 
 
@@ -67,7 +67,7 @@ class Strange:
 
 
 @pytest.mark.parametrize("value", [Strange(), {(1, 2): 3}, float("nan"), b"\xff", "\udce9", Path("\udce9")])
-def test_one_value_of_a_line_costs_that_line_at_most(log: Lines, value: object) -> None:
+def test_an_invalid_value_loses_at_most_its_line(log: Lines, value: object) -> None:
     written = Log("info", log)
     written.say("info", "a")
     written.say("info", "b", value=value)
@@ -90,7 +90,7 @@ def test_lines_that_wait_to_be_written_are_bounded_too(monkeypatch: pytest.Monke
     assert log.dropped > 18_000
 
 
-def test_a_figure_that_cannot_be_told_takes_no_other_with_it() -> None:
+def test_a_metric_that_fails_to_render_affects_no_other() -> None:
     class Broken:
         def collect(self):
             raise RuntimeError

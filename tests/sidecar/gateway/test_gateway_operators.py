@@ -1,4 +1,4 @@
-"""What operators may say: preload, unload, pin."""
+"""Requests of operators: preload, unload, pin."""
 
 import asyncio
 
@@ -58,7 +58,7 @@ async def test_a_model_is_loaded_and_unloaded_by_hand(resident: With, ollama: Ho
         assert (told["cache_hits"], told["cache_misses"], told["cache_hit_rate"]) == (0, 0, None)
 
 
-async def test_a_model_that_is_told_to_go_answers_what_it_has_begun(resident: With, ollama: Holding) -> None:
+async def test_an_unloaded_model_finishes_its_requests(resident: With, ollama: Holding) -> None:
     ollama.finish.clear()
     async with resident() as running, connect(running.port) as client:
         await client.post(CHAT, chat("a"))
@@ -71,7 +71,7 @@ async def test_a_model_that_is_told_to_go_answers_what_it_has_begun(resident: Wi
         assert (await unload).json()["phase"] == "cold"
 
 
-async def test_a_pin_wins_over_a_model_that_was_to_go(resident: With, ollama: Holding) -> None:
+async def test_a_pin_cancels_an_unload(resident: With, ollama: Holding) -> None:
     ollama.finish.clear()
     async with resident(**{"max-models": 2}) as running, connect(running.port) as client:
         await client.post(CHAT, chat("a"))
@@ -86,7 +86,7 @@ async def test_a_pin_wins_over_a_model_that_was_to_go(resident: With, ollama: Ho
         assert ollama.retold[-1] == ("a:latest", -1)
 
 
-async def test_no_client_takes_a_pin_away(resident: With, ollama: Holding) -> None:
+async def test_no_client_removes_a_pin(resident: With, ollama: Holding) -> None:
     async with resident(**{"max-models": 2, "pin": ["a"], "client-keep-alive": "obey"}) as running:
         await until(lambda: "a:latest" in ollama.held, "the pin")
         await asked(running, "a", "/api/chat", messages=[{"role": "user", "content": "hi"}], keep_alive=0)
@@ -94,7 +94,7 @@ async def test_no_client_takes_a_pin_away(resident: With, ollama: Holding) -> No
         assert ollama.keeps == [-1]
 
 
-async def test_a_pin_made_while_the_model_loads_is_told(resident: With, ollama: Holding) -> None:
+async def test_a_pin_during_the_load_is_reported(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(**{"max-models": 2}) as running:
         loading = asyncio.create_task(asked(running, "a"))

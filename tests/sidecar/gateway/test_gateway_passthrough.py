@@ -1,4 +1,4 @@
-"""What goes through goes through untouched, but for the model's name and the headers that belong to a connection."""
+"""Requests pass unchanged, except for the model's name and the headers of the connection."""
 
 import asyncio
 import json
@@ -51,12 +51,12 @@ async def test_the_answer_says_which_model_and_which_request(gateway: Running, e
 
 
 @pytest.mark.parametrize("given", ["", "a b", "ü", "x" * 129, '"}{'])
-async def test_an_id_that_is_not_fit_for_a_log_is_replaced(gateway: Running, given: str) -> None:
+async def test_an_id_that_is_invalid_in_a_log_is_replaced(gateway: Running, given: str) -> None:
     response = await ask(gateway.port, CHAT, b"{}", f"X-Request-Id: {given}\r\n")
     assert response["x-request-id"].startswith("req-")
 
 
-async def test_headers_of_the_connection_and_credentials_stay_here(gateway: Running, engine: Engine) -> None:
+async def test_connection_headers_and_credentials_do_not_reach_the_engine(gateway: Running, engine: Engine) -> None:
     gone = {
         "Authorization": "Bearer secret",
         "X-Api-Key": "secret",
@@ -83,7 +83,7 @@ async def test_headers_of_the_connection_and_credentials_stay_here(gateway: Runn
     }
 
 
-async def test_headers_of_the_engines_connection_stay_there(gateway: Running, engine: Engine) -> None:
+async def test_connection_headers_of_the_engine_do_not_reach_the_client(gateway: Running, engine: Engine) -> None:
     async def script(turn: Turn) -> None:
         hop = (
             "Connection: X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nAccess-Control-Allow-Origin: *\r\nX-Kept: 1\r\n"
@@ -321,7 +321,7 @@ async def test_a_slow_client_holds_the_engine_back(gateway: Running, engine: Eng
     assert total == 40_000_000
 
 
-async def test_a_client_that_stops_reading_is_given_up(start: Start, engine: Engine) -> None:
+async def test_a_client_that_stops_reading_is_disconnected(start: Start, engine: Engine) -> None:
     gone = asyncio.Event()
 
     async def script(turn: Turn) -> None:

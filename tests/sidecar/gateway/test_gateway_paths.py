@@ -1,4 +1,4 @@
-"""Paths that some engines have and others do not; and the greeting, which many tools ask for first."""
+"""Paths that only some engines serve; and the greeting, which many tools request first."""
 
 import json
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_no_engine_is_asked_for_a_path_that_is_no_route() -> None:
         ("shimmy", b"Larder is running"),
     ],
 )
-async def test_whoever_looks_whether_it_is_there_is_greeted(
+async def test_the_root_path_answers_with_a_greeting(
     start: Start, engine: Engine, kind: str, says: bytes, method: str
 ) -> None:
     async with start(engines=[{"kind": kind, "url": engine.url}]) as running:
@@ -76,9 +76,7 @@ async def test_whoever_looks_whether_it_is_there_is_greeted(
     assert not engine.requests
 
 
-async def test_where_models_may_be_pulled_the_service_tells_of_itself(
-    start: Start, engine: Engine, tmp_path: Path
-) -> None:
+async def test_with_pulls_the_root_path_describes_the_service(start: Start, engine: Engine, tmp_path: Path) -> None:
     engines = [{"kind": "llama-server", "url": engine.url}]
     pulls = {"folder": str(tmp_path), "endpoint": "http://127.0.0.1:1"}
     async with start(engines=engines, pulls=pulls, auth={"mutations": "open"}) as running:

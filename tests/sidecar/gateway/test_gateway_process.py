@@ -24,7 +24,7 @@ GOOD = {
 
 @dataclass
 class Done:
-    """What a command left."""
+    """The result of a command."""
 
     returncode: int
     stdout: str
@@ -36,7 +36,7 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """The command in this process: starting another takes longer than all it does before it serves."""
+    """Run the command in this process: starting another takes longer than the command itself."""
 
     def running(*words: str) -> Done:
         try:
@@ -99,14 +99,14 @@ def test_an_address_that_cannot_be_used_is_refused(place: str, value: str) -> No
 
 
 @pytest.mark.parametrize(("content", "says"), [("{", "Invalid JSON"), (None, "No such file")])
-def test_a_file_that_cannot_be_read_is_said(run: Run, config: Path, content: str | None, says: str) -> None:
+def test_a_file_that_cannot_be_read_is_reported(run: Run, config: Path, content: str | None, says: str) -> None:
     config.unlink() if content is None else config.write_text(content)
     done = run("gateway", "--config", str(config))
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
     assert says in done.stderr
 
 
-def test_a_port_in_use_is_said(run: Run, config: Path) -> None:
+def test_a_port_in_use_is_reported(run: Run, config: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         config.write_text(json.dumps({**GOOD, "admin": address}))
@@ -116,7 +116,7 @@ def test_a_port_in_use_is_said(run: Run, config: Path) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_well(config: Path, sign: signal.Signals) -> None:
+def test_a_signal_ends_it_cleanly(config: Path, sign: signal.Signals) -> None:
     config.write_text(json.dumps({**GOOD, "drain": {"serve-seconds": 0}}))
     with subprocess.Popen(
         [sys.executable, "-m", "larder_sidecar", "gateway", "--config", str(config)],

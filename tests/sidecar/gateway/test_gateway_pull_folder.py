@@ -1,4 +1,4 @@
-"""The folder of pulls is a claim that others write on too: their files, names and links do no harm."""
+"""The folder of pulls is a claim that others write to: their files, names and links do no harm."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ def put(folder: Path, name: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", UNSERVABLE.values(), ids=UNSERVABLE.keys())
-async def test_a_name_that_no_request_can_use_is_listed_with_the_reason_and_served_to_nobody(
+async def test_an_unservable_name_is_listed_with_the_reason_and_not_served(
     pantry: Pantry, log: Lines, engine: Engine, name: bytes
 ) -> None:
     put(pantry.models, name)
@@ -84,7 +84,7 @@ async def test_names_that_need_no_escape_are_served(pantry: Pantry) -> None:
 
 @PROPERTY
 @given(st.text(max_size=150))
-def test_what_may_be_named_is_fit_for_a_header_a_log_line_and_a_metric(name: str) -> None:
+def test_a_servable_name_is_valid_in_a_header_a_log_line_and_a_metric(name: str) -> None:
     if not unservable(name):
         assert (name.isascii(), name.isprintable(), name.strip()) == (True, True, name)
         assert not set(name) & set("\"\\<>&'`")
@@ -103,7 +103,7 @@ async def test_files_that_differ_in_case_are_two_models(pantry: Pantry, engine: 
 
 
 @pytest.mark.parametrize("name", ["auto.gguf", "AUTO.gguf", "folder/Auto.gguf"])
-async def test_a_file_that_could_not_be_asked_for_is_not_pulled(pantry: Pantry, name: str) -> None:
+async def test_a_file_with_an_unservable_name_is_not_pulled(pantry: Pantry, name: str) -> None:
     async with pantry.gateway() as (running, hub):
         response = await ask(running.port, PULL, pulls.body(filename=name), AUTHORIZED)
         assert (response.status, response.json()["status"]) == (400, "error")
@@ -111,9 +111,7 @@ async def test_a_file_that_could_not_be_asked_for_is_not_pulled(pantry: Pantry, 
         assert not hub.stats.bytes
 
 
-async def test_a_folder_of_many_files_is_listed_as_far_as_it_goes(
-    pantry: Pantry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_list_of_a_folder_with_many_files_is_bounded(pantry: Pantry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(weights_pull, "MAX_FILES", 10)
     for number in range(30):
         (pantry.models / f"m{number}.gguf").touch()
@@ -175,7 +173,9 @@ ODD: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("make", ODD.values(), ids=ODD.keys())
 @pytest.mark.parametrize("where", ["lease", "target", "part", "log"])
-async def test_a_pull_ends_whatever_lies_in_its_place(pantry: Pantry, where: str, make: Callable[[Path], None]) -> None:
+async def test_a_pull_ends_with_any_file_type_in_its_place(
+    pantry: Pantry, where: str, make: Callable[[Path], None]
+) -> None:
     parts = pantry.models / ".larder" / "parts"
     parts.mkdir(parents=True)
     async with pantry.gateway() as (running, _):
@@ -200,7 +200,7 @@ def _sha256(pantry: Pantry) -> str:
     return str(json.loads(hashes.read_text())[FILE]["sha256"])
 
 
-async def test_a_file_that_came_meanwhile_is_not_overwritten(pantry: Pantry) -> None:
+async def test_a_file_created_meanwhile_is_not_overwritten(pantry: Pantry) -> None:
     stalled = Faults(stall_after=300_000)
     async with pantry.gateway(stalled) as (running, hub), connect(running.port) as client:
         await pulls.follow(client)
@@ -215,7 +215,7 @@ async def test_a_file_that_came_meanwhile_is_not_overwritten(pantry: Pantry) -> 
     assert (pantry.models / FILE).read_bytes() == b"mine"
 
 
-async def test_what_is_deleted_while_it_comes_ends_the_pull_and_the_next_one_brings_it(pantry: Pantry) -> None:
+async def test_a_deletion_during_a_pull_ends_it_and_the_next_pull_succeeds(pantry: Pantry) -> None:
     stalled = Faults(stall_after=300_000)
     async with pantry.gateway(stalled) as (running, hub), connect(running.port) as client:
         await pulls.follow(client)
@@ -234,7 +234,7 @@ async def test_what_is_deleted_while_it_comes_ends_the_pull_and_the_next_one_bri
 
 
 @pytest.mark.parametrize("size", [10**12, 10**14, 3 * 10**15, 9 * 10**17])
-async def test_a_size_that_no_disk_has_is_refused_before_it_sizes_anything(pantry: Pantry, size: int) -> None:
+async def test_an_impossible_size_is_refused_before_any_allocation(pantry: Pantry, size: int) -> None:
     hub = Engine()
     await hub.start()
     facts = f'X-Repo-Commit: {"a" * 40}\r\nX-Linked-Etag: "{"b" * 64}"\r\nX-Linked-Size: {size}\r\n'

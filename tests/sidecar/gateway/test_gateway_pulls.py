@@ -1,4 +1,4 @@
-"""The download service: one pull at a time, for those who have the token, and nothing half done."""
+"""The download service: one pull at a time, only with the token, and no partial models."""
 
 import asyncio
 import json
@@ -88,7 +88,7 @@ def pantry(tmp_path: Path, engine: Engine, start: Start) -> Any:
 
 
 async def follow(client: Client, query: str = "") -> dict[str, Any]:
-    """Ask for the pull and read its first line."""
+    """Start the pull and read its first line."""
     await client.post(PULL + query, body(), AUTHORIZED)
     status, _ = await client.head()
     assert status == 200
@@ -113,7 +113,7 @@ async def test_a_pull_ends_in_a_model_that_is_listed_and_answers(pantry: Pantry,
             assert json.loads(engine.requests[-1].body) == {"model": STEM}
 
 
-async def test_models_that_were_pulled_before_a_restart_are_known_after_it(pantry: Pantry) -> None:
+async def test_pulled_models_survive_a_restart(pantry: Pantry) -> None:
     (pantry.models / FILE).write_bytes(b"".join(tiny_model()))
     async with pantry.gateway() as (running, _):
         assert (await ask(running.port, f"/v1/models/{STEM}", method="GET")).status == 200
@@ -138,7 +138,7 @@ async def test_a_renewed_token_is_in_force_at_once(pantry: Pantry) -> None:
         ).status == 200
 
 
-async def test_a_token_that_is_gone_admits_nobody(pantry: Pantry) -> None:
+async def test_a_deleted_token_file_admits_no_client(pantry: Pantry) -> None:
     async with pantry.gateway() as (running, hub):
         pantry.token.unlink()
         response = await ask(running.port, PULL, body(), AUTHORIZED)
@@ -153,7 +153,7 @@ async def test_a_gateway_without_its_token_does_not_start(pantry: Pantry, spoil:
             pass
 
 
-async def test_where_mutations_are_open_nobody_needs_a_token(pantry: Pantry) -> None:
+async def test_open_mutations_need_no_token(pantry: Pantry) -> None:
     pantry.token.unlink()
     async with pantry.gateway(auth={"mutations": "open"}) as (running, _):
         assert (await ask(running.port, PULL, body(), JSON)).status == 200
@@ -174,7 +174,7 @@ def test_pulls_that_cannot_work_are_refused_with_the_file(changes: dict[str, Any
         GatewayConfig.model_validate(file)
 
 
-async def test_no_token_is_ever_shown(pantry: Pantry, log: Lines) -> None:
+async def test_tokens_never_appear_in_output(pantry: Pantry, log: Lines) -> None:
     async with pantry.gateway() as (running, _):
         answers = [(await ask(running.port, PULL, body(), AUTHORIZED)).body, (await ask(running.port, PULL)).body]
         answers.append((await ask(running.port, "/", method="GET")).body)
@@ -197,7 +197,9 @@ async def test_no_token_is_ever_shown(pantry: Pantry, log: Lines) -> None:
         (body(filename="a/b\u0000.gguf"), "'filename' must be a GGUF file"),
     ],
 )
-async def test_a_request_that_asks_for_no_file_is_told_what_is_expected(pantry: Pantry, sent: bytes, said: str) -> None:
+async def test_a_request_without_a_file_is_answered_with_the_expected_format(
+    pantry: Pantry, sent: bytes, said: str
+) -> None:
     async with pantry.gateway() as (running, hub):
         response = await ask(running.port, PULL, sent, AUTHORIZED)
         assert response.status == 400
@@ -221,7 +223,7 @@ async def test_a_name_of_the_catalog_is_not_taken(pantry: Pantry) -> None:
         (Faults(wrong_commit="main"), 502, "no commit"),
     ],
 )
-async def test_what_the_hub_refuses_is_a_status_with_the_reason(
+async def test_a_refusal_of_the_hub_is_a_status_with_the_reason(
     pantry: Pantry, faults: Faults, status: int, said: str
 ) -> None:
     async with pantry.gateway(faults) as (running, _):
@@ -251,7 +253,7 @@ async def test_bytes_that_are_not_the_files_are_never_a_model(pantry: Pantry) ->
     assert pantry.files() == []
 
 
-async def test_a_full_disk_is_told_before_anything_is_fetched(pantry: Pantry, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_full_disk_is_reported_before_the_download(pantry: Pantry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     async with pantry.gateway() as (running, hub):
         response = await ask(running.port, PULL, body(), AUTHORIZED)
@@ -259,7 +261,7 @@ async def test_a_full_disk_is_told_before_anything_is_fetched(pantry: Pantry, mo
         assert hub.stats.bytes == {}
 
 
-async def test_a_file_that_is_there_is_fetched_no_second_time(pantry: Pantry) -> None:
+async def test_an_existing_file_is_not_fetched_again(pantry: Pantry) -> None:
     async with pantry.gateway() as (running, hub):
         for reused in (False, True):
             last = lines((await ask(running.port, PULL, body(), AUTHORIZED)).body)[-1]
@@ -275,7 +277,7 @@ async def test_another_file_of_that_name_is_not_overwritten(pantry: Pantry) -> N
     assert (pantry.models / FILE).read_bytes() == b"mine"
 
 
-async def test_one_pull_runs_at_a_time_and_the_others_hear_which(pantry: Pantry) -> None:
+async def test_one_pull_runs_at_a_time_and_others_are_told_which(pantry: Pantry) -> None:
     async with pantry.gateway(Faults(stall_after=300_000)) as (running, _), connect(running.port) as first:
         await follow(first)
         for other in (body(), body(filename="Other.gguf")):
@@ -288,7 +290,7 @@ async def test_one_pull_runs_at_a_time_and_the_others_hear_which(pantry: Pantry)
         assert expected.items() <= status.items()  # type: ignore[attr-defined]  # json() says object
 
 
-async def test_who_waits_for_the_same_file_shares_its_pull_and_survives_the_first_client(pantry: Pantry) -> None:
+async def test_clients_of_the_same_file_share_a_pull_that_survives_the_first_client(pantry: Pantry) -> None:
     async with pantry.gateway(Faults(stall_after=300_000)) as (running, hub), connect(running.port) as second:
         async with connect(running.port) as first:
             await follow(first)
@@ -303,7 +305,7 @@ async def test_who_waits_for_the_same_file_shares_its_pull_and_survives_the_firs
     assert pantry.files() == [FILE]
 
 
-async def test_a_drain_tells_those_who_wait_for_a_pull(pantry: Pantry) -> None:
+async def test_a_drain_is_reported_to_clients_of_a_pull(pantry: Pantry) -> None:
     drain = {"serve-seconds": 0, "grace-seconds": 10}
     stalled = Faults(stall_after=300_000)
     async with pantry.gateway(stalled, drain=drain) as (running, _), connect(running.port) as client:
@@ -313,7 +315,7 @@ async def test_a_drain_tells_those_who_wait_for_a_pull(pantry: Pantry) -> None:
     assert pantry.files() == []
 
 
-async def test_the_rest_of_the_gateway_answers_meanwhile(pantry: Pantry) -> None:
+async def test_the_gateway_answers_other_requests_during_a_pull(pantry: Pantry) -> None:
     async with pantry.gateway(Faults(stall_after=300_000)) as (running, _), connect(running.port) as client:
         await follow(client)
         assert (await ask(running.port, CHAT, b"{}")).status == 200

@@ -1,4 +1,4 @@
-"""What does not go through: refused with the reason before the engine hears of it."""
+"""Refusals: each states the reason, and the engine gets no request."""
 
 import asyncio
 import json
@@ -57,7 +57,7 @@ async def test_only_the_listed_paths_exist(
         ("shimmy", "/v1/messages", "/v1/embeddings"),
     ],
 )
-async def test_an_engine_is_asked_only_what_it_answers(
+async def test_an_engine_gets_only_the_paths_that_it_serves(
     start: Start, engine: Engine, kind: str, has: str, lacks: str
 ) -> None:
     async with start(engines=[{"kind": kind, "url": engine.url}]) as running:
@@ -151,7 +151,7 @@ async def test_without_a_default_a_model_must_be_named(start: Start) -> None:
         ("GET /" + "a" * 40_000 + " HTTP/1.1\r\nHost: a\r\n\r\n", 431),
     ],
 )
-async def test_what_two_servers_could_read_differently_is_refused(
+async def test_requests_that_two_servers_could_read_differently_are_refused(
     gateway: Running, engine: Engine, raw: str, status: int
 ) -> None:
     async with connect(gateway.port) as client:
@@ -219,7 +219,7 @@ async def test_bodies_held_at_one_time_are_bounded(start: Start, engine: Engine)
         ("idle-seconds", "", None),
     ],
 )
-async def test_a_client_that_dawdles_is_let_go(start: Start, limit: str, begun: str, status: int | None) -> None:
+async def test_a_slow_client_times_out(start: Start, limit: str, begun: str, status: int | None) -> None:
     async with start(limits={limit: 0.2}) as gateway, connect(gateway.port) as client:
         await client.send(begun.encode())
         if status is not None:
@@ -239,8 +239,8 @@ async def test_a_trickle_does_not_extend_the_deadline_of_a_head(start: Start) ->
 
 
 @pytest.mark.parametrize("endless", [b"0\r\nX: ", b"0\r\n", b"2;a="])
-async def test_what_goes_with_a_chunked_body_is_bounded_too(gateway: Running, engine: Engine, endless: bytes) -> None:
-    """Trailers and chunk extensions: no byte of them is ever used, so none may be collected for long."""
+async def test_trailers_and_chunk_extensions_are_bounded(gateway: Running, engine: Engine, endless: bytes) -> None:
+    """They are never used, so they need not be collected."""
     filler = b"X: aaaa\r\n" * 900 if endless == b"0\r\n" else b"a" * 8192
     async with connect(gateway.port) as client:
         await client.send(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode() + endless)
@@ -297,7 +297,7 @@ async def test_the_connection_that_is_idle_longest_makes_room(start: Start) -> N
         assert (await one.response()).status == 200
 
 
-async def test_a_flood_of_pipelined_requests_is_cut_off(gateway: Running, engine: Engine) -> None:
+async def test_pipelined_requests_are_bounded(gateway: Running, engine: Engine) -> None:
     async def script(turn: Turn) -> None:
         await turn.reply(b"{}")
 

@@ -1,4 +1,4 @@
-"""A file that changes under a gateway that runs: names and rules follow it, and a wrong one changes nothing."""
+"""Reload of a running gateway's file: names and rules follow it, and an invalid file changes nothing."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ LOOKS = [0]
 
 @pytest.fixture
 def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """As a ConfigMap is mounted: the file leads through a link to a folder that is exchanged."""
+    """Write the file as a ConfigMap is mounted: its path leads through a link to a folder that is exchanged."""
     monkeypatch.setattr(reload, "PERIOD", 0.01)
     look = reload.Reload.look
 
@@ -33,19 +33,19 @@ def mounted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 async def put(file: Path, content: str) -> None:
-    """Exchange the folder, and wait until the gateway has seen it."""
+    """Exchange the folder, and wait until the gateway has read it."""
     exchange(file, content)
     await looked()
 
 
 async def looked() -> None:
-    """Once the gateway has looked at its file from now on: the first look may have begun before."""
+    """Wait for a full check of the file from now on: one may be in progress."""
     enough = LOOKS[0] + 2
     await until(lambda: LOOKS[0] >= enough, "the gateway to look at its file")
 
 
 def exchange(file: Path, content: str) -> None:
-    """As the kubelet does."""
+    """Exchange the folder as the kubelet does."""
     number = int((file.parent / "..data").readlink().name) + 1
     folder = file.parent / str(number)
     folder.mkdir()
@@ -91,7 +91,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("content", "says"), BAD, ids=[says for _, says in BAD])
-async def test_a_file_that_cannot_be_taken_changes_nothing_and_says_so(
+async def test_an_invalid_file_changes_nothing_and_is_reported(
     start: Start, engine: Engine, mounted: Path, log: Lines, content: str | dict[str, Any], says: str
 ) -> None:
     async with start(file=mounted) as gateway:
@@ -110,7 +110,7 @@ async def test_a_file_that_cannot_be_taken_changes_nothing_and_says_so(
         assert "config" not in (await admin(gateway, "/readyz"))[1]
 
 
-async def test_a_file_that_is_gone_for_a_moment_is_no_change(start: Start, engine: Engine, mounted: Path) -> None:
+async def test_a_briefly_missing_file_changes_nothing(start: Start, engine: Engine, mounted: Path) -> None:
     async with start(file=mounted) as gateway:
         await put(mounted, changed(mounted, routing=HI))
         away = (mounted.parent / "..data").rename(mounted.parent / "..away")

@@ -1,4 +1,4 @@
-"""Several replicas behind one name: a request goes where its model is."""
+"""Several replicas behind one name: a request goes to one that has its model."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 
 
 class Gateways:
-    """What stands behind the name."""
+    """The gateways behind the name."""
 
     def __init__(self, engines: dict[str, Engine]) -> None:
         self.engines = engines
@@ -81,7 +81,7 @@ async def front(start: Start, behind: Gateways) -> AsyncIterator[Running]:
 
 
 async def looked(behind: Gateways) -> None:
-    """Twice, so that what was just changed has been seen."""
+    """Wait for two polls, so that the last change has been seen."""
     for _ in range(2):
         seen = {host: len(behind.engines[host].requests) for host in behind.there}
         await until(lambda: all(len(behind.engines[h].requests) > n for h, n in seen.items()), "a look")  # noqa: B023
@@ -103,18 +103,18 @@ async def test_a_request_goes_where_its_model_is_loaded(front: Running, behind: 
         assert await came_from(front, "b") == HOSTS[1]
 
 
-async def test_a_model_that_is_nowhere_always_goes_to_the_same_one(front: Running, behind: Gateways) -> None:
+async def test_requests_for_an_unloaded_model_go_to_one_replica(front: Running, behind: Gateways) -> None:
     places = {await came_from(front, "c") for _ in range(5)}
     assert len(places) == 1
 
 
-async def test_a_model_that_is_nowhere_goes_where_it_pushes_none_out(front: Running, behind: Gateways) -> None:
+async def test_an_unloaded_model_goes_to_a_replica_with_room(front: Running, behind: Gateways) -> None:
     behind.loaded = {HOSTS[0]: ["a", "b"], HOSTS[1]: ["a"], HOSTS[2]: ["a", "b"]}
     await looked(behind)
     assert await came_from(front, "c") == HOSTS[1]
 
 
-async def test_of_several_the_one_with_the_least_to_do(front: Running, behind: Gateways) -> None:
+async def test_the_least_busy_of_several_is_chosen(front: Running, behind: Gateways) -> None:
     behind.loaded = {host: ["a"] for host in HOSTS}
     await looked(behind)
     behind.release.clear()
@@ -125,8 +125,8 @@ async def test_of_several_the_one_with_the_least_to_do(front: Running, behind: G
     assert {host: came.count(host) for host in HOSTS} == dict.fromkeys(HOSTS, 2)
 
 
-async def test_one_that_has_gone_costs_no_request(front: Running, behind: Gateways) -> None:
-    """Its name is known for a while longer."""
+async def test_a_replica_that_has_ended_loses_no_request(front: Running, behind: Gateways) -> None:
+    """Its DNS record lives a while longer."""
     behind.loaded = {HOSTS[0]: ["a"], HOSTS[1]: [], HOSTS[2]: []}
     await looked(behind)
     assert await came_from(front, "a") == HOSTS[0]
@@ -135,8 +135,8 @@ async def test_one_that_has_gone_costs_no_request(front: Running, behind: Gatewa
     assert {answer.status for answer in answers} == {200}
 
 
-async def test_one_that_is_about_to_go_costs_no_request(front: Running, behind: Gateways) -> None:
-    """It still listens, and turns away what its drain comes too early for."""
+async def test_a_draining_replica_loses_no_request(front: Running, behind: Gateways) -> None:
+    """It still listens, and turns away requests that come before its drain is known."""
     behind.loaded = {HOSTS[0]: ["a"], HOSTS[1]: [], HOSTS[2]: []}
     await looked(behind)
     behind.going = HOSTS[0]
@@ -146,7 +146,7 @@ async def test_one_that_is_about_to_go_costs_no_request(front: Running, behind: 
     assert len(asked) == 1, "it is passed over for a while"
 
 
-async def test_where_all_are_about_to_go_the_client_hears_it(front: Running, behind: Gateways) -> None:
+async def test_the_client_is_told_when_all_replicas_drain(front: Running, behind: Gateways) -> None:
     behind.there = [HOSTS[0]]
     await looked(behind)
     behind.going = HOSTS[0]
@@ -154,7 +154,7 @@ async def test_where_all_are_about_to_go_the_client_hears_it(front: Running, beh
     assert (answer.status, answer.code, answer["retry-after"]) == (503, "draining", "2")
 
 
-async def test_those_that_come_are_found_and_those_that_go_are_left(front: Running, behind: Gateways) -> None:
+async def test_new_replicas_are_found_and_removed_ones_are_dropped(front: Running, behind: Gateways) -> None:
     behind.loaded = {HOSTS[0]: [], HOSTS[1]: [], HOSTS[2]: ["a"]}
     behind.there = [HOSTS[0]]
     await looked(behind)
@@ -170,7 +170,7 @@ async def test_without_name_resolution_they_stay_known(front: Running, behind: G
     assert (await chat(front, "a")).status == 200
 
 
-async def test_a_request_is_held_until_somebody_is_there(front: Running, behind: Gateways) -> None:
+async def test_a_request_is_held_until_a_replica_exists(front: Running, behind: Gateways) -> None:
     behind.there = []
     await asyncio.sleep(0.1)
     asking = asyncio.create_task(chat(front, "a"))

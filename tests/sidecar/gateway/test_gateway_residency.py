@@ -1,4 +1,4 @@
-"""Requests and loaded models: who waits, who goes in, who is told what."""
+"""Requests and loaded models: queueing, admission, and answers."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.sidecar.gateway.resident import BEARER, MODELS, With, asked, chat, ph
 from tests.sidecar.gateway.scripted import Client, Engine, admin, ask, connect, request, until
 
 
-async def test_all_who_wait_for_a_model_go_in_with_one_load(resident: With, ollama: Holding) -> None:
+async def test_one_load_admits_all_waiting_requests(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident() as running:
         asking = [asyncio.create_task(asked(running, "a")) for _ in range(5)]
@@ -30,7 +30,7 @@ async def test_all_who_wait_for_a_model_go_in_with_one_load(resident: With, olla
         assert (again["x-larder-cache"], again["x-larder-queue-ms"]) == ("hit", "0")
 
 
-async def test_a_load_goes_on_when_the_client_that_asked_for_it_leaves(resident: With, ollama: Holding) -> None:
+async def test_a_load_goes_on_when_its_client_leaves(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident() as running:
         async with connect(running.port) as client:
@@ -43,7 +43,7 @@ async def test_a_load_goes_on_when_the_client_that_asked_for_it_leaves(resident:
         assert len(ollama.told) == 1
 
 
-async def test_no_more_than_there_may_be_are_ever_loaded(resident: With, ollama: Holding) -> None:
+async def test_loaded_models_never_exceed_the_limit(resident: With, ollama: Holding) -> None:
     async with resident(**{"max-models": 2, "eviction": "lru"}) as running:
         for model in "abcacb":
             assert (await asked(running, model)).status == 200
@@ -81,7 +81,7 @@ async def test_requests_for_a_busy_model_wait_behind_one_that_has_waited_long_en
     assert [body["model"] for body in ollama.told] == ["a:latest", "b:latest", "a:latest"]
 
 
-async def test_the_queue_has_an_end(resident: With, ollama: Holding) -> None:
+async def test_the_queue_is_bounded(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(queue=2) as running:
         asking = [asyncio.create_task(asked(running, "a")) for _ in range(2)]
@@ -92,7 +92,7 @@ async def test_the_queue_has_an_end(resident: With, ollama: Holding) -> None:
         assert {answer.status for answer in await asyncio.gather(*asking)} == {200}
 
 
-async def test_a_wait_has_an_end(resident: With, ollama: Holding) -> None:
+async def test_a_wait_times_out(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(**{"wait-seconds": 0.1}) as running:
         refused = await asked(running, "a")
@@ -101,7 +101,7 @@ async def test_a_wait_has_an_end(resident: With, ollama: Holding) -> None:
         assert (await stats(running))["waiting"] == 0
 
 
-async def test_a_load_has_an_end(resident: With, ollama: Holding) -> None:
+async def test_a_load_times_out(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(**{"load-seconds": 0.1}) as running:
         refused = await asked(running, "a")
@@ -109,9 +109,7 @@ async def test_a_load_has_an_end(resident: With, ollama: Holding) -> None:
         assert "within 0.1 s" in str(refused.json())
 
 
-async def test_what_the_engine_says_of_a_load_that_failed_is_told_and_the_next_request_tries_again(
-    resident: With, ollama: Holding
-) -> None:
+async def test_a_failed_load_is_answered_with_the_engines_message_and_retried(resident: With, ollama: Holding) -> None:
     ollama.refusal = b"model requires more system memory (9 GiB) than is available"
     async with resident() as running:
         refused = await asked(running, "a")
@@ -139,7 +137,7 @@ async def test_an_engine_that_is_down_is_503_and_recovers_by_itself(
         assert (await asked(running, "a")).status == 200
 
 
-async def test_those_who_wait_are_held_while_the_engine_restarts(
+async def test_waiting_requests_are_held_while_the_engine_restarts(
     resident: With, ollama: Holding, engine: Engine
 ) -> None:
     async with resident(limits={"hold-seconds": 5}) as running:
@@ -152,7 +150,7 @@ async def test_those_who_wait_are_held_while_the_engine_restarts(
         assert ollama.loads[0] == "a:latest"
 
 
-async def test_but_no_longer_than_anybody_may_be(resident: With, engine: Engine) -> None:
+async def test_waiting_requests_are_held_no_longer_than_the_limit(resident: With, engine: Engine) -> None:
     async with resident(limits={"hold-seconds": 0.8}) as running:
         await engine.stop()
         refused = await asked(running, "a")
@@ -160,7 +158,7 @@ async def test_but_no_longer_than_anybody_may_be(resident: With, engine: Engine)
         assert (await stats(running))["waiting"] == 0
 
 
-async def test_none_unloads_when_the_last_answer_is_out(resident: With, ollama: Holding) -> None:
+async def test_none_unloads_after_the_last_answer(resident: With, ollama: Holding) -> None:
     async with resident(strategy="none") as running:
         for _ in range(2):
             await asked(running, "a")
@@ -169,7 +167,7 @@ async def test_none_unloads_when_the_last_answer_is_out(resident: With, ollama: 
         assert (await stats(running))["evictions"]["expired"] == 2
 
 
-async def test_an_idle_model_goes_after_its_keep_alive(resident: With, ollama: Holding) -> None:
+async def test_an_idle_model_is_unloaded_after_its_keep_alive(resident: With, ollama: Holding) -> None:
     async with resident(**{"keep-alive": 0.3}) as running:
         await asked(running, "a")
         await asyncio.sleep(0.2)
@@ -179,7 +177,7 @@ async def test_an_idle_model_goes_after_its_keep_alive(resident: With, ollama: H
         await until(lambda: not ollama.held, "the end of its keep-alive")
 
 
-async def test_what_the_engine_lost_or_got_from_others_is_noticed(
+async def test_loads_and_unloads_by_others_are_noticed(
     resident: With, ollama: Holding, monkeypatch: pytest.MonkeyPatch, log: Lines
 ) -> None:
     monkeypatch.setattr(scheduler, "LOOK_SECONDS", 0.05)
@@ -219,7 +217,7 @@ async def test_a_pin_that_the_engine_refuses_does_not_keep_the_others_from_being
         assert (await admin(running, "/readyz"))[0] == 200
 
 
-async def test_a_gateway_that_starts_again_is_ready_with_what_is_there(resident: With, ollama: Holding) -> None:
+async def test_a_restarted_gateway_is_ready_with_the_loaded_models(resident: With, ollama: Holding) -> None:
     ollama.held = {"b:latest", "c:latest"}
     async with resident(**{"max-models": 3, "pin": ["b"], "preload": ["c"]}) as running:
         for _ in range(100):
@@ -230,8 +228,8 @@ async def test_a_gateway_that_starts_again_is_ready_with_what_is_there(resident:
         assert ollama.loads == []
 
 
-async def test_a_list_that_fails_costs_no_load_and_frees_no_place(resident: With, ollama: Holding) -> None:
-    """Ollama may be slow to list what it holds while it moves memory."""
+async def test_a_failed_list_fails_no_load_and_frees_no_slot(resident: With, ollama: Holding) -> None:
+    """Ollama may be slow to list its models while it moves memory."""
     async with resident() as running:
         ollama.listing = [b""] * 2
         assert (await asked(running, "a")).status == 200
@@ -240,7 +238,7 @@ async def test_a_list_that_fails_costs_no_load_and_frees_no_place(resident: With
     assert ollama.most == 1
 
 
-async def test_a_model_that_does_not_go_keeps_its_place(resident: With, ollama: Holding) -> None:
+async def test_a_model_that_fails_to_unload_keeps_its_slot(resident: With, ollama: Holding) -> None:
     ollama.keeps_all = True
     async with resident(**{"wait-seconds": 0.5}) as running:
         await asked(running, "a")
@@ -264,7 +262,7 @@ async def test_a_load_that_takes_too_long_at_the_start_does_not_keep_the_others_
         assert (await admin(running, "/readyz"))[0] == 200
 
 
-async def test_a_preload_has_an_end(resident: With, ollama: Holding) -> None:
+async def test_a_preload_times_out(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(**{"wait-seconds": 0.2}) as running:
         refused = await ask(running.port, "/api/llm/preload", b'{"model": "a"}', BEARER)
@@ -278,7 +276,7 @@ async def test_a_model_larger_than_the_memory_stays_like_any_other(resident: Wit
         assert ollama.loads == ["a:latest"]
 
 
-async def test_other_rules_for_names_leave_what_was_said_by_hand(
+async def test_a_reload_keeps_changes_of_operators(
     resident: With, ollama: Holding, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reload, "PERIOD", 0.01)
@@ -297,7 +295,7 @@ async def test_other_rules_for_names_leave_what_was_said_by_hand(
         assert not told["pinned"]
 
 
-async def test_whoever_waits_when_the_gateway_ends_hears_of_it(resident: With, ollama: Holding) -> None:
+async def test_waiting_requests_are_answered_when_the_gateway_ends(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident() as running:
         waits = asyncio.create_task(asked(running, "a"))
@@ -306,7 +304,7 @@ async def test_whoever_waits_when_the_gateway_ends_hears_of_it(resident: With, o
     assert (refused.status, refused.code, refused["retry-after"]) == (503, "draining", "2")
 
 
-async def test_stats_begin_with_the_fields_of_old(resident: With) -> None:
+async def test_stats_begin_with_the_original_fields(resident: With) -> None:
     async with resident() as running:
         await asked(running, "a")
         await asked(running, "a")
@@ -316,7 +314,7 @@ async def test_stats_begin_with_the_fields_of_old(resident: With) -> None:
         assert told["avg_swap_time_ms"] >= 0
 
 
-async def test_route_says_what_a_request_would_meet(resident: With) -> None:
+async def test_route_reports_the_state_of_the_model(resident: With) -> None:
     async with resident() as running:
         await asked(running, "a")
         told = (await ask(running.port, "/api/llm/route", chat("a"))).json()["residency"]
@@ -388,7 +386,7 @@ def test_an_engine_that_loads_nothing_on_demand_has_no_residency() -> None:
         GatewayConfig.model_validate({"engines": engines, "models": MODELS, "residency": {}})
 
 
-async def test_a_drain_lets_those_in_who_wait(resident: With, ollama: Holding) -> None:
+async def test_a_drain_admits_waiting_requests(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident() as running:
         waits = asyncio.create_task(asked(running, "a"))
@@ -400,7 +398,7 @@ async def test_a_drain_lets_those_in_who_wait(resident: With, ollama: Holding) -
         assert await stopping == 0
 
 
-async def test_clients_who_leave_while_they_wait_free_their_places(resident: With, ollama: Holding) -> None:
+async def test_clients_that_leave_the_queue_free_their_places(resident: With, ollama: Holding) -> None:
     ollama.free.clear()
     async with resident(queue=3) as running:
         clients: list[Client] = []

@@ -32,20 +32,22 @@ def asked(engine: Engine) -> list[str]:
 
 
 @pytest.mark.parametrize("model", [{}, {"model": ""}, {"model": None}, {"model": "auto"}, {"model": "AUTO"}], ids=str)
-async def test_who_names_no_model_gets_the_one_of_the_rule(start: Start, engine: Engine, model: dict[str, Any]) -> None:
+async def test_a_request_without_a_model_gets_the_one_of_the_rule(
+    start: Start, engine: Engine, model: dict[str, Any]
+) -> None:
     async with start(**ROUTED) as gateway:
         answer = await chat(gateway, "Write some code", **model)
     assert (answer["x-larder-model"], answer["x-larder-rule"]) == ("phi-3-mini", "code")
     assert asked(engine) == ["phi3:mini"]
 
 
-async def test_where_no_rule_holds_the_default_answers(start: Start, engine: Engine) -> None:
+async def test_the_default_answers_if_no_rule_holds(start: Start, engine: Engine) -> None:
     async with start(**ROUTED) as gateway:
         answer = await chat(gateway, "hello")
     assert (answer["x-larder-model"], answer["x-larder-rule"]) == ("tiny", "default")
 
 
-async def test_who_names_a_model_gets_it_whatever_the_rules_say(start: Start, engine: Engine) -> None:
+async def test_a_named_model_takes_precedence_over_rules(start: Start, engine: Engine) -> None:
     async with start(**ROUTED) as gateway:
         answer = await chat(gateway, "Write some code", model="tiny")
         assert answer["x-larder-model"] == "tiny"
@@ -53,7 +55,7 @@ async def test_who_names_a_model_gets_it_whatever_the_rules_say(start: Start, en
         assert (await chat(gateway, "Write some code", model="tinny")).code == "model_not_found"
 
 
-async def test_without_a_default_what_no_rule_takes_is_refused(start: Start, engine: Engine) -> None:
+async def test_without_a_default_a_request_that_no_rule_matches_is_refused(start: Start, engine: Engine) -> None:
     async with start(**{**ROUTED, "routing": {"rules": RULES}}) as gateway:
         assert (await chat(gateway, "write code")).status == 200
         assert (await chat(gateway, "hello")).code == "model_required"
@@ -99,7 +101,7 @@ async def test_choices_are_counted_by_rule(start: Start, engine: Engine) -> None
     assert 'larder_routed_requests_total{rule="default"} 1.0' in text
 
 
-async def test_the_front_routes_and_who_stands_behind_it_obeys(start: Start, engine: Engine) -> None:
+async def test_a_gateway_behind_a_front_follows_its_choice(start: Start, engine: Engine) -> None:
     async with start(place="behind", **ROUTED) as behind:
         link = {"kind": "gateway", "url": f"http://127.0.0.1:{behind.port}"}
         async with start(place="front", **{**ROUTED, "engines": [link]}) as front:
@@ -110,7 +112,7 @@ async def test_the_front_routes_and_who_stands_behind_it_obeys(start: Start, eng
     assert asked(engine) == ["phi3:mini"]
 
 
-async def test_a_show_without_a_name_is_of_the_default_whatever_the_rules_say(start: Start, engine: Engine) -> None:
+async def test_show_without_a_name_uses_the_default_and_no_rules(start: Start, engine: Engine) -> None:
     async with start(
         **{**ROUTED, "routing": {"default": "tiny", "rules": [{"max-characters": 9, "model": "phi"}]}}
     ) as gw:

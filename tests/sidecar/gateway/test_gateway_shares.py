@@ -1,4 +1,4 @@
-"""Nobody takes the connections or the memory of others for longer than a moment, whatever he does with them."""
+"""Fair shares: no client takes the connections or memory of others for longer than a moment."""
 
 import asyncio
 import contextlib
@@ -48,7 +48,7 @@ async def holders(port: int, count: int, begun: str) -> AsyncIterator[list[Clien
 
 
 @pytest.mark.parametrize("begun", BEGUN.values(), ids=BEGUN)
-async def test_who_begins_and_does_not_go_on_makes_room(start: Start, begun: str) -> None:
+async def test_a_client_that_stalls_makes_room(start: Start, begun: str) -> None:
     async with start(limits={"connections": CAP}) as gateway, holders(gateway.port, CAP, begun):
         for _ in range(2 * CAP):
             assert (await ask(gateway.port, CHAT, b"{}")).status == 200
@@ -91,7 +91,7 @@ async def test_the_hook_keeps_its_connection_for_as_long_as_the_drain_takes(star
                 assert (await hook.response()).status == 200
 
 
-async def test_who_does_not_take_its_answer_makes_room() -> None:
+async def test_a_client_that_does_not_read_its_answer_makes_room() -> None:
     registry, wire = Registry(1), Wire()
     first = ServerConnection(Echo(), Limits(), registry)
     first.connection_made(wire)
@@ -103,7 +103,7 @@ async def test_who_does_not_take_its_answer_makes_room() -> None:
 
 
 @pytest.mark.parametrize("behind", ["", "GET", SLOW_BODY])
-async def test_whose_request_the_engine_works_on_stays(start: Start, engine: Engine, behind: str) -> None:
+async def test_a_client_whose_request_is_at_the_engine_stays(start: Start, engine: Engine, behind: str) -> None:
     go = asyncio.Event()
 
     async def script(turn: Turn) -> None:
@@ -120,7 +120,7 @@ async def test_whose_request_the_engine_works_on_stays(start: Start, engine: Eng
         assert [(await client.response()).status for client in (one, two)] == [200, 200]
 
 
-async def test_who_has_used_up_most_of_its_time_goes_first(start: Start) -> None:
+async def test_the_client_that_has_used_up_most_of_its_time_is_closed_first(start: Start) -> None:
     async with start(limits={"connections": 3}) as gateway, connect(gateway.port) as old:
         await old.send(b"GET /v1")
         await asyncio.sleep(0.1)
@@ -145,7 +145,7 @@ async def test_a_body_that_arrives_stays(start: Start) -> None:
         assert (await client.response()).status == 200
 
 
-async def test_looking_for_room_costs_a_bounded_number_of_looks_in_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_search_for_room_is_bounded_per_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
 
     def counted(self: ServerConnection, now: float) -> float:
@@ -169,7 +169,7 @@ async def test_looking_for_room_costs_a_bounded_number_of_looks_in_a_turn(monkey
 
 
 @pytest.mark.parametrize("drip", ["\r\n", "X"])
-async def test_dripping_puts_the_end_of_a_head_not_off(start: Start, drip: str) -> None:
+async def test_dripping_does_not_extend_the_deadline_of_a_head(start: Start, drip: str) -> None:
     async with start(limits={"header-seconds": 0.4}) as gateway, connect(gateway.port) as client:
         over = asyncio.create_task(client.rest())
         drips = 0
@@ -183,7 +183,7 @@ async def test_dripping_puts_the_end_of_a_head_not_off(start: Start, drip: str) 
 
 
 async def test_a_pipelined_head_or_body_gets_no_second_deadline(start: Start, engine: Engine) -> None:
-    """Its time runs from its own first byte, and not from the answer before it."""
+    """Its deadline counts from its own first byte, not from the previous answer."""
 
     async def script(turn: Turn) -> None:
         await asyncio.sleep(0.5)
@@ -215,7 +215,7 @@ async def test_deadlines_that_pass_together_do_not_hold_the_loop() -> None:
 
 
 def bulk(size: int) -> bytes:
-    """A body with a long text in it."""
+    """Return a body with a long text in it."""
     return b'{"a":"%b"}' % (b"x" * size)
 
 
@@ -226,7 +226,7 @@ def held(gateway: Running) -> float:
 
 
 async def large(gateway: Running, stack: contextlib.AsyncExitStack, held: int) -> Client:
-    """A client that has sent so much of a body, and stands still."""
+    """Open a client that has sent so much of a body, and stops."""
     client = await stack.enter_async_context(connect(gateway.port))
     await client.send(f"{HEAD}Content-Length: {held + 1}\r\n\r\n".encode())
     await client.send(b" " * held)
@@ -246,7 +246,7 @@ async def test_large_bodies_leave_a_share_to_small_ones(start: Start) -> None:
 
 
 @pytest.mark.parametrize("size", [60_000, 3_000_000])
-async def test_bodies_that_stand_still_make_room(start: Start, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+async def test_stalled_bodies_make_room(start: Start, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(registries, "STALE_SECONDS", 0.2)
     async with start(limits={"buffered-bytes": 16_700_000}) as gateway, contextlib.AsyncExitStack() as stack:
         clients = [await large(gateway, stack, 1_040_000) for _ in range(16)]
@@ -281,7 +281,7 @@ async def test_whole_bodies_that_wait_behind_a_request_make_room(
         assert [(await client.response()).status for _ in range(4)] == [200, 503, 503, 503]
 
 
-async def test_heads_that_wait_behind_a_request_take_of_the_memory_for_bodies(start: Start, engine: Engine) -> None:
+async def test_heads_that_wait_behind_a_request_count_as_memory_for_bodies(start: Start, engine: Engine) -> None:
     go = asyncio.Event()
 
     async def script(turn: Turn) -> None:
@@ -351,8 +351,8 @@ async def test_a_body_in_pieces_takes_no_more_memory_than_it_has_bytes(start: St
 
 
 @pytest.mark.parametrize("rate", [200, 20_000])
-async def test_a_client_takes_its_answer_at_a_least_rate_or_is_given_up(rate: int) -> None:
-    """`rate`: bytes a second that leave; the least one is 1 kB."""
+async def test_a_client_that_reads_its_answer_too_slowly_is_disconnected(rate: int) -> None:
+    """`rate` is in bytes per second; the limit is 1 kB."""
     registry, wire = Registry(1), Wire()
     connection = ServerConnection(Begun(), Limits(body_seconds=10), registry)
     connection.connection_made(wire)
@@ -368,7 +368,7 @@ async def test_a_client_takes_its_answer_at_a_least_rate_or_is_given_up(rate: in
 
 
 class Begun(Echo):
-    """An application whose answer goes on; its own responder."""
+    """An application whose answer goes on, and its own responder."""
 
     def respond(self, request: Request, client: ServerConnection) -> Outcome:
         client.write(b"HTTP/1.1 200 OK\r\n\r\n")

@@ -1,4 +1,4 @@
-"""`ollama stop`, and other clients that ask for no answer but for the model to go: never the reason of a load."""
+"""`ollama stop`, and other requests that only unload a model: they never load one."""
 
 import json
 
@@ -79,7 +79,7 @@ async def test_a_request_that_wants_an_answer_gets_one(
         assert (ollama.loads, len(ollama.told)) == (["a:latest"], 1)
 
 
-async def test_a_prompt_that_is_sent_twice_is_the_engine_s_to_judge(resident: With, ollama: Holding) -> None:
+async def test_a_repeated_prompt_is_passed_to_the_engine(resident: With, ollama: Holding) -> None:
     async with resident() as running:
         body = b'{"model":"a","keep_alive":0,"prompt":"","prompt":"hello"}'
         assert (await ask(running.port, "/api/generate", body)).status == 200

@@ -1,4 +1,4 @@
-"""Requests of one connection that wait for each other: one of them is answered in a turn of the loop."""
+"""Pipelined requests of one connection: one turn of the loop answers one of them."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ UNKNOWN = request(CHAT, b'{"model":"zzz"}')
 
 
 class Counting(Echo):
-    """Counts what is answered in each turn of the loop."""
+    """Counts the answers in each turn of the loop."""
 
     def __init__(self) -> None:
         self.turn = 0
@@ -58,7 +58,7 @@ async def counting() -> AsyncIterator[tuple[Counting, Registry, int]]:
 
 
 @pytest.mark.parametrize("clients", [1, 5])
-async def test_one_request_that_waits_is_answered_in_a_turn_whoever_sent_it(clients: int) -> None:
+async def test_a_turn_answers_one_waiting_request_of_all_clients(clients: int) -> None:
     async with counting() as (app, _, port), contextlib.AsyncExitStack() as stack:
         senders = [await stack.enter_async_context(connect(port)) for _ in range(clients)]
         for sender in senders:
@@ -72,7 +72,7 @@ async def test_one_request_that_waits_is_answered_in_a_turn_whoever_sent_it(clie
         assert len(app.answered) >= 39 * clients
 
 
-async def test_a_request_that_finds_nobody_waiting_needs_no_turn_of_its_own() -> None:
+async def test_a_request_without_others_waiting_needs_no_turn_of_its_own() -> None:
     registry, wire = Registry(1), Wire()
     connection = ServerConnection(Echo(), Limits(), registry)
     connection.connection_made(wire)
@@ -109,7 +109,7 @@ async def _answers(client: Client, count: int) -> list[int]:
 
 
 class Pausing(Wire):
-    """A transport that counts how often it was told not to read on."""
+    """A transport that counts its pauses."""
 
     pauses = 0
 
@@ -160,7 +160,9 @@ async def test_the_rest_of_a_body_in_many_pieces_is_forgotten_with_its_client() 
     assert (registry.held, wire.written) == (0, b"")
 
 
-async def test_who_goes_while_its_requests_wait_costs_the_engine_nothing(gateway: Running, engine: Engine) -> None:
+async def test_waiting_requests_of_a_client_that_leaves_do_not_reach_the_engine(
+    gateway: Running, engine: Engine
+) -> None:
     async with connect(gateway.port) as client:
         await client.send(UNKNOWN * 20 + request(CHAT, b"{}"))
         client.writer.transport.abort()
@@ -171,7 +173,7 @@ async def test_who_goes_while_its_requests_wait_costs_the_engine_nothing(gateway
 
 
 async def test_requests_that_wait_when_a_drain_begins_are_answered_as_before_it(start: Start, engine: Engine) -> None:
-    """The one that is in flight is, and its answer says that it is the last; who sent more sends that again."""
+    """The request in flight is answered, and its answer closes the connection; the client sends the others again."""
     go = asyncio.Event()
 
     async def script(turn: Turn) -> None:
@@ -237,7 +239,7 @@ class Failing(Echo):
 @pytest.mark.parametrize(
     ("where", "statuses"), [("admit", [200, 500]), ("respond", [200, 500, 200]), ("finished", [200, 200, 200])]
 )
-async def test_whatever_fails_is_answered_and_so_are_the_others(where: str, statuses: list[int]) -> None:
+async def test_a_failing_request_is_answered_and_so_are_the_others(where: str, statuses: list[int]) -> None:
     told: list[object] = []
     loop, registry = asyncio.get_running_loop(), Registry(10)
     loop.set_exception_handler(lambda _, context: told.append(type(context["exception"])))

@@ -1,4 +1,4 @@
-"""An offer to speak another protocol is ignored, wherever the network cuts it and whatever comes before and after."""
+"""Offers of another protocol are ignored, however the network cuts them and whatever surrounds them."""
 
 import itertools
 
@@ -90,12 +90,12 @@ def test_no_single_cut_changes_what_is_read(kind: str, pauses: bool) -> None:
 @pytest.mark.parametrize(
     ("first", "second"), list(itertools.product(["plain", "refused", "offer with a body"], repeat=2))
 )
-def test_whatever_stands_before_an_offer_both_are_answered(first: str, second: str) -> None:
+def test_a_request_before_an_offer_is_answered_too(first: str, second: str) -> None:
     stream = KINDS[first] + KINDS[second] + KINDS["offer"]
     assert served([stream]).count(b"HTTP/1.1 ") == 3
 
 
-async def test_the_engine_hears_of_an_offer_as_of_any_other_request(gateway: Running, engine: Engine) -> None:
+async def test_the_engine_gets_a_request_with_an_offer_as_any_other(gateway: Running, engine: Engine) -> None:
     body = b'{"model":"tiny"}'
     plain = request(CHAT, body, "Authorization: Bearer x\r\nAccept: a/b\r\n")
     offer = request(CHAT, body, H2C + "Authorization: Bearer x\r\nAccept: a/b\r\n")

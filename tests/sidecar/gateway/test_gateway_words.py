@@ -1,4 +1,4 @@
-"""What clients of Ollama's own API may say about the loading of a model."""
+"""Load options of clients of Ollama's own API."""
 
 import pytest
 
@@ -26,7 +26,7 @@ WORDS: list[tuple[dict[str, object], dict[str, object], dict[str, object], float
 
 
 @pytest.mark.parametrize(("rules", "said", "told", "lasts"), WORDS)
-async def test_what_a_client_says_of_loading(
+async def test_load_options_of_a_client(
     resident: With,
     ollama: Holding,
     rules: dict[str, object],
@@ -44,7 +44,7 @@ async def test_what_a_client_says_of_loading(
 
 
 @pytest.mark.parametrize("value", ["", "1d", "soon", [1], True, "NaN", "9" * 20_000])
-async def test_a_keep_alive_that_means_nothing_is_refused(resident: With, ollama: Holding, value: object) -> None:
+async def test_an_invalid_keep_alive_is_refused(resident: With, ollama: Holding, value: object) -> None:
     async with resident() as running:
         refused = await asked(running, "a", "/api/chat", keep_alive=value)
         assert "keep_alive" in str(refused.json()["error"])
@@ -55,7 +55,7 @@ async def test_a_keep_alive_that_means_nothing_is_refused(resident: With, ollama
     "options", [b'{"num_ctx":9,"x":"\xff"}', b'{"num_ctx":9,"x":' + b"[" * 2000 + b"]" * 2000 + b"}"]
 )
 async def test_options_that_cannot_be_read_are_refused(resident: With, ollama: Holding, options: bytes) -> None:
-    """Go's parser would take them, and load the model anew."""
+    """Go's parser would accept them, and reload the model."""
     async with resident() as running:
         refused = await ask(running.port, "/api/chat", b'{"model":"a","options":' + options + b"}")
         assert "options cannot be read" in str(refused.json()["error"])

@@ -1,4 +1,4 @@
-"""Where the gateway listens, and how it stops."""
+"""Listening addresses of the gateway, and its shutdown."""
 
 import asyncio
 import socket
@@ -58,14 +58,14 @@ async def test_an_ipv4_address_means_ipv4_alone() -> None:
     listener.close()
 
 
-async def test_an_address_of_somebody_else_is_said() -> None:
+async def test_a_foreign_address_is_reported() -> None:
     with pytest.raises(
         ListenError, match=r"^admin: cannot listen on 192\.0\.2\.1:80: Cannot assign requested address$"
     ):
         await Listener.open("admin", "192.0.2.1:80", Greeter)
 
 
-async def test_whoever_waits_in_the_kernel_is_taken_in_before_the_end() -> None:
+async def test_connections_in_the_kernels_queue_are_accepted_before_the_end() -> None:
     listener = await Listener.open("listen", "127.0.0.1:0", Greeter)
     # The kernel accepts without the loop's doing: these three are connected and nobody has seen them.
     waiting = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Whatever a head claims, a page of an origin that nobody listed gets no permission, and no POST of it passes."""
+"""Properties of origins: a page of an unlisted origin gets no permission and no POST, whatever its head has."""
 
 from urllib.parse import urlsplit
 
@@ -36,7 +36,7 @@ def request(method: str, *headers: tuple[bytes, bytes]) -> Request:
 
 
 def is_listed(origin: bytes) -> bool:
-    """The same list, read by another parser."""
+    """Tell if the list has the origin, by another parser."""
     try:
         text = origin.decode("ascii").lower()
         parts = urlsplit(text)
@@ -75,7 +75,7 @@ def test_an_origin_that_is_not_listed_is_allowed_nothing(origin: bytes, host: by
 @given(
     labels=st.lists(st.from_regex(r"[a-z0-9]{1,5}", fullmatch=True), min_size=2, max_size=4), port=st.integers(1, 65535)
 )
-def test_a_public_name_is_never_ours_by_itself(labels: list[str], port: int) -> None:
+def test_an_unlisted_public_name_is_never_accepted(labels: list[str], port: int) -> None:
     host = ".".join([*labels, "example"]).encode()
     for name in (host, b"%b:%d" % (host, port)):
         rebound = request("POST", (b"host", name), (b"origin", b"http://" + name))

@@ -1,4 +1,4 @@
-"""The model's place in a body, found without decoding it: always where json.loads would find it."""
+"""Position of the model in a body, found without decoding: always as json.loads finds it."""
 
 import contextlib
 import json
@@ -79,7 +79,7 @@ def test_a_model_that_is_no_string_is_refused(body: tuple[bytes, dict[str, Any]]
 def test_a_damaged_body_is_refused_or_read_as_json_reads_it(
     body: tuple[bytes, dict[str, Any]], data: st.DataObject
 ) -> None:
-    """Whatever both accept they read alike; what only the scanner accepts is refused by the engine."""
+    """A body that both accept is read alike; one that only the scanner accepts is refused by the engine."""
     raw = bytearray(body[0])
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(raw) - 1))
@@ -108,7 +108,7 @@ def test_any_bytes_are_refused_or_found_without_another_error(raw: bytes) -> Non
 
 
 def turns_of(body: bytes) -> list[float]:
-    """Thread CPU seconds of each turn that reads the body."""
+    """Return the thread CPU seconds of each turn that reads the body."""
     steps = splice.scan(body, ("model", "name"), ("keep_alive", "options"))
     taken: list[float] = []
     while True:

@@ -1,4 +1,4 @@
-"""Whether a stream has ended, read as its clients read it: by events, lines and the members of their objects."""
+"""Detection of a stream's end as its clients read it: by events, lines and the members of their objects."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ def lines(*each: object, compact: bool = False) -> bytes:
 
 
 def seen(kind: Stream, *pieces: bytes) -> tuple[bool, bool]:
-    """(ended, failed)"""
+    """Return (ended, failed)."""
     content_type = b"text/event-stream" if kind.framing == "sse" else b"application/x-ndjson"
     one = watch_for(kind, 200, content_type)
     assert one is not None
@@ -122,7 +122,7 @@ FAILS: list[tuple[str, bytes]] = [
 
 
 def cuts(text: bytes) -> Iterator[list[bytes]]:
-    """In one, byte by byte, and cut in two at every place."""
+    """Yield the text in one piece, byte by byte, and cut in two at every place."""
     yield [text]
     if len(text) > 10_000:
         yield [text[at : at + 1000] for at in range(0, len(text), 1000)]
@@ -142,7 +142,7 @@ def test_an_end_is_seen_at_every_cut(kind: str, text: bytes) -> None:
 
 
 @pytest.mark.parametrize(("kind", "text"), GOES_ON, ids=names(GOES_ON))
-def test_what_only_looks_like_an_end_is_none_at_every_cut(kind: str, text: bytes) -> None:
+def test_text_that_resembles_an_end_is_ignored_at_every_cut(kind: str, text: bytes) -> None:
     for pieces in cuts(text):
         assert seen(KINDS[kind], *pieces) == (False, False), pieces
 
@@ -154,7 +154,7 @@ def test_an_error_before_the_end_is_seen_at_every_cut(kind: str, text: bytes) ->
 
 
 def reference(text: bytes) -> tuple[bool, bool]:
-    """The whole stream of an OpenAI engine, read by the letter of the standard."""
+    """Read the whole stream of an OpenAI engine literally by the standard."""
     ended = failed = False
     lines = text.decode().removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     for event in re.split(r"\n\n+", lines):

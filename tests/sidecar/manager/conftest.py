@@ -41,7 +41,7 @@ class Repository:
     commits: int = 0
 
     def publish(self, *models: str, files: Mapping[str, str] | None = None) -> str:
-        """A commit with entries of these models and other files; its hash."""
+        """Write a commit with entries of these models and other files; return its hash."""
         self.commits += 1
         commit = f"{self.commits:040x}"
         folder = self.root / ".worktrees" / commit / "models"
@@ -88,7 +88,7 @@ def repository(tmp_path: Path) -> Repository:
 
 @pytest.fixture
 def config(tmp_path: Path, cluster: Cluster, certificate: Path, repository: Repository) -> dict[str, Any]:
-    """manager.json, with everything it names in place."""
+    """Return manager.json, with everything it names in place."""
     (tmp_path / "state").mkdir()
     (tmp_path / "token").write_text(TOKEN + "\n")
     (tmp_path / "account").write_text("account-token")
@@ -111,7 +111,7 @@ def config(tmp_path: Path, cluster: Cluster, certificate: Path, repository: Repo
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back."""
+    """The answer to a request."""
 
     status: int
     headers: Mapping[str, str]
@@ -119,13 +119,13 @@ class Reply:
 
     @property
     def message(self) -> str:
-        """The error's."""
+        """Return the message of the error."""
         return str(self.body["error"]["message"])
 
 
 @dataclass
 class Client:
-    """Speaks to a running manager."""
+    """Client of a running manager."""
 
     port: int
     admin_port: int

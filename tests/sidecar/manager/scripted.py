@@ -1,4 +1,4 @@
-"""An API server that knows one InferenceService and does with it what a test says.
+"""An API server that knows one InferenceService and is scripted by a test.
 
 Server-side apply, conflicts and RBAC are the real one's to show: tests/e2e/manager runs against it.
 """
@@ -24,7 +24,7 @@ INVALID: Status = {
 
 
 def becomes_ready(content: dict[str, Any]) -> Status:
-    """Every model works."""
+    """Make every model ready."""
     return STOPPED if content["metadata"]["annotations"].get("serving.kserve.io/stop") else READY
 
 
@@ -57,7 +57,7 @@ class Cluster:
                 cluster._answer(self, "PATCH")
 
             def log_message(self, *_: object) -> None:
-                """Quiet."""
+                """Write nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -74,7 +74,7 @@ class Cluster:
         self._server.server_close()
 
     def serves(self) -> str | None:
-        """The model of what was applied last."""
+        """Return the model that was applied last."""
         return str(self.object["metadata"]["annotations"]["larder/model"]) if self.object else None
 
     def _answer(self, request: BaseHTTPRequestHandler, method: str) -> None:

@@ -13,7 +13,7 @@ from tests.sidecar.manager.scripted import INVALID, LOADING, READY, Cluster, Sta
 
 
 def only(*working: str, otherwise: Status | None) -> Any:
-    """A controller that gets only some models ready."""
+    """Return a controller that makes only some models ready."""
     return lambda content: (
         becomes_ready(content) if content["metadata"]["annotations"]["larder/model"] in working else otherwise
     )
@@ -38,7 +38,7 @@ async def test_a_model_is_active_when_the_answer_comes(manager: Client, cluster:
     assert (status["changing"], status["last"]["outcome"]) == (None, "ready")
 
 
-async def test_a_model_that_is_cached_nowhere_is_refused_with_those_that_are(
+async def test_a_model_without_weights_is_refused_with_a_list_of_others(
     start: Start, repository: Repository, cluster: Cluster, config: dict[str, Any]
 ) -> None:
     repository.publish("alpha", "beta")
@@ -61,7 +61,7 @@ async def test_it_is_applied_on_the_server_and_not_by_force(manager: Client, clu
     )
 
 
-async def test_ready_of_the_model_before_does_not_count(manager: Client, cluster: Cluster) -> None:
+async def test_readiness_of_the_previous_model_does_not_count(manager: Client, cluster: Cluster) -> None:
     await manager.activate("alpha")
     looked = asyncio.Event()
     stale = [{"observedGeneration": 1, **READY}] * 3
@@ -77,7 +77,7 @@ async def test_ready_of_the_model_before_does_not_count(manager: Client, cluster
     assert looked.is_set()
 
 
-async def test_a_model_that_never_gets_ready_is_given_up_and_the_one_before_comes_back(
+async def test_a_model_that_never_becomes_ready_is_rolled_back(
     start: Start, repository: Repository, cluster: Cluster
 ) -> None:
     repository.publish("alpha", "beta")
@@ -98,14 +98,14 @@ async def test_a_spec_that_kserve_calls_invalid_is_not_waited_for(manager: Clien
     assert reply.message.startswith("NoSupportingRuntime: no runtime found. There is no earlier model to go back to")
 
 
-async def test_the_way_back_may_fail_as_well_and_is_told(manager: Client, cluster: Cluster) -> None:
+async def test_a_failed_rollback_is_reported(manager: Client, cluster: Cluster) -> None:
     await manager.activate("alpha")
     cluster.controller = only(otherwise=INVALID)
     reply = await manager.activate("beta")
     assert "Going back to 'alpha' failed too: NoSupportingRuntime" in reply.message
 
 
-async def test_what_a_pod_lacks_is_the_reason(start: Start, repository: Repository, cluster: Cluster) -> None:
+async def test_the_problem_of_a_pod_is_the_reason(start: Start, repository: Repository, cluster: Cluster) -> None:
     repository.publish("alpha")
     cluster.controller = only(otherwise=LOADING)
     waiting = {
@@ -133,7 +133,7 @@ async def test_what_a_pod_lacks_is_the_reason(start: Start, repository: Reposito
         (302, b"", 503, "answers 302"),
     ],
 )
-async def test_what_the_api_server_refuses_changes_nothing(
+async def test_a_refusal_of_the_api_server_changes_nothing(
     manager: Client, cluster: Cluster, status: int, body: bytes, answered: int, says: str
 ) -> None:
     cluster.refusals["PATCH"] = (status, body)
@@ -145,7 +145,7 @@ async def test_what_the_api_server_refuses_changes_nothing(
     assert (await manager.get("/active")).body["last"]["outcome"] == ("refused" if known else "failed")
 
 
-async def test_an_api_server_that_is_away_for_a_moment_is_asked_again(manager: Client, cluster: Cluster) -> None:
+async def test_a_brief_outage_of_the_api_server_is_retried(manager: Client, cluster: Cluster) -> None:
     cluster.controller = only(otherwise=LOADING)
     change = asyncio.create_task(manager.activate("alpha"))
     await asyncio.to_thread(cluster.gets.acquire)
@@ -156,7 +156,9 @@ async def test_an_api_server_that_is_away_for_a_moment_is_asked_again(manager: C
     assert (await change).status == 200
 
 
-async def test_an_api_server_that_is_gone_is_said(start: Start, repository: Repository, config: dict[str, Any]) -> None:
+async def test_an_unreachable_api_server_is_reported(
+    start: Start, repository: Repository, config: dict[str, Any]
+) -> None:
     repository.publish("alpha")
     async with start(api={**config["api"], "url": "https://127.0.0.1:9"}) as client:
         for reply in (await client.activate("alpha"), await client.get("/active")):
@@ -176,7 +178,7 @@ async def test_a_renewed_account_token_is_the_one_that_is_sent(
     assert "account-token" not in manager.log.text
 
 
-async def test_one_change_at_a_time_and_the_other_hears_which(manager: Client, cluster: Cluster) -> None:
+async def test_one_change_at_a_time_and_others_are_told_which(manager: Client, cluster: Cluster) -> None:
     cluster.controller = only(otherwise=LOADING)
     change = asyncio.create_task(manager.activate("alpha"))
     await asyncio.to_thread(cluster.gets.acquire)
@@ -222,7 +224,7 @@ async def test_a_failure_after_a_stop_goes_back_to_the_stop(manager: Client, clu
     assert "'alpha' is stopped again" in (await manager.activate("beta")).message
 
 
-async def test_a_manager_that_ends_calls_its_change_interrupted_and_the_next_one_knows(
+async def test_a_manager_that_ends_records_its_change_as_interrupted(
     start: Start, repository: Repository, cluster: Cluster, config: dict[str, Any]
 ) -> None:
     repository.publish("alpha", "beta")

@@ -1,4 +1,4 @@
-"""GET /models: what git-sync published, whatever is wrong with a part of it."""
+"""GET /models: the catalog that git-sync published, even if a part of it is invalid."""
 
 import shutil
 from pathlib import Path
@@ -31,9 +31,7 @@ async def test_a_model_is_shown_as_its_entry_has_it(manager: Client) -> None:
     assert reply.body["hub"]["files"][0]["sha256"] == "a" * 64
 
 
-async def test_an_entry_that_is_none_is_told_with_its_reason_and_takes_no_other_away(
-    manager: Client, repository: Repository
-) -> None:
+async def test_an_invalid_entry_is_reported_and_affects_no_other(manager: Client, repository: Repository) -> None:
     bad = {
         "broken.yaml": "a: [",
         "renamed.yaml": entry("beta").to_json(),
@@ -95,7 +93,7 @@ async def test_a_models_folder_that_leads_out_is_no_catalog(start: Start, reposi
     assert "leads out of" in reply.message
 
 
-async def test_a_catalog_that_goes_away_is_still_served_and_said_to_be_old(
+async def test_a_catalog_that_disappears_is_still_served_and_marked_as_old(
     manager: Client, repository: Repository
 ) -> None:
     assert (await manager.get("/models")).status == 200
@@ -125,7 +123,7 @@ async def test_a_repository_without_the_folder_is_named(start: Start, repository
         assert "no folder 'entries'" in (await client.get("/models")).message
 
 
-async def test_a_plain_folder_will_do_on_a_laptop(start: Start, repository: Repository) -> None:
+async def test_a_plain_folder_is_a_valid_catalog(start: Start, repository: Repository) -> None:
     commit = repository.publish("alpha")
     folder = repository.root / ".worktrees" / commit
     async with start(catalog={"link": str(folder)}) as client:
@@ -147,7 +145,7 @@ async def test_a_plain_folder_will_do_on_a_laptop(start: Start, repository: Repo
         ("/models/", "GET /models lists"),
     ],
 )
-async def test_an_id_that_is_none_is_404_with_what_is_near(manager: Client, path: str, near: str) -> None:
+async def test_an_unknown_id_is_404_with_similar_ones(manager: Client, path: str, near: str) -> None:
     reply = await manager.get(path)
     assert (reply.status, reply.body["error"]["code"]) == (404, "model_not_found")
     assert near in reply.message

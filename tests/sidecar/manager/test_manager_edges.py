@@ -1,4 +1,4 @@
-"""The manager where the cluster, the disk or the clock does what nobody planned."""
+"""Edge cases of the cluster, the disk and the clock."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.sidecar.manager.scripted import LOADING, READY, STOPPED, Cluster, bec
 
 
 async def _applied(cluster: Cluster) -> None:
-    """The manager waits for what it has applied."""
+    """Wait until the manager has applied the object."""
     assert await asyncio.to_thread(cluster.gets.acquire, timeout=10)
 
 
@@ -75,7 +75,7 @@ async def test_another_object_of_the_same_name_is_not_the_one_that_is_waited_for
     assert "somebody deleted InferenceService active-llm and made another one" in reply.message
 
 
-async def test_what_is_deleted_serves_nothing(manager: Client, cluster: Cluster) -> None:
+async def test_a_deleted_object_serves_nothing(manager: Client, cluster: Cluster) -> None:
     await manager.activate("alpha")
     cluster.controller = lambda content: None if "stop" in json.dumps(content) else READY
     changing = asyncio.create_task(manager.post("/models/deactivate"))
@@ -91,7 +91,7 @@ async def test_what_is_deleted_serves_nothing(manager: Client, cluster: Cluster)
     "answer",
     [b'{"metadata": null}', b'{"metadata": {"generation": "x"}}', b'{"metadata": [], "status": 1}', b"[" * 9999],
 )
-async def test_an_api_server_that_answers_with_something_else_is_no_fault_of_ours(
+async def test_an_invalid_answer_of_the_api_server_is_reported(
     manager: Client, cluster: Cluster, answer: bytes
 ) -> None:
     cluster.refusals["PATCH"] = (200, answer)
@@ -226,7 +226,7 @@ async def test_an_outcome_that_could_not_be_written_is_written_later(
         assert (await manager.get("/active")).body["last"]["outcome"] == "refused"
 
 
-def test_a_history_that_is_damaged_is_said_at_the_start(tmp_path: Path) -> None:
+def test_a_damaged_history_is_reported_at_the_start(tmp_path: Path) -> None:
     history = History(tmp_path)
     for _ in range(200):
         history.finish(history.begin("alpha", {"n": "x" * 500}), "ready")
@@ -239,7 +239,7 @@ def test_a_history_that_is_damaged_is_said_at_the_start(tmp_path: Path) -> None:
         History(tmp_path)
 
 
-def test_a_row_of_somebody_else_is_said_and_raises_nothing_else(tmp_path: Path) -> None:
+def test_an_invalid_row_is_reported_and_raises_no_other_error(tmp_path: Path) -> None:
     history = History(tmp_path)
     history.finish(history.begin("alpha", {}), "ready")
     history.close()

@@ -1,4 +1,4 @@
-"""The catalog's repository is written by others: one file of it takes nothing from the rest."""
+"""The catalog's repository is written by others: a file of it cannot affect the rest."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ HOSTILE: Mapping[str, str | bytes] = {
 
 
 async def _answers(client: Client) -> dict[str, str]:
-    """Everything that must go on; the reasons of what is wrong."""
+    """Check all that must still work; return the reasons of invalid files."""
     began = time.monotonic()
     assert (await client.get("/livez", admin=True)).status == 200
     assert (await client.get("/readyz", admin=True)).status == 200
@@ -61,7 +61,7 @@ async def test_one_bad_file_is_listed_and_takes_nothing_else_away(
     assert "has a catalog entry that cannot be used" in refused.message
 
 
-async def test_what_is_no_file_of_text_is_listed_too(start: Start, repository: Repository) -> None:
+async def test_special_files_are_listed_too(start: Start, repository: Repository) -> None:
     commit = repository.publish("alpha", "beta")
     folder = repository.root / ".worktrees" / commit / "models"
     os.mkfifo(folder / "fifo.yaml")
@@ -82,7 +82,7 @@ async def test_what_is_no_file_of_text_is_listed_too(start: Start, repository: R
     assert {"caf\ufffd.yaml", "line\ufffdbreak\ufffd[2J.yaml", "fifo.yaml", "fifo-link.yaml"} <= wrong.keys()
 
 
-async def test_what_is_read_of_a_large_catalog_is_bounded_and_the_small_entries_are_in_it(
+async def test_reading_of_a_large_catalog_is_bounded_and_includes_small_entries(
     start: Start, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(models, "CATALOG_BYTES", 100_000)

@@ -1,4 +1,4 @@
-"""What changes nothing: no token, no body, no such path; and what does not even start."""
+"""Requests that change nothing: no token, no body, no such path; and settings with which it does not start."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ async def test_a_change_without_the_token_is_401_and_asks_for_it(
 @pytest.mark.parametrize(
     "header", [f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} x", f"Bearer {TOKEN}\r\nauthorization: x"]
 )
-async def test_a_credential_of_another_kind_is_none(manager: Client, header: str) -> None:
+async def test_a_credential_of_another_scheme_is_refused(manager: Client, header: str) -> None:
     reply = await manager.send(f"POST /models/deactivate HTTP/1.1\r\nhost: a\r\nauthorization: {header}\r\n")
     assert reply.status == 401
 
@@ -68,7 +68,7 @@ async def test_a_token_that_is_renewed_is_the_one_that_counts(manager: Client, c
         ('{"id": "alpha"}'.encode("utf-16"), "Invalid JSON"),
     ],
 )
-async def test_a_body_that_is_none_is_400_and_says_where(manager: Client, body: bytes, says: str) -> None:
+async def test_an_invalid_body_is_400_with_the_position(manager: Client, body: bytes, says: str) -> None:
     reply = await manager.post("/models/activate", body)
     assert (reply.status, reply.body["error"]["code"]) == (400, "bad_body")
     assert says in reply.message
@@ -88,7 +88,7 @@ async def test_a_body_of_a_megabyte_is_413_unread(manager: Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"])
-async def test_only_json_is_taken_so_that_no_web_page_can_send_it(manager: Client, kind: str) -> None:
+async def test_only_json_is_accepted_so_that_no_web_page_can_send_it(manager: Client, kind: str) -> None:
     for path in ("/models/activate", "/models/deactivate"):
         reply = await manager.post(path, {"id": "alpha"}, kind=kind)
         assert (reply.status, reply.body["error"]["code"]) == (415, "not_json")
@@ -111,7 +111,7 @@ async def test_paths_and_methods_are_a_list(manager: Client, line: str, status: 
     assert (reply.status, reply.headers.get("allow")) == (status, allow)
 
 
-async def test_whoever_hangs_up_in_the_middle_leaves_nothing(manager: Client) -> None:
+async def test_a_client_that_disconnects_leaves_no_request(manager: Client) -> None:
     for data in (b"POST /models/act", b"GET /models HTTP/1.1\r\nhost: a\r\n\r\n"):
         _, writer = await asyncio.open_connection("127.0.0.1", manager.port)
         writer.write(data)
@@ -176,7 +176,7 @@ def test_without_a_place_for_its_history_it_does_not_start(
     assert "uid 1000" in done.stderr
 
 
-def test_a_file_of_somebody_else_in_its_place_is_not_overwritten(run: Run, file: Path, config: dict[str, Any]) -> None:
+def test_a_foreign_file_in_its_place_is_not_overwritten(run: Run, file: Path, config: dict[str, Any]) -> None:
     theirs = Path(config["state"], "manager.sqlite")
     theirs.write_text("my notes\n" * 200)
     done = run("manager", "--config", str(file))
@@ -195,7 +195,7 @@ def test_without_a_certificate_of_the_cluster_it_does_not_start(run: Run, file: 
         assert done.stderr.startswith(f"api.ca-file: {ca}: ")
 
 
-def test_a_port_in_use_is_said(run: Run, file: Path, config: dict[str, Any]) -> None:
+def test_a_port_in_use_is_reported(run: Run, file: Path, config: dict[str, Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         file.write_text(json.dumps({**config, "listen": address}))

@@ -1,4 +1,4 @@
-"""Which replica a request goes to: what holds for any of them."""
+"""Properties of the choice among replicas."""
 
 from dataclasses import dataclass, replace
 
@@ -36,9 +36,7 @@ REPLICAS = st.lists(
 
 
 @given(NAMES, REPLICAS)
-def test_one_that_holds_the_model_and_has_the_least_to_do_or_one_with_room_for_it(
-    model: str, replicas: list[Standing]
-) -> None:
+def test_the_least_busy_replica_with_the_model_or_one_with_room_is_chosen(model: str, replicas: list[Standing]) -> None:
     replica = chosen(model, replicas)
     answering = [one for one in replicas if not one.failing] or replicas
     assert replica in answering
@@ -77,5 +75,5 @@ def test_models_are_spread_over_all_of_them() -> None:
     assert min(count.values()) > len(MODELS) / 8
 
 
-def test_nobody_is_nobody() -> None:
+def test_without_replicas_there_is_no_choice() -> None:
     assert chosen("a", []) is None

@@ -1,4 +1,4 @@
-"""What the user wrote last, whichever API the request is of."""
+"""Extraction of the user's last message, from a request of any API."""
 
 import json
 from typing import Any, get_args
@@ -60,7 +60,7 @@ def test_every_path_with_a_prompt_says_where_it_is() -> None:
     ],
     ids=["latin-1", "control", "digits"],
 )
-def test_what_an_engine_may_take_is_read(body: bytes) -> None:
+def test_input_that_an_engine_accepts_is_read(body: bytes) -> None:
     assert (last_prompt(CHAT, body).text or "").startswith("caf")
 
 
@@ -75,7 +75,7 @@ def test_what_an_engine_may_take_is_read(body: bytes) -> None:
     ],
     ids=["cut", "deep", "list", "bytes", "values"],
 )
-def test_where_there_is_no_text_there_is_a_reason(body: bytes, says: str) -> None:
+def test_a_request_without_text_has_a_reason(body: bytes, says: str) -> None:
     assert last_prompt(CHAT, body) == Prompt(None, says)
 
 
@@ -87,6 +87,6 @@ MESSAGE = st.dictionaries(st.sampled_from(["role", "content", "type", "text"]), 
     st.sampled_from(sorted(FIELDS)),
     st.dictionaries(st.sampled_from(["messages", "input", "prompt"]), st.lists(MESSAGE | JSON, max_size=5) | JSON),
 )
-def test_whatever_stands_in_the_fields_there_is_an_answer(endpoint: str, body: dict[str, Any]) -> None:
+def test_any_content_of_the_fields_is_answered(endpoint: str, body: dict[str, Any]) -> None:
     found = last_prompt(endpoint, json.dumps(body).encode())
     assert (found.text is None) == bool(found.missing)

@@ -1,4 +1,4 @@
-"""The first rule that holds decides; nothing that a client writes is slow or an error."""
+"""Decision by the first rule that holds; input of clients is never slow or an error."""
 
 import json
 from typing import Any
@@ -80,7 +80,7 @@ def test_endpoint_and_headers_are_conditions_too() -> None:
     assert choose(rules, "a") is None
 
 
-def test_blanks_around_the_value_of_a_header_are_no_part_of_it() -> None:
+def test_blanks_around_the_value_of_a_header_are_ignored() -> None:
     assert choose(router({"header": {"x-team": "a b"}}), "a", x_team="a b \t") == "m1"
 
 
@@ -97,12 +97,12 @@ def test_a_body_is_not_read_for_rules_that_do_not_look_at_it() -> None:
 
 
 @pytest.mark.parametrize("none", [b'{"messages": []}', b'{"prompt": "a"}', b"{"])
-def test_where_there_is_no_text_no_rule_about_it_holds(none: bytes) -> None:
+def test_rules_about_text_do_not_hold_without_text(none: bytes) -> None:
     told = considered(router({"pattern": "a"}, {"max-characters": 9}, {"min-characters": 1}, {"endpoint": CHAT}), none)
     assert [bool(c.why_not) for c in told] == [True, True, True, False]
 
 
-def test_both_ends_of_a_long_text_are_looked_at() -> None:
+def test_both_ends_of_a_long_text_are_searched() -> None:
     pasted = "x" * SCANNED
     rules = router({"pattern": "fix this"})
     assert choose(rules, f"fix this:{pasted}") == "m1"

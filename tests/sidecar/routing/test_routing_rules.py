@@ -1,4 +1,4 @@
-"""Rules as they are written: what is refused, and which can never decide."""
+"""Validation of rules: which are refused, and which can never decide."""
 
 from typing import Any, get_args
 
@@ -106,5 +106,5 @@ def test_a_rule_after_one_that_holds_wherever_it_does_never_decides(
         ("a.b", False),
     ],
 )
-def test_a_repeated_dot_that_stops_at_a_line_is_known(pattern: str, stops: bool) -> None:
+def test_a_repeated_dot_that_stops_at_a_line_is_detected(pattern: str, stops: bool) -> None:
     assert stops_at_lines(pattern) is stops
