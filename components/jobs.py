@@ -27,7 +27,7 @@ def run_once(
 ) -> batch.Job:
     """Declare a Job `<name>-<hash8>`, on one host, in a pool or anywhere; it tolerates `taints` and the pool's.
 
-    `content` is what it reads beside its spec: its change is a new Job too. `image` is what the container runs, where
+    `content` is further input, and a change of it makes a new Job too. `image` is what the container runs, where
     its own names by content what has no digest before it is made.
     """
     runs: Container = {

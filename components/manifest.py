@@ -164,7 +164,7 @@ _LONGEST_NAME = 63
 
 
 def object_name(prefix: str, word: str, content: str) -> str:
-    """Return `<prefix>-<word>-<8 hex digits>` for a word that is no name by itself, such as a model's id.
+    """Return `<prefix>-<word>-<8 hex digits>` for a word that may be no valid name, such as a model's id.
 
     What a name cannot hold becomes a dash, and what is too long is cut: then the digits are of the whole word too.
     """

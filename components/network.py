@@ -49,7 +49,7 @@ def sources_egress(urls: Iterable[str]) -> list[Egress]:
     """Allow name resolution and the targets of these URLs; nothing without URLs.
 
     A host that is an address is reached at it; rules know no names, so of the others the ports are open, and that of
-    HTTPS: hubs and registries redirect downloads to hosts that nobody can list beforehand.
+    HTTPS: hubs and registries redirect downloads to hosts that are not known beforehand.
     """
     addresses: dict[str, set[int]] = {}
     named: set[int] = set()

@@ -1,4 +1,4 @@
-"""Digests of images: each tag of larder:images becomes the digest that the registry has when the program runs."""
+"""Digests of images: the registry resolves each tag of larder:images when the program runs."""
 
 from collections.abc import Mapping
 
@@ -10,10 +10,10 @@ KEY = "larder:images"
 
 
 def pinned(settings: Settings) -> Settings:
-    """Return the settings with name:version@sha256:… for each name:version. Raises SettingsError.
+    """Return the settings with name:version@sha256:… for each name:version. Raise SettingsError.
 
-    Asked now and not by an output, for names come from what runs, and a preview shows it. The version stays in the
-    reference for people; a runtime goes by the digest.
+    Asked now and not by an output: names depend on the digest, and previews show it. The version stays in the
+    reference for people; a runtime uses the digest only.
     """
     tagged = settings.images.tagged
     if not tagged:
@@ -24,20 +24,22 @@ def pinned(settings: Settings) -> Settings:
 
 def _resolved(tagged: Mapping[str, str]) -> dict[str, str]:
     try:
-        # Imported by stacks that name a tag, and by no other: its plugin comes with it.
+        # Only stacks that name a tag import it: Pulumi downloads its plugin too.
         from pulumi_docker import Provider, get_registry_image
     except ModuleNotFoundError as error:
-        msg = f"{KEY}: a tag needs the Python package {error.name}. Run make clouds, or name digests."
+        msg = f"{KEY}: a tag needs the Python package {error.name}. Fix: run make clouds, or name digests."
         raise SettingsError([msg]) from error
-    # Registries are asked over HTTPS; whoever runs `up` needs no Docker for that.
+    # The provider asks registries over HTTPS, so `up` needs no Docker daemon.
     asking = pulumi.InvokeOptions(provider=Provider("registries", disable_docker_daemon_check=True))
     found: dict[str, str] = {}
     problems = []
     for name, image in tagged.items():
         try:
             found[name] = f"{image}@{get_registry_image(name=image, opts=asking).sha256_digest}"
-        except Exception as error:  # noqa: BLE001 (the SDK raises it as nothing more special)
-            problems.append(f"{KEY}.{name}: no digest of {image}: {error}. Name one that is there, or a digest.")
+        except Exception as error:  # noqa: BLE001 (the SDK raises no narrower class)
+            problems.append(
+                f"{KEY}.{name}: no digest of {image}: {error}. Fix: name a tag that the registry has, or a digest."
+            )
     if problems:
         raise SettingsError(problems)
     for name, reference in found.items():

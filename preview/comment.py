@@ -1,6 +1,6 @@
 """The comment of a pull request: the differences between two plans, those for users of the platform first.
 
-Names and texts come from files that anyone may propose, so every one of them stands in a fenced block, where Markdown,
+Anyone may propose the files that names and texts come from, so each of them is in a fenced block, where Markdown,
 HTML and mentions mean nothing.
 """
 

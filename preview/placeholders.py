@@ -1,4 +1,4 @@
-"""Placeholders, in a preview, for images that nobody has named or made yet."""
+"""Placeholders, in a preview, for images that are not named or built yet."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -39,14 +39,14 @@ def stand_in(config: dict[str, object]) -> list[str]:
 
 
 def later(settings: "Settings") -> Iterator[str]:
-    """Yield the settings of images whose digests nobody knows before `up`, with the reason."""
+    """Yield the settings of images whose digests are unknown before `up`, with the reason."""
     for name, image in settings.images.tagged.items():
         yield f"{IMAGES}.{name}: {image} is a tag; `up` asks the registry for its digest"
     yield from (f"{CACHE}.{settings.cache.strategy}.{line}" for line in settings.cache.block.later())
 
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return larder:images with placeholders for images that nobody has named; None if all are named."""
+    """Return larder:images with placeholders for unnamed images; None if all are named."""
     images, ours = config.get(IMAGES), placeholders()
     if images is None:
         return ours if is_testbed(config.get(CLUSTER)) else {**ours, "git-sync": f"git-sync@{UNKNOWN}"}

@@ -1,4 +1,4 @@
-"""Property values as the SDK puts them on the wire: signatures for secrets and outputs, a marker for the unknown."""
+"""Property values in the SDK's wire format: signatures for secrets and outputs, a marker for unknown values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ID
 
 __all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "covered", "decoded", "revealed", "secrets_in"]
 
-# The protocol's own constants (pulumi sdk/go/common/resource/sig): which kind of value a map with this key stands for.
+# Constants of the protocol (pulumi sdk/go/common/resource/sig): the key gives the kind of value that a map encodes.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
 _OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
@@ -20,7 +20,7 @@ Property: TypeAlias = Any
 
 
 class _Unknown:
-    """A value that nobody knows before the resource is made."""
+    """A value that is unknown until the resource exists."""
 
     def __repr__(self) -> str:
         return "<unknown>"
@@ -64,7 +64,7 @@ def _value(value: Property) -> Property:
 
 
 def secrets_in(value: Property) -> bool:
-    """Tell whether the value holds a secret anywhere."""
+    """Tell if the value contains a secret."""
     if isinstance(value, Secret):
         return True
     if isinstance(value, Mapping):
@@ -73,7 +73,7 @@ def secrets_in(value: Property) -> bool:
 
 
 def revealed(value: Property) -> Property:
-    """Return the value with its secrets open, for policies, which keep nothing."""
+    """Return the value with its secrets in plain text, for policies, which store nothing."""
     return _replaced(value, lambda special: revealed(special.value) if isinstance(special, Secret) else special)
 
 

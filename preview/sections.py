@@ -1,4 +1,4 @@
-"""Optional sections of `make plan`: every strategy with the reasons against it, and the effects of a swap."""
+"""Optional sections of `make plan`: a verdict for every strategy, and the effects of a swap."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -20,7 +20,7 @@ from .program import record
 from .swap import refusals, swap
 
 _WIDTH = 16
-"""Width of a column."""
+"""Characters of a column."""
 
 
 def more(
@@ -32,7 +32,7 @@ def more(
     before: Path | None,
     why: bool,
 ) -> tuple[dict[str, list[str]], PlanDocument]:
-    """Return the sections by their titles, and the plan with the verdicts. Raises SettingsError."""
+    """Return the sections by their titles, and the plan with the verdicts. Raise SettingsError."""
     sections: dict[str, list[str]] = {}
     if before:
         deployed = _deployed(before, planned.stack)
@@ -49,12 +49,14 @@ def more(
 
 
 def _deployed(file: Path, stack: str) -> PlanDocument:
-    """Return the plan of this stack in `file`. Raises SettingsError."""
+    """Return the plan in `file`. Raise SettingsError if it is of another stack, or of refused settings."""
     plan = PlanDocument.read(file)
     if plan.stack != stack:
-        raise SettingsError([f"{file}: is of stack {plan.stack}, and this plan of {stack}. Name one of the same."])
+        raise SettingsError([f"{file}: is a plan of stack {plan.stack}. Fix: name a plan of stack {stack}."])
     if plan.problems:
-        raise SettingsError([f"{file}: is of settings that were refused, so nobody deployed them. Name one of before."])
+        raise SettingsError(
+            [f"{file}: is a plan of refused settings, which nobody deployed. Fix: name an earlier plan."]
+        )
     return plan
 
 
@@ -62,7 +64,7 @@ def _with_swaps(
     config: Mapping[str, Any], settings: Settings, planned: PlanDocument, secret_keys: frozenset[str]
 ) -> Iterator[Verdict]:
     catalog = read_catalog(ROOT)
-    config = understood(config, catalog).raw  # a former name says a strategy too, which is exchanged below
+    config = understood(config, catalog).raw  # a former name can name a strategy too, which `tried` replaces
     read = partial(parse, stack=planned.stack, catalog=catalog, encrypted=secret_keys)
     swaps: dict[str, list[str]] = {}
     for verdict in support(config, settings, read):
@@ -71,12 +73,12 @@ def _with_swaps(
             found = read(attempt)
             recording = record(attempt, stack=planned.stack, secret_keys=secret_keys)
             after = document(planned.stack, found, make_plan(found), recording, [])
-            swaps[verdict.strategy] = swap(planned, after)[1:]  # the first line says which swap it is
+            swaps[verdict.strategy] = swap(planned, after)[1:]  # the first line names the swap
         yield verdict.model_copy(update={"swap": swaps.get(verdict.strategy, [])})
 
 
 def matrix(verdicts: Iterable[Verdict]) -> list[str]:
-    """Return a table of strategies and stacks, and below it the reasons and changes of each."""
+    """Return a table of strategies and stacks, followed by the reasons and changes of each."""
     by_strategy: dict[str, dict[str, Verdict]] = {strategy: {} for strategy in STRATEGIES}
     for verdict in verdicts:
         by_strategy[verdict.strategy][verdict.stack] = verdict

@@ -34,7 +34,7 @@ class GkePool(Pool[GkeSettings]):
             project=cluster.project,
             location=cluster.location,
             cluster=cluster.name,
-            # Limits over all zones. The first size would be one a zone: GKE's own autoscaler finds it by itself.
+            # Limits over all zones. The first size would be one a zone: GKE's own autoscaler chooses it.
             autoscaling={"total_min_node_count": pool.min, "total_max_node_count": pool.most},
             # Clusters in a release channel require both.
             management={"auto_repair": True, "auto_upgrade": True},

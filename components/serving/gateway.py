@@ -77,8 +77,8 @@ def token_mount(use: str) -> VolumeMount:
 def gateway_sidecar(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:
     """Return the native sidecar: it starts before the engine, stops after it, and is ready when the engine is.
 
-    It answers the probes of the engine too, for the kubelet cannot reach the engine's loopback. `mounts` come beside
-    that of its file; `ready_period` is in seconds.
+    It answers the probes of the engine too, because the kubelet cannot reach the engine's loopback. `mounts` are
+    further mounts; `ready_period` is the period of its readiness probe, in seconds.
     """
     return {**gateway_container(image, ready_period=ready_period, mounts=mounts), "restart_policy": "Always"}
 
@@ -115,7 +115,7 @@ def probe(path: str, *, period: int, failures: int) -> core.ProbeArgsDict:
 
 
 def drain_hook() -> core.LifecycleArgsDict:
-    """Return the preStop hook that drains the gateway. Both stand in one pod template, and change together."""
+    """Return the preStop hook that drains the gateway. Both are in one pod template, and change together."""
     name, value = DRAIN
     hook: core.HTTPGetActionArgsDict = {
         "path": "/drain",

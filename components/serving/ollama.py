@@ -13,7 +13,7 @@ from .stack import EngineStack, Site
 from .workload import EngineSpec
 
 KEEP_ALIVE = "30m"
-"""Keep-alive of a model that Ollama loads by itself while its gateway is away; else the gateway decides."""
+"""Keep-alive of models that Ollama loads itself while its gateway is down; otherwise the gateway decides."""
 
 
 class Ollama(EngineStack[OllamaSettings]):

@@ -76,7 +76,7 @@ class EngineStack(Stack[EnginePlan[S]], Generic[S]):
     READY_PERIOD: ClassVar[int] = 2
     """Period of the pod's readiness probe, in seconds."""
     NO_MMAP: ClassVar[Mapping[str, str]] = {}
-    """Variables that have the engine read its files and not map them."""
+    """Environment variables that make the engine read its files instead of mapping them."""
     LIVE_PERIOD: ClassVar[int | None] = None
     """Period of the engine's liveness probe, in seconds; None for an engine that exits if it fails."""
 

@@ -1,4 +1,4 @@
-"""Options that all volumes of weights share: a volume stays, is for one claim, and nobody waits for it."""
+"""Resource options shared by all weight volumes: protected, retained, bound to one claim, not awaited."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,5 +20,5 @@ def kept_for(claim: str, namespace: pulumi.Input[str]) -> core.ObjectReferenceAr
 
 
 def bound_to(volume: pulumi.Resource) -> pulumi.ResourceOptions:
-    """Return options of a claim on a volume of ours, whose size is ignored: it cannot change, and cuts no disk."""
+    """Return the options of a claim on `volume`: its request is immutable, and limits no disk."""
     return pulumi.ResourceOptions(depends_on=[volume], ignore_changes=["spec.resources"])

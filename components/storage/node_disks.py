@@ -24,7 +24,7 @@ class NodeDisks:
     volumes: tuple[LocalVolume, ...]
     claim_name: str
     ready: tuple[pulumi.Resource, ...] = ()
-    """Resources that come before that claim is mounted, beside the volumes."""
+    """Resources, besides the volumes, that must exist before a pod mounts the claim."""
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ class SharedVolume(Component):
         namespace: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """`mounted` is True if the strategy in force mounts it: what is not ours is looked for then."""
+        """Register the volume. If the active strategy mounts it (`mounted`), look for objects that others made."""
         super().__init__(name, opts)
         self.claim_name = settings.claim or CLAIM
         self.ready: tuple[pulumi.Resource, ...] = ()
@@ -39,9 +39,9 @@ class SharedVolume(Component):
         self.register_outputs({"claim": self.claim_name})
 
     def _look(self, settings: SharedStorageSettings, stack_namespace: str) -> None:
-        """Read what is not ours: if it is missing, the preview ends with its name.
+        """Read the claim or storage class that others made: if it is missing, the preview fails with its name.
 
-        Pods that mount it would stay Pending, and say so after the deadline of their Job.
+        Otherwise pods would stay Pending, and `up` would report it after the deadline of their Job.
         """
         if settings.claim:
             core.PersistentVolumeClaim.get(
