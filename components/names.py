@@ -20,6 +20,8 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "deploymentStrategy": {"type": "Recreate"},
 }
 """Part of the predictor that does not depend on the stack or block that describes the rest."""
+POPULATE = "populate"
+"""Name of the Jobs that fill volumes with weights, or its beginning."""
 HOLD_SECONDS = 30
 """Time that a request is held for an engine that takes no connections. A crashed container restarts within seconds,
 and a pod that cannot overlap with its successor is back after its image has started. Clients give up after a minute."""

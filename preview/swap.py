@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from components.names import HOLD_SECONDS
+from components.names import FRONT, HOLD_SECONDS
 from components.settings.strategies import STRATEGIES
 from components.settings.strategy import Made
 from manifests.reading import items, mapping, overlaps
@@ -60,7 +60,7 @@ def _pods(found: Sequence[Change], *, fronted: bool) -> Iterator[str]:
 
 
 def _fronted(resources: Sequence[Planned]) -> bool:
-    return any(resource.kind == "Deployment" and resource.name == "front" for resource in resources)
+    return any(resource.kind == "Deployment" and resource.name == FRONT for resource in resources)
 
 
 def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:

@@ -9,6 +9,7 @@ from pulumi_kubernetes.networking import v1 as networking
 from ..component import Component
 from ..jobs import run_once
 from ..manifest import metadata, scratch, selector
+from ..names import POPULATE
 from ..network import sources_egress
 from .base import Demand, Store
 from .fetch import fetch_container, patient
@@ -16,7 +17,7 @@ from .fetch import fetch_container, patient
 
 def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
     """Declare the Job that fetches the plan into `store`. Jobs of two strategies run beside each other in a swap."""
-    name = store.job("populate")
+    name = store.job(POPULATE)
     policy = networking.NetworkPolicy(
         f"{name}-policy",
         metadata=metadata(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from larder_sidecar.catalog import CatalogEntry
 
+from ..names import POPULATE
 from .base import Block, Known
 from .prune import Prune
 from .quantities import size_bytes
@@ -117,7 +118,7 @@ class StrategySettings(Block, ABC):
 
 def populates(made: Sequence[Made]) -> str:
     """Name the Jobs that fill volumes among what a swap makes."""
-    jobs = [one.name for one in made if one.kind == "Job" and one.name.startswith("populate")]
+    jobs = [one.name for one in made if one.kind == "Job" and one.name.startswith(POPULATE)]
     return f"by {', '.join(jobs)} before any pod is moved; nothing where the volume has it already"
 
 

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from larder_sidecar.config.engines import ENGINES
 from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.engines import adapter_of
 
@@ -15,7 +17,7 @@ from preview.__main__ import main
 from preview.findings import findings, refused
 from preview.program import stack_config
 from tests.program.previews import CATALOG, IMAGES, Preview, preview_of
-from tests.program.toys import ENGINE, STACK, STRATEGY, ToyAdapter, registered
+from tests.program.toys import ENGINE, FACTS, STACK, STRATEGY, ToyAdapter, registered
 
 CACHED: dict[str, Any] = {"larder:cache": {STRATEGY: {"claim": "toys"}}}
 TOY_IMAGES = {"larder:images": {**IMAGES, ENGINE: f"registry.example/toy@sha256:{'7' * 64}"}}
@@ -97,6 +99,16 @@ def test_the_engine_stands_behind_its_gateway() -> None:
     assert (gateway.engines[0].kind, gateway.residency) == (ENGINE, None)
     assert adapter_of(ENGINE) is ToyAdapter
     assert not refused(findings(seen.recording, "dev"))
+
+
+def test_the_gateway_moves_the_models_of_an_engine_that_loads_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, ENGINE, replace(FACTS, loads_on_demand=True))
+    ssd = {"larder:gateway": {"residency": {"strategy": "ssd"}}}
+    residency = _gateway(preview_of("none", {**ALONE, **ssd}), f"larder-gateway-{STACK}").residency
+    assert residency
+    assert residency.strategy == "ssd"
+    with pytest.raises(TypeError, match="ToyAdapter is not the adapter"):
+        adapter_of(ENGINE)
 
 
 def test_the_front_leads_to_the_engine_beside_another_stack() -> None:

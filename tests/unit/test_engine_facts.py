@@ -9,6 +9,8 @@ from pydantic import ValidationError
 from components import serving
 from components.settings.images import Images
 from components.settings.stacks import STACKS
+from tests.unit.floors import modules
+from tests.unit.words import compared
 
 
 def test_the_gateway_moves_the_models_of_every_engine_that_loads_on_demand() -> None:
@@ -49,3 +51,15 @@ def test_an_engine_beside_a_gateway_has_an_address_on_loopback() -> None:
     beside = {engine for stack in STACKS.values() if stack.GATEWAY for engine in stack.IMAGES}
     assert {engine for engine, facts in ENGINES.items() if facts.address.startswith("127.0.0.1:")} == beside
     assert {engine for engine, facts in ENGINES.items() if facts.listens_by} == beside
+
+
+def test_nobody_but_its_own_class_compares_an_engine_or_a_stack_with_a_word() -> None:
+    words = {*ENGINES, *STACKS} - {"gateway"}
+    own = {f"components.settings.{name}" for name in STACKS}
+    found = [
+        f"{name}: {text}"
+        for name, file in modules()
+        if name.startswith(("components", "preview", "policies")) and name not in own
+        for text in compared(file.read_text(), words)
+    ]
+    assert found == []
