@@ -1,1 +1,1 @@
-"""What Larder costs in time and memory, measured: `make bench`."""
+"""`make bench`: measurements of the time and memory that Larder takes."""

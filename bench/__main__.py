@@ -1,4 +1,4 @@
-"""`make bench`: measure, and write what was found for people and for tools.
+"""`make bench`: measure, and write the figures for people and for tools.
 
 docs/benchmarks.json is a flat map from a stable name to a number, with `machine` and `date`; docs/benchmarks.md is the
 same as a table. Suites that are not run keep their last figures.
@@ -19,7 +19,7 @@ JSON, PAGE = ROOT / "docs/benchmarks.json", ROOT / "docs/benchmarks.md"
 
 
 def main() -> int:
-    """Run the suites that ONLY names, or all. Exit code 2 where it names none."""
+    """Run the suites that ONLY names, or all. Return 2 if it names none."""
     only = os.environ.get("ONLY", "")
     if only and only not in SUITES:
         print(f"ONLY={only}: there is no such bench. Known: {', '.join(SUITES)}", file=sys.stderr)
@@ -38,13 +38,13 @@ def main() -> int:
 
 
 def machine() -> str:
-    """Cores, memory and system, without a name."""
+    """Return cores, memory and system, without the host's name."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return f"{os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()} {platform.machine()}"
 
 
 def page(figures: Mapping[str, float | str]) -> str:
-    """The table, and how each suite measures: the first lines of its own description."""
+    """Return the table, and the method of each suite from the first lines of its docstring."""
     lines = [
         "# Benchmarks",
         "",
@@ -58,7 +58,7 @@ def page(figures: Mapping[str, float | str]) -> str:
 
 
 def _rows(suite: str, figures: Mapping[str, float | str]) -> list[str]:
-    """A line for each figure of a suite, with those of peers beside it."""
+    """Yield a line for each figure of a suite, with the figures of peers."""
     ours = {key.removeprefix(f"{suite}."): key for key in sorted(figures) if key.startswith(f"{suite}.")}
     theirs = {key for key in figures if key.startswith("peer.") and key.split(".", 2)[2] in ours}
     peers = sorted({key.split(".")[1] for key in theirs})

@@ -1,4 +1,4 @@
-"""An engine on the embedded cluster that is started, asked once and stopped, with a watch in hand."""
+"""An engine on the embedded cluster: start it, ask it once, stop it, and measure the times."""
 
 import http.client
 import json
@@ -17,18 +17,18 @@ from testbed.cluster.layout import DISK, HOST
 from .synthetic import FOLDER, NAMESPACE, SHARED
 
 WITHIN = 900.0
-"""Seconds for a pod to be ready, and for an answer to be there."""
+"""Seconds for a pod to become ready, and for an answer to arrive."""
 POLL = 0.1
 ENGINE = "deployment/ollama"
 PODS = ("get", "pods", "-l", "app.kubernetes.io/name=ollama", "-o", "json")
 PORT = 30080
-"""Of the node, where the entry is by default: components/settings/gateway.py."""
+"""Port of the node with the entry, by default: components/settings/gateway.py."""
 DROP_CACHES = Path("/proc/sys/vm/drop_caches")
 
 
 @dataclass(frozen=True)
 class Start:
-    """What one start of an engine's pod took, in seconds."""
+    """Times of one start of an engine's pod, in seconds."""
 
     ready: float
     load: float
@@ -47,19 +47,19 @@ class Deployment:
             (self._folder / name).write_text(text)
 
     def cold(self) -> Start:
-        """All objects are new, and so are the weights to this node; nothing of them is in memory."""
+        """Deploy new objects with weights that this node has neither on disk nor in memory."""
         self._shared_volume()
         DROP_CACHES.write_text("3")
         return self._start("apply", "-f", str(self._folder))
 
     def warm(self) -> Start:
-        """A pod like the one that has just gone."""
+        """Replace the pod with a new one."""
         self._kubectl("scale", ENGINE, "--replicas=0")
         self._until(lambda: not self._pods(), "the engine's pod to go")
         return self._start("scale", ENGINE, "--replicas=1")
 
     def remove(self) -> None:
-        """All objects, and what is on the volumes."""
+        """Remove all objects, and the contents of the volumes."""
         self._kubectl("delete", "--ignore-not-found", "-f", str(self._folder))
         self._kubectl("delete", "--ignore-not-found", "pv", SHARED)
         for folder in (FOLDER, SHARED):
@@ -82,7 +82,7 @@ class Deployment:
         return False
 
     def _readable(self) -> float:
-        """When the container that brings the weights said that it was done, or else when the engine had started."""
+        """Return the time at which the container that brings the weights ended, or else at which the engine started."""
         (pod,) = self._pods()
         brings = any(c["name"] == "fetch" for c in pod["spec"].get("initContainers", []))
         name, container = pod["metadata"]["name"], "fetch" if brings else "ollama"
@@ -90,7 +90,7 @@ class Deployment:
         return _moment(next(line for line in lines if not brings or '"done"' in line))
 
     def _ask(self) -> tuple[float, float]:
-        """Seconds until the model was loaded, and from there to the first word."""
+        """Return the seconds until the model was loaded, and from there to the first word."""
         body = {"model": self._model, "stream": True, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
         began = time.perf_counter()
         connection = http.client.HTTPConnection(self._cluster.address, PORT, timeout=WITHIN)
@@ -121,7 +121,7 @@ class Deployment:
             time.sleep(POLL)
 
     def _shared_volume(self) -> None:
-        """What a storage class would provide."""
+        """Create the volume that a storage class would provide."""
         shared.make_folder(SHARED)
         volume = shared.volume(SHARED, SHARED, size="64Gi", storage_class=SHARED)
         (HOST / "shared.json").write_text(json.dumps(volume))
@@ -129,7 +129,7 @@ class Deployment:
 
 
 def pull(cluster: Cluster, images: Iterable[str]) -> None:
-    """Have the images on the node: what they take is no part of any strategy."""
+    """Pull the images first: their time is not part of any strategy."""
     for number, image in enumerate(images):
         run = ("run", f"pull-{number}", f"--image={image}", "--restart=Never")
         cluster.kubectl(*run, "--command", "--", "true", timeout=WITHIN)
@@ -139,7 +139,7 @@ def pull(cluster: Cluster, images: Iterable[str]) -> None:
 
 
 def _moment(line: str) -> float:
-    """Seconds since the epoch of a line's time stamp, which has nanoseconds."""
+    """Return the time stamp of a line, which has nanoseconds, in seconds since the epoch."""
     stamp = line.split(maxsplit=1)[0].removesuffix("Z")
     whole, _, part = stamp.partition(".")
     return datetime.fromisoformat(whole).replace(tzinfo=UTC).timestamp() + float(f"0.{part or 0}")

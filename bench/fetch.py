@@ -1,4 +1,4 @@
-"""`larder-sidecar fetch` beside what people use, from one local server on loopback to a disk of the same machine.
+"""`larder-sidecar fetch` compared with usual tools, from one server on loopback to a disk of the same machine.
 
 `ratio_to_curl` is its speed in that of `curl | tee FILE | openssl dgst -sha256`, `ratio_to_hub` in that of
 huggingface_hub (newest, Xet off, a process of its own) and a pass of hashlib over the file. All start without the
@@ -28,7 +28,7 @@ from .processes import ROOT, free_port, process
 
 GIB = 2**30
 SIZES = (1, 4)
-"""GiB of the file."""
+"""Size of the file in GiB."""
 ROUNDS = {1: 5, 4: 3}
 _HUB = """
 import hashlib, pathlib, sys
@@ -43,7 +43,7 @@ assert digest.hexdigest() == sys.argv[5]
 
 
 def measure() -> dict[str, float]:
-    """All figures, by the names they have in docs/benchmarks.json."""
+    """Return all figures, by their names in docs/benchmarks.json."""
     figures: dict[str, float] = {}
     peak = 0.0
     with tempfile.TemporaryDirectory(dir=ROOT / ".larder") as name:
@@ -66,7 +66,7 @@ def measure() -> dict[str, float]:
 
 
 def _content(size: int) -> Iterator[bytes]:
-    """A model that fetch accepts, stretched by the same random mebibyte again and again."""
+    """Write a model that fetch accepts, stretched with repetitions of one random mebibyte."""
     first = b"".join(tiny_model())
     yield first
     block, left = os.urandom(1 << 20), size * GIB - len(first)
@@ -85,7 +85,7 @@ def _server(folder: Path) -> Iterator[str]:
 
 
 def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict[str, float], float]:
-    """Median seconds of each, and the most memory that fetch had."""
+    """Return the median seconds of each tool, and the peak memory of fetch."""
     url = f"{base}/{made.repo}/resolve/{made.revision}/{made.path}"
     facts = {key: value for key, value in vars(made).items() if key != "repo"}
     file = WeightsFile.model_validate({**facts, "url": url})
@@ -130,7 +130,7 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
 
 
 def _timed(way: Callable[[Path], None], place: Path) -> float:
-    """Seconds of one run into an empty folder, with nothing of an earlier one still to be written."""
+    """Return the seconds of one run into an empty folder, after all earlier writes are on disk."""
     place.mkdir()
     os.sync()
     began = time.perf_counter()

@@ -1,6 +1,6 @@
-"""The gateway beside no gateway and beside its peers: the same load, straight to an engine and through each.
+"""The gateway compared with no gateway and with its peers: the same load directly to an engine and through each.
 
-What is measured has core 0 for itself; engine and load share core 1. Latencies come from blocks that take turns, so
+The measured process has core 0 for itself; engine and load share core 1. Latencies come from blocks that take turns, so
 that a disturbance of the machine meets all; "added" is the difference of two quantiles, with somebody between and with
 nobody. Throughput and CPU are medians of rounds in turns. Every feature of the gateway is on: a hundred rules,
 residency, a line of log for each request; it runs by the interpreter that its image has. nginx passes everything on
@@ -27,18 +27,18 @@ from .upstream import CHUNKS
 
 BLOCKS, PER_BLOCK = 20, 100
 SMALL, LARGE, HUGE = 540, 100_000, 4_000_000
-"""Bytes of a usual request, of one with a long document in it, and of one with pictures."""
+"""Bytes of a usual request, of one with a long document, and of one with pictures."""
 RULES = 100
 STREAMS = 50
 ROUNDS = 5
-"""Of load on each target, in turns: a median, for the machine is not the same from one moment to the next."""
+"""Blocks of load on each target, in turns. The figure is their median, because the speed of the machine varies."""
 ROUND_SECONDS = 2.0
 MANY = 1_000_000
-"""Requests, after which the gateway's memory is looked at again."""
+"""Requests after which the gateway's memory is measured again."""
 
 
 def measure() -> dict[str, float]:
-    """All figures, by the names they have in docs/benchmarks.json."""
+    """Return all figures, by their names in docs/benchmarks.json."""
     os.sched_setaffinity(0, {1})
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -82,14 +82,14 @@ def _under_load(targets: Sequence[Target]) -> dict[str, float]:
 
 
 def _throughput(target: Target) -> float:
-    """Answers a second to 32 connections that ask again and again."""
+    """Return the answers per second to 32 connections that ask continuously."""
     wire = load.request(load.chat(SMALL, model=target.model), target.path)
     answers, seconds = asyncio.run(load.crowd(target.port, wire, connections=32, seconds=ROUND_SECONDS))
     return answers / seconds
 
 
 def config_of(folder: Path, port: int) -> Path:
-    """A file with every feature on, before the engine at that port."""
+    """Return a configuration with every feature on, before the engine at that port."""
     path = folder / "gateway.json"
     path.write_text(
         json.dumps(
@@ -107,7 +107,7 @@ def config_of(folder: Path, port: int) -> Path:
 
 
 def _rules() -> list[dict[str, str]]:
-    """None of them holds, so that all of them are asked."""
+    """Return rules that never match, so that the gateway evaluates all of them."""
     words = ("write", "implement", "refactor", "translate", "summarize")
     return [
         {"pattern": f"(?i)({word}|explain).*(code|class|text) {number}", "model": "small"}
@@ -142,13 +142,13 @@ def _latencies(targets: Sequence[Target]) -> dict[str, float]:
 
 
 Taken = dict[str, list[tuple[float, float]]]
-"""(first byte, whole) of each answer, by who gave it."""
+"""(seconds to the first byte, to the whole answer) of each answer, by target."""
 
 
 def _turns(
     targets: Sequence[Target], size: int, count: int, *, stream: bool = False, model: str | None = None
 ) -> Taken:
-    """`BLOCKS` blocks of `count` requests of `size` bytes for each, in turns."""
+    """Send `BLOCKS` blocks of `count` requests of `size` bytes to each target, in turns."""
     taken: Taken = {target.name: [] for target in targets}
     with contextlib.ExitStack() as stack:
         lines = {target.name: stack.enter_context(load.line(target.port)) for target in targets}
@@ -173,7 +173,7 @@ def _added(taken: Taken, target: Target, which: int, percent: int) -> float:
 
 
 def _cpu_of_streams(target: Target) -> float:
-    """Microseconds of its core for one event of a stream, `STREAMS` of them at a time."""
+    """Return the CPU microseconds for one event of a stream, with `STREAMS` streams at a time."""
     wire = load.request(load.chat(SMALL, stream=True, model=target.model), target.path)
     before = cpu_seconds(target.pid)
     answers, _ = asyncio.run(load.crowd(target.port, wire, connections=STREAMS, seconds=ROUND_SECONDS))

@@ -1,4 +1,4 @@
-"""Bodies that cost the most to read for their size: each is a shape that some parser is slow on.
+"""Bodies that are the slowest to read for their size: each has a shape on which some parser is slow.
 
 Used by the bench and by tests. All are at most as long as the default `limits.body_bytes`.
 """
@@ -10,7 +10,7 @@ LONGEST = 32 * MIB
 
 
 def bodies(size: int = LONGEST) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of each, cut down to about `size`."""
+    """Return name and bytes of each, cut to about `size`."""
     for name in _SHAPES:
         yield name, body(name, size)
     half = size // 2 - 50
@@ -28,7 +28,7 @@ def bodies(size: int = LONGEST) -> Iterator[tuple[str, bytes]]:
 
 
 def body(name: str, size: int = LONGEST) -> bytes:
-    """One of those that repeat a part."""
+    """Return a body that repeats a part."""
     head, part, tail = _SHAPES[name]
     return head + part * max((size - len(head) - len(tail)) // len(part), 1) + tail
 

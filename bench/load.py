@@ -15,13 +15,13 @@ TIMEOUT = 30.0
 
 
 def request(body: bytes, path: str = "/v1/chat/completions") -> bytes:
-    """A chat completion as a client sends it."""
+    """Return a chat completion request as a client sends it."""
     head = b"POST %b HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n" % path.encode()
     return head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
 
 def chat(size: int, *, stream: bool = False, model: str = "small") -> bytes:
-    """A body of `size` bytes or a little more."""
+    """Return a body of `size` bytes or a little more."""
     words = b"some words of a longer document "
     content = (words * (size // len(words) + 1))[: max(size - 90, 1)].decode()
     message = {"role": "user", "content": content}
@@ -29,14 +29,14 @@ def chat(size: int, *, stream: bool = False, model: str = "small") -> bytes:
 
 
 def require_ok(parser: httptools.HttpResponseParser) -> None:
-    """A refusal is quick, and no figure. Raises RuntimeError."""
+    """Raise RuntimeError for a refusal: its time is not a figure."""
     if (status := parser.get_status_code()) != 200:
         msg = f"answered {status}, not 200"
         raise RuntimeError(msg)
 
 
 class _Answer:
-    """Notes when the first byte of a body came and when the message was whole."""
+    """Parser callbacks that record the times of the first body byte and of the whole message."""
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
@@ -44,25 +44,25 @@ class _Answer:
         self.done = False
 
     def on_body(self, data: bytes) -> None:
-        """The first of them counts."""
+        """Record the time of the first part."""
         del data
         self.first = self.first or time.perf_counter()
 
     def on_message_complete(self) -> None:
-        """The answer is whole."""
+        """Record that the answer is whole."""
         require_ok(self.parser)
         self.done = True
 
 
 class Line:
-    """One kept connection that asks, waits and asks again."""
+    """A client with one persistent connection that sends one request at a time."""
 
     def __init__(self, port: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def ask(self, wire: bytes) -> tuple[float, float]:
-        """Seconds until the first byte of the body, and until the whole answer."""
+        """Return the seconds until the first byte of the body, and until the whole answer."""
         answer = _Answer()
         started = time.perf_counter()
         self._socket.sendall(wire)
@@ -75,13 +75,13 @@ class Line:
         return answer.first - started, time.perf_counter() - started
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 
 @contextmanager
 def line(port: int) -> Iterator[Line]:
-    """A connection for the length of a block."""
+    """Yield a connection, and close it after the block."""
     opened = Line(port)
     try:
         yield opened
@@ -90,7 +90,7 @@ def line(port: int) -> Iterator[Line]:
 
 
 class _Many(asyncio.Protocol):
-    """Asks again as soon as it has its answer, until told to stop."""
+    """A client that asks again after each answer, until it is stopped."""
 
     def __init__(self, wire: bytes, until: float) -> None:
         self._wire = wire
@@ -99,7 +99,7 @@ class _Many(asyncio.Protocol):
         self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask."""
+        """Send a request."""
         self._transport = cast("asyncio.Transport", transport)
         self._parser = httptools.HttpResponseParser(self)
         self._transport.write(self._wire)
@@ -109,7 +109,7 @@ class _Many(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_complete(self) -> None:
-        """Ask again."""
+        """Send the next request."""
         require_ok(self._parser)
         self.answers += 1
         if time.perf_counter() < self._until:
@@ -118,13 +118,13 @@ class _Many(asyncio.Protocol):
             self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The end, wanted or not."""
+        """Record the end of the connection."""
         if not self.ended.done():
             self.ended.set_result(exc)
 
 
 async def crowd(port: int, wire: bytes, *, connections: int, seconds: float) -> tuple[int, float]:
-    """Answers to `connections` clients that ask for `seconds`, and how long it took until the last had its own."""
+    """Return the answers to `connections` clients in `seconds`, and the seconds until the last answer."""
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
     until = started + seconds

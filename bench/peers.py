@@ -1,8 +1,8 @@
-"""What others stand before an engine, measured beside the gateway as far as it is on this machine.
+"""Other proxies before an engine, measured with the gateway if this machine has them.
 
-`LARDER_PEERS` names a folder with their programs; without it PATH is asked. None is built or fetched from here, and a
-peer that is missing keeps its last figures. Each is told to limit and log as little as it can: nothing of theirs should
-be slow for want of a setting.
+`LARDER_PEERS` names a folder with their programs; without it they are on PATH. The bench neither builds nor
+fetches one, and a missing peer keeps its last figures. Each is configured to limit and log as little as possible, so
+that no setting makes it slow.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from .processes import free_port, process
 
 @dataclass(frozen=True)
 class Target:
-    """Somebody who answers chat completions, and the process that does the work."""
+    """A server that answers chat completions, and its process."""
 
     name: str
     port: int
@@ -28,27 +28,27 @@ class Target:
     path: str = "/v1/chat/completions"
     model: str = "small"
     chooses: bool = False
-    """Whether it has rules for requests that name no model."""
+    """True if it has rules for requests without a model."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """How a peer is started: its configuration for (its port, the engine's port, a folder), and its command."""
+    """The start of a peer: its configuration for (its port, the engine's port, a folder), and its command."""
 
     name: str
     version: tuple[str, ...]
-    """What prints its version."""
+    """Arguments that print its version."""
     configure: Callable[[int, int, Path], list[str]]
     path: str = "/v1/chat/completions"
     model: str = "small"
-    """How it knows the model."""
+    """Name of the model for this peer."""
 
     def find(self) -> str | None:
-        """Its program."""
+        """Return the path of its program."""
         return shutil.which(self.name, path=os.environ.get("LARDER_PEERS") or None)
 
     def told_version(self, program: str) -> str:
-        """As in `nginx 1.22.1`."""
+        """Return name and version, as in `nginx 1.22.1`."""
         told = subprocess.run([program, *self.version], capture_output=True, text=True, check=False, timeout=10)
         found = re.search(r"\bv?(\d[\w.+-]*)", re.sub(r"\x1b\[[0-9;]*m", "", told.stdout + told.stderr))
         return f"{self.name} {found[1] if found else 'of unknown version'}"
@@ -129,13 +129,13 @@ PEERS = (
 
 
 def here() -> list[tuple[Peer, str]]:
-    """The peers of this machine, with their programs."""
+    """Return the peers of this machine, with their programs."""
     return [(peer, program) for peer in PEERS if (program := peer.find())]
 
 
 @contextlib.contextmanager
 def running(peer: Peer, program: str, engine: int, folder: Path) -> Iterator[Target]:
-    """A peer on core 0 before the engine at this port, as soon as it takes connections."""
+    """Run a peer on core 0 before the engine at this port; yield when it accepts connections."""
     port = free_port()
     own = folder / peer.name
     own.mkdir()

@@ -1,4 +1,4 @@
-"""`make plan`: how long a preview takes that needs no cluster."""
+"""`make plan`: the time of a preview without a cluster."""
 
 import statistics
 import sys
@@ -9,6 +9,6 @@ RUNS = 5
 
 
 def measure() -> dict[str, float]:
-    """Seconds of `make plan STACK=dev` once its Python packages are there: the median of `RUNS`."""
+    """Return the median seconds of `RUNS` runs of `make plan STACK=dev`, with Python packages installed."""
     command = [sys.executable, "-m", "preview", "plan", "--stack", "dev"]
     return {"plan.dev_s": statistics.median(wall(command) for _ in range(RUNS))}

@@ -1,4 +1,4 @@
-"""Processes under measurement: each on a core of its own, with what it used of it."""
+"""Processes under measurement, each on its own core, with their use of CPU and memory."""
 
 import contextlib
 import functools
@@ -21,7 +21,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @functools.cache
 def image_python() -> str:
-    """The interpreter that the sidecar's image has: Debian's, where this host has the same version, else our own.
+    """Return the interpreter of the sidecar's image: Debian's if this host has the same version, else our own.
 
     It is built with a profile of itself (PGO), which others are not: 13 % less for a request.
     """
@@ -102,13 +102,13 @@ def _first_line(log: Path, process: subprocess.Popen[bytes]) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
+    """Return a free port of loopback."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         return int(free.getsockname()[1])
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return a process and all its descendants."""
     children = [
         int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
     ]
@@ -116,19 +116,19 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What the process has used so far, user and system; in steps of 1 / `TICK`."""
+    """Return the CPU seconds of the process so far, user and system, in steps of 1 / `TICK`."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory now, in 10^6 bytes."""
+    """Return the resident memory in 10^6 bytes."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def wall(command: list[str]) -> float:
-    """Seconds from start to end of a command that succeeds."""
+    """Return the seconds from start to end of a command that succeeds."""
     began = time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began

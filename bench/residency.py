@@ -39,7 +39,7 @@ ANSWER_WITHIN = 120.0
 
 
 def measure() -> dict[str, float]:
-    """All figures, by the names they have in docs/benchmarks.json. Builds Ollama where it is missing."""
+    """Return all figures, by their names in docs/benchmarks.json. Build Ollama if it is missing."""
     home = tools.OLLAMA.ensure()
     figures = {}
     with tempfile.TemporaryDirectory() as name:
@@ -107,7 +107,7 @@ def _config(folder: Path, engine: int, strategy: str) -> Path:
 
 
 def _ask(port: int, model: str) -> float:
-    """Seconds until the answer of one word is whole."""
+    """Return the seconds until the answer of one word is whole."""
     body = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]}
     began = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_WITHIN)

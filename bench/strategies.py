@@ -22,9 +22,9 @@ from components.settings import strategies
 from .processes import ROOT
 
 SIZES = (1, 4)
-"""GiB."""
+"""Sizes of the weights, in GiB."""
 STRATEGIES = tuple(name for name, strategy in strategies.STRATEGIES.items() if strategy.MOUNTED)
-"""Those that serve Ollama: KServe's agent does not run here."""
+"""Strategies that serve Ollama: KServe's agent does not run here."""
 ESTIMATES = {"none": "5 min", "prebuilt-image": "30 s", "shared-storage": "2 to 3 min"}
 FIGURES = {"ready": "readable", "load": "load", "first_token": "first token"}
 WIDTH = 48
@@ -32,11 +32,11 @@ WIDTH = 48
 WALK = ROOT / "docs/swap.json"
 """The walk from strategy to strategy on record, by `RECORD=1 make e2e ONLY=swap`."""
 FREE_BYTES = 45 * 2**30
-"""Of the disk: 4 GiB lie on the hub, in a store, in a registry, among the node's images, in two volumes and a pod."""
+"""Free disk space: copies of 4 GiB on the hub, in a store, a registry, images of the node, two volumes and a pod."""
 
 
 def measure() -> dict[str, float]:
-    """All figures, by the names they have in docs/benchmarks.json; each size on a cluster of its own."""
+    """Return all figures, by their names in docs/benchmarks.json; each size has its own cluster."""
     home = ROOT / ".larder"
     env, results = os.environ | {"LARDER_STATE": str(home / "bench")}, home / "strategies.json"
     figures: dict[str, float] = {}
@@ -54,7 +54,7 @@ def measure() -> dict[str, float]:
 
 
 def rows(figures: Mapping[str, float | str]) -> list[str]:
-    """A table, a line for each start, and bars of how long the weights took to be readable."""
+    """Yield a table with a line for each start, and bars for the time until the weights were readable."""
     seconds = {key.removeprefix("strategy."): float(value) for key, value in figures.items() if key[:9] == "strategy."}
     starts = [
         (name, state) for name in STRATEGIES for state in ("cold", "warm") if f"{name}.{state}_ready_s_1gib" in seconds

@@ -1,4 +1,4 @@
-"""Synthetic weights of a whole number of GiB, and what the program declares to serve them by one strategy."""
+"""Synthetic weights of a whole number of GiB, and the manifests that serve them with one strategy."""
 
 import json
 import shutil
@@ -29,9 +29,9 @@ from testbed.hub.tiny_model import Shape, tiny_model
 
 NAMESPACE, STACK, SHARED = "bench", "dev", "bench-shared"
 BLOCKS_OF_A_GIB = 16
-"""Of F32 layers 1,024 wide, feed-forward 4,096: 64 MiB each."""
+"""Bytes of an F32 layer 1,024 wide, with feed-forward 4,096: 64 MiB."""
 FOLDER = "bench"
-"""On the node's data disk."""
+"""Folder on the node's data disk."""
 
 
 class Synthetic:
@@ -59,7 +59,7 @@ class Synthetic:
         self._gib = gib
 
     def manifests(self, strategy: str, images: Mapping[str, str]) -> dict[str, str]:
-        """The objects that serve it by this strategy, in the order of applying; its image is published first."""
+        """Publish its image, and return the objects that serve it with this strategy in the order of applying."""
         size = f"{2 * self._gib}Gi"
         facts = STRATEGIES[strategy]
         here: Mapping[str, object] = {
@@ -91,7 +91,7 @@ class Synthetic:
         return files
 
     def _published(self, *upon: str) -> str:
-        """Its image of weights, or that of an engine with them inside, by the sidecar's own role."""
+        """Publish an image of its weights, or an engine's image with them, with the sidecar's role `publish`."""
         plan, store = STATE / "bench.json", STATE / "bench-store"
         plan.write_text(weights_plan([self.entry], self._cluster.hub).to_json())
         publish: list[str | Path] = [
@@ -116,5 +116,5 @@ class Synthetic:
 
 
 def _program(settings: Settings) -> None:
-    """The project's own, with a catalog that is not on disk."""
+    """Run the project's program with a catalog that is not on disk."""
     Platform("larder", settings, make_plan(settings), pulumi.ResourceOptions(providers=connect(settings)))

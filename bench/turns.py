@@ -1,4 +1,4 @@
-"""The worst turn of the gateway's loop: CPU of its thread, over bodies that are made to be slow and a fuzz corpus.
+"""The worst turn of the gateway's loop, in CPU time of its thread, over slow bodies and a fuzz corpus.
 
 The gateway runs in this process, on the loop that it has in its image. Clients are
 a thread, the engine is a process. Of each body the best of `TRIES` counts: a disturbance of the machine is
@@ -35,15 +35,15 @@ FUZZED = 3
 
 
 class Nobody:
-    """The log's reader."""
+    """A log that discards all lines."""
 
     def write(self, data: bytes, /) -> int:
-        """Take all."""
+        """Discard the line."""
         return len(data)
 
 
 class Timed:
-    """Times each turn of the running loop by the CPU of its thread, with a callback that comes back in the next one."""
+    """A timer of each turn of the running loop, in CPU time, by a callback that schedules itself again."""
 
     def __init__(self) -> None:
         self.worst = 0.0
@@ -53,7 +53,7 @@ class Timed:
         self._loop.call_soon(self._tick)
 
     def stop(self) -> None:
-        """The loop may rest again."""
+        """Stop the callback, so that the loop can idle."""
         self._on = False
 
     def _tick(self) -> None:
@@ -64,7 +64,7 @@ class Timed:
 
 
 def worst_ms(config: GatewayConfig, *, tell: bool = False) -> float:
-    """Milliseconds of the worst turn over all bodies; `tell`: print the worst turn of each."""
+    """Return the milliseconds of the worst turn over all bodies; with `tell`, print the worst turn of each."""
     return uvloop.run(_worst(config, tell=tell)) * 1000
 
 
@@ -96,7 +96,7 @@ def _cases() -> Iterator[tuple[str, list[bytes]]]:
 
 
 def _ask(port: int, wires: list[bytes]) -> None:
-    """One after the other on a connection, again on a new one where it was closed."""
+    """Send them one after the other on a connection, and reconnect after a close."""
     with contextlib.ExitStack() as stack:
         line: socket.socket | None = None
         for wire in wires:
@@ -115,7 +115,7 @@ def _send(line: socket.socket, wire: bytes) -> None:
 
 
 def _answered(line: socket.socket) -> bool:
-    """Read one answer; whether the connection goes on."""
+    """Read one answer; return True if the connection stays open."""
     head = b""
     while b"\r\n\r\n" not in head:
         if not (data := line.recv(65536)):

@@ -1,4 +1,4 @@
-"""An engine that costs next to nothing, as a process: so that what is measured is what stands before it.
+"""A process that stands in for an engine at almost no cost, so that the bench measures the proxy before it.
 
 `POST /v1/chat/completions` answers 640 bytes at once; with `"stream": true` in the body, `CHUNKS` events of 220 bytes.
 """
@@ -21,17 +21,17 @@ _WHOLE = b'{"object":"chat.completion","choices":[{"message":{"content":"' + b"y
 _ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(_WHOLE), _WHOLE)
 _STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _LOOKED_AT = 256
-"""Bytes of a body, which say whether a stream is wanted."""
+"""Bytes of a body that requests a stream."""
 _HELD = b'{"models":[{"name":"small:latest","size":1}]}'
 _HOLDS = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(_HELD), _HELD)
-"""To whatever is asked with GET: what it holds, as Ollama says it."""
+"""Answer to any GET: the loaded models, as Ollama lists them."""
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """The connection of one client."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
+        """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._parser = httptools.HttpRequestParser(self)
         self._body = b""
@@ -41,16 +41,16 @@ class Connection(asyncio.Protocol):
         self._parser.feed_data(data)
 
     def on_message_begin(self) -> None:
-        """A request starts."""
+        """Reset the state for a new request."""
         self._body = b""
 
     def on_body(self, data: bytes) -> None:
-        """Only its beginning is looked at."""
+        """Check only the beginning of the body."""
         if len(self._body) < _LOOKED_AT:
             self._body += data[:_LOOKED_AT]
 
     def on_message_complete(self) -> None:
-        """Answer."""
+        """Send the answer."""
         if self._parser.get_method() == b"GET":
             self._transport.write(_HOLDS)
             if not self._parser.should_keep_alive():
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Listen on a free port, say which, and go on until killed."""
+    """Listen on a free port, print it, and serve until killed."""
     keep_freed()  # as the gateway does: else its own page faults are what a large body takes
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)

@@ -1,4 +1,4 @@
-"""Headless Chromium, spoken to in W3C WebDriver's own words."""
+"""Headless Chromium, controlled by the W3C WebDriver protocol."""
 
 import base64
 import contextlib
@@ -63,7 +63,7 @@ class Browser:
         self._do("/url", {"url": url})
 
     def find(self, selector: str) -> str:
-        """The element, as soon as it is there."""
+        """Wait for the element and return it."""
         deadline = time.monotonic() + 20
         while True:
             if found := self._do("/elements", {"using": "css selector", "value": selector}):
@@ -81,7 +81,7 @@ class Browser:
         self._on(selector, "value", {"text": text})
 
     def _on(self, selector: str, word: str, body: object = None) -> Any:
-        """Act on an element. The page draws its rows anew every few seconds: one that was replaced is found again."""
+        """Act on an element. The page redraws its rows every few seconds, so look a replaced one up again."""
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -98,7 +98,7 @@ class Browser:
             time.sleep(0.1)
 
     def complaints(self) -> list[str]:
-        """What the console has to say: errors of scripts, refusals of the content security policy."""
+        """Return the errors in the console: of scripts, and of the content security policy."""
         return [str(line["message"]) for line in self._do("/se/log", {"type": "browser"})]
 
     def screenshot(self, file: Path) -> None:
@@ -110,7 +110,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser() -> Iterator[Browser]:
-    """A browser of its own, installed where it is missing, gone at the end."""
+    """Yield a browser, installed if it is missing, and close it at the end."""
     packages.ensure_browser()
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="larder-browser-") as home:

@@ -26,14 +26,14 @@ SHARED = "e2e-shared"
 
 @dataclass
 class Platform:
-    """Stack dev as deployed by `make up`, and hands to change it."""
+    """Stack dev as deployed by `make up`, and actions to change it."""
 
     url: str = ""
     root: Path = ROOT
     """The checkout whose commands deploy it."""
 
     def make(self, target: str, timeout: float = 900) -> str:
-        """Run a make target; return what a person would see. Fails the test when it fails."""
+        """Run a make target; return its output. Fail the test if it fails."""
         done = _make(target, timeout, self.root)
         assert done.returncode == 0, done.stdout + done.stderr
         if target == "up":
@@ -41,15 +41,15 @@ class Platform:
         return done.stdout
 
     def refused(self, target: str, timeout: float = 900) -> str:
-        """Run a make target that must fail; return what a person would see."""
+        """Run a make target that must fail; return its output."""
         done = _make(target, timeout, self.root)
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
 
     def refuses(self, strategy: str, **block: object) -> str:
-        """What a person sees of `make up` with a strategy and its block, which fails before any pod is moved.
+        """Return the output of `make up` with a strategy and block that fail before any pod rolls.
 
-        Afterwards the stack file is as it was.
+        Restore the stack file afterwards.
         """
         before, text = self.engine_pod()["metadata"]["uid"], self.stack_file.read_text()
         rest = re.sub(rf"(?m)^    (strategy|{strategy}): .*\n", "", text)
@@ -68,7 +68,7 @@ class Platform:
         return self.make("up")
 
     def preview(self) -> list[dict[str, Any]]:
-        """What `make up` would change in the cluster."""
+        """Return the changes that `make up` would make in the cluster."""
         done = subprocess.run(
             ["python3", "-m", "dev", "preview"], cwd=ROOT, capture_output=True, text=True, timeout=900, check=False
         )
@@ -76,7 +76,7 @@ class Platform:
         return list(json.loads(done.stdout.splitlines()[-1]))
 
     def engine_pod(self) -> dict[str, Any]:
-        """The engine's pod that stays."""
+        """Return the engine's pod that is not terminating."""
         pods = self.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]
         (pod,) = (p for p in pods if "deletionTimestamp" not in p["metadata"])
         return dict(pod)
@@ -92,7 +92,7 @@ class Platform:
 
     @property
     def stack_file(self) -> Path:
-        """A copy of the committed one, which tests may change."""
+        """Return a copy of the committed stack file, which tests may change."""
         return Path(os.environ["LARDER_STACKS"], "Pulumi.dev.yaml")
 
     def write_strategy(self, strategy: str) -> None:
@@ -145,13 +145,13 @@ class Platform:
         self.apply(volume, {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", **provisioned})
 
     def terminated(self, pod: str) -> str:
-        """The termination message of a pod's first container, empty while it runs."""
+        """Return the termination message of a pod's first container; empty while it runs."""
         (status,) = self.get(f"pod/{pod}")["status"].get("containerStatuses", [{}])
         return str(status.get("state", {}).get("terminated", {}).get("message", ""))
 
     @staticmethod
     def until(check: Callable[[], str], *, within: float) -> str:
-        """What `check` says, as soon as it says something."""
+        """Wait until `check` returns a value, and return it."""
         deadline = time.monotonic() + within
         while not (found := check()):
             assert time.monotonic() < deadline, f"nothing within {within} s"
@@ -159,19 +159,19 @@ class Platform:
         return found
 
     def weights_bytes(self) -> int:
-        """Of the models that are served, by the plan in the cluster."""
+        """Return the bytes of the served models, from the plan in the cluster."""
         (plan,) = (c for c in self.get("configmaps")["items"] if c["metadata"]["name"].startswith("larder-weights-"))
         models = json.loads(plan["data"]["weights.json"])["models"]
         return sum(file["bytes"] for model in models for file in model["files"])
 
     def objects(self) -> set[str]:
-        """What in the cluster says that it is Pulumi's, as `Kind name`."""
+        """Return the objects of the cluster with Pulumi's label, as `Kind name`."""
         kinds = "deployments,services,jobs,configmaps,networkpolicies,pvc,pv,pdb,serviceaccounts,roles,rolebindings"
         found = json.loads(self.kubectl("get", kinds, "-A", "-l", "app.kubernetes.io/managed-by=pulumi", "-o", "json"))
         return {f"{item['kind']} {item['metadata']['name']}" for item in found["items"]}
 
     def state(self) -> set[str]:
-        """What Pulumi's state holds of the cluster, as `Kind name`."""
+        """Return the objects of the cluster in Pulumi's state, as `Kind name`."""
         command = ["sh", "-c", f". {os.environ['LARDER_STATE']}/env && pulumi stack export"]
         told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True).stdout
         found = [r for r in json.loads(told)["deployment"]["resources"] if r["type"].startswith("kubernetes:")]

@@ -1,4 +1,4 @@
-"""What an operator reads where disks, claims, nodes and images are not what the stack file says, on a real cluster.
+"""Messages to an operator if disks, claims, nodes and images differ from the stack file, on a real cluster.
 
 The Jobs are the program's own, each alone in one stack of their own, with less time than it gives them.
 """
@@ -29,7 +29,7 @@ NAMESPACE = "bad-input"
 DEADLINE = 45
 """Seconds in place of a Job's own two minutes and more: enough to pull an image, or to fail to."""
 FOLDER = "bad-input"
-"""Of the node's data disk: places to mount what is wrong."""
+"""Folders of the node's data disk for wrong mounts."""
 GZIP = b"\x1f\x8b"
 
 
@@ -93,7 +93,7 @@ def storage_class(name: str) -> dict[str, Any]:
 def told(
     platform: Platform, images: tuple[str, str], disks: None, cli: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Mapping[str, str]:
-    """What one `pulumi up` says of each Job, all tried at once."""
+    """Return the message of one `pulumi up` about each Job, all tried at once."""
     wrong = jobs(*images)
     platform.apply(*(plan for _, plan in wrong.values()))
     stack = Stack.made(tmp_path_factory.mktemp("stack"), cli, platform.cluster.kubeconfig, NAMESPACE)

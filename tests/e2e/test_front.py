@@ -48,7 +48,7 @@ def pods(platform: Platform) -> list[dict[str, Any]]:
 
 
 def asked(platform: Platform, model: str) -> str:
-    """Whether its model was there."""
+    """Tell if the model answered."""
     try:
         with urllib.request.urlopen(platform.chat(model=model), timeout=60) as answer:
             answer.read()

@@ -1,4 +1,4 @@
-"""What the embedded cluster means for the host: killed at any moment it starts again, dropped it leaves nothing."""
+"""The embedded cluster and its host: a killed cluster starts again, and a dropped one leaves nothing behind."""
 
 import os
 import signal

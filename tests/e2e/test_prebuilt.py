@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 def published(platform: Platform, engine: str) -> dict[str, object]:
-    """What `publish --engine` says of the models of the stack, from the store that `make up` publishes from."""
+    """Return the output of `publish --engine` for the models of the stack, from the store of `make up`."""
     config, registry = STATE / "weights.dev.json", platform.cluster.registry
     command: list[str | Path] = [
         VENV / "bin" / "python",
@@ -34,7 +34,7 @@ def published(platform: Platform, engine: str) -> dict[str, object]:
 
 
 def engine_image(platform: Platform) -> str:
-    """What the engine's container runs."""
+    """Return the image of the engine's container."""
     (container,) = platform.engine_pod()["spec"]["containers"]
     return str(container["image"])
 

@@ -1,4 +1,4 @@
-"""A walk from strategy to strategy on record: what each preview said, what clients felt, what was fetched."""
+"""A recorded walk from strategy to strategy: previews, effects on clients, and fetched bytes."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from typing import Any
 SIGNS = {"create": "+", "delete": "-", "update": "~", "replace": "±", "create-replacement": "±", "delete-replaced": ""}
 """Operations of a preview; the two halves of a replacement are one line."""
 SHOWPIECE = (("none", "image-volume"), ("image-volume", "node-local"), ("node-local", "none"))
-"""Of a walk through all pairs, the steps whose previews the page shows; swap.json has the others."""
+"""Steps of a walk through all pairs whose previews the page shows; swap.json has the others."""
 COLUMNS = ("step", "preview", "answered", "failed", "fetched from the hub", "weights readable", "whole `make up`")
 
 
@@ -75,7 +75,7 @@ def tour(places: Sequence[str]) -> list[str]:
 
 
 def machine() -> str:
-    """What it ran on, as far as it matters for the figures."""
+    """Return the facts of the machine that affect the figures."""
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return f"{os.cpu_count()} cores, {gibibytes:.0f} GiB, {platform.system()} {platform.machine()}"
 
@@ -165,7 +165,7 @@ def _row(step: Step) -> tuple[str, ...]:
 
 
 def _paths(change: Mapping[str, Any]) -> str:
-    """What differs, without counting every item of a list: `containers.volumeMounts, volumes`."""
+    """Return the paths that differ, without every item of a list: `containers.volumeMounts, volumes`."""
     if change["op"] != "update":
         return ""
     lists = (re.sub(r"\[\d+\](\.[^\[\]]*)?$", "", path) for path in change["differs"])

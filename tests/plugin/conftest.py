@@ -1,4 +1,4 @@
-"""What the tests against a real API server need: the server, the Pulumi CLI, and a stack of their own."""
+"""Fixtures for tests against a real API server: the server, the Pulumi CLI, and a stack."""
 
 import os
 import secrets

@@ -28,7 +28,7 @@ PROGRAM = Path(__file__).parent / "program"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     text: str
@@ -120,7 +120,7 @@ class Stack:
         return outcome.text
 
     def steps(self) -> dict[str, dict[str, Any]]:
-        """What a preview would do, by resource name."""
+        """Return the operations of a preview, by resource name."""
         done = subprocess.run(
             [self.cli, "preview", "--json", "--non-interactive"],
             cwd=self.folder / "program",

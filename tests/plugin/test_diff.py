@@ -1,4 +1,4 @@
-"""What a change of inputs means: update in place, replacement, deletion first."""
+"""Effects of a change of inputs: update in place, replacement, deletion first."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Where the API server is, and what makes a kubeconfig unusable."""
+"""The address of the API server, and unusable kubeconfigs."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What Pulumi keeps of a live object, and what a refresh takes for drift."""
+"""The state that Pulumi keeps of a live object, and drift that a refresh reports."""
 
 from testbed.plugin.objects import observed_inputs, outputs, stated
 

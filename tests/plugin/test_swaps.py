@@ -65,7 +65,7 @@ NO_OVERLAP = {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge"
 
 
 def test_a_stated_rolling_update_can_be_left_but_not_in_the_preview_right_after_creation(stack: Stack):
-    """That preview is the dry run of a merge with what our POST owns; the first up takes the ownership over."""
+    """The preview is a dry run of a merge with the fields that our POST owns; the first up adopts them."""
     stack.declare(declared("engine", engine("weights-none", EMPTY, **STATED)))
     stack.up()
     stack.declare(declared("engine", engine("weights-none", EMPTY, **RECREATE)))

@@ -30,7 +30,7 @@ SHARED = {"nfs": {"server": "nas.example", "path": "/export/models"}, "size": "2
 
 @dataclass(frozen=True)
 class Preview:
-    """What the engine was told."""
+    """The requests of a preview to the engine."""
 
     recording: Recording
 
@@ -66,7 +66,7 @@ class Preview:
         return {name: resource.inputs["spec"]["template"]["spec"] for name, resource in makers.items()}
 
     def inference(self) -> InferenceService:
-        """What the manager applies."""
+        """Return the InferenceService that the manager applies."""
         text = self.one("ConfigMap", "larder-manager").inputs["data"]["manager.json"]
         return ManagerConfig.from_json(text).inference_service
 
@@ -97,9 +97,9 @@ def preview_of(
 
 
 def config_of(stack: str, strategy: str | None, overlay: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a stack file configures, with images and, if one is named, another strategy.
+    """Return the config of a stack file, with images and, if `strategy` is given, another strategy.
 
-    Where it lacks the block of a strategy that every cluster can have, it gets one.
+    Add the block of a strategy that works on every cluster if the file lacks it.
     """
     run = {"larder:images": IMAGES, **({"larder:cache": {"strategy": strategy}} if strategy else {})}
     config = merged(merged(stack_config(stack), run), overlay or {})

@@ -1,4 +1,4 @@
-"""What `make up` asks before it builds anything: is the stack file right, for this cluster and these models?"""
+"""The check of `make up` before it builds anything: is the stack file valid for this cluster and these models?"""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What cannot be changed in place is named by its content; what can keeps its name."""
+"""Names of immutable objects contain a hash of their content; other objects keep their names."""
 
 from collections.abc import Callable
 from typing import Any

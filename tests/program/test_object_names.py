@@ -48,7 +48,7 @@ def _key(what: str, key: str) -> Iterator[str]:
 
 
 def wrong_names(resource: Registered) -> Iterator[str]:
-    """What the API server, or whoever makes pods and volumes of the object, would refuse."""
+    """Yield the names that the API server, or a controller that makes pods and volumes, would refuse."""
     manifest, made = resource.inputs, kind(resource)
     longest = 63 if made in ("Job", "Service", "Namespace", "LocalModelCache") else 253
     pattern = LABEL if made in ("Service", "Namespace", "InferenceService") else SUBDOMAIN

@@ -1,4 +1,4 @@
-"""What pods may do, who may reach them, and that no secret lies open."""
+"""Security of pods, network access to them, and secrets, which stay encrypted."""
 
 import json
 from collections.abc import Callable, Iterator

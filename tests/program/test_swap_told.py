@@ -1,4 +1,4 @@
-"""What `make plan` says of a swap is what the resources of the two plans come to."""
+"""The description of a swap in `make plan` agrees with the resources of the two plans."""
 
 import json
 from collections.abc import Callable

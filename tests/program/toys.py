@@ -70,7 +70,7 @@ class ToyCache(KeepsNothing[ToyCacheSettings]):
 
 
 class ToySettings(EngineStackSettings):
-    """Where the toy engine runs."""
+    """Settings of the stack with the toy engine."""
 
     NAME = STACK
     HELP = "The toy stack: {pool}. Deployed if it is there."

@@ -1,4 +1,4 @@
-"""What clients send: connections made of the seeds of tests/fuzz, the same ones for the same number."""
+"""Connections of clients, made from the seeds of tests/fuzz; the same number makes the same ones."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from tests.fuzz.mutation import mutated
 BLOCK = 2_000
 """Connections that one number of the generator stands for."""
 Writes = tuple[bytes, ...]
-"""What a client sends on one connection, the next as soon as something has come back."""
+"""Parts that a client sends on one connection, each after something has come back."""
 _LONGEST = 4096
 PATHS = (
     *(

@@ -23,11 +23,11 @@ from tests.rails.sides import CONFIGS, Side, metric_names, running
 from tests.rails.trees import Tree
 
 _CUTS = (re.compile(rb"(?=(?:POST|GET|HEAD|OPTIONS|DELETE) /)"), re.compile(rb"(?<=\r\n)"))
-"""Where an input is cut to make it shorter: into requests, then into lines."""
+"""Cuts that make an input shorter: into requests, then into lines."""
 _SHRINKING = 30.0
-"""Seconds spent on making one input shorter."""
+"""Time limit, in seconds, to shorten one input."""
 _TOGETHER = 10
-"""Blocks that one pair of gateways gets before what it did is compared."""
+"""Blocks that one pair of gateways receives before a comparison."""
 _SHOWN = 5
 """Differences of a block that are tried alone and shortened; more of them are mostly of one cause."""
 
@@ -134,7 +134,7 @@ def _without(writes: Writes, cut: re.Pattern[bytes]) -> Iterator[Writes]:
 
 @dataclass
 class Report:
-    """What one run came to."""
+    """The result of one run."""
 
     sent: int = 0
     unrepeated: int = 0

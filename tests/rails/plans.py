@@ -62,7 +62,7 @@ VARIANTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         {"larder:cluster": {"namespace": "models"}, "larder:hub": {"endpoint": "https://hub.example"}},
     ),
 }
-"""Of stack dev: what no stack file has. The strategy, and what the overlay says beside it."""
+"""Variants of stack dev that no stack file has: the strategy, and an overlay."""
 
 
 Cases = Mapping[str, tuple[str, Mapping[str, Any] | None]]

@@ -100,7 +100,7 @@ def _in_one_chunk(answer: bytes) -> bytes:
 
 
 def _dechunked(text: bytes, at: int) -> tuple[int, bytes]:
-    """Where the chunks that begin there end, and what they hold; -1 where they have no end."""
+    """Return the end of the chunks that begin there, or -1 if they do not end, and their content."""
     body = []
     while size := re.compile(rb"([0-9a-f]+)\r\n").match(text, at):
         begins, length = size.end(), int(size[1], 16)

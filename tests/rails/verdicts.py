@@ -1,4 +1,4 @@
-"""What two commits say of the same stack files: accepted or refused, and the paths in the errors."""
+"""Verdicts of two commits on the same stack files: accepted or refused, and the paths in the errors."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping

@@ -74,7 +74,7 @@ def controller(api: Client, namespace: str) -> Iterator[Controller]:
 
 @pytest.fixture(scope="package")
 def declared(namespace: str) -> Preview:
-    """What the program declares for a manager in this namespace."""
+    """Return the manifests of the program for a manager in this namespace."""
     block = {**MANAGER["larder:manager"], "api-token": {"secret": "mine"}}
     return preview_of("none", {**MANAGER, "larder:manager": block, "larder:cluster": {"namespace": namespace}})
 

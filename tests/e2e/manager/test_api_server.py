@@ -1,4 +1,4 @@
-"""What only a real API server can show: who owns which field, conflicts, the Role, generations."""
+"""Behaviour that needs a real API server: owners of fields, conflicts, the Role, generations."""
 
 from pathlib import Path
 from typing import Any
