@@ -1,1 +1,1 @@
-"""Shared ground of policies and previews: reads Kubernetes manifests, and imports no other package of ours."""
+"""Readers of Kubernetes manifests for policies and previews. This package imports no other one of the repository."""

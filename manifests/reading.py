@@ -1,10 +1,10 @@
-"""Read parts of a manifest whose shape nobody has checked."""
+"""Readers of parts of a manifest whose shape is unchecked."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Property: TypeAlias = Any
-"""A JSON value. Anything else in its place is not known before the resource is made, and accuses nobody."""
+"""A JSON value. Anything else in its place is unknown before the resource is made, and causes no finding."""
 
 
 def mapping(value: Property) -> Mapping[str, Property]:
@@ -23,7 +23,7 @@ def texts(value: Property) -> list[str]:
 
 
 def overlaps(props: Mapping[str, Property]) -> bool:
-    """Tell whether a rollout of this Deployment or predictor starts the next pod while the last one still runs."""
+    """Tell if a rollout of this Deployment or predictor starts the next pod while the old one still runs."""
     spec = mapping(props.get("spec"))
     strategy = mapping(spec.get("strategy") or mapping(spec.get("predictor")).get("deploymentStrategy"))
     # Kubernetes' own default is RollingUpdate with a surge of 25 %, rounded up: one pod more.

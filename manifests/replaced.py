@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from .reading import Property
 
 NAMES = ("metadata.name", "metadata.namespace")
-"""Another name is another object, of whatever kind."""
+"""Fields whose change replaces an object of any kind."""
 
 REPLACED: Mapping[str, tuple[str, ...]] = {
     "Deployment": ("spec.selector",),
@@ -18,7 +18,7 @@ REPLACED: Mapping[str, tuple[str, ...]] = {
     "StorageClass": ("parameters", "provisioner"),
 }
 """The plugin's own table (provider/pkg/provider/diff.go of pulumi-kubernetes 4.32), for the kinds that the program
-declares. Of a change of another immutable field the plugin asks the API server, which refuses it."""
+declares. The plugin passes a change of any other immutable field to the API server, which refuses it."""
 
 _DATA = ("binaryData", "data", "stringData")
 """Fields of a ConfigMap or Secret with `immutable: true`; the program's provider changes other data in place."""
@@ -39,7 +39,7 @@ def among(
 
 
 def at(value: Property, path: str) -> Property:
-    """Return what a manifest holds at a path of keys with dots between, None if nothing."""
+    """Return the value at a path of keys with dots between, or None."""
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value

@@ -1,4 +1,4 @@
-"""Rules that every stack keeps: one implementation, run by `make plan` and by `pulumi --policy-pack policies`.
+"""Policy rules for every stack, with one implementation for `make plan` and `pulumi --policy-pack policies`.
 
-Depends on nothing else of ours: it starts fast, and judges what is declared and not what somebody meant to declare.
+The package imports no settings and no components, so that it starts fast and checks only declared resources.
 """

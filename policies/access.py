@@ -1,4 +1,4 @@
-"""Who reaches what: secrets, engines, and the requests that change something."""
+"""Rules for access: to secrets, to engines, and to requests that change state."""
 
 import json
 import re
@@ -14,14 +14,14 @@ from .pods import SERVICE, Placed, all_containers, main_containers, pods
 from .rule import Finding, Level, Resource, Rule, StackRule
 
 DEV = "dev"
-"""The stack whose gateway may be open: it runs on its owner's own machine."""
+"""The only stack whose gateway may be open, since it runs on a developer's machine."""
 
 _NAME = re.compile(
     r"(^|[_.-])(token|password|passwd|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)$"
     r"|[_.-]secret$",
     re.IGNORECASE,
 )
-"""What a secret is called. `secret` alone is what the name of a Secret is called."""
+"""Pattern of names of secrets. `secret` alone does not match, since it names a Secret."""
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _VALUE = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
@@ -29,11 +29,11 @@ _VALUE = re.compile(
     r"|xox[abpr]-[\w-]{10,}|sk-[\w-]{32,}|pul-[0-9a-f]{40}|eyJ[\w-]{8,}\.eyJ[\w-]{8,})"
     r"|://[^/\s:@]+:[^/\s@]+@"
 )
-"""What secrets look like: keys, the tokens of the services one meets here, and a password in a URL."""
+"""Pattern of secrets: private keys, tokens of common services, and passwords in URLs."""
 
 
 def _plain(resource: Resource) -> Iterator[str]:
-    remedy = "Put it into a Secret and name that."
+    remedy = "Fix: put it into a Secret and refer to that."
     for path, container in all_containers(resource):
         for variable in items(container.get("env")):
             name, value = variable.get("name"), variable.get("value")
@@ -52,12 +52,12 @@ def _is_secret(name: Property, value: Property) -> bool:
     if not isinstance(value, str) or not value:
         return False
     named = isinstance(name, str) and bool(_NAME.search(_WORDS.sub("_", name)))
-    # A path, or a variable that Kubernetes fills in, says where the secret is.
+    # A path or a variable of Kubernetes refers to a secret, and does not hold one.
     return bool(_VALUE.search(value)) or (named and not value.startswith(("/", "$(")))
 
 
 def _members(text: Property) -> Iterator[tuple[str, Property]]:
-    """Every key with its value, at any depth of a JSON document."""
+    """Yield every key with its value, at any depth of a JSON document."""
     if isinstance(document := _document(text), dict | list):
         waiting: list[Property] = [document]
         while waiting:
@@ -83,18 +83,18 @@ def _gateway_first(resource: Resource) -> Iterator[str]:
         engines = [(found, part) for part in main_containers(pod) if (found := _engine(part.spec, ends=ends))]
         if engines and not any(map(_is_gateway, items(pod.spec.get("initContainers")))):
             yield (
-                f"{pod.path}.initContainers: no gateway stands before {engines[0][0]}. "
-                "Add the gateway as a native sidecar: an init container with restartPolicy Always."
+                f"{pod.path}.initContainers: no gateway runs beside {engines[0][0]}. "
+                "Fix: add the gateway as a native sidecar: an init container with restartPolicy Always."
             )
         for engine, part in engines:
             yield from _off_loopback(engine, part)
 
 
 def _engine(container: Mapping[str, Property], *, ends: bool) -> str | None:
-    """The engine that the container runs, by its command, its image or its name.
+    """Return the engine that the container runs, by its command, its image or its name; None if there is none.
 
-    `ends`: it comes to an end. A script may then look for something in an engine's image and start nothing; of what
-    stays, a script that seems to start nothing may still do so by words that nobody can read from outside.
+    `ends` is True for a container that runs to completion: its script may inspect an engine's image and start no
+    engine. A script of any other container may start one in a way that the check cannot see.
     """
     command, words = texts(container.get("command")), _words(container)
     image = str(container.get("image", "")).partition("@")[0].rpartition("/")[2].partition(":")[0]
@@ -111,12 +111,12 @@ def _is_gateway(container: Mapping[str, Property]) -> bool:
 
 def _off_loopback(engine: str, container: Placed) -> Iterator[str]:
     if container.spec.get("ports"):
-        yield f"{container.path}.ports: {engine} offers a port of its own. Leave it out: clients use the gateway's."
+        yield f"{container.path}.ports: {engine} offers a port. Fix: remove it; clients use the gateway's."
     setting = ENGINES[engine].listens_by
     address = _address(setting, container.spec)
     if address is None or (isinstance(address, str) and not _LOOPBACK.fullmatch(address)):
-        found = "says nothing" if address is None else f"says {address!r}"
-        yield f"{container.path}: {setting} {found}, so {engine} listens to others. Set it to 127.0.0.1:<port>."
+        found = "is not set" if address is None else f"is {address!r}"
+        yield f"{container.path}: {setting} {found}, so {engine} listens to others. Fix: set it to 127.0.0.1:<port>."
 
 
 def _address(setting: str, container: Mapping[str, Property]) -> Property:
@@ -138,13 +138,13 @@ def _front_first(resources: Sequence[Resource]) -> Iterator[Finding]:
     policies = [spec for spec in policies if "Ingress" in texts(spec.get("policyTypes"))]
     for service in (resource for resource in resources if resource.kind == SERVICE):
         name = mapping(service.props.get("metadata")).get("name")
-        # What one policy admits no other can refuse.
+        # NetworkPolicies add up: none can refuse what another admits.
         own = [s for s in policies if s.get("podSelector") in ({}, {"matchLabels": {_OF_SERVICE: name}})]
         if not own or not all(map(_admits_named_pods, own)):
             yield (
                 service,
-                "spec.predictor: no NetworkPolicy keeps its pods for the front. "
-                f"Declare one for pods of label {_OF_SERVICE}={name} that admits pods by their labels only.",
+                "spec.predictor: no NetworkPolicy restricts its pods to the front. "
+                f"Fix: declare one for pods of label {_OF_SERVICE}={name} that admits pods by their labels only.",
             )
 
 
@@ -162,36 +162,36 @@ def _closed(resource: Resource) -> Iterator[str]:
     for key, text in mapping(resource.props.get("data")).items():
         if mapping(mapping(_document(text)).get("auth")).get("mutations") == "open":
             yield (
-                f"data[{key}]: auth.mutations is 'open': whoever reaches the gateway may change what it serves. "
-                f"Set larder:gateway.auth.mutations to token; only stack {DEV} may have it open."
+                f"data[{key}]: auth.mutations is 'open': every client of the gateway may change its models. "
+                f"Fix: set larder:gateway.auth.mutations to token; only stack {DEV} may have it open."
             )
 
 
 NO_PLAIN_SECRETS = Rule(
     name="no-plain-secrets",
     level=Level.MANDATORY,
-    refuses="A secret as plain text in an environment variable, an argument or a ConfigMap, by its name or its look.",
-    why="Whoever may read pods would read it, and the state of the stack would keep it.",
+    refuses="A secret as plain text in an environment variable, an argument or a ConfigMap, by its name or its form.",
+    why="Everyone who may read pods could read it, and the state of the stack would keep it.",
     check=_plain,
 )
 GATEWAY_FIRST = Rule(
     name="gateway-first",
     level=Level.MANDATORY,
     refuses="An engine without the gateway as native sidecar, or one that listens beyond loopback.",
-    why="Engines ask nobody who they are: past the gateway anyone could pull, delete or exhaust models.",
+    why="Engines do not authenticate clients: past the gateway anyone could pull, delete or exhaust models.",
     check=_gateway_first,
 )
 FRONT_FIRST = StackRule(
     name="front-first",
     level=Level.MANDATORY,
-    refuses="An InferenceService whose pods others than named ones may reach.",
-    why="KServe's pods take no sidecar, so the gateway in front of them is the only one they have.",
+    refuses="An InferenceService whose pods are open to other pods than those that a NetworkPolicy names.",
+    why="KServe's pods take no sidecar, so the front is their only gateway.",
     judge=_front_first,
 )
 CLOSED_MUTATIONS = Rule(
     name="closed-mutations",
     level=Level.MANDATORY,
-    refuses="`larder:gateway.auth.mutations: open` on any stack but dev, read from the file the gateway gets.",
-    why="Without a token anyone who reaches the gateway could change what it loads and serves.",
+    refuses="`larder:gateway.auth.mutations: open` on any stack but dev, read from the gateway's file.",
+    why="Without a token every client of the gateway could change what it loads and serves.",
     check=_closed,
 )

@@ -1,4 +1,4 @@
-"""What a container may do, and what it takes."""
+"""Rules for the security context and the resources of containers."""
 
 from collections.abc import Iterator
 
@@ -13,10 +13,10 @@ def _restricted(resource: Resource) -> Iterator[str]:
         of_pod = mapping(pod.spec.get("securityContext"))
         for shared in ("hostNetwork", "hostPID", "hostIPC"):
             if pod.spec.get(shared) is True:
-                yield f"{pod.path}.{shared}: shares the node's own. Leave it out."
+                yield f"{pod.path}.{shared}: shares a namespace of the node. Fix: remove it."
         for path, container in containers(pod):
             own = mapping(container.get("securityContext"))
-            both = {**of_pod, **own}  # what the container says wins
+            both = {**of_pod, **own}  # the container's own values take precedence
             capabilities = mapping(own.get("capabilities"))
             whole = ((both, "runAsNonRoot", True),)
             each = ((own, "readOnlyRootFilesystem", True), (own, "allowPrivilegeEscalation", False))
@@ -29,7 +29,7 @@ def _restricted(resource: Resource) -> Iterator[str]:
             if own.get("privileged") is True:
                 missing.append("privileged: false")
             if missing:
-                yield f"{path}.securityContext: does not state {', '.join(missing)}. State it."
+                yield f"{path}.securityContext: does not state {', '.join(missing)}. Fix: add it."
 
 
 def _stated(resource: Resource) -> Iterator[str]:
@@ -41,20 +41,20 @@ def _stated(resource: Resource) -> Iterator[str]:
             if mapping(resources.get(part)).get(what) is None
         ]
         if missing:
-            yield f"{path}.resources: does not state {', '.join(missing)}. State what it takes."
+            yield f"{path}.resources: does not state {', '.join(missing)}. Fix: add them."
 
 
 RESTRICTED_CONTAINERS = Rule(
     name="restricted-containers",
     level=Level.MANDATORY,
     refuses="A container that may be root, write to its root file system, gain privileges, or keeps a capability.",
-    why="Engines parse files from the internet; what takes one over must find nothing to take the node over with.",
+    why="Engines parse files from the internet: an attacker who controls one must not gain control of the node.",
     check=_restricted,
 )
 STATED_RESOURCES = Rule(
     name="stated-resources",
     level=Level.ADVISORY,
     refuses="A container without requests for cpu and memory and a limit for memory.",
-    why="An engine that grows takes its neighbours with it. Advisory: a LimitRange of the namespace may state it too.",
+    why="An engine that grows can evict its neighbours. Advisory: a LimitRange of the namespace may set them too.",
     check=_stated,
 )

@@ -1,4 +1,4 @@
-"""What runs: images by what they hold, not by what they are called."""
+"""Rule for images: references by digest."""
 
 import re
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ def _pinned(resource: Resource) -> Iterator[str]:
 
 def _reference(path: str, reference: Property) -> Iterator[str]:
     if isinstance(reference, str) and not _DIGEST.fullmatch(reference):
-        yield f"{path}: {reference!r} is no digest. Write name@sha256:<64 hex digits>."
+        yield f"{path}: {reference!r} has no digest. Fix: write name@sha256:<64 hex digits>."
 
 
 PINNED_IMAGES = Rule(
     name="pinned-images",
     level=Level.MANDATORY,
     refuses="An image, or an image volume, that is not named by its digest.",
-    why="A tag can be moved: other code, or other weights, would run without a change that anyone reviewed.",
+    why="A tag can move: other code or other weights would run without a reviewed change.",
     check=_pinned,
 )

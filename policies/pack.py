@@ -1,4 +1,4 @@
-"""The rules as a policy pack of Pulumi: the other runner beside `make plan`."""
+"""The rules as a policy pack of Pulumi, the second runner beside `make plan`."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ from .rule import Resource, Rule, StackRule
 from .rules import RULES
 
 UNKNOWN = object()
-"""In place of a value that nobody knows before the resource is made."""
+"""Placeholder for a value that is unknown before the resource is made."""
 
 
 def serve() -> None:
@@ -59,7 +59,7 @@ def _resource(given: ResourceValidationArgs | PolicyResource) -> Resource:
 
 
 def known(value: Property) -> Property:
-    """The plain value behind the SDK's proxies, which raise where something is not known yet."""
+    """Return the plain value behind the SDK's proxies, which raise for unknown values."""
     if isinstance(value, Mapping):
         return {key: _at(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Pods, wherever a manifest describes one."""
+"""Pods in manifests of any kind."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -8,20 +8,20 @@ from manifests.reading import Property, items, mapping
 from .rule import Resource
 
 RUNTIME, SERVICE = "ServingRuntime", "InferenceService"
-"""KServe makes a pod of the two: containers of the runtime, sizes and the pod's own security of the service."""
+"""Kinds from which KServe makes a pod: containers of the runtime, resources and pod security of the service."""
 _MAIN = "containers"
 _LISTS = ("initContainers", _MAIN, "ephemeralContainers")
 
 
 class Placed(NamedTuple):
-    """A part of a manifest, and the path to it for whoever has to mend it."""
+    """A part of a manifest, and the path to it for findings."""
 
     path: str
     spec: Mapping[str, Property]
 
 
 def pods(resource: Resource) -> Iterator[Placed]:
-    """Whatever holds `containers`: a Pod's spec, a workload's template, a serving runtime; a predictor as well."""
+    """Yield everything with `containers`: a Pod's spec, a workload's template, a serving runtime; and a predictor."""
     if resource.kind == SERVICE:
         return iter([Placed("spec.predictor", mapping(mapping(resource.props.get("spec")).get("predictor")))])
     return _pods("", resource.props) if resource.kind else iter(())
@@ -37,7 +37,7 @@ def _pods(path: str, value: Property) -> Iterator[Placed]:
 
 
 def containers(pod: Placed) -> Iterator[Placed]:
-    """The containers of a pod, those of its start and a predictor's model included."""
+    """Yield the containers of a pod, with init containers and a predictor's model."""
     if model := mapping(pod.spec.get("model")):
         yield Placed(f"{pod.path}.model", model)
     for name in _LISTS:
@@ -45,12 +45,12 @@ def containers(pod: Placed) -> Iterator[Placed]:
 
 
 def main_containers(pod: Placed) -> Iterator[Placed]:
-    """The containers that the pod is there for."""
+    """Yield the main containers of a pod."""
     return _listed(pod, _MAIN)
 
 
 def all_containers(resource: Resource) -> Iterator[Placed]:
-    """The containers of every pod that the resource makes."""
+    """Return the containers of every pod that the resource makes."""
     return (container for pod in pods(resource) for container in containers(pod))
 
 

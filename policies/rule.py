@@ -1,4 +1,4 @@
-"""What a rule is: a pure function over what the program declares."""
+"""A rule: a pure function of the resources that the program declares."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from manifests.reading import Property
 
 
 class Level(Enum):
-    """What a finding means."""
+    """Effect of a finding."""
 
     MANDATORY = "mandatory"
-    """Nothing is deployed until it is mended."""
+    """It stops the deployment."""
     ADVISORY = "advisory"
-    """It is said, and no more."""
+    """It is a warning."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Resource:
-    """One resource as the engine is told of it; two are the same only if they are one."""
+    """A resource that the program registers. Resources compare by identity."""
 
     type: str
-    """As in `kubernetes:apps/v1:Deployment`."""
+    """Its type, as in `kubernetes:apps/v1:Deployment`."""
     name: str
     """Its name in the program."""
     props: Mapping[str, Property]
@@ -31,41 +31,41 @@ class Resource:
 
     @property
     def kind(self) -> str:
-        """`Deployment` for `kubernetes:apps/v1:Deployment`; empty for what is no object of the cluster."""
+        """Return `Deployment` for `kubernetes:apps/v1:Deployment`; empty for resources outside the cluster."""
         return self.type.rpartition(":")[2] if self.type.startswith("kubernetes:") else ""
 
     @property
     def title(self) -> str:
-        """Kind and name as `kubectl` knows them."""
+        """Return kind and name, as in kubectl."""
         metadata = self.props.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         return f"{self.kind or self.type} {name if isinstance(name, str) else self.name}"
 
 
 Finding: TypeAlias = tuple[Resource, str]
-"""What is wrong with a resource: the path, what is wrong, what to do."""
+"""A resource, and the text of its problem: path, problem and remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """Judges every resource by itself, before it is made."""
+    """A rule that checks every resource by itself, before it is made."""
 
     name: str
     level: Level
     refuses: str
-    """What it looks for, in a sentence."""
+    """Description of what it refuses, in one sentence."""
     why: str
-    """What would happen, and with it the reason for the level."""
+    """Consequence without the rule, which is the reason for its level."""
     check: Callable[[Resource], Iterable[str]]
 
     def judge(self, resources: Iterable[Resource]) -> Iterator[Finding]:
-        """The findings among the resources."""
+        """Return the findings in the resources."""
         return ((resource, text) for resource in resources for text in self.check(resource))
 
 
 @dataclass(frozen=True, kw_only=True)
 class StackRule:
-    """Judges resources by each other: at the end of a preview, and after an `up` that skipped it."""
+    """A rule across resources, checked at the end of a preview, and after an `up` without one."""
 
     name: str
     level: Level
@@ -75,6 +75,6 @@ class StackRule:
 
 
 def lacks(properties: Mapping[str, Property], key: str, wanted: Property) -> bool:
-    """Is something known to stand at `key` that is not what is wanted, or nothing at all?"""
+    """Tell if the value at `key` is missing, or is known and differs from the wanted one."""
     found = properties.get(key)
     return found != wanted and (found is None or isinstance(found, bool | int | str | list | Mapping))

@@ -1,4 +1,4 @@
-"""All rules, and how a whole stack is judged."""
+"""Registry of all rules, and the check of a whole stack."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,7 @@ RULES: tuple[Rule | StackRule, ...] = (
 
 
 def judge(resources: Sequence[Resource]) -> Iterator[tuple[Rule | StackRule, Resource, str]]:
-    """What every rule finds, in the order of the rules."""
+    """Yield the findings of every rule, in the order of the rules."""
     for rule in RULES:
         for resource, text in rule.judge(resources):
             yield rule, resource, text

@@ -1,4 +1,4 @@
-"""What must outlive a change: data, and the rollout that mounts it."""
+"""Rules for volumes and rollouts: data stays, and the next pod can start."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -14,10 +14,12 @@ def _protected(resource: Resource) -> Iterator[str]:
     if resource.kind not in ("PersistentVolume", "PersistentVolumeClaim"):
         return
     if not resource.protect:
-        yield "is not protected: a dropped line would delete the data. Declare it with protect=True."
+        yield "is not protected: a change of the program could delete the data. Fix: declare it with protect=True."
     policy = mapping(resource.props.get("spec")).get("persistentVolumeReclaimPolicy", "")
     if resource.kind == "PersistentVolume" and isinstance(policy, str) and policy != "Retain":
-        yield (f"spec.persistentVolumeReclaimPolicy: {policy!r} lets the data go with its claim. Set it to Retain.")
+        yield (
+            f"spec.persistentVolumeReclaimPolicy: {policy!r} deletes the data with its claim. Fix: set it to Retain."
+        )
 
 
 def _impossible_overlap(resources: Sequence[Resource]) -> Iterator[Finding]:
@@ -31,21 +33,21 @@ def _impossible_overlap(resources: Sequence[Resource]) -> Iterator[Finding]:
                 if found == {"ReadWriteOncePod"} or (found == {"ReadWriteOnce"} and len(_hosts(pod)) != 1):
                     yield (
                         resource,
-                        f"{pod.path}.volumes: claim {claim} is {', '.join(found)}, so the next pod may wait for it "
-                        "as long as the last one runs. Set spec.strategy.rollingUpdate to {maxSurge: 0, "
+                        f"{pod.path}.volumes: claim {claim} is {', '.join(found)}, so the next pod may wait "
+                        "for the old one to end. Fix: set spec.strategy.rollingUpdate to {maxSurge: 0, "
                         "maxUnavailable: 1}, or keep the pods on one node that may mount it twice.",
                     )
             if len(_hosts(pod)) == 1 and (gpu := _gpu(pod)):
                 yield (
                     resource,
-                    f"{gpu}: the next pod waits for the GPU that the last one holds on the only node they may use. "
-                    "Let the rollout have no surge: {maxSurge: 0, maxUnavailable: 1}, or Recreate under KServe.",
+                    f"{gpu}: the next pod waits for the GPU of the old one, since they may use only one node. "
+                    "Fix: disable the surge: {maxSurge: 0, maxUnavailable: 1}, or Recreate under KServe.",
                 )
 
 
 def _place(resource: Resource) -> tuple[str, str]:
     metadata = mapping(resource.props.get("metadata"))
-    # A namespace that is not known yet is the one all of the stack share.
+    # An unknown namespace is the stack's own, which all of its objects share.
     namespace, name = metadata.get("namespace"), metadata.get("name")
     return namespace if isinstance(namespace, str) else "", str(name)
 
@@ -62,7 +64,7 @@ def _claims(pod: Placed) -> Iterator[str]:
 
 
 def _hosts(pod: Placed) -> set[str]:
-    """The nodes that the pod may use; empty where it names none."""
+    """Return the nodes that the pod may use; empty if it may use any."""
     if host := mapping(pod.spec.get("nodeSelector")).get(_HOST):
         return {str(host)}
     affinity = mapping(mapping(pod.spec.get("affinity")).get("nodeAffinity"))

@@ -1,1 +1,1 @@
-"""Facts about a stack before a resource exists: sizes, admission, needs and support, as values of its settings."""
+"""The plan of a stack before a resource exists: sizes, admission, needs and support, computed from its settings."""

@@ -1,4 +1,4 @@
-"""Admission: the disk, memory and time that a plan asks for, and warnings that an operator should read before `up`."""
+"""Disk, memory and time that a plan requests, and the warnings for an operator before `up`."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,15 +19,15 @@ from .storage_classes import about_classes
 
 
 class Asked(NamedTuple):
-    """One thing that a plan asks for."""
+    """One request of a plan."""
 
     subject: str
-    """disk, loaded, memory, cpu, gpu or time."""
+    """Its subject: disk, loaded, memory, cpu, gpu or time."""
     text: str
 
 
 def admission(settings: Settings, plan: Plan) -> list[Asked]:
-    """Return what the plan asks for."""
+    """Return the requests of the plan."""
     total, alone = plan.weights.total_bytes(), len(plan.engines) == 1
     longest = f"{plan.budget_seconds} s at most to move all weights once ({settings.cache.min_bandwidth} or faster)"
     return [
@@ -66,19 +66,19 @@ def _about_rules(settings: Settings) -> Iterator[str]:
     names = rules.names()
     for earlier, later in rules.shadowed():
         yield (
-            f"larder:gateway.routing.rules[{later}]: {names[later]} never decides: {names[earlier]}, before it, holds "
-            "wherever it does. Drop it, or put it first."
+            f"larder:gateway.routing.rules[{later}]: {names[later]} never decides: {names[earlier]} before it "
+            "matches whenever it does. Fix: remove it, or put it first."
         )
     for index, (name, rule) in enumerate(zip(names, rules.rules, strict=True)):
         if rule.pattern and stops_at_lines(rule.pattern):
             yield (
-                f"larder:gateway.routing.rules[{index}].pattern: `.` of {name} stops at the end of a line, and a "
-                "message may have several. Begin it with (?s) where it should not; a length is said by max-characters."
+                f"larder:gateway.routing.rules[{index}].pattern: `.` of {name} stops at the end of a line, but a "
+                "message may have several. Fix: begin the pattern with (?s); to limit a length, use max-characters."
             )
 
 
 def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
-    """Yield warnings about how weights are kept: room, replicas, the class of a volume, the cluster."""
+    """Yield warnings about the place of the weights: room, replicas, the class of a volume, the cluster."""
     yield from shortages(settings)
     yield from crowding(settings, plan)
     yield from about_classes(settings)
@@ -86,21 +86,21 @@ def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
 
 
 def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
-    """Yield warnings about what is allowed."""
+    """Yield warnings about allowed settings."""
     yield from about_weights(settings, plan)
     served = {entry.id for entry in settings.served} | {
         model for block in settings.blocks.values() for model in block.named
     }
     if unserved := [model for model in settings.models if model not in served]:
-        yield f"larder:models: {', '.join(unserved)}: no stack names it; its weights are fetched for nobody."
+        yield f"larder:models: {', '.join(unserved)}: no stack serves it, but its weights are fetched."
     unseen = sorted({m.id for m in plan.weights.models for f in m.files if f.sha256 == FIRST_PULL})
     if unseen:
-        yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records what the hub says."
+        yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records the hub's."
     for name, stack in plan.engines.items():
         if size_bytes(stack.size.memory) < (needed := needed_bytes(stack.models, most_loaded(stack.gateway))):
             yield (
-                f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} that the models which "
-                "may be loaded together need by the catalog; loading them will end in a kill. Lower "
+                f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} that models loaded "
+                "together need by the catalog, and the engine would be killed. Fix: lower "
                 "larder:gateway.residency.max-models."
             )
     yield from _about_rules(settings)
@@ -108,7 +108,7 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
         yield from block.warnings()
     yield from _about_tokens(settings)
     if settings.hub.endpoint.startswith("http://"):
-        yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; weights are still verified by sha256."
+        yield f"larder:hub.endpoint: {settings.hub.endpoint} is not encrypted; sha256 still verifies the weights."
 
 
 def _about_tokens(settings: Settings) -> Iterator[str]:
@@ -119,6 +119,6 @@ def _about_tokens(settings: Settings) -> Iterator[str]:
     for key, secret in (("gateway.auth.secret", api), ("shimmy.pulls.hub-secret", block.pulls.hub_secret)):
         if secret:
             yield (
-                f"larder:{key}: the pod starts when Secret {secret} is there: kubectl -n "
+                f"larder:{key}: the pod waits until Secret {secret} exists. Fix: kubectl -n "
                 f"{settings.cluster.namespace} create secret generic {secret} --from-literal=token=…"
             )

@@ -1,4 +1,4 @@
-"""Needs of the strategy in force, in the words of these settings."""
+"""Needs of the strategy in force from the cluster, for these settings."""
 
 from dataclasses import replace
 from urllib.parse import urlsplit

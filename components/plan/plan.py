@@ -1,4 +1,4 @@
-"""The plan of a stack: the files that the sidecar reads, the size of each engine, and the time that all may take."""
+"""The plan: the files that the sidecar reads, the engines' resources and the time budget, from the settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ S = TypeVar("S", bound=StackSettings, covariant=True)
 
 @dataclass(frozen=True, kw_only=True)
 class StackPlan(Generic[S]):
-    """A stack that is deployed."""
+    """The plan of a deployed stack."""
 
     stack: S
     image: str
     """The image of its engine."""
     models: tuple[CatalogEntry, ...]
-    """Those that it serves; with a manager, those that it may choose from."""
+    """Models that it serves; with a manager, models that the manager may activate."""
     size: EngineResources
     """Resources of the engine's container."""
 
@@ -55,30 +55,30 @@ class EnginePlan(StackPlan[S]):
 
 @dataclass(frozen=True, kw_only=True)
 class KServePlan(StackPlan[KServeSettings]):
-    """The KServe stack; `size` is what vLLM takes beside its GPUs."""
+    """The plan of the KServe stack; `size` holds the resources of vLLM beside its GPUs."""
 
     context: int
-    """Tokens of the context, prompt and answer together, that each of the models is served with."""
+    """Context of each served model in tokens, prompt and answer together."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Everything that is known before the first resource is registered."""
+    """All values that are computed before the first resource is registered."""
 
     weights: WeightsPlan
     """weights.json."""
     stacks: Mapping[str, StackPlan[StackSettings]]
-    """The stacks that are deployed, by their words under `larder:`."""
+    """Plans of the deployed stacks, by their keys under `larder:`."""
     front: GatewayConfig | None
-    """gateway.json of the front, where there is one."""
+    """gateway.json of the front; None without a front."""
     inference: InferenceService | None
-    """The InferenceService that the manager applies, where its own block says so and not a stack."""
+    """The InferenceService of the manager's own block; None if larder:kserve describes it."""
     budget_seconds: int
-    """The longest that moving all weights once may take."""
+    """Limit in seconds for one transfer of all weights."""
 
     @property
     def engines(self) -> dict[str, EnginePlan[StackSettings]]:
-        """Return the stacks with a gateway beside their engine, by their words."""
+        """Return the stacks with a gateway beside their engine, by their keys."""
         return {name: stack for name, stack in self.stacks.items() if isinstance(stack, EnginePlan)}
 
     @property
@@ -88,7 +88,7 @@ class Plan:
 
 
 def make_plan(settings: Settings) -> Plan:
-    """Return the plan of these settings; nothing in it can be refused any more."""
+    """Return the plan of these settings, which are valid."""
     weights = settings.weights
     manager = settings.manager
     return Plan(
@@ -108,7 +108,7 @@ def _stack(settings: Settings, block: StackSettings) -> StackPlan[StackSettings]
             image=image,
             models=models,
             size=predictor_resources(block, models),
-            # The least of all: the GPU that holds the weights and cache of one has room for those of the next.
+            # The smallest context: the GPU holds the weights and the cache of any model, one at a time.
             context=min(entry.context for entry in models),
         )
     gateway = _beside(settings, block, models)
@@ -144,7 +144,7 @@ def _auth(settings: Settings) -> Auth:
 
 
 def most_loaded(gateway: GatewayConfig) -> int | None:
-    """Return how many models are loaded at one time at most; None if the engine alone decides."""
+    """Return the largest number of models loaded at one time; None if the gateway sets no limit."""
     return gateway.residency.max_models if gateway.residency else None
 
 
@@ -154,7 +154,7 @@ def _routing(settings: Settings) -> Routing:
 
 
 def _front(settings: Settings) -> GatewayConfig:
-    """Return gateway.json of the front. It reaches Services by their short names, for it lives in their namespace."""
+    """Return gateway.json of the front, which names Services of its own namespace by their short names."""
     return GatewayConfig(
         place="front",
         engines=[_behind(settings, block) for block in settings.blocks.values()],
@@ -162,7 +162,7 @@ def _front(settings: Settings) -> GatewayConfig:
         routing=_routing(settings),
         auth=Auth(mutations=settings.gateway.auth.mutations),
         cors=settings.gateway.cors.rules,
-        limits=Limits(hold_seconds=HOLD_SECONDS, response_seconds=_patience(settings)),
+        limits=Limits(hold_seconds=HOLD_SECONDS, response_seconds=_front_timeout(settings)),
     )
 
 
@@ -171,15 +171,15 @@ def _behind(settings: Settings, block: StackSettings) -> Engine:
     return Engine(
         name=block.NAME,
         kind=kind,
-        # The pods' own port: behind a headless Service there is no other.
+        # A headless Service maps no ports, so this is the pods' own.
         url=f"{url}-replicas:{CLIENTS}" if several else url,
         models=[entry.id for entry in settings.stacks[block.NAME]],
         replicated=several,
     )
 
 
-def _patience(settings: Settings) -> float:
-    """Return how long the front waits: longer than any gateway behind it lets a request wait for its model."""
+def _front_timeout(settings: Settings) -> float:
+    """Return the front's response timeout in seconds, longer than a request waits at a gateway behind it."""
     longest = settings.budget_seconds(settings.weights.total_bytes())
     return min(max(Limits().response_seconds, longest + HOLD_SECONDS), LONGEST_WAIT)
 

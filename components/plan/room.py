@@ -1,4 +1,4 @@
-"""Findings about volumes and disks that are too small, each with its numbers, its setting and the smallest remedy."""
+"""Warnings about volumes and disks without room, and about replicas that share nodes."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from .plan import Plan
 
 
 def places(settings: Settings) -> Iterator[Place]:
-    """Yield every volume that is declared, and every disk that the strategy in force uses."""
+    """Yield every declared volume, and every disk that the strategy in force uses."""
     cache = settings.cache
     for block in cache.blocks:
         if size := block.volume_size:
@@ -18,7 +18,7 @@ def places(settings: Settings) -> Iterator[Place]:
 
 
 def shortages(settings: Settings) -> Iterator[str]:
-    """Yield a line for each place that is too small for the next model, or for what an update needs."""
+    """Yield a line for each place without room for the weights, the next model or an update."""
     models = {entry.id: entry.bytes for entry in settings.entries}
     for place in places(settings):
         if finding := place.finding(models):
@@ -26,7 +26,7 @@ def shortages(settings: Settings) -> Iterator[str]:
 
 
 def crowding(settings: Settings, plan: Plan) -> Iterator[str]:
-    """Yield a line for each stack with more replicas than nodes that reach the weights."""
+    """Yield a line for each stack with more replicas than nodes that can reach the weights."""
     hosts = settings.weights_hosts
     for name, stack in plan.engines.items():
         if hosts is None or stack.replicas == 1:
@@ -35,6 +35,6 @@ def crowding(settings: Settings, plan: Plan) -> Iterator[str]:
         if stack.replicas > len(reached):
             yield (
                 f"larder:{name}.replicas: {stack.replicas} replicas on {len(reached)} node(s) with the weights "
-                f"({', '.join(reached)}): a node that fails takes several of them. Set replicas: {len(reached)}, or "
+                f"({', '.join(reached)}): a failed node ends several of them. Fix: set replicas: {len(reached)}, or "
                 "choose a strategy that every node of the pool reaches, such as shared-storage."
             )

@@ -1,4 +1,4 @@
-"""Resources of an engine's container, by what the catalog says its models need."""
+"""Resources of an engine's container, by the catalog's figures for its models."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -10,29 +10,29 @@ from ..settings.quantities import in_mebibytes, millicores, size_bytes
 from ..settings.stack import StackSettings
 
 SERVER_BYTES = 192 * 2**20
-"""The server itself beside its runners. Ollama has 33 MiB resident when idle (0.32), and Go collects late."""
+"""Memory of the server beside its runners. Ollama 0.32 has 33 MiB resident when idle, and Go collects late."""
 ROCM_BYTES = 4 * 2**30
-"""vLLM on the host, beside the weights on their way to the GPU: PyTorch, ROCm, /dev/shm. An estimate, not measured."""
+"""Memory of vLLM on the host beside weights in transfer: PyTorch, ROCm, /dev/shm. An estimate, not measured."""
 
 
 @dataclass(frozen=True)
 class EngineResources:
-    """The requests of an engine, and the memory at which it is killed.
+    """Requests of the engine's container, and its memory limit.
 
-    The two are one figure unless models come that nobody planned: an engine that borrows memory is killed together
-    with its neighbours.
+    Request and limit of memory are equal unless clients pull models: a node short of memory kills an engine that uses
+    more than its request, and its neighbours with it.
     """
 
     memory: str
-    """The limit."""
+    """Limit of memory."""
     cpu: str
-    """Request only: an idle engine's share is free for whoever needs it, and a busy one takes what is free."""
+    """Request of CPU. There is no limit: other pods may use an idle engine's share, and a busy engine what is free."""
     requested: str
-    """Memory that is kept for it."""
+    """Request of memory."""
 
 
 def engine_resources(stack: StackSettings, models: Collection[CatalogEntry], most: int | None) -> EngineResources:
-    """Return the resources of an engine that loads `most` models at once, or all (None). Their memory adds up."""
+    """Return the resources for `most` loaded models, None for all: memory adds up, and the processor is shared."""
     memory = stack.memory or in_mebibytes(needed_bytes(models, most))
     needed = EngineResources(memory, max((entry.needs.cpu for entry in models), key=millicores), memory)
     floor = needed if stack.memory or not stack.FLOOR else EngineResources(**stack.FLOOR)
@@ -44,13 +44,13 @@ def engine_resources(stack: StackSettings, models: Collection[CatalogEntry], mos
 
 
 def predictor_resources(stack: KServeSettings, models: Collection[CatalogEntry]) -> EngineResources:
-    """Return the resources on the host for the largest model: one at a time passes through memory to the GPU."""
+    """Return the host's resources for the largest model: one at a time passes through memory on its way to the GPU."""
     largest = max(size_bytes(entry.needs.memory) for entry in models)
     memory = stack.memory or in_mebibytes(largest + ROCM_BYTES)
     return EngineResources(memory, stack.cpu or max((entry.needs.cpu for entry in models), key=millicores), memory)
 
 
 def needed_bytes(models: Collection[CatalogEntry], most: int | None) -> int:
-    """Return the memory of the server and of the `most` largest of these models together, by the catalog."""
+    """Return bytes for the server and the `most` largest of these models together, by the catalog."""
     largest = sorted((size_bytes(entry.needs.memory) for entry in models), reverse=True)
     return sum(largest[:most]) + SERVER_BYTES

@@ -1,4 +1,4 @@
-"""Advice on storage classes that clusters of a kind bring along."""
+"""Advice on the default storage classes of clusters."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from ..settings.shared_storage import SharedStorageSettings
 
 
 def about_classes(settings: Settings) -> Iterator[str]:
-    """Yield a line if the storage class of the shared volume is known to be wrong, or not the best."""
+    """Yield a line if the storage class of the shared volume is known to be wrong or slow."""
     shared = settings.cache.of(SharedStorageSettings)
     if shared is None or shared.storage_class is None:
         return

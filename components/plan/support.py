@@ -1,4 +1,4 @@
-"""Which strategy could serve which stack of a stack file on its cluster, and why: each one's settings, tried."""
+"""Support of each strategy for each stack of a stack file: the settings are read once with every strategy."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -18,30 +18,30 @@ Status = Literal["in force", "works", "warns", "refused"]
 
 
 class Verdict(Model):
-    """The verdict on one strategy for one stack."""
+    """Support of one strategy for one stack."""
 
     strategy: str
     stack: str
     status: Status
     reasons: list[str] = Field(default=[])
-    """The reasons of a refusal, or warnings; each with its remedy."""
+    """Problems of a refused strategy, or warnings; each with its remedy."""
     change: list[str] = Field(default=[])
-    """Lines to write and commands to run for it; empty if it is in force or refused."""
+    """Settings to write and commands to run; empty if the strategy is in force or refused."""
     swap: list[str] = Field(default=[])
     """Effects of the change on the running stack."""
 
 
 Reading = Callable[[Mapping[str, Any]], Settings]
-"""Reads a config as settings. Raises SettingsError."""
+"""Reader of a config. Raises SettingsError."""
 
 
 def support(config: Mapping[str, Any], settings: Settings, read: Reading) -> list[Verdict]:
-    """Return a verdict for each strategy and stack; `settings` are those that `config` was read as."""
+    """Return a verdict for each strategy and stack. `settings` are those of `config`."""
     return [verdict for strategy in STRATEGIES for verdict in _verdicts(strategy, config, settings, read)]
 
 
 def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[str, Any]:
-    """Return the config with another strategy in force, and with an example of its block where it has none."""
+    """Return the config with another strategy in force, and with an example of its block if it lacks one."""
     cache = {**config[CACHE], "strategy": strategy}
     block = STRATEGIES[strategy]
     if block.HELP and cache.get(strategy) is None:
@@ -58,15 +58,15 @@ def _verdicts(strategy: str, config: Mapping[str, Any], settings: Settings, read
     except SettingsError as error:
         for name in settings.blocks:
             reasons = _of(name, error.problems, settings)
-            # Of a problem that is another stack's: it would work here if that stack were not there.
+            # Problems of other stacks alone: this stack would work without them.
             yield Verdict(strategy=strategy, stack=name, status="refused", reasons=reasons or list(error.problems))
         return
-    said = list(about_weights(found, make_plan(found)))
+    findings = list(about_weights(found, make_plan(found)))
     in_force = strategy == settings.cache.strategy
     for name in settings.blocks:
-        status: Status = "in force" if in_force else "warns" if said else "works"
+        status: Status = "in force" if in_force else "warns" if findings else "works"
         change = [] if in_force else _change(strategy, config, attempt)
-        yield Verdict(strategy=strategy, stack=name, status=status, reasons=said, change=change)
+        yield Verdict(strategy=strategy, stack=name, status=status, reasons=findings, change=change)
 
 
 def _of(stack: str, problems: tuple[str, ...], settings: Settings) -> list[str]:
@@ -79,5 +79,5 @@ def _change(strategy: str, config: Mapping[str, Any], attempt: Mapping[str, Any]
     if not STRATEGIES[strategy].HELP or config[CACHE].get(strategy) is not None:
         return [swap]
     block = yaml.safe_dump(attempt[CACHE][strategy], default_flow_style=True, width=10_000, sort_keys=False).strip()
-    block = block.replace("0" * 64, "…")  # of an image that is still to be made
+    block = block.replace("0" * 64, "…")  # digest of an image that is not built yet
     return [f"write {strategy}: {block} under {CACHE}", swap]

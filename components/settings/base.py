@@ -1,4 +1,4 @@
-"""The base of the blocks of a stack config: kebab-case keys, no unknown keys, and the facts that they are judged by."""
+"""Base of the stack file's blocks: kebab-case keys, no unknown keys, and the context that validators check against."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ Subdomain = Annotated[
 ]
 """Grammar of the names of most objects in Kubernetes (RFC 1123)."""
 DEV = "dev"
-"""The stack that may take what others must not: weights nobody has hashed yet."""
+"""The only stack that may serve weights without a known sha256."""
 
 
 class Block(Model):
@@ -37,7 +37,7 @@ class GrowingBlock(Block):
     def take(cls, fields: Mapping[str, tuple[Any, Any]], *, after: str = "") -> None:
         """Add fields, each with its type and its `Field(…)`, behind the field `after` or at the end.
 
-        A model that was made of this one before has to be rebuilt.
+        Rebuild every model that already has this one as a field.
         """
         taken = {name: FieldInfo.from_annotated_attribute(shape, field) for name, (shape, field) in fields.items()}
         known = {name: field for name, field in cls.__pydantic_fields__.items() if name not in taken}
@@ -50,11 +50,11 @@ class GrowingBlock(Block):
 
 @dataclass(frozen=True)
 class Catalog:
-    """The models there are."""
+    """The models of catalog/models."""
 
     entries: Mapping[str, CatalogEntry]
     wrong: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Files that are no entries, by their names: the lines that say why."""
+    """Problems of each file that is not a valid entry, by the file's name."""
 
     def of(self, models: Iterable[str]) -> tuple[CatalogEntry, ...]:
         """Return the entries of these models."""
@@ -63,27 +63,27 @@ class Catalog:
 
 @dataclass(frozen=True)
 class Known:
-    """The facts that a block is judged by: the stack, the catalog, and the blocks that were read before it.
+    """Context of a validation: the stack, the catalog, and the blocks that were read before this one.
 
-    A block that could not be read leaves its part unknown (None): nothing is reported twice.
+    The part of a block that could not be read is None, so that no problem is reported twice.
     """
 
     stack: str
     catalog: Catalog
     pools: Mapping[str, tuple[str, ...]] | None = None
-    """The node pools, each with its hosts; none where its machines come from a cloud."""
+    """Hosts of each node pool; empty if its machines come from a cloud."""
     gpu_pools: frozenset[str] | None = None
-    """Those of them that offer GPUs."""
+    """Node pools that offer GPUs."""
     stacks: Mapping[str, "type[StackSettings]"] = field(default_factory=dict)
-    """The stack blocks that are there, readable or not, with the class of each."""
+    """Class of each stack block in the file, valid or not."""
     replicated: frozenset[str] = frozenset()
-    """Those of them that stand there several times."""
+    """Stacks with more than one replica."""
     named: Mapping[str, str] = field(default_factory=dict)
-    """Models that a stack names as its own -> the stack."""
+    """Stack that names a model as its own, by model."""
     cluster: "ClusterSettings | None" = None
     """The cluster."""
     strategy: str | None = None
-    """Word of the caching strategy."""
+    """The strategy in force."""
     models: tuple[CatalogEntry, ...] | None = None
     """Entries of `larder:models`."""
     git_sync: bool | None = None
@@ -91,23 +91,23 @@ class Known:
     has_token: bool = False
     """True if larder:api-token is set."""
     notes: tuple[str, ...] = ()
-    """Former names that the config has, each with the one of today."""
+    """A line for each former name in the config, with today's name."""
     manager: bool = False
-    """True if the block larder:manager is there, readable or not."""
+    """True if the file has larder:manager, valid or not."""
     weights_hosts: tuple[str, ...] | None = None
-    """The only nodes that can reach the weights, where the strategy keeps them on some."""
+    """The only nodes that can reach the weights; None if all can."""
 
     @property
     def kubernetes(self) -> tuple[int, int] | None:
-        """Major and minor version of the cluster's Kubernetes; None if it is unknown."""
+        """Return the major and minor version of the cluster's Kubernetes; None if it is unknown."""
         return self.cluster.version if self.cluster else None
 
     @property
     def hosts(self) -> frozenset[str] | None:
-        """Return the hosts that some node pool provides."""
+        """Return the hosts of all node pools; None if they are unknown."""
         return None if self.pools is None else frozenset(host for hosts in self.pools.values() for host in hosts)
 
     @classmethod
     def of(cls, info: ValidationInfo) -> Self | None:
-        """Return the facts of the running validation; None if it looks at shapes alone."""
+        """Return the context of the running validation; None if it checks only the shape."""
         return info.context if isinstance(info.context, cls) else None

@@ -36,11 +36,11 @@ class ByKind:
 
     @property
     def any_kind(self) -> type[Block]:
-        """The class with the fields of every kind, none of which is required."""
+        """Return the class with the fields of every kind, none of which is required."""
         return _any_kind(self.noun, self.base, tuple(self.classes.items()))
 
     def of(self, kind: str) -> type[Block]:
-        """Return the class of a kind; that with every field if no class has the kind."""
+        """Return the class of a kind, or the class with every field if the kind is unknown."""
         return self.classes.get(kind, self.any_kind)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -55,7 +55,7 @@ class ByKind:
             return value
         any_kind = self.any_kind
         if isinstance(value, dict):
-            # A setting that only some kinds have may be null: it counts as absent, for its own kind and for others.
+            # Null counts as absent for a setting that only some kinds have, on its own kind and on others.
             some = {field.alias for name, field in any_kind.model_fields.items() if name not in self.base.model_fields}
             value = {key: item for key, item in value.items() if item is not None or key not in some}
         members = ((UNKNOWN, any_kind), *self.classes.items())

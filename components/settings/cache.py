@@ -1,4 +1,4 @@
-"""larder:cache: how weights get to the engines, and the data volumes that stay whatever the strategy is."""
+"""larder:cache: the caching strategy in force, and the data volumes, which outlive a change of strategy."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -16,10 +16,10 @@ S = TypeVar("S", bound=StrategySettings)
 
 
 class Cache(GrowingBlock):
-    """One line swaps how weights reach the engine: `strategy`. Each strategy of the registry adds its block."""
+    """The caching strategy in force, and a block for each strategy of the registry that has settings."""
 
     strategy: Annotated[str, Choices(STRATEGIES)] = Field(
-        description=f"How weights reach the engine: {', '.join([*STRATEGIES][:-1])} or {[*STRATEGIES][-1]}."
+        description=f"Caching strategy: {', '.join([*STRATEGIES][:-1])} or {[*STRATEGIES][-1]}."
     )
     min_bandwidth: Bandwidth = "20MiB/s"
     """The slowest download to wait for. Every deadline that depends on weights is bytes / min-bandwidth + 120 s."""
@@ -32,26 +32,26 @@ class Cache(GrowingBlock):
 
     @property
     def blocks(self) -> list[StrategySettings]:
-        """Return the blocks that are there, in force or not."""
+        """Return the blocks in the stack file, in force or not."""
         return [block for strategy in STRATEGIES.values() if (block := self.of(strategy))]
 
     def of(self, strategy: type[S]) -> S | None:
-        """Return the block of a strategy; None where it is not there."""
+        """Return the block of a strategy; None if the stack file has none."""
         block = getattr(self, _field(strategy), None)
         return block if isinstance(block, strategy) else None
 
     @property
     def prune(self) -> Prune | None:
-        """Return which plans the volume in force may forget."""
+        """Return the plans to prune from the volume in force."""
         return self.block.pruning
 
     def weights_hosts(self, pools: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
-        """Return the only nodes that can reach the weights, None for all; `pools` with the hosts of each."""
+        """Return the only nodes that can reach the weights; None if all can. `pools` has the hosts of each pool."""
         return self.block.hosts(pools)
 
     @classmethod
     def admit(cls, strategies: Iterable[type[StrategySettings]]) -> None:
-        """Take the blocks of these strategies of the registry as fields."""
+        """Add a field for the block of each of these strategies."""
         fields: dict[str, tuple[Any, Any]] = {}
         for strategy in strategies:
             if strategy.HELP:
@@ -70,8 +70,8 @@ def _fits(strategy: type[S]) -> Callable[[S | None, ValidationInfo], S | None]:
         in_force = info.data.get("strategy") == strategy.NAME
         if block is None and in_force:
             msg = (
-                f"is missing, and strategy {strategy.NAME!r} needs it. Write {strategy.EXAMPLE}, or choose strategy "
-                "none."
+                f"is missing, but strategy {strategy.NAME!r} requires it. Fix: write {strategy.EXAMPLE}, or choose "
+                "strategy none."
             )
             raise ValueError(msg)
         if block is not None and (in_force or strategy.ALWAYS) and (known := Known.of(info)):

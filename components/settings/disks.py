@@ -1,4 +1,4 @@
-"""The disks of machines that Larder makes, as places for weights."""
+"""Disks of the machines that Larder makes, as places for weights."""
 
 from collections.abc import Iterator, Mapping
 from math import ceil
@@ -11,9 +11,9 @@ from .stack import StackSettings
 USABLE = 0.85
 """With less than 15 % of the disk free the kubelet evicts pods: imagefs.available of its hard eviction, by default."""
 TAKEN = 10 * 2**30
-"""Bytes on the disk beside weights: the system, the images of engine and sidecar. An estimate, not measured."""
+"""Bytes of a disk that the system and the images of engine and sidecar take. An estimate, not measured."""
 IMAGE_COPIES = 2
-"""An image of weights takes their size twice: its layers as they were pulled, and as containerd unpacked them."""
+"""Copies of the weights that an image takes on disk: the layers as pulled, and as containerd unpacks them."""
 
 
 def disks(cache: Cache, pools: Mapping[str, NodePoolSettings], stacks: Mapping[str, StackSettings]) -> Iterator[Place]:
@@ -31,7 +31,7 @@ def _disk(setting: str, cache: Cache, pool: NodePoolSettings, stacks: list[Stack
         why = "an image takes its size twice, as pulled and as unpacked, beside the system"
         return Place(setting=setting, size=pool.disk, usable=USABLE, copies=IMAGE_COPIES, beside=TAKEN, why=why)
     if cache.block.copies:
-        # One more of each: while a pod takes over from another, both are there.
+        # One pod more for each stack: in a rollout the old and the new pod run side by side.
         pods = sum(ceil(stack.replicated / pool.most) + 1 for stack in stacks)
         why = f"{pods} pods of a machine each keep a copy while one follows another, beside the system"
         beside = TAKEN + pods * POD_SLACK

@@ -1,4 +1,4 @@
-"""What is wrong with a stack config: one line a problem, each with its path and its remedy."""
+"""Problems of a stack config, one line each, with path and remedy."""
 
 import re
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from .names import choices, did_you_mean
 from .places import Place, places
 
 _MOST_LINES = 50
-"""Problems told of one block: a file may be wrong in every line."""
-_SHOWN = 200
-"""Characters of a value or a path: they may be anything that fits into a file."""
+"""Limit for the problems reported of one block, since a file may be wrong in every line."""
+_MOST_CHARACTERS = 200
+"""Limit for the characters of a value or a path in a line, since a file may hold any text."""
 
 
 class SettingsError(pulumi.RunError):
-    """Every problem of the stack config at once. Pulumi prints a RunError without a stack trace."""
+    """All problems of the stack config. It is a RunError, which Pulumi prints without a stack trace."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(map(_one_line, problems))
@@ -27,17 +27,17 @@ class SettingsError(pulumi.RunError):
 
 
 def _one_line(problem: str) -> str:
-    """No break and no control character, whatever a stack file puts into a key."""
+    """Return the problem without line breaks, control characters and users in URLs."""
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(problem.split()))
     return _USER_IN_URL.sub("//…@", line)
 
 
 _USER_IN_URL = re.compile(r"//[^/\s@]*@")
-"""A password, most likely: a value may be repeated, this part of it may not."""
+"""User part of a URL, which probably holds a password and is never printed."""
 
 
 def entry_lines(name: str, why: ValidationError | str) -> list[str]:
-    """The problems of one file of the catalog."""
+    """Return the problems of one file of the catalog."""
     file = f"catalog/models/{name}.yaml"
     if isinstance(why, str):
         return [f"{file}: {why}."]
@@ -45,9 +45,9 @@ def entry_lines(name: str, why: ValidationError | str) -> list[str]:
 
 
 def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:
-    """The problems of one block, which was read as what its field says."""
+    """Return the problems of one block, which was read as the type of its field."""
     errors = error.errors(include_url=False)
-    more = [f"{key}: and {len(errors) - _MOST_LINES} problems more."] if len(errors) > _MOST_LINES else []
+    more = [f"{key}: and {len(errors) - _MOST_LINES} more problems."] if len(errors) > _MOST_LINES else []
     return [_line(key, e, places(block, e)) for e in errors[:_MOST_LINES]] + more
 
 
@@ -56,20 +56,20 @@ def _line(key: str, error: ErrorDetails, way: list[Place]) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
 
 
-def _shown(value: object) -> str:
+def _quote(value: object) -> str:
     try:
         return _short(repr(value))
     except ValueError:  # an integer with more digits than Python writes
-        return "a number that is too long to be written"
+        return "a number with too many digits"
 
 
 def _text(error: ErrorDetails, way: list[Place]) -> str:
     place, parent = way[-1], way[-2] if len(way) > 1 else way[-1]
     remedy = f" {place.field.description}" if place.field and place.field.description else ""
-    given = _shown(error["input"])
+    given = _quote(error["input"])
     match error["type"]:
         case "extra_forbidden":
             return _unknown_key(str(error["loc"][-1]), parent)
@@ -80,7 +80,7 @@ def _text(error: ErrorDetails, way: list[Place]) -> str:
         case "literal_error":
             valid = re.findall(r"'([^']*)'", error["ctx"]["expected"])
             near = did_you_mean(str(error["input"]), valid) if isinstance(error["input"], str) else ""
-            return f"{given} is none of the choices. {near}Choices: {', '.join(valid)}."
+            return f"{given} is not one of the choices. {near}Choices: {', '.join(valid)}."
         case "value_error":
             return str(error["ctx"]["error"])
         case "model_type" | "dict_type" | "model_attributes_type":

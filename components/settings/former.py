@@ -1,4 +1,4 @@
-"""Names of settings from before: `modelCache` of a Helm chart's `ollama` values, read as larder:cache."""
+"""Former names of settings: `modelCache` of a Helm chart's `ollama` values, read as larder:cache."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _SWITCHES = {"true": True, "false": False}
 
 
 class _FormerError(ValueError):
-    """A former setting that does not say enough."""
+    """A former setting that cannot be read as today's block."""
 
 
 @dataclass
@@ -26,12 +26,12 @@ class Understood:
 
     raw: dict[str, Any]
     notes: list[str] = field(default_factory=list)
-    """A line for each former name that was understood, with the one of today."""
+    """A line for each former name in the config, with today's name."""
     problems: list[str] = field(default_factory=list)
 
 
 def understood(raw: Mapping[str, Any], catalog: Catalog) -> Understood:
-    """The same config with `larder:ollama.modelCache` as larder:cache."""
+    """Return the config with `larder:ollama.modelCache` read as larder:cache."""
     done = Understood(dict(raw))
     block = raw.get(OLLAMA)
     if not isinstance(block, Mapping):
@@ -54,7 +54,7 @@ def _plain(key: object) -> str:
 
 @dataclass(frozen=True)
 class _Words:
-    """Settings from which a former one is completed."""
+    """Settings that complete a former one."""
 
     raw: Mapping[str, Any]
     catalog: Catalog
@@ -62,19 +62,19 @@ class _Words:
     """The engine's image by its former name: a reference, or {repository, tag}."""
 
     def block(self, strategy: str) -> Mapping[str, Any]:
-        """The block of a strategy in larder:cache, if it is there."""
+        """Return the block of a strategy in larder:cache; empty without one."""
         cache = self.raw.get(CACHE)
         block = cache.get(strategy) if isinstance(cache, Mapping) else None
         return block if isinstance(block, Mapping) else {}
 
     def models(self) -> list[str]:
-        """larder:models, as far as they are words."""
+        """Return the items of larder:models that are strings."""
         models = self.raw.get(f"{NAMESPACE}models")
         return [model for model in models if isinstance(model, str)] if isinstance(models, list) else []
 
 
 def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Each strategy that is switched on, with its path and its block."""
+    """Yield each strategy that is switched on, with its path and its block."""
     readers = {"prebuiltimage": _prebuilt_image, "sharedstorage": _shared_storage, "harbor": _harbor}
     if not isinstance(value, Mapping):
         done.problems.append(f"{path}: must be a mapping. It has become larder:cache: write {{strategy: …}} there.")
@@ -85,7 +85,7 @@ def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterat
         if reader is None:
             done.problems.append(f"{at}: unknown key. Known keys: harbor, prebuiltImage, sharedStorage.")
         elif _switch(inner) is False:
-            done.notes.append(f"{at}: is off, and nothing more. Drop it: {CACHE}.strategy says what is on.")
+            done.notes.append(f"{at}: has no effect. Fix: remove it; {CACHE}.strategy names the strategy in force.")
         else:
             try:
                 strategy, block = reader(inner, words)
@@ -97,26 +97,26 @@ def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterat
 
 def _take(done: Understood, path: str, strategy: str, block: dict[str, Any]) -> None:
     cache = done.raw.get(CACHE)
-    said = cache.get("strategy") if isinstance(cache, Mapping) else None
-    if said not in (None, NoCacheSettings.NAME, strategy):
-        done.problems.append(f"{path}: wants {strategy}, and {CACHE}.strategy says {said!r}. Drop one of them.")
+    chosen = cache.get("strategy") if isinstance(cache, Mapping) else None
+    if chosen not in (None, NoCacheSettings.NAME, strategy):
+        done.problems.append(f"{path}: wants {strategy}, but {CACHE}.strategy is {chosen!r}. Fix: remove one of them.")
         return
     more = {strategy: block} if block else {}
     done.raw[CACHE] = merged(merged(more, cache if isinstance(cache, Mapping) else {}), {"strategy": strategy})
-    shown = ", ".join(f"{key}: {value}" for key, value in block.items())
-    line = f"{{strategy: {strategy}{f', {strategy}: {{{shown}}}' if block else ''}}}"
-    done.notes.append(f"{path}: is the former name of {CACHE}.strategy. Write {CACHE}: {line}.")
+    settings = ", ".join(f"{key}: {value}" for key, value in block.items())
+    line = f"{{strategy: {strategy}{f', {strategy}: {{{settings}}}' if block else ''}}}"
+    done.notes.append(f"{path}: is the former name of {CACHE}.strategy. Fix: write {CACHE}: {line}.")
 
 
 def _switch(value: object) -> bool | None:
-    """Is it switched on or off? None where neither is said."""
+    """Tell if a former setting is on or off; None if it says neither."""
     if isinstance(value, Mapping):
         return next((_switch(inner) for key, inner in value.items() if _plain(key) == "enabled"), None)
     return value if isinstance(value, bool) else _SWITCHES.get(str(value).casefold())
 
 
 def _fields(value: object, **known: str) -> dict[str, str]:
-    """The words of a mapping by today's keys; `known` has those for former ones."""
+    """Return the values of a mapping by today's keys. `known` maps former keys to them."""
     if not isinstance(value, Mapping):
         return {}
     found = {}
@@ -124,7 +124,7 @@ def _fields(value: object, **known: str) -> dict[str, str]:
         if _plain(key) == "enabled":
             continue
         if (today := known.get(_plain(key))) is None or not isinstance(inner, str | int | float):
-            msg = f"{key} is no word of it. Known: enabled, {', '.join(dict.fromkeys(known.values()))}."
+            msg = f"unknown key {key}. Known keys: enabled, {', '.join(dict.fromkeys(known.values()))}."
             raise _FormerError(msg)
         found[today] = str(inner)
     return found
@@ -140,11 +140,11 @@ def _prebuilt_image(value: object, words: _Words) -> tuple[str, dict[str, Any]]:
         return "prebuilt-image", {"image": image}
     if words.block("prebuilt-image"):
         return "prebuilt-image", {}
-    what = f"{image!r} is no digest reference" if image else "says that there is an image, and not which"
+    what = f"{image!r} is not a digest reference" if image else "names no image"
     name = image.partition("@")[0].partition(":")[0] or "name"
     msg = (
-        f"{what}. Write {CACHE}: {{strategy: prebuilt-image, prebuilt-image: {{image: {name}@sha256:…}}}} with the "
-        "reference that `larder-sidecar publish --engine` prints."
+        f"{what}. Fix: write {CACHE}: {{strategy: prebuilt-image, prebuilt-image: {{image: {name}@sha256:…}}}} with "
+        "the reference that `larder-sidecar publish --engine` prints."
     )
     raise _FormerError(msg)
 
@@ -169,7 +169,7 @@ def _shared_storage(value: object, words: _Words) -> tuple[str, dict[str, Any]]:
         return "shared-storage", {}
     if not given.get("storage-class") and not given.get("claim"):
         msg = (
-            f"names no class of storage. Write {CACHE}: {{strategy: shared-storage, shared-storage: "
+            f"names no class of storage. Fix: write {CACHE}: {{strategy: shared-storage, shared-storage: "
             f"{{storage-class: <a class that gives ReadWriteMany volumes>, size: {size}}}}}."
         )
         raise _FormerError(msg)
@@ -185,7 +185,7 @@ def _harbor(value: object, words: _Words) -> tuple[str, dict[str, Any]]:
     place = "/".join(filter(None, (given.get("registry", "<registry>"), given.get("project", ""))))
     images = ", ".join(f"{model}: {place}/{model}@sha256:…" for model in words.models() or ["<model>"])
     msg = (
-        f"Ollama pulls nothing from Harbor by itself; nodes pull images of the weights. Write {CACHE}: "
+        f"Ollama pulls nothing from Harbor by itself; nodes pull images of the weights. Fix: write {CACHE}: "
         f"{{strategy: image-volume, image-volume: {{images: {{{images}}}}}}} with the digests that "
         "`larder-sidecar publish` prints."
     )

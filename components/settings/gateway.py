@@ -1,4 +1,4 @@
-"""larder:gateway: which model answers, and how clients reach the entry."""
+"""larder:gateway: names and rules for models, residency, and the way that clients reach the entry."""
 
 from collections.abc import Collection, Iterable
 from typing import Annotated
@@ -20,7 +20,7 @@ DEFAULT_NODE_PORT = 30080
 
 
 def needs_front(stacks: Collection[type[StackSettings]], replicated: Collection[str] = ()) -> bool:
-    """Tell whether no gateway beside an engine leads to all models.
+    """Tell if no gateway beside an engine leads to all models.
 
     KServe's pods take no gateway of ours, and a gateway beside one engine does not lead to another.
     """
@@ -28,23 +28,23 @@ def needs_front(stacks: Collection[type[StackSettings]], replicated: Collection[
 
 
 class Auth(Block):
-    """Who may change something through the gateway."""
+    """Authorization of changes through the gateway."""
 
     mutations: Mutations = "token"
-    """Who may change what is loaded or kept: token (its bearer) or open (whoever reaches the gateway; in dev only)."""
+    """Clients that may load, unload, pull or delete models: token (holders of the token) or open (all; in dev only)."""
     secret: ObjectName | None = None
-    """An existing Secret with that token under its key `token`. Default: larder-api-token, where there is one."""
+    """An existing Secret with the token under its key `token`. Default: larder-api-token, if it exists."""
 
 
 class Cors(Block):
-    """Which web pages may ask."""
+    """Web pages that may call the gateway."""
 
     origins: Origins = Field(default=[])
-    """Origins whose pages may ask, as https://app.example, http://localhost:*, https://*.example.com. Default: none."""
+    """Origins of these pages, as https://app.example, http://localhost:*, https://*.example.com. Default: none."""
 
     @property
     def rules(self) -> Rules:
-        """The block as the gateway's file has it."""
+        """Return the block as the gateway's file has it."""
         return Rules(origins=self.origins)
 
 
@@ -54,20 +54,20 @@ class Gateway(Block):
     routing: Routing = Field(default_factory=Routing)
     """Names and rules: {default, aliases, rules}."""
     residency: Residency = Field(default_factory=Residency)
-    """Which models stay loaded: {strategy: ram | ssd | none, max-models, keep-alive, pin, preload, …}."""
+    """Rules for loaded models: {strategy: ram | ssd | none, max-models, keep-alive, pin, preload, …}."""
     service: ServiceType | None = None
     """Type of Service larder. Default: NodePort on an embedded cluster, ClusterIP elsewhere."""
     node_port: Annotated[int, Field(ge=30000, le=32767)] | None = None
     """The port of every node that leads to the entry, 30000 to 32767; only with NodePort. Default: 30080."""
     auth: Auth = Field(default_factory=Auth)
-    """Who may change something: {mutations: token | open, secret}."""
+    """Authorization of changes: {mutations: token | open, secret}."""
     cors: Cors = Field(default_factory=Cors)
-    """Which web pages may ask: {origins}."""
+    """Web pages that may call the gateway: {origins}."""
     front: bool | None = None
-    """Two gateways of their own before all stacks. Default: where a single gateway beside an engine will not do."""
+    """Run two gateways in front of all stacks. Default: true if no gateway beside an engine leads to all models."""
 
     def served(self, entries: Iterable[CatalogEntry]) -> list[ServedModel]:
-        """These models with all their names, as a gateway's file lists them."""
+        """Return these models with all their names, as a gateway's file lists them."""
         return served(entries, self.routing.aliases)
 
     @field_validator("front")
@@ -76,7 +76,7 @@ class Gateway(Block):
         if front is False and (known := Known.of(info)) and needs_front(known.stacks.values(), known.replicated):
             stacks = " and ".join(f"larder:{stack}" for stack in sorted(known.stacks))
             several = "" if needs_front(known.stacks.values()) else " and its replicas"
-            msg = f"cannot be false with {stacks}{several}: no gateway would lead to all of their models. Drop it."
+            msg = f"no gateway leads to all models of {stacks}{several} without a front. Fix: remove the key."
             raise ValueError(msg)
         return front
 
@@ -95,6 +95,6 @@ class Gateway(Block):
         known = Known.of(info)
         service = info.data.get("service") or (known.cluster.FACTS.service if known and known.cluster else None)
         if port is not None and service == "ClusterIP":
-            msg = "does nothing with service ClusterIP. Drop it, or set service: NodePort."
+            msg = "has no effect with service ClusterIP. Fix: remove it, or set service: NodePort."
             raise ValueError(msg)
         return port

@@ -1,4 +1,4 @@
-"""larder:hub: where weights are downloaded from."""
+"""larder:hub: the hub that weights are downloaded from."""
 
 import re
 import socket
@@ -11,33 +11,33 @@ from pydantic import AfterValidator, WithJsonSchema
 from .base import Block
 
 _ENDPOINT = re.compile(r"^https?://[^\s/?#]{1,300}(/[^\s?#]{0,300}[^\s/?#])?$")
-"""Short enough that the URL of a file stays within what the sidecar takes."""
+"""Grammar of an endpoint. Its length keeps the URL of a file within the sidecar's limit."""
 _HOST = re.compile(r"[a-z0-9]([a-z0-9_.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
 
 
 def _endpoint(url: str) -> str:
     # The value itself is never repeated: it may hold a secret.
-    msg = "is not a hub. Write http(s)://host without a slash at the end, as in https://huggingface.co."
+    msg = "is not the URL of a hub. Fix: write http(s)://host without a slash at the end, as in https://huggingface.co."
     try:
         _, host, _ = authority(url)
     except UserError:
-        msg = "must not hold a user or password: it is written into a ConfigMap."
+        msg = "holds a user or password, and it is written into a ConfigMap. Fix: remove them."
         raise ValueError(msg) from None
     except PortError:
-        msg = "has a port that is none. Write http(s)://host:1…65535."
+        msg = "the port is out of range. Fix: use a port from 1 to 65535."
         raise ValueError(msg) from None
     except UrlError:
         raise ValueError(msg) from None
     if not _ENDPOINT.fullmatch(url) or not _HOST.fullmatch(host):
         raise ValueError(msg)
     if _is_loopback(host):
-        msg = "is the pod that fetches, not this machine. Write a host that pods reach."
+        msg = "is a loopback address, which leads a pod to itself. Fix: write a host that pods reach."
         raise ValueError(msg)
     return url
 
 
 def _is_loopback(host: str) -> bool:
-    """Tell if a host is the machine that asks, in any spelling that resolvers take: 127.1 and 0x7f.1 among them."""
+    """Tell if a host is a loopback address in any spelling that resolvers take, 127.1 and 0x7f.1 included."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -49,7 +49,7 @@ def _is_loopback(host: str) -> bool:
 
 
 class Hub(Block):
-    """The hub that speaks Hugging Face's protocol."""
+    """A hub that speaks Hugging Face's protocol."""
 
     endpoint: Annotated[
         str, AfterValidator(_endpoint), WithJsonSchema({"type": "string", "pattern": _ENDPOINT.pattern})

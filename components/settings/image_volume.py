@@ -1,4 +1,4 @@
-"""larder:cache.image-volume: images of weights that the nodes' runtime pulls and pods mount."""
+"""larder:cache.image-volume: images of weights, which nodes pull and pods mount."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ from .names import choices
 from .strategy import PULLED, Made, Need, StrategySettings
 
 LEAST_KUBERNETES = (1, 33)
-"""Image volumes as we mount them: beta, behind feature gate ImageVolume until 1.34, on by default from 1.35."""
+"""First version with image volumes in beta, behind feature gate ImageVolume; on by default from 1.35."""
 BY_DEFAULT = (1, 35)
 RESERVED = "ollama"
-"""The images are mounted beside the engine's store, /weights/ollama."""
+"""Id that no model may have: its image would be mounted over the engine's store, /weights/ollama."""
 
 
 class ImageVolumeSettings(StrategySettings):
@@ -49,11 +49,11 @@ class ImageVolumeSettings(StrategySettings):
 
     @classmethod
     def fetched(cls, made: Sequence[Made]) -> str:  # noqa: ARG003
-        """Say who fetches the weights."""
+        """Describe the fetch of the weights."""
         return PULLED
 
     def warnings(self, kubernetes: tuple[int, int] | None) -> Iterator[str]:
-        """Yield what a cluster of this version lacks by default."""
+        """Yield warnings about features that this version of Kubernetes lacks by default."""
         if kubernetes is None:
             yield (
                 "larder:cluster.kubernetes: is not stated; image volumes need 1.33 or newer, "
@@ -70,20 +70,20 @@ class ImageVolumeSettings(StrategySettings):
         models = [entry.id for entry in known.models or ()]
         if missing := [model for model in models if model not in self.images]:
             msg = (
-                f"images: none for {choices(missing)}. Make it with `larder-sidecar publish`, "
+                f"images: no image for {choices(missing)}. Fix: make it with `larder-sidecar publish`, "
                 "write the reference it prints, or choose strategy none."
             )
             raise ValueError(msg)
         if RESERVED in models:
-            msg = f"images: a model named {RESERVED!r} would be mounted over the engine's store. Rename the entry."
+            msg = f"images: a model named {RESERVED!r} would be mounted over the engine's store. Fix: rename the entry."
             raise ValueError(msg)
         if known.kubernetes and known.kubernetes < LEAST_KUBERNETES:
             msg = (
-                "mounts images, which needs Kubernetes {}.{} or newer; by larder:cluster.kubernetes it is {}.{}. "
-                "Upgrade the cluster, or choose strategy node-local or shared-storage."
+                "requires Kubernetes {}.{} or newer, but larder:cluster.kubernetes is {}.{}. "
+                "Fix: upgrade the cluster, or choose strategy node-local or shared-storage."
             ).format(*LEAST_KUBERNETES, *known.kubernetes)
             raise ValueError(msg)
 
     def place(self, total: int) -> str:  # noqa: ARG002
-        """Say where the weights are."""
+        """Describe the place of the weights."""
         return f"in {len(self.images)} image(s), pulled once by each node"

@@ -1,4 +1,4 @@
-"""larder:images: what runs, by digest or by the tag of a version."""
+"""larder:images: images by digest, or by the tag of a version."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 _REFERENCE = re.compile(r"^[a-z0-9][A-Za-z0-9._:/-]*@sha256:[0-9a-f]{64}$")
 _TAGGED = re.compile(r"^[a-z0-9][a-z0-9.-]*(:[0-9]{1,5})?(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$")
 UNKNOWN = f"sha256:{'0' * 64}"
-"""Digest that stands in for that of an image which nobody has named or made yet."""
+"""Placeholder for the digest of an image that is not named or built yet."""
 _DIGEST = "name@sha256:<64 hex digits>; `make up` passes those of its own images."
 
 
 def _by_digest(reference: object) -> str:
     if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
         tagged = isinstance(reference, str) and "@" not in reference
-        what = "names a tag or nothing, and tags move" if tagged else "is no digest reference"
-        msg = f"{reference!r} {what}. Write {_DIGEST}"
+        what = "has no digest, and tags move" if tagged else "is not a digest reference"
+        msg = f"{reference!r} {what}. Fix: write {_DIGEST}"
         raise ValueError(msg)
     return reference
 
@@ -32,8 +32,8 @@ def _by_version(reference: object) -> str:
     if isinstance(reference, str) and _TAGGED.fullmatch(reference) and not reference.endswith(":latest"):
         return reference
     if isinstance(reference, str) and "@" not in reference:
-        # `latest` would put another engine under the models with some `up` that was about something else.
-        msg = f"{reference!r} names no version. Write registry/name:version, whose digest `up` asks for, or {_DIGEST}"
+        # `latest` would change the engine in an `up` that is about something else.
+        msg = f"{reference!r} names no version. Fix: write registry/name:version or {_DIGEST}"
         raise ValueError(msg)
     return _by_digest(reference)
 
@@ -49,26 +49,26 @@ VersionedImage = Annotated[
 
 
 class Images(GrowingBlock):
-    """Digest references of the images, or versions whose digests the registry says."""
+    """Digest references of the images, or versions whose digests come from the registry."""
 
     sidecar: VersionedImage
-    """Image of the gateway, and of everything that fetches weights; `make up` passes its own."""
+    """Image of the sidecar: the gateway, the manager and `fetch`; `make up` passes its own."""
     git_sync: VersionedImage | None = None
     """Image registry.k8s.io/git-sync/git-sync, version 4. Default: none; required by larder:manager."""
 
     @classmethod
     def admit(cls, stacks: Iterable[type["StackSettings"]]) -> None:
-        """Take a field for each engine that one of the stacks may run."""
-        engines = {engine: told for stack in stacks for engine, told in stack.IMAGES.items()}
+        """Add a field for each engine that one of the stacks may run."""
+        engines = {engine: about for stack in stacks for engine, about in stack.IMAGES.items()}
         cls.take({_field(word): (VersionedImage, Field("", alias=word, description=engines[word])) for word in engines})
 
     def of(self, engine: str) -> str:
-        """Return the image of an engine; empty where none is given."""
+        """Return the image of an engine; empty if the block names none."""
         return str(getattr(self, _field(engine)))
 
     @property
     def tagged(self) -> Mapping[str, str]:
-        """Images that are named by a tag, by their words in a stack file."""
+        """Return the images that are named by a tag, by their keys in a stack file."""
         named = {name: getattr(self, name) for name in type(self).model_fields}
         return {kebab(name): image for name, image in named.items() if image and "@" not in image}
 

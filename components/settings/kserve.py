@@ -1,4 +1,4 @@
-"""larder:kserve: vLLM on AMD GPUs, run by KServe; one model at a time is active."""
+"""larder:kserve: vLLM on AMD GPUs, run by KServe, with one active model at a time."""
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
@@ -13,14 +13,14 @@ from .stack import StackSettings, refuse_foreign
 from .strategies import STRATEGIES
 
 GPU = "amd.com/gpu"
-"""The resource of AMD's device plugin: what vLLM's ROCm build runs on."""
+"""Resource of AMD's device plugin, which vLLM's ROCm build requires."""
 OURS = ("--model", "--served-model-name", "--host", "--port")
-"""Arguments that say where clients and weights are: the program's own."""
+"""Arguments that the program sets itself, for the address and the weights."""
 
 
 def _more(argument: str) -> str:
     if not argument.startswith("--") or argument.partition("=")[0] in OURS:
-        msg = f"{argument!r} is not taken. Write --name=value; {', '.join(OURS)} are set by the program."
+        msg = f"{argument!r} is not allowed. Fix: write --name=value; the program sets {', '.join(OURS)}."
         raise ValueError(msg)
     return argument
 
@@ -29,7 +29,7 @@ EnvName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]{0,127}$")]
 
 
 class KServeSettings(StackSettings):
-    """Model, pool and arguments of vLLM."""
+    """The KServe stack: the active model, its GPUs, and arguments and environment of vLLM."""
 
     NAME = "kserve"
     HELP = "The KServe stack, vLLM on ROCm: {pool: <pool with GPUs>, active: <catalog id>}. Deployed if it is there."
@@ -39,7 +39,7 @@ class KServeSettings(StackSettings):
     GATEWAY = False
 
     active: str | None = Field(None, validate_default=True)
-    """The model that is served now, by catalog id; another one replaces it in place. Not beside larder:manager."""
+    """Catalog id of the model to serve; another one replaces it in place. Not with larder:manager."""
     gpus: Annotated[int, Field(ge=1, le=16)] = 1
     """GPUs of the predictor, amd.com/gpu; the model is split over them."""
     args: list[Annotated[str, AfterValidator(_more)]] = Field(default_factory=list)
@@ -51,21 +51,21 @@ class KServeSettings(StackSettings):
 
     @property
     def runs(self) -> str:
-        """Return its engine, by the word that larder:images has for it."""
+        """Return the key of its engine in larder:images."""
         return "vllm"
 
     @property
     def upstream(self) -> tuple[str, str]:
-        """Return how the front reaches the predictor."""
+        """Return the kind and the URL by which the front reaches the predictor."""
         return "vllm", f"http://{INFERENCE_SERVICE}-predictor"
 
     def answered(self, models: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the active model; without one, all that the manager may choose from."""
+        """Return the active model; without one, all models that the manager may activate."""
         return (self.active,) if self.active else models
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Return the models that can be activated; without `models` the active one alone."""
+        """Return the models that can be activated; without `models`, only the active one."""
         return tuple(self.models or ([self.active] if self.active else ()))
 
     @field_validator("pool")
@@ -74,18 +74,18 @@ class KServeSettings(StackSettings):
         known = Known.of(info)
         if known and known.gpu_pools is not None and pool not in known.gpu_pools:
             msg = (
-                f"pool {pool!r} offers no {GPU}, which vLLM's ROCm build runs on. Choose a pool that does, say so by "
+                f"pool {pool!r} has no {GPU}, which vLLM's ROCm build requires. Fix: choose a pool that has it, write "
                 f"`accelerator: {GPU}` in larder:node-pools.{pool}, or serve the model by larder:ollama."
             )
             raise ValueError(msg)
         if known and known.strategy is not None and not STRATEGIES[known.strategy].GIVES_URI:
-            # Nodes of a cloud come and go, disks and all.
+            # A cloud replaces nodes together with their disks.
             nearest = (
                 ImageVolumeSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings
             ).NAME
             msg = (
-                f"strategy {known.strategy!r} brings weights into a pod of ours, and KServe's pods are not: choose "
-                f"{nearest} in larder:cache.strategy, or serve the model by larder:ollama."
+                f"strategy {known.strategy!r} brings no weights into KServe's pods. Fix: choose {nearest} in "
+                "larder:cache.strategy, or serve the model by larder:ollama."
             )
             raise ValueError(msg)
         return pool
@@ -95,16 +95,18 @@ class KServeSettings(StackSettings):
     def _active_is_its_own(cls, active: str | None, info: ValidationInfo) -> str | None:
         known = Known.of(info)
         if known and known.manager and active is not None:
-            msg = "is for larder:manager to choose, by POST /models/activate. Drop this line, or that block."
+            msg = "larder:manager chooses the model, by POST /models/activate. Fix: remove this key, or that block."
             raise ValueError(msg)
         if active is None:
             if known and not known.manager:
-                msg = "is missing. Write the catalog id of the model to serve, or add larder:manager, which chooses it."
+                msg = "is missing. Fix: write the catalog id of the model to serve, or add larder:manager."
                 raise ValueError(msg)
             return None
         refuse_foreign(active, info, by=cls.NAME)
         models = info.data.get("models")
         if models and active not in models:
-            msg = f"{active!r} is not among the models of this block. List it there, or choose: {', '.join(models)}."
+            msg = (
+                f"{active!r} is not among the models of this block. Fix: list it there, or choose: {', '.join(models)}."
+            )
             raise ValueError(msg)
         return active

@@ -1,4 +1,4 @@
-"""larder:cache.kserve-cache: weights that KServe itself keeps on the disks of nodes."""
+"""larder:cache.kserve-cache: weights that KServe keeps on the disks of nodes."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +17,16 @@ from .sources import NAMESPACE
 from .strategy import Made, Need, StrategySettings, refuse_too_small, share
 
 AGENT_LABEL = ("kserve/localmodel", "worker")
-"""KServe's agent, which downloads, runs on nodes with this label (config/localmodelnodes of KServe 0.20)."""
+"""Label of the nodes that run KServe's agent (config/localmodelnodes of KServe 0.20)."""
 AGENT_FOLDER = "/models"
-"""Folder of models on a node, by the manifest of that agent."""
+"""Folder of the models on a node, by the agent's manifest."""
 
 
 def _an_address_alone(uri: str) -> str:
     if re.search(r"[?#]", uri):
         msg = (
-            "has a query or a fragment, where secrets stand, and the object that it goes into lies open. "
-            "Write the address alone, as in hf://org/repo:revision."
+            "has a query or a fragment, which may hold secrets, and it is written into an object in plain text. "
+            "Fix: write the address alone, as in hf://org/repo:revision."
         )
         raise ValueError(msg)
     return uri
@@ -63,14 +63,14 @@ class KServeCacheSettings(StrategySettings):
         ),
     )
     EXAMPLE = "{size}"
-    ALWAYS = True  # KServe fetches from the moment that it is told of a model
+    ALWAYS = True  # KServe fetches a model as soon as its LocalModelCache exists
 
     size: Size
-    """Part of each node's disk that KServe may fill; at least the weights of larder:models."""
+    """Limit for KServe's use of each node's disk; at least the weights of larder:models."""
     path: Annotated[str, AfterValidator(_agent_folder)] = AGENT_FOLDER
     """The folder on the nodes: the hostPath of KServe's agent."""
     sources: Mapping[ModelId, SourceUri] = Field(default_factory=dict)
-    """Catalog id -> where KServe finds the model, as in hf://org/repo:revision. Default: its one file on larder:hub."""
+    """Catalog id -> address of the model for KServe, as in hf://org/repo:revision. Default: its file on larder:hub."""
 
     @classmethod
     def example(cls, models: Sequence[CatalogEntry], hosts: Sequence[str]) -> dict[str, Any]:  # noqa: ARG003
@@ -79,34 +79,34 @@ class KServeCacheSettings(StrategySettings):
 
     @classmethod
     def fetched(cls, made: Sequence[Made]) -> str:  # noqa: ARG003
-        """Say who fetches the weights."""
+        """Describe the fetch of the weights."""
         return "by KServe's agent on each node; nothing where it has it already"
 
     @property
     def volume_size(self) -> str:
-        """Return how much of each node's disk KServe may fill."""
+        """Return the limit for KServe's use of each node's disk."""
         return self.size
 
     def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[str]:
-        """Yield that the nodes lack the label of KServe's agent."""
+        """Yield a problem if the nodes lack the label of KServe's agent."""
         label, value = AGENT_LABEL
         if labels.get(label) != value:
             yield (
-                f"{NAMESPACE}node-pools.{pool}.labels: lack {label}: {value}, and KServe's agent, which fills "
-                f"{self.NAME}, runs on nodes with that label alone. Write labels: {{{label}: {value}}}."
+                f"{NAMESPACE}node-pools.{pool}.labels: lack {label}: {value}, without which KServe's agent does not "
+                "run. Fix: write labels: {{{label}: {value}}}."
             )
 
     def check(self, known: Known) -> None:
-        """Refuse a disk that is too small, and a model that KServe cannot fetch by one address. Raises ValueError."""
+        """Raise ValueError if the disk is too small, or if KServe cannot fetch a model from one address."""
         refuse_too_small(self.size, known)
         many = [e.id for e in known.models or () if (len(e.files) > 1 or e.oci) and e.id not in self.sources]
         if many:
             msg = (
-                f"sources: KServe fetches one URL a model, and {choices(many)} has several files, or is an artifact. "
-                "Name a source that holds it, as in hf://org/repo:revision, or choose strategy node-local."
+                f"sources: KServe fetches one URL for each model, but {choices(many)} has several files or is an "
+                "artifact. Fix: name its source, as in hf://org/repo:revision, or choose strategy node-local."
             )
             raise ValueError(msg)
 
     def place(self, total: int) -> str:
-        """Say where the weights are."""
+        """Describe the place of the weights."""
         return f"on the nodes with KServe's agent, {share(total, self.size)}; KServe fetches and Larder does not verify"

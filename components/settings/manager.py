@@ -1,4 +1,4 @@
-"""larder:manager: the model manager, and the secret that its changes need."""
+"""larder:manager: the model manager, and the Secret with its token."""
 
 import re
 from typing import Annotated, Literal
@@ -12,21 +12,21 @@ from .base import Block, Known, Subdomain
 from .node_local import NodeFolder
 
 API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
-"""The one key whose value is a secret: Pulumi decrypts it, and it never becomes part of `Settings`."""
+"""The only key with a secret value. Pulumi decrypts it, and it never becomes part of `Settings`."""
 TOKEN_SECRET = "larder-api-token"  # noqa: S105 (the name of a Secret)
 SET_TOKEN = f"pulumi config set --secret {API_TOKEN} $(openssl rand -hex 32)"
 _REPO = re.compile(r"^https?://[^\s/?#@]{1,253}(/[^\s?#@]{1,300})$")
 
 
 class SyncedCatalog(Block):
-    """The repository that git-sync keeps a copy of."""
+    """The repository that git-sync copies."""
 
     repo: str
     """URL of the repository, https://…, without credentials; a private repository requires `secret`."""
     ref: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$")] = "HEAD"
     """Branch, tag or commit."""
     period: Annotated[str, Field(pattern=r"^[1-9][0-9]{0,3}[sm]$")] = "60s"
-    """Interval between looks for changes, as in 60s or 5m."""
+    """Interval between checks for changes, as in 60s or 5m."""
     path: RelativePath = "models"
     """Folder of the entries (*.yaml) in the repository, in the schema of catalog/models."""
     secret: Subdomain | None = None
@@ -41,13 +41,13 @@ class SyncedCatalog(Block):
         except UrlError:
             reached = None
         if not reached:
-            msg = "is no URL that git-sync can be given. Write https://host/path; credentials go into `secret`."
+            msg = "is not a URL for git-sync. Fix: write https://host/path; credentials go into `secret`."
             raise ValueError(msg)
         return repo
 
 
 class ApiToken(Block):
-    """Where the bearer token lies."""
+    """The Secret with the bearer token."""
 
     secret: Subdomain
     """Existing Secret with the token under its key `token`."""
@@ -72,7 +72,7 @@ class Manager(Block):
     workload: Literal["deployment", "knative"] = "deployment"
     """Workload that runs the manager; knative is refused with the reason."""
     catalog: SyncedCatalog
-    """The repository that git-sync keeps a copy of: {repo, ref, period, path, secret}."""
+    """The repository that git-sync copies: {repo, ref, period, path, secret}."""
     inference: Inference | None = Field(None, validate_default=True)
     """The InferenceService to apply: {storage-uri, runtime, model-format, args}; only without larder:kserve."""
     api_token: ApiToken | None = Field(None, validate_default=True)
@@ -85,9 +85,9 @@ class Manager(Block):
     def _can_be_deployed(cls, workload: str) -> str:
         if workload == "knative":
             msg = (
-                "'knative' is not offered yet: Knative takes no native sidecar for git-sync, mounts a claim only with "
-                "a feature flag, and starts a new pod beside the old one, where the history can have one. "
-                "Choose deployment."
+                "'knative' is not supported: Knative takes no native sidecar for git-sync, mounts a claim only with "
+                "a feature flag, and starts a new pod beside the old one, but the history has one writer. "
+                "Fix: choose deployment."
             )
             raise ValueError(msg)
         return workload
@@ -98,9 +98,9 @@ class Manager(Block):
         known = Known.of(info)
         if known and (not all(stack.GATEWAY for stack in known.stacks.values())) == (inference is not None):
             msg = (
-                "is what larder:kserve says already. Drop it, or that block."
+                "repeats larder:kserve. Fix: remove it, or that block."
                 if inference
-                else "is missing. Write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve, which says it."
+                else "is missing. Fix: write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve."
             )
             raise ValueError(msg)
         return inference
@@ -110,7 +110,7 @@ class Manager(Block):
     def _git_sync_has_an_image(cls, catalog: SyncedCatalog, info: ValidationInfo) -> SyncedCatalog:
         known = Known.of(info)
         if known and known.git_sync is False:
-            msg = "needs git-sync. Name its image in larder:images.git-sync, by digest."
+            msg = "requires git-sync. Fix: name its image in larder:images.git-sync, by digest."
             raise ValueError(msg)
         return catalog
 
@@ -119,6 +119,6 @@ class Manager(Block):
     def _there_is_a_token(cls, block: ApiToken | None, info: ValidationInfo) -> ApiToken | None:
         known = Known.of(info)
         if known and block is None and not known.has_token:
-            msg = f"is missing, and there is no {API_TOKEN}. Name a Secret, or run `{SET_TOKEN}`."
+            msg = f"is missing, and there is no {API_TOKEN}. Fix: name a Secret, or run `{SET_TOKEN}`."
             raise ValueError(msg)
         return block

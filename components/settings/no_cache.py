@@ -6,7 +6,7 @@ from .strategy import START, Made, Need, StrategySettings
 
 
 class NoCacheSettings(StrategySettings):
-    """Each pod fetches the weights for itself, and they go with it."""
+    """Each pod fetches the weights for itself, and they are deleted with it."""
 
     NAME = "none"
     KEEPS = "pod"
@@ -20,9 +20,9 @@ class NoCacheSettings(StrategySettings):
 
     @classmethod
     def fetched(cls, made: Sequence[Made]) -> str:  # noqa: ARG003
-        """Say who fetches the weights."""
+        """Describe the fetch of the weights."""
         return "by every pod, at each of its starts"
 
     def place(self, total: int) -> str:  # noqa: ARG002
-        """Say where the weights are."""
+        """Describe the place of the weights."""
         return "in each pod, fetched at every start"

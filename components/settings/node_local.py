@@ -1,4 +1,4 @@
-"""larder:cache.node-local: folders on the disks of nodes. Also the disk of whatever else keeps data on one node."""
+"""larder:cache.node-local: folders on the disks of nodes, and the base of every block with a folder on a node."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from .strategy import Made, Need, StrategySettings, populates, refuse_too_small,
 
 _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
 _OF_A_DAEMON = ("cni", "containerd", "containers", "crio", "docker", "dpkg", "etcd", "kubelet", "rancher", "systemd")
-"""Folders of /var/lib that the node itself writes."""
+"""Folders of /var/lib that daemons of the node write."""
 _PATH = re.compile(r"(/+[A-Za-z0-9_.@+-]+){2,}/*")
 _FLEETING = (
     "the cloud replaces nodes of kind {} together with their disks. Fix: remove the block and choose another strategy."
@@ -26,18 +26,18 @@ _FLEETING = (
 
 
 def folder(path: str) -> str:
-    """Return an absolute path that is nobody else's, written plainly. Raises ValueError."""
+    """Return an absolute path in its shortest form. Raises ValueError if the node's system uses it."""
     parts = PurePosixPath(path).parts
     if len(path) > 1024 or not _PATH.fullmatch(path) or ".." in parts or len(parts) < 3:
         msg = (
-            f"{path[:80]!r} is not a folder to keep weights in. "
-            "Write an absolute path of at least two plain parts without '..', as in /var/lib/larder."
+            f"{path[:80]!r} is not a folder for weights. "
+            "Fix: write an absolute path of at least two plain parts without '..', as in /var/lib/larder."
         )
         raise ValueError(msg)
     daemons = parts[1:3] == ("var", "lib") and parts[3:4] and parts[3] in _OF_A_DAEMON
     if daemons or parts[1] in _OF_THE_SYSTEM or (parts[1] == "var" and len(parts) < 4):
-        # Mounting gives the whole folder to the group of our pods.
-        msg = f"{path!r} belongs to the system of the node. Write a folder of its own, as in /var/lib/larder."
+        # A mount gives the whole folder to the group of the pods (fsGroup).
+        msg = f"{path!r} belongs to the system of the node. Fix: write a folder of its own, as in /var/lib/larder."
         raise ValueError(msg)
     return "/" + "/".join(parts[1:])
 
@@ -49,7 +49,7 @@ def _some_pool_provides_it(node: str | None, info: ValidationInfo) -> str | None
             raise ValueError(_FLEETING.format(known.cluster.kind))
         msg = (
             f"no node pool provides host {node!r}. {did_you_mean(node, known.hosts)}"
-            f"Known hosts: {choices(known.hosts)}. Add it to larder:node-pools or choose one of them."
+            f"Known hosts: {choices(known.hosts)}. Fix: add it to larder:node-pools or choose one of them."
         )
         raise ValueError(msg)
     return node
@@ -76,16 +76,16 @@ class Folder(Block):
     path: Annotated[str, AfterValidator(folder)]
     """The folder on that node."""
     size: Size
-    """Size of the volume. Kubernetes does not enforce it."""
+    """Size of the volume, which Kubernetes does not enforce."""
     prepare_path: bool = False
-    """Make the folder by a Job when it is not there."""
+    """Create the folder by a Job if it is missing."""
 
 
 class NodeFolder(Folder):
     """A folder on the disk of one node, as a volume of its own."""
 
     node: Annotated[Host, AfterValidator(_some_pool_provides_it)]
-    """The node that holds the disk; a host of some pool in larder:node-pools."""
+    """The node with the disk; a host of a pool in larder:node-pools."""
 
 
 class NodeLocalSettings(Folder, StrategySettings):
@@ -106,18 +106,18 @@ class NodeLocalSettings(Folder, StrategySettings):
     EXAMPLE = "{node | pool, path, size}"
 
     node: Annotated[Host | None, AfterValidator(_some_pool_provides_it)] = None
-    """The node that holds the disk, a host of some pool in larder:node-pools; or pool."""
+    """The node with the disk, a host of a pool in larder:node-pools; or pool."""
     pool: Annotated[str | None, AfterValidator(_its_nodes_have_names)] = None
-    """The pool each of whose nodes holds a disk with the weights, all in the same folder; or node."""
+    """The pool whose nodes each hold the weights, all in the same folder; or node."""
     prune: Prune | None = None
-    """Plans that the disks may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
+    """Plans to prune from the disks: {forget: [<digest>] | [others], dry-run}. Default: none."""
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.node is None) == (self.pool is None):
             msg = (
-                f"holds {'neither node nor' if self.node is None else 'both node and'} pool. "
-                "Write one: the node that has the disk, or the pool whose nodes all have one."
+                f"has {'neither node nor' if self.node is None else 'both node and'} pool. "
+                "Fix: write one of them: the node with the disk, or the pool whose nodes each have one."
             )
             raise ValueError(msg)
         return self
@@ -130,7 +130,7 @@ class NodeLocalSettings(Folder, StrategySettings):
 
     @classmethod
     def fetched(cls, made: Sequence[Made]) -> str:
-        """Say who fetches the weights."""
+        """Describe the fetch of the weights."""
         return populates(made)
 
     @property
@@ -140,19 +140,19 @@ class NodeLocalSettings(Folder, StrategySettings):
 
     @property
     def pruning(self) -> Prune | None:
-        """Return which plans the disks may forget."""
+        """Return the plans to prune from the disks."""
         return self.prune
 
     def hosts(self, pools: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-        """Return the nodes that hold the weights; `pools` with the hosts of each."""
+        """Return the nodes that hold the weights. `pools` has the hosts of each pool."""
         return (self.node,) if self.node else tuple(pools.get(self.pool or "", ()))
 
     def check(self, known: Known) -> None:
-        """Refuse a volume that is too small, and to forget the plan in force. Raises ValueError."""
+        """Raise ValueError if the volume is too small, or if `prune` names the plan in force."""
         refuse_too_small(self.size, known)
         refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
-        """Say where the weights are."""
+        """Describe the place of the weights."""
         where = f"node {self.node}" if self.node else f"every node of pool {self.pool}"
         return f"on {where}, {share(total, self.size)}"

@@ -21,13 +21,13 @@ from .names import all_of, one_of
 from .quantities import Size
 
 POOL_LABEL = "larder.dev/pool"
-"""Label with the pool's name, on every node that Larder makes or labels."""
+"""Label that has the pool's name on every node that Larder makes or labels."""
 
 PoolName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")]
 Host = Annotated[
     str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$")
 ]
-"""A node's name, which Kubernetes repeats in its label kubernetes.io/hostname; a label has 63 characters."""
+"""A node's name. Label kubernetes.io/hostname repeats it, so it has at most 63 characters."""
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _KEY = rf"([a-z0-9]([a-z0-9.-]{{0,251}}[a-z0-9])?/)?{_NAME}"
@@ -130,11 +130,11 @@ class NodePoolSettings(Block):
 
     @property
     def most(self) -> int:
-        """The most machines that the pool may have."""
+        """Return the largest number of machines that the pool may have."""
         return self.max if self.max is not None else max(self.min, 1)
 
     def tolerated(self) -> tuple[Taint, ...]:
-        """Return the taints of its nodes."""
+        """Return the taints that the pool's pods tolerate."""
         return tuple(map(Taint.of, self.taints))
 
     @field_validator("instance")
@@ -241,6 +241,6 @@ def hosts_of(pools: Mapping[str, NodePoolSettings]) -> dict[str, tuple[str, ...]
 
 
 def taints_of(host: str, pools: Mapping[str, NodePoolSettings]) -> tuple[Taint, ...]:
-    """Return the taints that a pod on the host tolerates, of every pool that the host is in."""
+    """Return the taints that a pod on the host tolerates: those of every pool with the host."""
     of_the_host = [pool for pool in pools.values() if host in (pool.hosts or ())]
     return tuple(dict.fromkeys(taint for pool in of_the_host for taint in pool.tolerated()))

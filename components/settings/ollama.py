@@ -7,7 +7,7 @@ from .stack import EngineStackSettings
 
 
 class OllamaSettings(EngineStackSettings):
-    """Pool and resources of Ollama."""
+    """The Ollama stack: its pool, models, resources and replicas."""
 
     NAME = "ollama"
     HELP = "The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."

@@ -1,4 +1,4 @@
-"""Places in a block that an error is about: each with its setting, and with its part of the path in a stack file."""
+"""Places of errors in a block, each with its setting and its part of the path in a stack file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from .by_kind import ByKind
 
 Shape: TypeAlias = Any
-"""What a pydantic TypeAdapter takes: a class, or a form such as `Annotated[list[str], …]`."""
+"""Type that a pydantic TypeAdapter takes: a class, or a form such as `Annotated[list[str], …]`."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Place:
     shape: Shape
     """Its type; None below an unknown key."""
     field: FieldInfo | None
-    """The setting that it is, or belongs to; None below an unknown key."""
+    """The setting at this place or around it; None below an unknown key."""
     step: str = ""
     """Its part of the path."""
     by_kind: ByKind | None = None
-    """For a block that has a class for each kind: the classes."""
+    """Classes of a block that has one for each kind."""
     kind: str | None = None
-    """The kind that has chosen one of them; None before the choice."""
+    """The kind of the chosen class; None before the choice."""
 
     @classmethod
     def of(cls, field: FieldInfo, step: str = "") -> Self:
@@ -37,17 +37,17 @@ class Place:
 
     @property
     def block(self) -> type[BaseModel] | None:
-        """The class of the block that is here, if there is one."""
+        """Return the class of the block at this place, if there is one."""
         return _block_in(self.shape)
 
     @property
     def any_block(self) -> type[BaseModel] | None:
-        """The class of the block that is here, with the settings of every kind."""
+        """Return the class of the block at this place, with the settings of every kind."""
         return self.by_kind.any_kind if self.by_kind else self.block
 
     @property
     def keys(self) -> list[str]:
-        """The keys of the block that is here; those of other kinds too."""
+        """Return the keys of the block at this place, those of other kinds included."""
         block = self.any_block
         return [field.alias or name for name, field in block.model_fields.items()] if block else []
 
@@ -60,7 +60,7 @@ class Place:
             shape = (get_args(_mapping_or_list(self.shape)) or (None,))[-1]
             return Place(shape, self.field, _step(part))
         for name, field in block.model_fields.items():
-            # pydantic says `node_local` for a default that is wrong: nobody has written `node-local`.
+            # pydantic writes `node_local`, not `node-local`, for an invalid default.
             if part in (name, field.alias):
                 return Place.of(field, _step(field.alias or name))
         return _unknown(part)
@@ -97,6 +97,6 @@ def _unknown(part: int | str) -> Place:
 
 
 def _step(part: int | str) -> str:
-    if part == "[key]":  # what is wrong with a key has the path of the key
+    if part == "[key]":  # an error of a key has the path of the key
         return ""
     return f"[{part}]" if isinstance(part, int) else f".{part}"

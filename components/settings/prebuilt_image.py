@@ -14,7 +14,7 @@ from .strategy import PULLED, Made, Need, StrategySettings
 class Build(Block):
     """An image that `up` builds upon the engine of larder:images, and pushes."""
 
-    # A name without a host would be Docker Hub's to one reader and nobody's to another.
+    # Readers disagree on a name without a host: for some of them it is on Docker Hub.
     to: Annotated[
         str,
         Field(
@@ -22,7 +22,7 @@ class Build(Block):
             pattern=r"^([a-z0-9-]+(\.[a-z0-9-]+)+(:[0-9]{1,5})?|[a-z0-9-]+:[0-9]{1,5})(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$",
         ),
     ]
-    """Name of the image without a tag, as in registry.example/prebuilt/ollama; whoever runs `up` may push there."""
+    """Name of the image without a tag, as in registry.example/prebuilt/ollama; `up` must be allowed to push it."""
     platforms: list[Literal["linux/amd64", "linux/arm64"]] = Field(["linux/amd64"], min_length=1)
     """The platforms of the nodes, as in [linux/amd64, linux/arm64]; the engine's image must have them."""
     builder: Annotated[str, Field(max_length=63, pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$")] | None = None
@@ -30,7 +30,7 @@ class Build(Block):
 
 
 class PrebuiltImageSettings(StrategySettings):
-    """An engine's image that holds the weights of all models: made before, or built when `up` runs."""
+    """An engine's image with the weights of all models, published before or built by `up`."""
 
     NAME = "prebuilt-image"
     KEEPS = "image"
@@ -49,15 +49,15 @@ class PrebuiltImageSettings(StrategySettings):
     image: ImageReference | None = None
     """The image, name@sha256:…, as `larder-sidecar publish --engine` prints it; or build."""
     build: Build | None = None
-    """The program builds it with BuildKit: {to: registry.example/prebuilt/ollama}; or image."""
+    """Build the image with BuildKit: {to: registry.example/prebuilt/ollama}; or image."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.image is None) == (self.build is None):
             held = "both image and build" if self.image else "neither image nor build"
             msg = (
-                f"holds {held}. Write one: image: <name@sha256:…>, which `larder-sidecar publish --engine` prints, "
-                "or build: {to: registry/name}."
+                f"has {held}. Fix: write one of them: image: <name@sha256:…>, which `larder-sidecar publish --engine` "
+                "prints, or build: {to: registry/name}."
             )
             raise ValueError(msg)
         return self
@@ -74,26 +74,26 @@ class PrebuiltImageSettings(StrategySettings):
 
     @classmethod
     def fetched(cls, made: Sequence[Made]) -> str:
-        """Say who fetches the weights."""
+        """Describe the fetch of the weights."""
         built = any(one.kind == "Image" for one in made)
         return f"by the builder, which pushes an image of them; then {PULLED}" if built else PULLED
 
     def later(self) -> Iterator[str]:
-        """Yield that the digest of an image to build is unknown."""
+        """Yield a line if `up` builds the image, whose digest is unknown before."""
         if self.build:
             yield "build: `up` builds the image, and its digest is known then"
 
     def check(self, known: Known) -> None:
-        """Refuse more than one engine, for one image runs one. Raises ValueError."""
-        # One without a gateway says itself why it cannot have this strategy.
+        """Raise ValueError if there are several engines, since an image holds one."""
+        # A stack without a gateway reports by itself that it cannot use this strategy.
         engines = sorted(name for name, stack in known.stacks.items() if stack.GATEWAY)
         if len(engines) > 1:
             msg = (
-                f"image: is that of one engine, and here are larder:{' and larder:'.join(engines)}. "
-                "Drop one of them, or choose strategy image-volume, whose images every engine mounts."
+                f"image: an image holds one engine, but the file has larder:{' and larder:'.join(engines)}. "
+                "Fix: remove one of them, or choose strategy image-volume, whose images every engine mounts."
             )
             raise ValueError(msg)
 
     def place(self, total: int) -> str:  # noqa: ARG002
-        """Say where the weights are."""
+        """Describe the place of the weights."""
         return "in the engine's image, pulled once by each node"

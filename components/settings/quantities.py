@@ -1,4 +1,4 @@
-"""Sizes and bandwidths: the only place that reads or writes them."""
+"""Sizes, bandwidths and durations as text and as numbers."""
 
 import math
 import re
@@ -15,37 +15,37 @@ _DAY = 86_400
 
 
 def size_bytes(text: str) -> int:
-    """`20Gi` -> 21474836480. Raises ValueError."""
+    """Return bytes: `20Gi` -> 21474836480. Raises ValueError."""
     if not isinstance(text, str) or not (match := _SIZE.fullmatch(text)):
-        msg = f"{text!r} is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi."
+        msg = f"{text!r} is not a size. Fix: write a whole number with Ki, Mi, Gi or Ti, as in 20Gi."
         raise ValueError(msg)
     if (count := int(match[1]) * _FACTORS[match[2]]) >= _TOO_MUCH:
-        msg = f"{text!r} is more than Kubernetes counts. Write less than {_TOO_MUCH // _FACTORS['Ti']}Ti."
+        msg = f"{text!r} is too large for Kubernetes. Fix: write less than {_TOO_MUCH // _FACTORS['Ti']}Ti."
         raise ValueError(msg)
     return count
 
 
 def bandwidth_bytes(text: str) -> int:
-    """`20MiB/s` -> 20971520 bytes a second. Raises ValueError."""
+    """Return bytes per second: `20MiB/s` -> 20971520. Raises ValueError."""
     if not isinstance(text, str) or not (match := _BANDWIDTH.fullmatch(text)):
-        msg = f"{text!r} is not a bandwidth. Write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s."
+        msg = f"{text!r} is not a bandwidth. Fix: write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s."
         raise ValueError(msg)
     return int(match[1]) * _FACTORS[match[2]]
 
 
 def seconds(text: str) -> float:
-    """`30m` -> 1800. Raises ValueError."""
+    """Return seconds: `30m` -> 1800. Raises ValueError."""
     if not isinstance(text, str) or not (match := _DURATION.fullmatch(text)):
-        msg = f"{text!r} is not a duration. Write a whole number with s, m or h, as in 30m."
+        msg = f"{text!r} is not a duration. Fix: write a whole number with s, m or h, as in 30m."
         raise ValueError(msg)
     if (count := int(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]) > _DAY:
-        msg = f"{text!r} is more than a day."
+        msg = f"{text!r} is more than a day. Fix: write 24h or less."
         raise ValueError(msg)
     return float(count)
 
 
 def lasting(seconds: float) -> str:
-    """Seconds for people: 1800 -> `30m`."""
+    """Return seconds as people write them: 1800 -> `30m`."""
     for unit, factor in (("h", 3600), ("m", 60)):
         if seconds >= factor and seconds % factor == 0:
             return f"{seconds / factor:g}{unit}"
@@ -53,17 +53,17 @@ def lasting(seconds: float) -> str:
 
 
 def in_mebibytes(count: float) -> str:
-    """Bytes as a Kubernetes quantity, rounded up: 1 -> `1Mi`."""
+    """Return bytes as a Kubernetes quantity, rounded up: 1 -> `1Mi`."""
     return f"{math.ceil(count / _FACTORS['Mi'])}Mi"
 
 
 def whole_gibibytes(size: str) -> int:
-    """`100Gi` -> 100, rounded up: what clouds size disks in."""
+    """Return GiB, the clouds' unit for disks, rounded up: `100Gi` -> 100. Raises ValueError."""
     return -(-size_bytes(size) // _FACTORS["Gi"])
 
 
 def readable(count: float) -> str:
-    """Bytes for people: 668788096 -> `637.8 MiB`."""
+    """Return bytes as people read them: 668788096 -> `637.8 MiB`."""
     for unit, factor in reversed(_FACTORS.items()):
         if count >= factor:
             return f"{count / factor:.1f} {unit}B"
@@ -118,5 +118,5 @@ Cores = Annotated[
 
 
 def millicores(text: str) -> int:
-    """`500m` -> 500, `2` -> 2000."""
+    """Return thousandths of a core: `500m` -> 500, `2` -> 2000."""
     return int(text[:-1]) if text.endswith("m") else int(text) * 1000

@@ -1,4 +1,4 @@
-"""From the raw stack config to `Settings`, or to every problem it has."""
+"""Reads the raw stack config as `Settings`, and reports all of its problems at once."""
 
 import functools
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from .stacks import STACKS, shared_out
 
 
 def read(root: Path) -> Settings:
-    """Return the settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
+    """Read the settings of the running stack. Raises SettingsError, which Pulumi prints line by line."""
     settings = parse(raw_config(), stack=pulumi.get_stack(), catalog=read_catalog(root), encrypted=encrypted_keys())
     for note in settings.notes:
         pulumi.log.warn(note)
@@ -35,7 +35,7 @@ def read(root: Path) -> Settings:
 
 
 def read_catalog(root: Path) -> Catalog:
-    """Return the catalog of the project at `root`, with its problems."""
+    """Read the catalog of the project at `root`, with the problems of its files. Raises SettingsError."""
     try:
         return Catalog(load_catalog(root / "catalog" / "models"))
     except CatalogError as error:
@@ -45,7 +45,7 @@ def read_catalog(root: Path) -> Catalog:
 
 
 def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: frozenset[str] = frozenset()) -> Settings:
-    """Read `larder:` keys. Raises SettingsError with every problem of every block, and of the catalog."""
+    """Read `larder:` keys. Raises SettingsError with all problems of the blocks and the catalog."""
     fields = Settings.model_fields
     keys = {NAMESPACE + kebab(name): name for name in fields}
     former = understood(raw, catalog)
@@ -57,13 +57,13 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
         if key not in {*keys, API_TOKEN}
     ]
     if API_TOKEN in raw and API_TOKEN not in encrypted:
-        problems.append(f"{API_TOKEN}: lies open in the stack file. Take it out and run `{SET_TOKEN}`.")
+        problems.append(f"{API_TOKEN}: is in plain text in the stack file. Fix: remove it and run `{SET_TOKEN}`.")
     done: dict[str, Any] = {}
     for key, name in keys.items():
         field = fields[name]
         if key in encrypted:
-            # Its value would go into ConfigMaps and outputs in the clear, the opposite of what was asked for.
-            problems.append(f"{key}: is encrypted, but none of its settings is a secret. Set it without --secret.")
+            # The program would write its value into ConfigMaps and outputs in plain text.
+            problems.append(f"{key}: is encrypted, but none of its settings is a secret. Fix: set it without --secret.")
         elif raw.get(key) is None:
             if field.is_required():
                 problems.append(f"{key}: is missing. {field.description}")
@@ -82,7 +82,7 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
 
 @functools.cache
 def _shape(name: str) -> TypeAdapter[Any]:
-    # `rebuild_annotation` puts back what pydantic took out of Annotated[…]: constraints and validators.
+    # pydantic takes constraints and validators out of Annotated[…]; `rebuild_annotation` restores them.
     return TypeAdapter(Settings.model_fields[name].rebuild_annotation())
 
 

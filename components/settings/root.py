@@ -1,4 +1,4 @@
-"""All settings of a stack, as one value."""
+"""All settings of a stack as one value."""
 
 from collections.abc import Iterable
 from typing import TypeVar
@@ -24,13 +24,13 @@ from .weights_plan import weights_plan
 
 S = TypeVar("S", bound=StackSettings)
 SLACK_SECONDS = 120
-"""Part of every budget beside the transfer itself: image pull, scheduling, hashing, the engine's start."""
+"""Seconds in every time budget beside the transfer: image pull, scheduling, hashing, the engine's start."""
 
 
 class Settings(GrowingBlock):
-    """The stack config. The order is the order of reading: a block may be judged against those above it.
+    """The stack config. Blocks are read in this order, and a block may be checked against those above it.
 
-    Behind `images` stand the blocks of the stacks, by the registry.
+    The blocks of the stacks follow `images`, in the order of the registry.
     """
 
     cluster: AnyCluster = Field(
@@ -41,11 +41,11 @@ class Settings(GrowingBlock):
     models: Models
     """Catalog ids (catalog/models/*.yaml) of the models to serve; the first one is the default model."""
     cache: Cache
-    """The way that weights reach the engines: {strategy: node-local, and a block of its name if it needs one}."""
+    """The caching strategy and its block: {strategy: node-local, node-local: {node, path, size}}."""
     images: Images
-    """Digest references {sidecar, ollama, …}; `make up` passes those of the images it has built."""
+    """Digest references {sidecar, ollama, …}; `make up` passes those of the images that it builds."""
     gateway: Gateway = Gateway()
-    """The gateway: names and rules for models, how clients reach it."""
+    """The gateway: names and rules for models, residency, and its Service."""
     hub: Hub = Hub()
     """The hub from which weights are downloaded."""
     manager: Manager | None = None
@@ -56,7 +56,7 @@ class Settings(GrowingBlock):
     _notes: tuple[str, ...] = PrivateAttr(())
 
     def model_post_init(self, context: object) -> None:
-        """Keep the catalog entries that the models were judged against."""
+        """Keep the catalog entries of the models, and the rest of the context that later steps need."""
         if isinstance(context, Known):
             self._entries = context.models or ()
             self._has_token = context.has_token
@@ -74,17 +74,17 @@ class Settings(GrowingBlock):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Return a line for each former name of a setting, with the one of today."""
+        """Return a line for each former name of a setting, with today's name."""
         return self._notes
 
     @property
     def makes_token(self) -> bool:
-        """Tell whether the stack config has a value for Secret larder-api-token."""
+        """Tell if the stack config has a value for Secret larder-api-token."""
         return self._has_token
 
     @property
     def gateway_secret(self) -> str | None:
-        """Return the Secret whose token permits changes through the gateway; None if nobody can make any."""
+        """Return the Secret with the token for changes through the gateway; None if there can be no changes."""
         auth = self.gateway.auth
         if auth.mutations == "open":
             return None
@@ -93,23 +93,23 @@ class Settings(GrowingBlock):
 
     @property
     def blocks(self) -> dict[str, StackSettings]:
-        """Return the stacks that are deployed, by their words."""
+        """Return the blocks of the deployed stacks, by their names."""
         return {name: block for name, stack in STACKS.items() if (block := self.of(stack))}
 
     @property
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
-        """Return the deployed stacks, each with the models that it serves or that the manager may have it serve."""
+        """Return the models of each deployed stack: those it serves, or those that the manager may activate."""
         served = served_by(self.blocks, self.models)
         return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
 
     def of(self, stack: type[S]) -> S | None:
-        """Return the block of a stack; None where it is not there."""
+        """Return the block of a stack; None if the stack file has none."""
         block = getattr(self, stack.NAME, None)
         return block if isinstance(block, stack) else None
 
     @classmethod
     def admit(cls, stacks: Iterable[type[StackSettings]]) -> None:
-        """Take the blocks of these stacks of the registry as fields."""
+        """Add a field for the block of each of these stacks."""
         cls.take(
             {stack.NAME: (stack | None, Field(None, alias=stack.NAME, description=stack.HELP)) for stack in stacks},
             after="images",
@@ -123,7 +123,7 @@ class Settings(GrowingBlock):
 
     @property
     def front(self) -> bool:
-        """Tell whether gateways of their own stand before the stacks."""
+        """Tell if front gateways run in front of the stacks."""
         if self.gateway.front is not None:
             return self.gateway.front
         replicated = [name for name, block in self.blocks.items() if block.replicated > 1]
@@ -131,43 +131,43 @@ class Settings(GrowingBlock):
 
     @property
     def default_model(self) -> str:
-        """Return the model that answers a request which names none."""
+        """Return the model that answers a request without a model."""
         return self.gateway.routing.default or self.served[0].id
 
     @property
     def service_type(self) -> ServiceType:
-        """Return the type of the Service by which clients reach the entry."""
+        """Return the type of the entry's Service."""
         return self.gateway.service or self.cluster.FACTS.service
 
     @property
     def node_port(self) -> int | None:
-        """Return the port of the nodes; None if the Service has none."""
+        """Return the entry's port on the nodes; None if its Service has none."""
         return (self.gateway.node_port or DEFAULT_NODE_PORT) if self.service_type == "NodePort" else None
 
     @property
     def weights_hosts(self) -> tuple[str, ...] | None:
-        """Return the only nodes that reach the weights; None for all."""
+        """Return the only nodes that can reach the weights; None if all can."""
         return self.cache.weights_hosts(hosts_of(self.node_pools))
 
     @property
     def kserve_hosts(self) -> tuple[str, ...]:
-        """Return the nodes of the KServe stack by name; none if a cloud makes them."""
+        """Return the names of the KServe stack's nodes; none if a cloud makes them."""
         hosts = hosts_of(self.node_pools)
         return next((hosts[block.pool] for block in self.blocks.values() if not block.GATEWAY), ())
 
     @property
     def local_volumes(self) -> list[Folder]:
-        """Return every disk of a node that holds data of this stack."""
+        """Return every folder on a node's disk that holds data of this stack."""
         state = self.manager.state if self.manager else None
         return [block for block in (*self.cache.blocks, state) if isinstance(block, Folder)]
 
     @property
     def keeps_data(self) -> bool:
-        """Tell whether a volume is declared that outlives the stack."""
+        """Tell if a volume is declared that outlives the stack."""
         return bool(self.local_volumes) or any(block.volume_size for block in self.cache.blocks)
 
     def budget_seconds(self, transferred: int) -> int:
-        """Return the longest time, in seconds, that moving so many bytes may take."""
+        """Return the limit in seconds for a transfer of so many bytes."""
         return -(-transferred // bandwidth_bytes(self.cache.min_bandwidth)) + SLACK_SECONDS
 
 

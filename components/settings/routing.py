@@ -1,4 +1,4 @@
-"""larder:gateway.routing: the names of models, and which model answers a request that names none."""
+"""larder:gateway.routing: the names of models, and the rules for a request without a model."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -26,14 +26,14 @@ Alias = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$")]
 
 
 class Routing(Block):
-    """For requests whose model is absent, empty or `auto`, the first rule that holds decides, else the default."""
+    """Names of models, and rules for requests whose model is absent, empty or `auto`: the first match decides."""
 
     default: Served | None = None
-    """The model that answers a request that names none, or `auto`. Default: the first of larder:models."""
+    """The model for a request without a model, or with `auto`. Default: the first of larder:models."""
     aliases: Mapping[Alias, Served] = Field(default_factory=dict)
     """More names for models: alias -> catalog id."""
     rules: list[Rule] = Field(default_factory=list, max_length=MAX_RULES)
-    """In their order: [{pattern, min-characters, max-characters, endpoint, header, model}], all conditions at once."""
+    """Rules in order: [{pattern, min-characters, max-characters, endpoint, header, model}]; all conditions apply."""
 
     @field_validator("aliases")
     @classmethod

@@ -1,6 +1,6 @@
 """`python -m components.settings.schema`: the JSON Schema of Pulumi.<stack>.yaml, so that editors complete stack files.
 
-`> components/settings/schema.json` renews the committed one; a test says when that is due.
+Write it with `> components/settings/schema.json`; a test compares the committed file.
 """
 
 import json
@@ -13,11 +13,11 @@ from .sources import NAMESPACE
 
 FILE = Path(__file__).with_name("schema.json")
 FROM_THE_RUN = {"images"}
-"""Blocks that the run may pass and a stack file may leave out."""
+"""Blocks that a run may pass, so that a stack file may omit them."""
 
 
 def schema() -> dict[str, Any]:
-    """The schema: blocks of `larder:` in `config`, whatever else Pulumi keeps in the file left to Pulumi."""
+    """Return the schema. It checks `larder:` keys in `config`, and leaves all other keys to Pulumi."""
     root = Settings.model_json_schema(by_alias=True)
     config = {
         "type": "object",
@@ -44,7 +44,7 @@ def schema() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The schema as it is committed."""
+    """Return the schema as text, as it is committed."""
     return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The names that models are served under, judged by the gateway's own model of its file."""
+"""Names that models are served under, checked by the gateway's own model of its file."""
 
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +10,7 @@ _ANY_ENGINE = "http://127.0.0.1:1"
 
 
 def served(entries: Iterable[CatalogEntry], aliases: Mapping[str, str]) -> list[ServedModel]:
-    """The models with their ids, the catalog's aliases and these. Raises pydantic.ValidationError."""
+    """Return the models with their ids and all aliases. Raises pydantic.ValidationError."""
     return [
         ServedModel(
             id=entry.id,
@@ -22,7 +22,7 @@ def served(entries: Iterable[CatalogEntry], aliases: Mapping[str, str]) -> list[
 
 
 def refuse_ambiguous(models: list[ServedModel]) -> None:
-    """Refuse what the gateway would refuse at its start. Raises ValueError."""
+    """Raise ValueError for names that the gateway would refuse at its start."""
     try:
         GatewayConfig(engines=[Engine(kind="ollama", url=_ANY_ENGINE)], models=models)
     except ValidationError as error:

@@ -16,7 +16,7 @@ from .strategy import Made, Need, StrategySettings, populates, refuse_too_small,
 
 def _exported(path: str) -> str:
     if ".." in PurePosixPath(path).parts:
-        msg = f"{path!r} leads upwards. Write the exported folder itself, without '..'."
+        msg = f"{path!r} has '..' in it. Fix: write the exported folder itself."
         raise ValueError(msg)
     return path
 
@@ -25,9 +25,9 @@ class Nfs(Block):
     """A folder that an NFS server exports."""
 
     server: Annotated[str, Field(max_length=253, pattern=r"^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$")]
-    """Name or address of the NFS server, as the nodes reach it."""
+    """Name or address of the NFS server for the nodes."""
     path: Annotated[str, Field(max_length=1024, pattern=r"^/[A-Za-z0-9_.@+/-]*$"), AfterValidator(_exported)]
-    """The folder it exports, absolute; uid 1000 must be able to write there."""
+    """Absolute path of the exported folder; uid 1000 must be able to write there."""
 
 
 class SharedStorageSettings(StrategySettings):
@@ -58,7 +58,7 @@ class SharedStorageSettings(StrategySettings):
     read: Literal["copy", "direct"] = "copy"
     """copy: each pod copies the weights to its node's disk first; direct: engines read the share, without mmap."""
     prune: Prune | None = None
-    """Plans that the share may lose: {forget: [<digest>] | [others], dry-run}. Default: nothing."""
+    """Plans to prune from the share: {forget: [<digest>] | [others], dry-run}. Default: none."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -66,8 +66,8 @@ class SharedStorageSettings(StrategySettings):
         if len(named := [name for name, source in sources.items() if source is not None]) != 1:
             held = f"both {' and '.join(named)}" if named else f"none of {', '.join(sources)}"
             msg = (
-                f"holds {held}. Write one: nfs: {{server, path}}, storage-class: a class that gives ReadWriteMany "
-                "volumes, or claim: one that is there."
+                f"has {held}. Fix: write one of them: nfs: {{server, path}}, storage-class: a class that gives "
+                "ReadWriteMany volumes, or claim: an existing claim."
             )
             raise ValueError(msg)
         return self
@@ -76,8 +76,8 @@ class SharedStorageSettings(StrategySettings):
     def _others_are_ours(self) -> Self:
         if self.prune and self.prune.forgets_others and not self.storage_class:
             msg = (
-                "prune.forget: others may be plans of other stacks, which this share is open to. "
-                "Name each plan that nobody wants any more: the Job lists those that are there."
+                "prune.forget: others may include plans of other stacks that use this share. "
+                "Fix: name each plan to remove; with dry-run: true the Job lists the plans of the share."
             )
             raise ValueError(msg)
         return self
@@ -89,12 +89,12 @@ class SharedStorageSettings(StrategySettings):
 
     @classmethod
     def fetched(cls, made: Sequence[Made]) -> str:
-        """Say who fetches the weights."""
+        """Describe the fetch of the weights."""
         return populates(made)
 
     @property
     def copies(self) -> bool:
-        """Tell whether each pod copies the weights first."""
+        """Tell if each pod copies the weights first."""
         return self.read == "copy"
 
     @property
@@ -104,15 +104,15 @@ class SharedStorageSettings(StrategySettings):
 
     @property
     def pruning(self) -> Prune | None:
-        """Return which plans the share may forget."""
+        """Return the plans to prune from the share."""
         return self.prune
 
     def check(self, known: Known) -> None:
-        """Refuse a volume that is too small, and to forget the plan in force. Raises ValueError."""
+        """Raise ValueError if the volume is too small, or if `prune` names the plan in force."""
         refuse_too_small(self.size, known)
         refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
-        """Say where the weights are."""
+        """Describe the place of the weights."""
         copied = ", and a copy in each pod" if self.read == "copy" else ""
         return f"on shared storage, {share(total, self.size)}{copied}"

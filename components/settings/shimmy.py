@@ -1,4 +1,4 @@
-"""larder:shimmy: models as plain GGUF files, and clients that may bring their own."""
+"""larder:shimmy: models as plain GGUF files, and pulls of more models by clients."""
 
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
@@ -19,9 +19,9 @@ class Pulls(Block):
     """The download service: `POST /v1/api/pull` brings a GGUF file from the hub into /models."""
 
     claim: ObjectName | None = None
-    """An existing claim that keeps the pulled files. Default: none, they go with the pod."""
+    """An existing claim for the pulled files. Default: none, they are deleted with the pod."""
     size: Size | None = None
-    """Room for pulled files where no claim keeps them, as in 20Gi. Default: 20Gi."""
+    """Room for pulled files without a claim, as in 20Gi. Default: 20Gi."""
     hub_secret: ObjectName | None = None
     """An existing Secret with the hub's token under its key `token`. Default: none, only public repositories."""
 
@@ -29,18 +29,18 @@ class Pulls(Block):
     @classmethod
     def _size_has_a_use(cls, size: str | None, info: ValidationInfo) -> str | None:
         if size is not None and info.data.get("claim") is not None:
-            msg = "does nothing with a claim, which has a size of its own. Drop one of the two."
+            msg = "has no effect with a claim, which has its own size. Fix: remove one of the two."
             raise ValueError(msg)
         return size
 
     @property
     def room(self) -> str:
-        """Return the most that pulled files may take of the node's disk."""
+        """Return the limit for pulled files on the node's disk."""
         return self.size or DEFAULT_SIZE
 
 
 class ShimmySettings(EngineStackSettings):
-    """Pool and resources of llama-server or Shimmy, and the download service."""
+    """The llama-server or Shimmy stack: its engine, pool, models, resources and pulls."""
 
     NAME = "shimmy"
     HELP = "The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
@@ -48,7 +48,7 @@ class ShimmySettings(EngineStackSettings):
         "llama-server": "Image whose entry point is llama-server. Default: none; required by larder:shimmy.",
         "shimmy": "Image with Shimmy 2 on PATH, a shell and a Vulkan driver. Default: none; required by engine shimmy.",
     }
-    # The download service was first run with these, for models yet to come.
+    # Figures of the first deployments of the download service, for models that are unknown yet.
     FLOOR: ClassVar[Mapping[str, str]] = {"memory": "4Gi", "cpu": "500m", "requested": "1Gi"}
 
     engine: Literal["llama-server", "shimmy"] = "llama-server"
@@ -61,23 +61,21 @@ class ShimmySettings(EngineStackSettings):
     def _pulled_files_are_noticed(cls, pulls: Pulls | None, info: ValidationInfo) -> Pulls | None:
         engine = info.data.get("engine")
         if pulls is not None and engine and not ENGINES[engine].notices_files:
-            msg = (
-                f"needs engine llama-server: {engine} reads its one model at its start and notices no file that comes."
-            )
+            msg = f"{engine} reads its one model at its start, and no file that is pulled later. Fix: use llama-server."
             raise ValueError(msg)
         if pulls is not None and info.data.get("replicas", 1) > 1:
-            msg = "brings a file to one replica alone. Drop it, or larder:shimmy.replicas."
+            msg = "a pull brings a file to only one replica. Fix: remove it, or larder:shimmy.replicas."
             raise ValueError(msg)
         return pulls
 
     @property
     def runs(self) -> str:
-        """Return its engine, by the word that larder:images has for it."""
+        """Return the key of its engine in larder:images."""
         return self.engine
 
     @property
     def pulling(self) -> bool:
-        """Tell whether the download service is on."""
+        """Tell if the download service is on."""
         return self.pulls is not None
 
     def pull_service(self, endpoint: str) -> PullsConfig | None:
@@ -87,6 +85,6 @@ class ShimmySettings(EngineStackSettings):
         return PullsConfig(endpoint=endpoint, hub_token_file=f"{TOKENS}/hub/token" if self.pulls.hub_secret else None)
 
     def warnings(self) -> Iterator[str]:
-        """Yield what the catalog cannot count."""
+        """Yield a warning if the catalog's figures do not hold for the engine."""
         if self.engine == "shimmy":
             yield "larder:shimmy.engine: shimmy computes in F32; the catalog counts memory for llama.cpp."

@@ -1,4 +1,4 @@
-"""Where the raw stack config comes from: Pulumi's config, and the overlay of the run."""
+"""Sources of the raw stack config: Pulumi's config, and the overlay of the run."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from .errors import SettingsError
 
 NAMESPACE = "larder:"
 OVERLAY = "LARDER_OVERLAY"
-"""Names a YAML file that is merged over the stack config: what belongs to this run and not into a committed file."""
+"""Variable with the path of a YAML file that is merged over the stack config, for values of one run."""
 
 
 def raw_config() -> dict[str, Any]:
-    """Every `larder:` key of the running stack with the overlay merged in. Raises SettingsError."""
+    """Return every `larder:` key of the running stack with the overlay merged in. Raises SettingsError."""
     return merged(_of_the_stack(), read_overlay(os.environ.get(OVERLAY)))
 
 
@@ -28,14 +28,14 @@ def _of_the_stack() -> dict[str, Any]:
 
 
 def encrypted_keys() -> frozenset[str]:
-    """The keys of the running stack whose value, or a part of it, is encrypted."""
+    """Return the keys of the running stack with an encrypted value or part of one."""
     values = {**pulumi_config.get_config_env(), **pulumi_config.CONFIG.get()}
     secret = (key for key in values if pulumi.runtime.is_config_secret(key))
     return frozenset({*pulumi_config.get_config_secret_keys_env(), *secret})
 
 
 def holds_ciphertext(value: object) -> bool:
-    """Is the value, as a stack file has it, encrypted anywhere: `{secure: …}`?"""
+    """Tell if a value of a stack file has an encrypted part, `{secure: …}`."""
     if isinstance(value, Mapping):
         return value.keys() == {"secure"} or any(map(holds_ciphertext, value.values()))
     return isinstance(value, list) and any(map(holds_ciphertext, value))
@@ -49,7 +49,7 @@ def _parsed(value: str) -> object:
 
 
 def read_overlay(path: str | None) -> dict[str, Any]:
-    """The mapping in the file, nothing without a file. Raises SettingsError."""
+    """Return the mapping in the file, empty without a file. Raises SettingsError."""
     if not path:
         return {}
     try:
@@ -62,7 +62,7 @@ def read_overlay(path: str | None) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` laid over it: mappings merge key by key, anything else replaces."""
+    """Return `base` merged with `over`: mappings merge key by key, any other value replaces."""
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)

@@ -1,4 +1,4 @@
-"""Settings that all stacks share: the pool of the engine, its resources, and the models of the stack."""
+"""Base of the stack blocks: pool, models and resources of an engine."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
@@ -18,47 +18,47 @@ class StackSettings(Block):
     """Base of the stack blocks, with the facts of each stack; a stack is deployed if its block is there."""
 
     NAME: ClassVar[str]
-    """Its word under `larder:`."""
+    """Its key under `larder:`."""
     HELP: ClassVar[str]
     """Description of its block for a stack file."""
     IMAGES: ClassVar[Mapping[str, str]]
     """The engines it may run, each with the description of its image in larder:images."""
     GATEWAY: ClassVar[bool] = True
-    """True if its engine stands in a pod of ours, with a gateway beside it; else KServe runs it."""
+    """True if Larder runs its engine, with a gateway in the same pod; False if KServe runs it."""
     FLOOR: ClassVar[Mapping[str, str]] = {}
-    """The least that its engine takes by default, where that is not by its models: memory, cpu, requested."""
+    """Least default resources of its engine, whatever its models are: memory, cpu, requested."""
 
     pool: str
     """The pool in larder:node-pools whose nodes run the engine."""
     models: list[str] | None = Field(None, min_length=1)
-    """Its part of larder:models, by catalog id. Default: those that no other stack names."""
+    """Models of larder:models that it serves, by catalog id. Default: those that no other stack names."""
     memory: Size | None = None
-    """Memory of the engine's container. Default: what the catalog says its models need, and the engine itself."""
+    """Memory of the engine's container. Default: the needs of its models by the catalog, and the engine's own."""
     cpu: Cores | None = None
-    """CPU request of the engine's container, as in 2 or 500m. Default: the most that one of its models needs."""
+    """CPU request of the engine's container, as in 2 or 500m. Default: the largest need of its models."""
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Return the models that it names as its own."""
+        """Return the models that the block names."""
         return tuple(self.models or ())
 
     @property
     def replicated(self) -> int:
-        """Return how many times its engine is there."""
+        """Return the number of its replicas."""
         return 1
 
     @property
     def pulling(self) -> bool:
-        """Tell whether clients may bring models of their own."""
+        """Tell if clients may pull models of their own."""
         return False
 
     @property
     def upstream(self) -> tuple[str, str]:
-        """Return the kind and the URL by which the front reaches it, when there is one pod of it."""
+        """Return the kind and the URL by which the front reaches its only pod."""
         return "gateway", f"http://{self.NAME}"
 
     def answered(self, models: tuple[str, ...]) -> tuple[str, ...]:
-        """Return which of its models clients reach."""
+        """Return those of its models that clients reach."""
         return models
 
     def pull_service(self, endpoint: str) -> PullsConfig | None:  # noqa: ARG002
@@ -66,12 +66,12 @@ class StackSettings(Block):
         return None
 
     def warnings(self) -> Iterator[str]:
-        """Yield what is allowed and worth a second look."""
+        """Yield warnings about allowed settings."""
         yield from ()
 
     @property
     def runs(self) -> str:
-        """Return its engine, by the word that larder:images has for it."""
+        """Return the key of its engine in larder:images."""
         return self.NAME
 
     @field_validator("pool")
@@ -91,8 +91,8 @@ class StackSettings(Block):
             and not ({*known.weights_hosts} & {*(hosts := known.pools[pool])})
         ):
             msg = (
-                f"pool {pool!r} ({choices(hosts)}) holds no node where strategy {known.strategy!r} keeps the weights "
-                f"({choices(known.weights_hosts)}). Choose a pool that does, or another place in "
+                f"pool {pool!r} ({choices(hosts)}) has none of the nodes where strategy {known.strategy!r} keeps the "
+                f"weights ({choices(known.weights_hosts)}). Fix: choose a pool with one, or another place in "
                 f"larder:cache.{known.strategy}."
             )
             raise ValueError(msg)
@@ -107,14 +107,14 @@ class StackSettings(Block):
 
 
 class EngineStackSettings(StackSettings):
-    """A stack of one engine and the gateway beside it, which may stand there several times."""
+    """A stack whose pods each run one engine and a gateway."""
 
     replicas: Annotated[int, Field(ge=1, le=64)] = 1
     """Pods with an engine each; the front sends a request to one that has its model loaded."""
 
     @property
     def replicated(self) -> int:
-        """Return how many times its engine is there."""
+        """Return the number of its replicas."""
         return self.replicas
 
     @field_validator("pool")
@@ -124,15 +124,16 @@ class EngineStackSettings(StackSettings):
         if known and known.strategy is not None and not STRATEGIES[known.strategy].MOUNTED:
             nearest = (NoCacheSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings).NAME
             msg = (
-                f"strategy {known.strategy!r} keeps weights for pods of KServe alone, and those of larder:{cls.NAME} "
-                f"are not: choose {nearest} in larder:cache.strategy, or serve the model by larder:kserve."
+                f"strategy {known.strategy!r} brings weights into KServe's pods only, not into those of "
+                f"larder:{cls.NAME}. Fix: choose {nearest} in larder:cache.strategy, or serve the model by "
+                "larder:kserve."
             )
             raise ValueError(msg)
         return pool
 
 
 def refuse_foreign(model: str, info: ValidationInfo, *, by: str) -> None:
-    """Refuse a model that larder:models does not list, or that another stack has named. Raises ValueError."""
+    """Raise ValueError if larder:models does not list the model, or if another stack names it."""
     known = Known.of(info)
     if known is None or known.models is None:
         return
@@ -140,5 +141,5 @@ def refuse_foreign(model: str, info: ValidationInfo, *, by: str) -> None:
         msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
         raise ValueError(msg)
     if (other := known.named.get(model, by)) != by:
-        msg = f"{model!r} is a model of larder:{other} already, and clients reach a model in one place. Name it in one."
+        msg = f"larder:{other} names {model!r} too, but one stack serves a model. Fix: name it in one of them."
         raise ValueError(msg)

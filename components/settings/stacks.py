@@ -1,4 +1,4 @@
-"""The stacks beside each other: what no block can know by itself."""
+"""Checks across the blocks of stacks, which no block can make alone."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -26,40 +26,40 @@ from .stack import StackSettings
 STACKS: dict[str, type[StackSettings]] = {
     stack.NAME: stack for stack in (OllamaSettings, ShimmySettings, KServeSettings)
 }
-"""The stacks there are, by their words; components/serving has the component of each."""
+"""Class of each stack's block, by its key; components/serving has the component of each."""
 Images.admit(STACKS.values())
 
 
 def models_of(stack: StackSettings, stacks: Iterable[StackSettings], models: Iterable[str]) -> tuple[str, ...]:
-    """Return the models of a stack: those it names, or all that no other one names."""
+    """Return the models of a stack: those it names, or all that no other stack names."""
     others = {model for other in stacks if other is not stack for model in other.named}
     return tuple(model for model in models if (model in stack.named if stack.named else model not in others))
 
 
 def served_by(stacks: Mapping[str, StackSettings], models: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the models that each stack serves, or that the manager may have it serve."""
+    """Return the models of each stack: those it serves, or those that the manager may activate."""
     all_models = tuple(models)
     served = {name: models_of(stack, stacks.values(), all_models) for name, stack in stacks.items()}
     return {name: stack.answered(served[name]) for name, stack in stacks.items()}
 
 
 def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
-    """Yield every problem between the stacks: none at all, one without models or image, one that no front leads to.
+    """Yield every problem across the stacks: no stack, a stack without models or image, a model without a route.
 
-    `blocks` are those that could be read, by their fields' names.
+    `blocks` has the blocks that could be read, by their fields' names.
     """
     if not known.stacks:
         *others, last = [NAMESPACE + name for name in STACKS]
         wanted = f"{', '.join(others)} or {last}"
-        yield f"{others[0]}: is missing, and so is every other stack. Write {wanted}, else nothing serves."
+        yield f"{others[0]}: there is no stack, so nothing serves models. Fix: write {wanted}."
         return
     stacks: dict[str, StackSettings] = {name: blocks[name] for name in STACKS if name in blocks}
     images: Images | None = blocks.get("images")
     for name, stack in stacks.items():
         if images is not None and not images.of(stack.runs):
             yield (
-                f"{NAMESPACE}images: lacks {stack.runs} (for {NAMESPACE}{name}). "
-                "Write name@sha256:<64 hex digits>; `make up` passes those of its own images."
+                f"{NAMESPACE}images: {NAMESPACE}{name} requires {stack.runs}. "
+                "Fix: write name@sha256:<64 hex digits>; `make up` passes those of its own images."
             )
     if known.models is not None and known.stacks.keys() == stacks.keys():
         models = tuple(entry.id for entry in known.models)
@@ -74,15 +74,15 @@ def shared_out(known: Known, blocks: Mapping[str, Any]) -> Iterator[str]:
     for name, stack in stacks.items():
         if stack.pulling and (len(known.stacks) > 1 or gateway.front):
             yield (
-                f"{NAMESPACE}{name}.pulls: does nothing behind a front, which leads to the models of larder:models "
-                f"alone. Drop it, or the other stacks and {NAMESPACE}gateway.front."
+                f"{NAMESPACE}{name}.pulls: has no effect behind a front, which leads only to the models of "
+                f"larder:models. Fix: remove it, or the other stacks and {NAMESPACE}gateway.front."
             )
 
 
 def _reached(
     known: Known, cache: Cache, pools: Mapping[str, NodePoolSettings], stacks: Mapping[str, StackSettings]
 ) -> Iterator[str]:
-    """Yield every pool whose machines cannot hold the weights."""
+    """Yield a problem for each pool whose machines cannot hold the weights under the strategy in force."""
     models = {entry.id: entry.bytes for entry in known.models or ()}
     for disk in disks(cache, pools, stacks):
         if disk.cannot_hold(sum(models.values())):
@@ -96,7 +96,7 @@ def _reached(
 def _residency(
     residency: Residency, stacks: Mapping[str, StackSettings], answered: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
-    """Yield problems of residency in the engines that load on demand."""
+    """Yield problems of the residency rules for engines that load on demand."""
     key = f"{NAMESPACE}gateway.residency"
     moved = {name: stack for name, stack in stacks.items() if ENGINES[stack.runs].loads_on_demand}
     for name, stack in moved.items():
@@ -111,7 +111,7 @@ def _residency(
 def _routes(
     routing: Routing, entries: tuple[CatalogEntry, ...], stacks: Mapping[str, tuple[str, ...]]
 ) -> Iterator[str]:
-    """Yield every default and rule that leads to a model which nobody serves."""
+    """Yield a problem for each default and rule that leads to a model without a stack."""
     key = f"{NAMESPACE}gateway.routing"
     ids = [model for models in stacks.values() for model in models]
     names = {canonical(name): model.id for model in served(entries, routing.aliases) for name in model.names()}
@@ -130,16 +130,14 @@ def _routes(
 def _models(models: tuple[str, ...], stacks: Mapping[str, StackSettings]) -> Iterator[str]:
     unnamed = [NAMESPACE + name for name, stack in stacks.items() if not stack.named]
     if len(unnamed) > 1:
-        yield f"{unnamed[-1]}.models: is missing, as in {unnamed[0]}. A model is served in one place: name it in one."
+        yield f"{unnamed[-1]}.models: is missing, as in {unnamed[0]}. Fix: list the models of one of the two stacks."
         return
     for name, stack in stacks.items():
         mine = models_of(stack, stacks.values(), models)
         if not mine:
-            yield (
-                f"{NAMESPACE}{name}: has no model: other stacks name all of larder:models. Add one, or drop the block."
-            )
+            yield (f"{NAMESPACE}{name}: other stacks name all of larder:models. Fix: add a model, or remove the block.")
         if ENGINES[stack.runs].one_model and len(mine) > 1:
             yield (
-                f"{NAMESPACE}{name}.models: engine {stack.runs} serves one model and answers for any other with it, "
-                f"but here are {', '.join(mine)}. Name one, or choose engine llama-server."
+                f"{NAMESPACE}{name}.models: engine {stack.runs} serves one model and answers every request with it, "
+                f"but the stack has {', '.join(mine)}. Fix: name one, or choose engine llama-server."
             )

@@ -1,4 +1,4 @@
-"""The caching strategies there are, by their words: what a stack file may choose from."""
+"""Registry of the caching strategies, by name."""
 
 from .image_volume import ImageVolumeSettings
 from .kserve_cache import KServeCacheSettings
@@ -19,4 +19,4 @@ STRATEGIES: dict[str, type[StrategySettings]] = {
         KServeCacheSettings,
     )
 }
-"""In the order in which choices are listed. components/caching has the component of each."""
+"""Class of each strategy's settings, in the order of lists of choices. components/caching has its component."""

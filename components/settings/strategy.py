@@ -1,4 +1,4 @@
-"""The base of the caching strategies' settings: each class has every fact that others ask about its strategy."""
+"""Base of the caching strategies' settings. Each class holds all facts of its strategy."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,9 @@ from .quantities import size_bytes
 from .room import Place
 
 Keeps = Literal["pod", "image", "node", "share"]
-"""The place where weights stay: in each pod, as images of the nodes, on disks of nodes, on a volume of many nodes."""
+"""Place of the weights: in each pod, as images on nodes, on disks of nodes, or on a volume of many nodes."""
 START = "the pod's termination message"
-"""The place where an engine's pod says what its fetch lacks."""
+"""Place of the error if the fetch in an engine's pod fails."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Need:
     """One thing that a strategy needs from the cluster."""
 
     what: str
-    """The thing; {sources} stands for the origins of the models, {copy} for the size of a pod's copy of them."""
+    """The need in words, with {sources} for the origins of the models and {copy} for the size of a pod's copy."""
     checked: str
-    """The place where its absence is noticed."""
+    """Check or place that shows that it is missing."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class StrategySettings(Block, ABC):
     """The block of one strategy in larder:cache, and the facts of that strategy."""
 
     NAME: ClassVar[str]
-    """Its word in larder:cache.strategy, and the key of its block."""
+    """Its name in larder:cache.strategy, and the key of its block."""
     KEEPS: ClassVar[Keeps]
     NEEDS: ClassVar[tuple[Need, ...]]
     HELP: ClassVar[str] = ""
     """Description of its block for a stack file; empty for a strategy without settings, which has no block."""
     EXAMPLE: ClassVar[str] = ""
-    """Text to write where the block is missing."""
+    """Text to write if the block is missing."""
     ALWAYS: ClassVar[bool] = False
-    """True if the block is at work while it is there, whichever strategy is in force."""
+    """True if the block takes effect under every strategy."""
     MOUNTED: ClassVar[bool] = True
-    """True if it brings weights into pods of ours; else KServe's pods alone find them."""
+    """True if it brings weights into Larder's own pods; False if it serves only KServe's."""
     GIVES_URI: ClassVar[bool] = False
-    """True if it can hand KServe one model by a URI."""
+    """True if it can give KServe the URI of a model."""
     PUBLISHED: ClassVar[Literal["weights", "engine"] | None] = None
-    """The images that `larder-sidecar publish` makes for it: of weights, or of the engine with the weights inside."""
+    """Images that `larder-sidecar publish` makes for it: of weights, or of the engine with the weights inside."""
 
     @classmethod
     def page(cls) -> str:
@@ -69,55 +69,55 @@ class StrategySettings(Block, ABC):
 
     @classmethod
     def placeholder(cls, models: Sequence[str]) -> dict[str, Any] | None:  # noqa: ARG003
-        """Return a block that stands in until `make up` has published the weights; None where it publishes none."""
+        """Return a block that stands in until `make up` has published the weights; None if it publishes none."""
         return None
 
     @classmethod
     @abstractmethod
     def fetched(cls, made: Sequence[Made]) -> str:
-        """Say who fetches the weights in a swap to this strategy that makes these resources, and when."""
+        """Describe the fetch of the weights in a swap to this strategy that makes these resources."""
 
     @abstractmethod
     def place(self, total: int) -> str:
-        """Say in the words of a plan where `total` bytes of weights are."""
+        """Describe the place of `total` bytes of weights, for a plan."""
 
     def check(self, known: Known) -> None:
-        """Refuse what the strategy cannot work with. Raises ValueError."""
+        """Raise ValueError for settings that the strategy cannot work with."""
 
     @property
     def copies(self) -> bool:
-        """Tell whether every pod keeps the weights for itself, on its node's disk."""
+        """Tell if every pod keeps its own copy of the weights on its node's disk."""
         return self.KEEPS == "pod"
 
     @property
     def volume_size(self) -> str | None:
-        """Return the size of the data volume that stays while the block is there; None without one."""
+        """Return the size of the strategy's data volume; None without one."""
         return None
 
     @property
     def pruning(self) -> Prune | None:
-        """Return which plans the volume may forget."""
+        """Return the plans to prune from the volume."""
         return None
 
     def hosts(self, pools: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:  # noqa: ARG002
-        """Return the only nodes that can reach the weights, None for all; `pools` with the hosts of each."""
+        """Return the only nodes that can reach the weights; None if all can. `pools` has the hosts of each pool."""
         return None
 
     def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[str]:  # noqa: ARG002
-        """Yield why KServe's pool of this name and these labels of nodes cannot have the weights."""
+        """Yield problems of KServe's pool, by its name and its nodes' labels, with the weights."""
         yield from ()
 
     def warnings(self, kubernetes: tuple[int, int] | None) -> Iterator[str]:  # noqa: ARG002
-        """Yield what is worth a second look on a cluster of this version, None where nobody stated it."""
+        """Yield warnings for a cluster of this version of Kubernetes; None if it is unknown."""
         yield from ()
 
     def later(self) -> Iterator[str]:
-        """Yield which image has no digest before `up`: its path in the block, and why."""
+        """Yield a line for each image without a digest before `up`: its path in the block, and the reason."""
         yield from ()
 
 
 def populates(made: Sequence[Made]) -> str:
-    """Name the Jobs that fill volumes among what a swap makes."""
+    """Name the Jobs that fill volumes, among the resources of a swap."""
     jobs = [one.name for one in made if one.kind == "Job" and one.name.startswith(POPULATE)]
     return f"by {', '.join(jobs)} before any pod is moved; nothing where the volume has it already"
 
@@ -126,7 +126,7 @@ PULLED = "by the runtime of each node, as an image, proved by Job preflight befo
 
 
 def refuse_too_small(size: str, known: Known) -> None:
-    """Refuse a volume that cannot hold the weights of larder:models. Raises ValueError."""
+    """Raise ValueError if a volume cannot hold the weights of larder:models."""
     models = {entry.id: entry.bytes for entry in known.models or ()}
     place = Place(setting="size", size=size)
     if place.cannot_hold(sum(models.values())):
@@ -135,5 +135,5 @@ def refuse_too_small(size: str, known: Known) -> None:
 
 
 def share(total: int, size: str) -> str:
-    """Say which part of a volume `total` bytes are, as in `3% of its 20Gi`."""
+    """Return the part of a volume that `total` bytes take, as in `3% of its 20Gi`."""
     return f"{total / size_bytes(size):.0%} of its {size}"

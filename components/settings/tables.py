@@ -23,7 +23,7 @@ _DESCRIPTION = re.compile(r"(?P<meaning>.*?)(?: Default: (?P<default>.*)\.)?", r
 
 
 def page(text: str) -> str:
-    """Return a page with every table of it as the settings are now. Raises KeyError for an unknown block."""
+    """Return a page with all its tables written from the settings. Raises KeyError for an unknown block."""
     return _TABLE.sub(lambda found: f"{found['key']}{found['note']}\n{table(found['key'])}\n", text)
 
 

@@ -1,4 +1,4 @@
-"""weights.json: what the models of the catalog come to as files."""
+"""weights.json: the files of the models, by the catalog."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from larder_sidecar.config.weights import ModelWeights, OllamaRecipe, WeightsPla
 
 
 def weights_plan(entries: Iterable[CatalogEntry], endpoint: str) -> WeightsPlan:
-    """weights.json for these models; files on a hub from the one at `endpoint`."""
+    """Return weights.json for these models, with files of a hub from the one at `endpoint`."""
     return WeightsPlan(models=[_weights(entry, endpoint) for entry in entries])
 
 
@@ -17,6 +17,6 @@ def _weights(entry: CatalogEntry, endpoint: str) -> ModelWeights:
         served_names=[entry.id],
         format=entry.format,
         files=entry.source.weights(endpoint),
-        # The entry's memory is counted at its context: Ollama must not choose another one.
+        # The catalog counts memory at this context: Ollama must not choose another one.
         ollama=OllamaRecipe(template=entry.ollama.template, params={"num_ctx": entry.context, **entry.ollama.params}),
     )

@@ -192,7 +192,7 @@ def test_a_refused_plan_for_tools_holds_its_problems(tmp_path: Path, capsys: pyt
     capsys.readouterr()
     assert main(["comment", "--after", str(after)]) == 0
     assert "The settings are refused" in (printed := capsys.readouterr().out)
-    assert "larder:cache.strategy: 'nfs' is none of the choices." in printed
+    assert "larder:cache.strategy: 'nfs' is not one of the choices." in printed
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b'{"schema": 2, "stack": "dev"}', b"\xff"], ids=repr)
@@ -276,7 +276,7 @@ def test_a_setting_that_is_encrypted_is_named_and_not_repeated(
     for command in (["plan"], ["render", "--out", str(tmp_path / "out")]):
         assert main([*command, "--overlay", str(overlay)]) == 1
         assert capsys.readouterr().err == (
-            "larder:hub: is encrypted, but none of its settings is a secret. Set it without --secret.\n"
+            "larder:hub: is encrypted, but none of its settings is a secret. Fix: set it without --secret.\n"
         )
 
 

@@ -74,9 +74,12 @@ def test_each_engine_gets_the_pins_of_its_own_models(preview: Previews) -> None:
 BAD = [
     (
         {"strategy": "disk"},
-        "larder:gateway.residency.strategy: 'disk' is none of the choices. Choices: ram, ssd, none.",
+        "larder:gateway.residency.strategy: 'disk' is not one of the choices. Choices: ram, ssd, none.",
     ),
-    ({"keep-alive": "30"}, "larder:gateway.residency.keep-alive: '30' is not a duration. Write a whole number with s"),
+    (
+        {"keep-alive": "30"},
+        "larder:gateway.residency.keep-alive: '30' is not a duration. Fix: write a whole number with s",
+    ),
     ({"keep-alive": "40h"}, "larder:gateway.residency.keep-alive: '40h' is more than a day."),
     ({"pin": ["nobody"]}, "larder:gateway.residency.pin[0]: 'nobody' is not among larder:models."),
     ({"max-models": 0}, "larder:gateway.residency.max-models: "),

@@ -158,7 +158,7 @@ def test_a_setting_that_is_encrypted_is_refused_and_not_repeated(preview: Previe
     with pytest.raises(SettingsError) as refused:
         preview("none", {"larder:hub": {"endpoint": "https://hunter2"}}, secrets=frozenset({"larder:hub"}))
     assert refused.value.problems == (
-        "larder:hub: is encrypted, but none of its settings is a secret. Set it without --secret.",
+        "larder:hub: is encrypted, but none of its settings is a secret. Fix: set it without --secret.",
     )
 
 

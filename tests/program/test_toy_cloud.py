@@ -31,7 +31,7 @@ class Toy(CloudSettings):
             resource="Herd",
             pool="a herd of toys",
         ),
-        storage_classes={"bricks": "is made of wood. Name a class of plastic."},
+        storage_classes={"bricks": "is made of wood. Fix: name a class of plastic."},
     )
 
     kind: Literal["toy"]
@@ -121,7 +121,7 @@ def test_its_storage_classes_are_its_own() -> None:
     }
     settings = parse(config_of("dev", "shared-storage", overlay), stack="dev", catalog=CATALOG)
     assert list(about_classes(settings)) == [
-        "larder:cache.shared-storage.storage-class: bricks is made of wood. Name a class of plastic."
+        "larder:cache.shared-storage.storage-class: bricks is made of wood. Fix: name a class of plastic."
     ]
 
 

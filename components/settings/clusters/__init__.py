@@ -31,12 +31,12 @@ def by_kind(*classes: type[ClusterSettings]) -> dict[str, type[ClusterSettings]]
 KINDS: dict[str, type[ClusterSettings]] = by_kind(
     EmbeddedSettings, OnPremSettings, EksSettings, GkeSettings, AksSettings
 )
-"""The class of each kind, in the order in which people read them."""
+"""The class of each kind, in the order of lists of choices."""
 AnyCluster = Annotated[ClusterSettings, ByKind("cluster", ClusterSettings, KINDS)]
 
 
 def is_testbed(block: object) -> bool:
-    """Is this the raw larder:cluster of the cluster that `make up` starts?"""
+    """Tell if a raw larder:cluster block describes the cluster that `make up` starts."""
     kind = block.get("kind") if isinstance(block, Mapping) else None
     return isinstance(kind, str) and kind in KINDS and KINDS[kind].FACTS.testbed
 

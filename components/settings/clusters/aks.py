@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from .base import CloudSettings, Word
 from .facts import ONE_NODE, Accelerated, Facts, Machines, PoolNames, Provider
 
-_AZURE_FILES = "Name a class of Azure Files, as in azurefile-csi-premium."
+_AZURE_FILES = "Fix: name a class of Azure Files, as in azurefile-csi-premium."
 
 
 class AksSettings(CloudSettings):

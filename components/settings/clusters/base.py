@@ -11,7 +11,7 @@ Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.():/-]{0,254}$")]
 
 
 class ClusterSettings(Block):
-    """The cluster everything is deployed to. It exists; Larder makes node pools in it and objects on it."""
+    """The cluster to deploy to. It exists already; Larder makes node pools and objects in it."""
 
     FACTS: ClassVar[Facts]
 
@@ -26,12 +26,12 @@ class ClusterSettings(Block):
 
     @property
     def makes_machines(self) -> bool:
-        """Do machines come from a cloud, which makes and deletes them? Otherwise nodes have names that stay."""
+        """Tell if a cloud makes and deletes the machines. Otherwise nodes keep their names."""
         return self.FACTS.machines is not None
 
     @property
     def version(self) -> tuple[int, int] | None:
-        """Major and minor version of its Kubernetes; None if it is unknown."""
+        """Return the major and minor version of its Kubernetes; None if it is unknown."""
         stated = self.kubernetes or self.FACTS.kubernetes
         return (int(stated.split(".")[0]), int(stated.split(".")[1])) if stated else None
 
@@ -39,7 +39,7 @@ class ClusterSettings(Block):
     @classmethod
     def _namespace_is_ours(cls, namespace: str) -> str:
         if namespace.startswith("kube-") or namespace == "default":
-            # `up` labels the namespace, which holds for every pod in it, and `destroy` deletes it.
+            # `up` sets labels that hold for every pod of the namespace, and `destroy` deletes it.
             owner = "every team" if namespace == "default" else "Kubernetes"
             msg = (
                 f"{namespace!r} belongs to {owner}, and Larder labels its namespace and deletes it in the end. "

@@ -22,8 +22,8 @@ class EksSettings(CloudSettings):
             pool="an EKS managed node group",
         ),
         storage_classes={  # Names: "Storage classes" in the documentation of EKS, 2026-11.
-            "gp2": f"{ONE_NODE}. Name a class of the EFS CSI driver; of disks for one node gp3 is the better.",
-            "gp3": f"{ONE_NODE}. Name a class of the EFS CSI driver.",
+            "gp2": f"{ONE_NODE}. Fix: name a class of the EFS CSI driver; of disks for one node gp3 is the better.",
+            "gp3": f"{ONE_NODE}. Fix: name a class of the EFS CSI driver.",
         },
     )
 

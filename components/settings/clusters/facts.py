@@ -60,7 +60,7 @@ class Machines:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """Everything that the program has to know of a kind of cluster."""
+    """Facts of a kind of cluster for the program."""
 
     pools: str
     """The component of a node pool as `module:class`, which is imported when a stack of this kind is planned."""
@@ -69,10 +69,10 @@ class Facts:
     storage_classes: Mapping[str, str]
     """Advice on storage classes of these clusters that are wrong, or not the best, for shared weights."""
     context: str = ""
-    """The kube context unless the stack file names one; empty if it must."""
+    """Default kube context; empty if the stack file must name one."""
     kubernetes: str | None = None
-    """Version of Kubernetes unless the stack file states one; None if it is unknown."""
+    """Default version of Kubernetes; None if it is unknown."""
     service: ServiceType = "ClusterIP"
-    """Type of the entry's Service unless the stack file states one."""
+    """Default type of the entry's Service."""
     testbed: bool = False
     """True for the cluster that `make up` starts, with images and weights that it builds."""

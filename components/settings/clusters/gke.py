@@ -20,10 +20,10 @@ class GkeSettings(CloudSettings):
             pool="a GKE node pool",
         ),
         storage_classes={  # Names: "Storage classes" in the documentation of GKE, 2026-11.
-            "standard": f"{ONE_NODE}, and spins. Name a class of Filestore, as in standard-rwx.",
-            "standard-rwo": f"{ONE_NODE}. Name a class of Filestore, as in standard-rwx or premium-rwx.",
-            "premium-rwo": f"{ONE_NODE}. Name a class of Filestore, as in premium-rwx.",
-            "standard-rwx": "is Filestore on spinning disks, 1 TiB at least. premium-rwx has SSDs.",
+            "standard": f"{ONE_NODE}, and spins. Fix: name a class of Filestore, as in standard-rwx.",
+            "standard-rwo": f"{ONE_NODE}. Fix: name a class of Filestore, as in standard-rwx or premium-rwx.",
+            "premium-rwo": f"{ONE_NODE}. Fix: name a class of Filestore, as in premium-rwx.",
+            "standard-rwx": "is Filestore on spinning disks, at least 1 TiB. premium-rwx has SSDs.",
         },
     )
 

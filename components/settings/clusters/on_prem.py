@@ -1,4 +1,4 @@
-"""Clusters that have the nodes they have: the one that `make up` starts, and a team's own."""
+"""Clusters with existing nodes: the one that `make up` starts, and a team's own."""
 
 from typing import ClassVar, Literal
 
@@ -16,7 +16,7 @@ class EmbeddedSettings(ClusterSettings):
         machines=None,
         storage_classes={},  # it has none
         context="larder",  # in its own kubeconfig
-        kubernetes="1.36",  # that the testbed pins; a test compares the two
+        kubernetes="1.36",  # the testbed's pin; a test compares the two
         service="NodePort",  # clients are on the same host
         testbed=True,
     )
@@ -32,7 +32,7 @@ class OnPremSettings(ClusterSettings):
         pools=_POOLS,
         machines=None,
         storage_classes={
-            "local-path": f"{ONE_NODE}. Name a class of NFS or CephFS, or choose strategy node-local.",
+            "local-path": f"{ONE_NODE}. Fix: name a class of NFS or CephFS, or choose strategy node-local.",
             "longhorn": "shares a volume through one pod of NFS: reads are as fast as the network to that pod.",
         },
     )

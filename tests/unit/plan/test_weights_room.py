@@ -55,7 +55,7 @@ def test_a_disk_has_room_for_what_the_strategy_puts_on_it(
     disk: str, changes: dict[str, Any], smallest: str | None
 ) -> None:
     lines = _disks(_on_eks(disk, **changes))
-    assert [line.split("Set disk: ")[1] for line in lines] == ([f"{smallest}."] if smallest else [])
+    assert [line.split("set disk: ")[1] for line in lines] == ([f"{smallest}."] if smallest else [])
 
 
 def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
@@ -69,8 +69,8 @@ def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
 def test_a_volume_that_is_declared_is_judged_whatever_the_strategy_is() -> None:
     (line,) = _said({"larder:models": ["beta"], "larder:cache": {"strategy": "none"}})
     assert line == (
-        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 GiB. "
-        "Set size: 4Gi."
+        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
+        "set size: 4Gi."
     )
 
 

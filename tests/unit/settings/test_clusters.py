@@ -59,10 +59,10 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once(cluster: object
 @pytest.mark.parametrize(
     ("cluster", "lines"),
     [
-        ({"kind": "esk"}, [f"larder:cluster.kind: 'esk' is none of the choices. Did you mean 'eks'? {CHOICES}"]),
-        ({"kind": ["eks"]}, [f"larder:cluster.kind: ['eks'] is none of the choices. {CHOICES}"]),
-        ({"kind": 1}, [f"larder:cluster.kind: 1 is none of the choices. {CHOICES}"]),
-        ({"kind": ""}, [f"larder:cluster.kind: '' is none of the choices. {CHOICES}"]),
+        ({"kind": "esk"}, [f"larder:cluster.kind: 'esk' is not one of the choices. Did you mean 'eks'? {CHOICES}"]),
+        ({"kind": ["eks"]}, [f"larder:cluster.kind: ['eks'] is not one of the choices. {CHOICES}"]),
+        ({"kind": 1}, [f"larder:cluster.kind: 1 is not one of the choices. {CHOICES}"]),
+        ({"kind": ""}, [f"larder:cluster.kind: '' is not one of the choices. {CHOICES}"]),
         (
             {"context": "a"},
             ["larder:cluster.kind: is missing. Kind of the cluster: embedded, on-prem, eks, gke or aks."],

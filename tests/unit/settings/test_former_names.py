@@ -77,7 +77,7 @@ def test_former_names_are_understood(config: dict[str, Any], strategy: str, bloc
 def test_a_note_has_the_line_of_today() -> None:
     (note,) = settings(_ollama({"sharedStorage": CLASS})).notes
     assert note == (
-        "larder:ollama.modelCache.sharedStorage: is the former name of larder:cache.strategy. Write larder:cache: "
+        "larder:ollama.modelCache.sharedStorage: is the former name of larder:cache.strategy. Fix: write larder:cache: "
         "{strategy: shared-storage, shared-storage: {storage-class: nfs-client, size: 1Gi}}."
     )
 
@@ -89,25 +89,38 @@ def test_todays_names_have_no_note() -> None:
 @pytest.mark.parametrize(
     ("former", "more", "says"),
     [
-        ({"prebuiltImage": True}, {}, f"says that there is an image, and not which. Write {PREBUILT}name@sha256:…"),
-        ({"prebuiltImage": {"enabled": True}}, {}, f"Write {PREBUILT}name@sha256:…"),
+        (
+            {"prebuiltImage": True},
+            {},
+            f"names no image. Fix: write {PREBUILT}name@sha256:…",
+        ),
+        ({"prebuiltImage": {"enabled": True}}, {}, f"Fix: write {PREBUILT}name@sha256:…"),
         (
             {"prebuiltImage": True},
             {"image": {"repository": "ghcr.io/team/ollama-tinyllama", "tag": "latest"}},
-            f"'ghcr.io/team/ollama-tinyllama:latest' is no digest reference. Write {PREBUILT}ghcr.io/team/ollama-",
+            f"'ghcr.io/team/ollama-tinyllama:latest' is not a digest reference. "
+            f"Fix: write {PREBUILT}ghcr.io/team/ollama-",
         ),
-        ({"prebuiltImage": "ghcr.io/team/ollama:1"}, {}, f"Write {PREBUILT}ghcr.io/team/ollama@sha256:…"),
-        ({"sharedStorage": True}, {}, f"names no class of storage. Write {SHARED}<a class"),
-        ({"sharedStorage": {"enabled": True}}, {}, f"Write {SHARED}<a class"),
+        ({"prebuiltImage": "ghcr.io/team/ollama:1"}, {}, f"Fix: write {PREBUILT}ghcr.io/team/ollama@sha256:…"),
+        ({"sharedStorage": True}, {}, f"names no class of storage. Fix: write {SHARED}<a class"),
+        ({"sharedStorage": {"enabled": True}}, {}, f"Fix: write {SHARED}<a class"),
         (
             {"harbor": {"enabled": True, "registry": "harbor.example.com", "project": "ai-models"}},
             {},
             "image-volume: {images: {alpha: harbor.example.com/ai-models/alpha@sha256:…}}}",
         ),
         ({"harbor": True}, {}, "{images: {alpha: <registry>/alpha@sha256:…}}}"),
-        ({"sharedStorage": {"mountPath": "/x"}}, {}, "mountPath is no word of it. Known: enabled, storage-class"),
+        (
+            {"sharedStorage": {"mountPath": "/x"}},
+            {},
+            "unknown key mountPath. Known keys: enabled, storage-class",
+        ),
         ({"nfs": True}, {}, "unknown key. Known keys: harbor, prebuiltImage, sharedStorage."),
-        ({"sharedStorage": {**CLASS, "size": []}}, {}, "size is no word of it"),
+        (
+            {"sharedStorage": {**CLASS, "size": []}},
+            {},
+            "unknown key size",
+        ),
         ([], {}, "must be a mapping"),
         (True, {}, "must be a mapping"),
         (None, {}, "must be a mapping"),
@@ -122,11 +135,11 @@ def test_what_does_not_say_enough_is_refused_with_the_line_to_add(former: Any, m
 def test_two_that_contradict_each_other_are_refused() -> None:
     (line,) = problems(_ollama({"prebuiltImage": IMAGE, "sharedStorage": CLASS}))
     assert line == (
-        "larder:ollama.modelCache.sharedStorage: wants shared-storage, and larder:cache.strategy says "
-        "'prebuilt-image'. Drop one of them."
+        "larder:ollama.modelCache.sharedStorage: wants shared-storage, but larder:cache.strategy is "
+        "'prebuilt-image'. Fix: remove one of them."
     )
     (line,) = problems({"larder:ollama": {"modelCache": {"prebuiltImage": IMAGE}}})
-    assert "wants prebuilt-image, and larder:cache.strategy says 'node-local'" in line
+    assert "wants prebuilt-image, but larder:cache.strategy is 'node-local'" in line
 
 
 def test_what_a_former_name_means_is_judged_as_todays_is() -> None:

@@ -7,9 +7,10 @@ import pytest
 from components.settings.prebuilt_image import PrebuiltImageSettings
 from tests.unit.stack_config import DIGEST, problems, settings
 
-NO_VERSION = "names no version. Write registry/name:version, whose digest `up` asks for, or name@sha256:<64 hex"
+NO_VERSION = "names no version. Fix: write registry/name:version or name@sha256:<64 hex"
 ONE = (
-    "Write one: image: <name@sha256:…>, which `larder-sidecar publish --engine` prints, or build: {to: registry/name}."
+    "Fix: write one of them: image: <name@sha256:…>, which `larder-sidecar publish --engine` prints, or build: "
+    "{to: registry/name}."
 )
 IMAGE = f"registry/ollama@{DIGEST}"
 TO = "registry.example/prebuilt/ollama"
@@ -40,8 +41,8 @@ def test_a_digest_decides_whatever_tag_stands_before_it() -> None:
         ("localhost:5000/ollama", NO_VERSION),
         ("", NO_VERSION),
         ("registry/ollama:1 --privileged", NO_VERSION),
-        ("ollama/ollama:0.32.15@sha256:12", "is no digest reference. Write name@sha256:<64 hex digits>"),
-        (7, "is no digest reference."),
+        ("ollama/ollama:0.32.15@sha256:12", "is not a digest reference. Fix: write name@sha256:<64 hex digits>"),
+        (7, "is not a digest reference."),
     ],
 )
 def test_what_names_no_version_is_refused_with_what_to_write(image: Any, problem: str) -> None:
@@ -60,10 +61,10 @@ def test_what_names_no_version_is_refused_with_what_to_write(image: Any, problem
     ],
 )
 def test_images_of_weights_are_named_by_digest_alone(cache: dict[str, Any], path: str) -> None:
-    """Whoever made them was told the digest, and the plan is proved against what is behind it."""
+    """The publisher prints the digest, and a Job checks the image behind it against the plan."""
     (line,) = problems(cache)
     assert line.startswith(f"{path}: 'registry/")
-    assert "names a tag or nothing, and tags move" in line
+    assert "has no digest, and tags move" in line
 
 
 def test_a_build_has_defaults_for_all_but_its_place() -> None:
@@ -76,8 +77,8 @@ def test_a_build_has_defaults_for_all_but_its_place() -> None:
 @pytest.mark.parametrize(
     ("block", "problem"),
     [
-        ({}, f"holds neither image nor build. {ONE}"),
-        ({"image": IMAGE, "build": {"to": TO}}, f"holds both image and build. {ONE}"),
+        ({}, f"has neither image nor build. {ONE}"),
+        ({"image": IMAGE, "build": {"to": TO}}, f"has both image and build. {ONE}"),
     ],
 )
 def test_an_image_is_named_or_built(block: dict[str, Any], problem: str) -> None:
@@ -92,7 +93,7 @@ def test_an_image_is_named_or_built(block: dict[str, Any], problem: str) -> None
         ({"to": f"{TO}:1"}, f"to: '{TO}:1' is not allowed here. "),
         ({"to": f"https://{TO}"}, f"to: 'https://{TO}' is not allowed here. "),
         ({"to": TO, "platforms": []}, "platforms: must not be empty. The platforms of the nodes"),
-        ({"to": TO, "platforms": ["windows/amd64"]}, "platforms[0]: 'windows/amd64' is none of the choices."),
+        ({"to": TO, "platforms": ["windows/amd64"]}, "platforms[0]: 'windows/amd64' is not one of the choices."),
         ({"to": TO, "builder": "a b"}, "builder: 'a b' is not allowed here. A builder that `docker buildx ls` lists"),
         ({"to": TO, "push": True}, "push: unknown key. "),
     ],

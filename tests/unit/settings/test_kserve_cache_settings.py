@@ -39,7 +39,9 @@ def _refused(changes: dict[str, Any], catalog: dict[str, CatalogEntry] | None = 
 def test_a_model_of_several_files_needs_a_source_under_every_strategy(strategy: str) -> None:
     block = {"larder:cache": {"strategy": strategy, "kserve-cache": {"size": "20Gi"}}}
     (line,) = _refused(block, {"alpha": _of_two_files("alpha")})
-    assert line.startswith("larder:cache.kserve-cache: sources: KServe fetches one URL a model, and alpha has several")
+    assert line.startswith(
+        "larder:cache.kserve-cache: sources: KServe fetches one URL for each model, but alpha has several"
+    )
 
 
 def test_what_cannot_hold_the_weights_is_refused_under_every_strategy() -> None:

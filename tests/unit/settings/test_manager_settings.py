@@ -28,25 +28,25 @@ def changed(block: dict[str, Any]) -> list[str]:
     [
         (
             {"workload": "knative"},
-            "larder:manager.workload: 'knative' is not offered yet: Knative takes no native sidecar for git-sync, "
-            "mounts a claim only with a feature flag, and starts a new pod beside the old one, where the history can "
-            "have one. Choose deployment.",
+            "larder:manager.workload: 'knative' is not supported: Knative takes no native sidecar for git-sync, "
+            "mounts a claim only with a feature flag, and starts a new pod beside the old one, but the history has "
+            "one writer. Fix: choose deployment.",
         ),
         (
             {"state": {"node": "venis"}},
             "larder:manager.state.node: no node pool provides host 'venis'. Did you mean 'venus'? Known hosts: mars, "
-            "pluto, venus. Add it to larder:node-pools or choose one of them.",
+            "pluto, venus. Fix: add it to larder:node-pools or choose one of them.",
         ),
         (
             {"catalog": {"repo": f"https://me:{SECRET}@git.example/catalog"}},
-            "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; credentials "
-            "go into `secret`.",
+            "larder:manager.catalog.repo: is not a URL for git-sync. Fix: write https://host/path; credentials go "
+            "into `secret`.",
         ),
         *(
             (
                 {"catalog": {"repo": f"https://{place}/catalog"}},
-                "larder:manager.catalog.repo: is no URL that git-sync can be given. Write https://host/path; "
-                "credentials go into `secret`.",
+                "larder:manager.catalog.repo: is not a URL for git-sync. Fix: write https://host/path; credentials "
+                "go into `secret`.",
             )
             for place in ("git.example:99999", "git.example:0", "git.example\\", "[git.example]", "gît.example")
         ),
@@ -57,7 +57,7 @@ def changed(block: dict[str, Any]) -> list[str]:
         ),
         (
             {"api-token": None},
-            "larder:manager.api-token: is missing, and there is no larder:api-token. Name a Secret, or run "
+            "larder:manager.api-token: is missing, and there is no larder:api-token. Fix: name a Secret, or run "
             "`pulumi config set --secret larder:api-token $(openssl rand -hex 32)`.",
         ),
     ],
@@ -76,7 +76,7 @@ def test_a_uri_that_kserve_takes_and_cannot_load_is_refused(scheme: str) -> None
 
 def test_it_needs_the_image_of_git_sync() -> None:
     assert problems({"larder:manager": MANAGER}) == [
-        "larder:manager.catalog: needs git-sync. Name its image in larder:images.git-sync, by digest."
+        "larder:manager.catalog: requires git-sync. Fix: name its image in larder:images.git-sync, by digest."
     ]
 
 
@@ -91,27 +91,27 @@ KSERVE: dict[str, Any] = {
 
 def test_what_kserve_serves_is_said_once() -> None:
     assert problems({**KSERVE, "larder:kserve": {"pool": "rocm", "active": "gamma"}}) == [
-        "larder:kserve.active: is for larder:manager to choose, by POST /models/activate. Drop this line, or that "
-        "block.",
-        "larder:manager.inference: is what larder:kserve says already. Drop it, or that block.",
+        "larder:kserve.active: larder:manager chooses the model, by POST /models/activate. Fix: remove this key, or "
+        "that block.",
+        "larder:manager.inference: repeats larder:kserve. Fix: remove it, or that block.",
     ]
     assert problems(merged(KSERVE, {"larder:manager": {"inference": None}})) == []
 
 
 def test_without_the_other_each_says_it_itself() -> None:
     assert changed({"inference": None}) == [
-        "larder:manager.inference: is missing. Write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve, which "
-        "says it."
+        "larder:manager.inference: is missing. Fix: write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve."
     ]
     assert problems({**KSERVE, "larder:manager": None}) == [
-        "larder:kserve.active: is missing. Write the catalog id of the model to serve, or add larder:manager, which "
-        "chooses it."
+        "larder:kserve.active: is missing. Fix: write the catalog id of the model to serve, or add larder:manager."
     ]
 
 
 def test_a_token_that_lies_open_is_refused_and_not_repeated() -> None:
     (line,) = problems({**WITH, "larder:api-token": SECRET})
-    assert line.startswith("larder:api-token: lies open in the stack file. Take it out and run `pulumi config set --")
+    assert line.startswith(
+        "larder:api-token: is in plain text in the stack file. Fix: remove it and run `pulumi config set --"
+    )
     assert SECRET not in line
 
 

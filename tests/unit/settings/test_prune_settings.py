@@ -42,8 +42,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "a number, where nobody wrote quotes": (local({"forget": [123456789012]}), "prune.forget[0]: input should be a"),
     "the plan in force": (local({"forget": [OWN[:12]]}), f"prune.forget: {OWN[:12]} is the plan of larder:models"),
     "the plan in force, on a share": (shared(CLASS, {"forget": [OWN]}), "is the plan of larder:models"),
-    "all others of a claim of others": (shared(CLAIM, {"forget": ["others"]}), "may be plans of other stacks"),
-    "all others of an export": (shared(NFS, {"forget": ["1f0c9a77b2d4", "others"]}), "may be plans of other stacks"),
+    "all others of a claim of others": (shared(CLAIM, {"forget": ["others"]}), "may include plans of other stacks"),
+    "all others of an export": (
+        shared(NFS, {"forget": ["1f0c9a77b2d4", "others"]}),
+        "may include plans of other stacks",
+    ),
     "a strategy without a volume": (
         {"larder:cache": {"image-volume": {"prune": {"forget": ["others"]}}}},
         "image-volume.prune: unknown key",

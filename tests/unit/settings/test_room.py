@@ -30,25 +30,25 @@ models = some.dictionaries(some.text("abc", min_size=1), some.integers(1, 500 * 
         (
             "20Gi",
             {"a": 19 * GIB, "b": 2 * GIB},
-            "20Gi has room for 18.0 GiB of weights, and those of larder:models are 21.0 GiB. "
-            "Set size: 24Gi, or drop a (19.0 GiB) from larder:models.",
+            "20Gi has room for 18.0 GiB of weights, but larder:models need 21.0 GiB. Fix: set size: 24Gi, or drop a "
+            "(19.0 GiB) from larder:models.",
         ),
         (
             "20Gi",
             {"a": 17 * GIB, "b": 2 * GIB},
-            "20Gi has room for 18.0 GiB of weights, and those of larder:models are 19.0 GiB. "
-            "Set size: 22Gi, or drop b (2.0 GiB) from larder:models.",
+            "20Gi has room for 18.0 GiB of weights, but larder:models need 19.0 GiB. Fix: set size: 22Gi, or drop b "
+            "(2.0 GiB) from larder:models.",
         ),
         (
             "20Gi",
             {"a": 19 * GIB},
-            "20Gi has room for 18.0 GiB of weights, and those of larder:models are 19.0 GiB. Set size: 22Gi.",
+            "20Gi has room for 18.0 GiB of weights, but larder:models need 19.0 GiB. Fix: set size: 22Gi.",
         ),
         (
             "20Gi",
             {"a": 12 * GIB, "b": 12 * GIB, "c": 12 * GIB},
-            "20Gi has room for 18.0 GiB of weights, and those of larder:models are 36.0 GiB. "
-            "Set size: 40Gi, or drop c (12.0 GiB) and b (12.0 GiB) from larder:models.",
+            "20Gi has room for 18.0 GiB of weights, but larder:models need 36.0 GiB. Fix: set size: 40Gi, or drop c "
+            "(12.0 GiB) and b (12.0 GiB) from larder:models.",
         ),
     ],
     ids=["fits", "the large one", "the small one", "none to drop", "several"],
@@ -108,8 +108,8 @@ EKS: dict[str, Any] = {
 def test_a_machine_whose_disk_is_smaller_than_the_weights_is_refused_with_the_size_that_does() -> None:
     # 2 pods x (1.1 x 3 GiB + 256 MiB) + 10 GiB of system and images, in 85 % of the disk
     assert problems(EKS) == [
-        "larder:node-pools.cpu.disk: 2Gi has room for 0 B of weights (2 pods of a machine each keep a copy while one "
-        "follows another, beside the system), and those of larder:models are 3.0 GiB. Set disk: 21Gi."
+        "larder:node-pools.cpu.disk: 2Gi has room for 0 B of weights (2 pods of a machine each keep a copy while "
+        "one follows another, beside the system), but larder:models need 3.0 GiB. Fix: set disk: 21Gi."
     ]
 
 

@@ -12,7 +12,7 @@ from components.settings.sources import merged
 from testbed.toolchain import tools
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD, problems, problems_of, settings
 
-MODELS = "Choose one of them or add it to catalog/models/."
+MODELS = "Fix: choose one of them or add it to catalog/models/."
 BLOCKS = (
     "larder:cache, larder:cluster, larder:gateway, larder:hub, larder:images, larder:kserve, larder:manager, "
     "larder:models, "
@@ -39,13 +39,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cache": {"node-local": {"pool": "cpu"}}},
-        "larder:cache.node-local: holds both node and pool. "
-        "Write one: the node that has the disk, or the pool whose nodes all have one.",
+        "larder:cache.node-local: has both node and pool. Fix: write one of them: the node with the disk, or the "
+        "pool whose nodes each have one.",
     ),
     (
         {"larder:cache": {"node-local": {"node": None}}},
-        "larder:cache.node-local: holds neither node nor pool. "
-        "Write one: the node that has the disk, or the pool whose nodes all have one.",
+        "larder:cache.node-local: has neither node nor pool. Fix: write one of them: the node with the disk, or the "
+        "pool whose nodes each have one.",
     ),
     (
         {"larder:cache": {"node-local": {"node": None, "pool": "cpus"}}},
@@ -54,8 +54,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cache": {"strategy": "nodelocal"}},
-        "larder:cache.strategy: 'nodelocal' is none of the choices. Did you mean 'node-local'? "
-        "Choices: none, prebuilt-image, image-volume, shared-storage, node-local, kserve-cache.",
+        "larder:cache.strategy: 'nodelocal' is not one of the choices. Did you mean 'node-local'? Choices: none, "
+        "prebuilt-image, image-volume, shared-storage, node-local, kserve-cache.",
     ),
     (
         {"larder:cache": {"stratgy": "none"}},
@@ -72,31 +72,32 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cache": {"node-local": None}},
-        "larder:cache.node-local: is missing, and strategy 'node-local' needs it. "
-        "Write {node | pool, path, size}, or choose strategy none.",
+        "larder:cache.node-local: is missing, but strategy 'node-local' requires it. Fix: write {node | pool, path, "
+        "size}, or choose strategy none.",
     ),
     (
         {"larder:cache": {"strategy": "image-volume"}},
-        "larder:cache.image-volume: is missing, and strategy 'image-volume' needs it. Write {images: {<model>: "
-        "<name@sha256:…>}} with the references that `larder-sidecar publish` prints, or choose strategy none.",
+        "larder:cache.image-volume: is missing, but strategy 'image-volume' requires it. Fix: write {images: "
+        "{<model>: <name@sha256:…>}} with the references that `larder-sidecar publish` prints, or choose strategy "
+        "none.",
     ),
     (
         {"larder:cache": {"strategy": "image-volume", "image-volume": IMAGES}, "larder:models": ["alpha", "beta"]},
-        "larder:cache.image-volume: images: none for beta. Make it with `larder-sidecar publish`, "
-        "write the reference it prints, or choose strategy none.",
+        "larder:cache.image-volume: images: no image for beta. Fix: make it with `larder-sidecar publish`, write "
+        "the reference it prints, or choose strategy none.",
     ),
     (
         {"larder:cache": {"image-volume": {"images": {"alpha": "registry/alpha:1"}}}},
-        "larder:cache.image-volume.images.alpha: 'registry/alpha:1' names a tag or nothing, and tags move. "
-        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+        "larder:cache.image-volume.images.alpha: 'registry/alpha:1' has no digest, and tags move. Fix: write "
+        "name@sha256:<64 hex digits>; `make up` passes those of its own images.",
     ),
     (
         {
             "larder:cluster": {"kubernetes": "1.32"},
             "larder:cache": {"strategy": "image-volume", "image-volume": IMAGES},
         },
-        "larder:cache.image-volume: mounts images, which needs Kubernetes 1.33 or newer; by larder:cluster.kubernetes "
-        "it is 1.32. Upgrade the cluster, or choose strategy node-local or shared-storage.",
+        "larder:cache.image-volume: requires Kubernetes 1.33 or newer, but larder:cluster.kubernetes is 1.32. Fix: "
+        "upgrade the cluster, or choose strategy node-local or shared-storage.",
     ),
     (
         {"larder:cluster": {"kubernetes": 1.30}},
@@ -105,13 +106,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cache": {"strategy": "prebuilt-image"}},
-        "larder:cache.prebuilt-image: is missing, and strategy 'prebuilt-image' needs it. Write {image: "
+        "larder:cache.prebuilt-image: is missing, but strategy 'prebuilt-image' requires it. Fix: write {image: "
         "<name@sha256:…>} with the reference that `larder-sidecar publish --engine` prints, or choose strategy none.",
     ),
     (
         {"larder:cache": {"prebuilt-image": {"image": "registry/ollama:latest"}}},
-        "larder:cache.prebuilt-image.image: 'registry/ollama:latest' names a tag or nothing, and tags move. "
-        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+        "larder:cache.prebuilt-image.image: 'registry/ollama:latest' has no digest, and tags move. Fix: write "
+        "name@sha256:<64 hex digits>; `make up` passes those of its own images.",
     ),
     (
         {
@@ -121,36 +122,35 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:shimmy": {"pool": "cpu", "models": ["beta"]},
             "larder:images": {"llama-server": f"registry/llama-server@{DIGEST}"},
         },
-        "larder:cache.prebuilt-image: image: is that of one engine, and here are larder:ollama and larder:shimmy. "
-        "Drop one of them, or choose strategy image-volume, whose images every engine mounts.",
+        "larder:cache.prebuilt-image: image: an image holds one engine, but the file has larder:ollama and "
+        "larder:shimmy. Fix: remove one of them, or choose strategy image-volume, whose images every engine mounts.",
     ),
     (
         {"larder:cache": {"strategy": "shared-storage"}},
-        "larder:cache.shared-storage: is missing, and strategy 'shared-storage' needs it. "
-        "Write {storage-class | nfs: {server, path} | claim, size}, or choose strategy none.",
+        "larder:cache.shared-storage: is missing, but strategy 'shared-storage' requires it. Fix: write "
+        "{storage-class | nfs: {server, path} | claim, size}, or choose strategy none.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi"}}},
-        "larder:cache.shared-storage: holds none of nfs, storage-class, claim. Write one: nfs: {server, path}, "
-        "storage-class: a class that gives ReadWriteMany volumes, or claim: one that is there.",
+        "larder:cache.shared-storage: has none of nfs, storage-class, claim. Fix: write one of them: nfs: {server, "
+        "path}, storage-class: a class that gives ReadWriteMany volumes, or claim: an existing claim.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi", "storage-class": "efs", "nfs": NFS}}},
-        "larder:cache.shared-storage: holds both nfs and storage-class. Write one: nfs: {server, path}, "
-        "storage-class: a class that gives ReadWriteMany volumes, or claim: one that is there.",
+        "larder:cache.shared-storage: has both nfs and storage-class. Fix: write one of them: nfs: {server, path}, "
+        "storage-class: a class that gives ReadWriteMany volumes, or claim: an existing claim.",
     ),
     (
         {"larder:cache": {"shared-storage": {"size": "2Gi", "nfs": NFS | {"path": "/a/../b"}}}},
-        "larder:cache.shared-storage.nfs.path: '/a/../b' leads upwards. "
-        "Write the exported folder itself, without '..'.",
+        "larder:cache.shared-storage.nfs.path: '/a/../b' has '..' in it. Fix: write the exported folder itself.",
     ),
     (
         {
             "larder:cache": {"strategy": "shared-storage", "shared-storage": {"size": "2Gi", "nfs": NFS}},
             "larder:models": ["beta"],
         },
-        "larder:cache.shared-storage: size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 "
-        "GiB. Set size: 4Gi.",
+        "larder:cache.shared-storage: size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. "
+        "Fix: set size: 4Gi.",
     ),
     (
         {"larder:models": ["alhpa"]},
@@ -167,7 +167,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:models": ["alpha", "beta", "alpha", "beta"]},
-        "larder:models: 'alpha', 'beta': listed twice. List each model once.",
+        "larder:models: the list repeats 'alpha', 'beta'. Fix: list each model once.",
     ),
     (
         {"larder:models": ["alpha", "delta"]},
@@ -176,45 +176,46 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cache": {"node-local": {"size": "20GB"}}},
-        "larder:cache.node-local.size: '20GB' is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi.",
+        "larder:cache.node-local.size: '20GB' is not a size. Fix: write a whole number with Ki, Mi, Gi or Ti, "
+        "as in 20Gi.",
     ),
     (
         {"larder:cache": {"node-local": {"size": 20}}},
-        "larder:cache.node-local.size: 20 is not a size. Write a whole number with Ki, Mi, Gi or Ti, as in 20Gi.",
+        "larder:cache.node-local.size: 20 is not a size. Fix: write a whole number with Ki, Mi, Gi or Ti, as in 20Gi.",
     ),
     (
         {"larder:cache": {"min-bandwidth": "20MB"}},
         "larder:cache.min-bandwidth: '20MB' is not a bandwidth. "
-        "Write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s.",
+        "Fix: write a whole number with KiB/s, MiB/s or GiB/s, as in 20MiB/s.",
     ),
     (
         {"larder:cache": {"node-local": {"node": "venis"}}},
         "larder:cache.node-local.node: no node pool provides host 'venis'. Did you mean 'venus'? "
-        "Known hosts: mars, pluto, venus. Add it to larder:node-pools or choose one of them.",
+        "Known hosts: mars, pluto, venus. Fix: add it to larder:node-pools or choose one of them.",
     ),
     (
         {"larder:cache": {"node-local": {"path": "/../etc"}}},
-        "larder:cache.node-local.path: '/../etc' is not a folder to keep weights in. "
-        "Write an absolute path of at least two plain parts without '..', as in /var/lib/larder.",
+        "larder:cache.node-local.path: '/../etc' is not a folder for weights. Fix: write an absolute path of at "
+        "least two plain parts without '..', as in /var/lib/larder.",
     ),
     (
         {"larder:cache": {"node-local": {"path": "/var//lib/"}}},
         "larder:cache.node-local.path: '/var//lib/' belongs to the system of the node. "
-        "Write a folder of its own, as in /var/lib/larder.",
+        "Fix: write a folder of its own, as in /var/lib/larder.",
     ),
     (
         {"larder:cache": {"node-local": {"size": "8388608Ti"}}},
-        "larder:cache.node-local.size: '8388608Ti' is more than Kubernetes counts. Write less than 8388608Ti.",
+        "larder:cache.node-local.size: '8388608Ti' is too large for Kubernetes. Fix: write less than 8388608Ti.",
     ),
     (
         {"larder:ollama": {"cpu": "1\u0663"}},
-        "larder:ollama.cpu: '1\u0663' is not allowed here. CPU request of the engine's container, as in 2 or 500m. "
-        "Default: the most that one of its models needs. Pattern: ^[1-9][0-9]{0,5}m?$",
+        "larder:ollama.cpu: '1٣' is not allowed here. CPU request of the engine's container, as in 2 or 500m. "
+        "Default: the largest need of its models. Pattern: ^[1-9][0-9]{0,5}m?$",
     ),
     (
         {"larder:models": ["beta"]},
-        "larder:cache.node-local: size: 2Gi has room for 1.8 GiB of weights, and those of larder:models are 3.0 "
-        "GiB. Set size: 4Gi.",
+        "larder:cache.node-local: size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
+        "set size: 4Gi.",
     ),
     (
         {"larder:ollama": {"pool": "cpus"}},
@@ -222,23 +223,23 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:ollama": {"pool": "spare"}},
-        "larder:ollama.pool: pool 'spare' (pluto) holds no node where strategy 'node-local' keeps the weights (venus). "
-        "Choose a pool that does, or another place in larder:cache.node-local.",
+        "larder:ollama.pool: pool 'spare' (pluto) has none of the nodes where strategy 'node-local' keeps the "
+        "weights (venus). Fix: choose a pool with one, or another place in larder:cache.node-local.",
     ),
     (
         {"larder:images": {"ollama": "ollama/ollama:latest"}},
-        "larder:images.ollama: 'ollama/ollama:latest' names no version. Write registry/name:version, whose digest `up` "
-        "asks for, or name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+        "larder:images.ollama: 'ollama/ollama:latest' names no version. Fix: write registry/name:version or "
+        "name@sha256:<64 hex digits>; `make up` passes those of its own images.",
     ),
     (
         {"larder:images": {"ollama": "ollama@sha256:12"}},
-        "larder:images.ollama: 'ollama@sha256:12' is no digest reference. "
-        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+        "larder:images.ollama: 'ollama@sha256:12' is not a digest reference. Fix: write name@sha256:<64 hex "
+        "digits>; `make up` passes those of its own images.",
     ),
     (
         {"larder:images": None},
-        "larder:images: is missing. Digest references {sidecar, ollama, …}; "
-        "`make up` passes those of the images it has built.",
+        "larder:images: is missing. Digest references {sidecar, ollama, …}; `make up` passes those of the images "
+        "that it builds.",
     ),
     (
         {"larder:cluster": {"kind": "on-prem"}},
@@ -309,11 +310,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"service": "ClusterIP", "node-port": 30081}},
-        "larder:gateway.node-port: does nothing with service ClusterIP. Drop it, or set service: NodePort.",
+        "larder:gateway.node-port: has no effect with service ClusterIP. Fix: remove it, or set service: NodePort.",
     ),
     (
         {"larder:cluster": {"kind": "on-prem", "context": "c"}, "larder:gateway": {"node-port": 30081}},
-        "larder:gateway.node-port: does nothing with service ClusterIP. Drop it, or set service: NodePort.",
+        "larder:gateway.node-port: has no effect with service ClusterIP. Fix: remove it, or set service: NodePort.",
     ),
     (
         {"larder:gateway": {"node-port": 80}},
@@ -322,42 +323,44 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:hub": {"endpoint": "huggingface.co"}},
-        "larder:hub.endpoint: is not a hub. "
-        "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+        "larder:hub.endpoint: is not the URL of a hub. "
+        "Fix: write http(s)://host without a slash at the end, as in https://huggingface.co.",
     ),
     (
         {"larder:hub": {"endpoint": "http://[::1"}},
-        "larder:hub.endpoint: is not a hub. "
-        "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+        "larder:hub.endpoint: is not the URL of a hub. "
+        "Fix: write http(s)://host without a slash at the end, as in https://huggingface.co.",
     ),
     (
         {"larder:hub": {"endpoint": "http://:80"}},
-        "larder:hub.endpoint: is not a hub. "
-        "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+        "larder:hub.endpoint: is not the URL of a hub. "
+        "Fix: write http(s)://host without a slash at the end, as in https://huggingface.co.",
     ),
     (
         {"larder:hub": {"endpoint": "http://localhost:8090"}},
-        "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
+        "larder:hub.endpoint: is a loopback address, which leads a pod to itself. Fix: write a host that pods reach.",
     ),
     *(
         (
             {"larder:hub": {"endpoint": f"http://{host}:8090"}},
-            "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
+            "larder:hub.endpoint: is a loopback address, which leads a pod to itself. "
+            "Fix: write a host that pods reach.",
         )
         for host in ("127.1", "127.9.9.9", "2130706433", "0x7f.1", "0177.0.0.1", "0", "a.localhost", "LOCALHOST")
     ),
     *(
         (
             {"larder:hub": {"endpoint": f"http://[{host}]:8090"}},
-            "larder:hub.endpoint: is the pod that fetches, not this machine. Write a host that pods reach.",
+            "larder:hub.endpoint: is a loopback address, which leads a pod to itself. "
+            "Fix: write a host that pods reach.",
         )
         for host in ("::1", "0:0::1", "::", "::ffff:127.0.0.1", "::ffff:7f00:1")
     ),
     *(
         (
             {"larder:hub": {"endpoint": endpoint}},
-            "larder:hub.endpoint: is not a hub. "
-            "Write http(s)://host without a slash at the end, as in https://huggingface.co.",
+            "larder:hub.endpoint: is not the URL of a hub. "
+            "Fix: write http(s)://host without a slash at the end, as in https://huggingface.co.",
         )
         for endpoint in (
             *("http://hub\\.test", "http://hub.test\\x", "http:\\\\hub.test", "http://hüb.test", "http://hub%2etest"),
@@ -376,11 +379,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:hub": {"endpoint": "https://hub:99999"}},
-        "larder:hub.endpoint: has a port that is none. Write http(s)://host:1…65535.",
+        "larder:hub.endpoint: the port is out of range. Fix: use a port from 1 to 65535.",
     ),
     (
         {"larder:hub": {"endpoint": "https://user:hunter2@hub"}},
-        "larder:hub.endpoint: must not hold a user or password: it is written into a ConfigMap.",
+        "larder:hub.endpoint: holds a user or password, and it is written into a ConfigMap. Fix: remove them.",
     ),
 ]
 
@@ -406,7 +409,7 @@ def test_a_model_without_sha256_is_taken_in_dev_only() -> None:
     assert problems(changes, stack="dev") == []
     assert problems(changes, stack="prod") == [
         "larder:models[0]: catalog/models/gamma.yaml has no sha256 for gamma.gguf (first-pull), which only stack dev "
-        "accepts. Pull it once in dev and write the recorded hash into the entry."
+        "accepts. Fix: pull it once in dev and write the recorded hash into the entry."
     ]
 
 
@@ -463,7 +466,7 @@ def test_an_encrypted_block_is_told_with_the_rest_and_not_read() -> None:
 
 def test_a_key_that_nobody_wrote_is_named_as_it_would_be_written() -> None:
     (line,) = problems_of({**GOOD, "larder:cache": {"strategy": "node-local"}})
-    assert line.startswith("larder:cache.node-local: is missing, and strategy 'node-local' needs it.")
+    assert line.startswith("larder:cache.node-local: is missing, but strategy 'node-local' requires it.")
 
 
 def test_every_alias_that_leads_nowhere_is_a_line() -> None:

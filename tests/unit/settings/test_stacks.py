@@ -80,13 +80,14 @@ MI300X = "Standard_ND96isr_MI300X_v5"
 BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:kserve": {"pool": "cpu"}},
-        "larder:kserve.pool: pool 'cpu' offers no amd.com/gpu, which vLLM's ROCm build runs on. Choose a pool that "
-        "does, say so by `accelerator: amd.com/gpu` in larder:node-pools.cpu, or serve the model by larder:ollama.",
+        "larder:kserve.pool: pool 'cpu' has no amd.com/gpu, which vLLM's ROCm build requires. Fix: choose a pool "
+        "that has it, write `accelerator: amd.com/gpu` in larder:node-pools.cpu, or serve the model by "
+        "larder:ollama.",
     ),
     (
         {"larder:cache": {"strategy": "none"}},
-        "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, and KServe's pods are not: "
-        "choose node-local in larder:cache.strategy, or serve the model by larder:ollama.",
+        "larder:kserve.pool: strategy 'none' brings no weights into KServe's pods. Fix: choose node-local in "
+        "larder:cache.strategy, or serve the model by larder:ollama.",
     ),
     (
         {
@@ -100,8 +101,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:node-pools": {pool: {"hosts": None, "instance": MI300X} for pool in ("cpu", "spare", "rocm")},
             "larder:cache": {"strategy": "none", "node-local": None},
         },
-        "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, and KServe's pods are not: "
-        "choose image-volume in larder:cache.strategy, or serve the model by larder:ollama.",
+        "larder:kserve.pool: strategy 'none' brings no weights into KServe's pods. Fix: choose image-volume in "
+        "larder:cache.strategy, or serve the model by larder:ollama.",
     ),
     (
         {"larder:kserve": {"active": "gama"}},
@@ -109,31 +110,31 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:ollama": {"models": ["gamma"]}},
-        "larder:kserve.active: 'gamma' is a model of larder:ollama already, and clients reach a model in one place. "
-        "Name it in one.",
+        "larder:kserve.active: larder:ollama names 'gamma' too, but one stack serves a model. Fix: name it in one "
+        "of them.",
     ),
     (
         {"larder:kserve": {"models": ["alpha"]}, "larder:ollama": {"models": ["gamma"]}},
-        "larder:kserve.active: 'gamma' is a model of larder:ollama already, and clients reach a model in one place. "
-        "Name it in one.",
+        "larder:kserve.active: larder:ollama names 'gamma' too, but one stack serves a model. Fix: name it in one "
+        "of them.",
     ),
     (
         {"larder:kserve": {"models": ["alpha"], "active": "gamma"}},
-        "larder:kserve.active: 'gamma' is not among the models of this block. List it there, or choose: alpha.",
+        "larder:kserve.active: 'gamma' is not among the models of this block. Fix: list it there, or choose: alpha.",
     ),
     (
         {"larder:models": ["gamma"]},
-        "larder:ollama: has no model: other stacks name all of larder:models. Add one, or drop the block.",
+        "larder:ollama: other stacks name all of larder:models. Fix: add a model, or remove the block.",
     ),
     (
         {"larder:kserve": {"args": ["--model=/etc"]}},
-        "larder:kserve.args[0]: '--model=/etc' is not taken. Write --name=value; "
-        "--model, --served-model-name, --host, --port are set by the program.",
+        "larder:kserve.args[0]: '--model=/etc' is not allowed. Fix: write --name=value; the program sets --model, "
+        "--served-model-name, --host, --port.",
     ),
     (
         {"larder:gateway": {"front": False}},
-        "larder:gateway.front: cannot be false with larder:kserve and larder:ollama: "
-        "no gateway would lead to all of their models. Drop it.",
+        "larder:gateway.front: no gateway leads to all models of larder:kserve and larder:ollama without a front. "
+        "Fix: remove the key.",
     ),
     (
         {**THREE, "larder:kserve": {"models": ["gamma", "beta"]}, "larder:gateway": {"routing": {"default": "beta"}}},
@@ -141,57 +142,57 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:node-pools": {"rocm": {"accelerator": "nvidia.com/gpu"}}},
-        "larder:node-pools.rocm.accelerator: 'nvidia.com/gpu' is none of the choices. Did you mean 'amd.com/gpu'? "
-        "Choices: amd.com/gpu.",
+        "larder:node-pools.rocm.accelerator: 'nvidia.com/gpu' is not one of the choices. Did you mean "
+        "'amd.com/gpu'? Choices: amd.com/gpu.",
     ),
 ]
 
 BESIDE: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:ollama": None, "larder:shimmy": {"pool": "cpu"}},
-        "larder:images: lacks llama-server (for larder:shimmy). "
-        "Write name@sha256:<64 hex digits>; `make up` passes those of its own images.",
+        "larder:images: larder:shimmy requires llama-server. Fix: write name@sha256:<64 hex digits>; `make up` "
+        "passes those of its own images.",
     ),
     (
         BOTH,
-        "larder:shimmy.models: is missing, as in larder:ollama. A model is served in one place: name it in one.",
+        "larder:shimmy.models: is missing, as in larder:ollama. Fix: list the models of one of the two stacks.",
     ),
     (
         {**BOTH, "larder:shimmy": {"pool": "cpu", "models": ["alpha", "gamma"]}},
-        "larder:ollama: has no model: other stacks name all of larder:models. Add one, or drop the block.",
+        "larder:ollama: other stacks name all of larder:models. Fix: add a model, or remove the block.",
     ),
     (
         {**BOTH, "larder:ollama": {"models": ["alpha"]}, "larder:shimmy": {"pool": "cpu", "models": ["alpha"]}},
-        "larder:shimmy.models: 'alpha' is a model of larder:ollama already, and clients reach a model in one place. "
-        "Name it in one.",
+        "larder:shimmy.models: larder:ollama names 'alpha' too, but one stack serves a model. Fix: name it in one "
+        "of them.",
     ),
     (
         {**ONE, "larder:models": ["alpha", "gamma"], "larder:shimmy": {"pool": "cpu", "engine": "shimmy"}},
-        "larder:shimmy.models: engine shimmy serves one model and answers for any other with it, "
-        "but here are alpha, gamma. Name one, or choose engine llama-server.",
+        "larder:shimmy.models: engine shimmy serves one model and answers every request with it, but the stack has "
+        "alpha, gamma. Fix: name one, or choose engine llama-server.",
     ),
     (
         {**ONE, "larder:shimmy": {"pool": "cpu", "engine": "shimmy", "pulls": {}}},
-        "larder:shimmy.pulls: needs engine llama-server: "
-        "shimmy reads its one model at its start and notices no file that comes.",
+        "larder:shimmy.pulls: shimmy reads its one model at its start, and no file that is pulled later. Fix: use "
+        "llama-server.",
     ),
     (
         {**ONE, "larder:shimmy": {"pool": "cpu", "pulls": {"claim": "kept", "size": "1Gi"}}},
-        "larder:shimmy.pulls.size: does nothing with a claim, which has a size of its own. Drop one of the two.",
+        "larder:shimmy.pulls.size: has no effect with a claim, which has its own size. Fix: remove one of the two.",
     ),
     (
         {**ONE, "larder:shimmy": {"pool": "cpu", "engine": "vllm"}},
-        "larder:shimmy.engine: 'vllm' is none of the choices. Choices: llama-server, shimmy.",
+        "larder:shimmy.engine: 'vllm' is not one of the choices. Choices: llama-server, shimmy.",
     ),
     (
         {**ONE, "larder:shimmy": {"pool": "cpu", "pulls": {}}, "larder:gateway": {"front": True}},
-        "larder:shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
-        "Drop it, or the other stacks and larder:gateway.front.",
+        "larder:shimmy.pulls: has no effect behind a front, which leads only to the models of larder:models. Fix: "
+        "remove it, or the other stacks and larder:gateway.front.",
     ),
     (
         {**BOTH, "larder:shimmy": {"pool": "cpu", "models": ["alpha"], "pulls": {}}},
-        "larder:shimmy.pulls: does nothing behind a front, which leads to the models of larder:models alone. "
-        "Drop it, or the other stacks and larder:gateway.front.",
+        "larder:shimmy.pulls: has no effect behind a front, which leads only to the models of larder:models. Fix: "
+        "remove it, or the other stacks and larder:gateway.front.",
     ),
 ]
 
@@ -204,21 +205,21 @@ def test_what_cannot_work_is_one_line_with_its_path_and_its_remedy(changes: dict
 def test_a_stack_needs_its_image() -> None:
     without = {key: value for key, value in KSERVE.items() if key != "larder:images"}
     assert problems(without) == [
-        "larder:images: lacks vllm (for larder:kserve). Write name@sha256:<64 hex digits>; "
-        "`make up` passes those of its own images."
+        "larder:images: larder:kserve requires vllm. Fix: write name@sha256:<64 hex digits>; `make up` passes those "
+        "of its own images."
     ]
 
 
 def test_without_any_stack_nothing_would_serve() -> None:
     assert problems({"larder:ollama": None}) == [
-        "larder:ollama: is missing, and so is every other stack. Write larder:ollama, larder:shimmy "
-        "or larder:kserve, else nothing serves."
+        "larder:ollama: there is no stack, so nothing serves models. Fix: write larder:ollama, larder:shimmy or "
+        "larder:kserve."
     ]
 
 
 def test_weights_that_no_stack_serves_are_worth_a_warning() -> None:
     found = settings(merged(merged(KSERVE, THREE), {"larder:ollama": {"models": ["alpha"]}}))
-    assert "larder:models: beta: no stack names it; its weights are fetched for nobody." in list(
+    assert "larder:models: beta: no stack serves it, but its weights are fetched." in list(
         warnings(found, make_plan(found))
     )
 
