@@ -28,19 +28,19 @@ ON_ONE_NODE = {"kubernetes.io/hostname": "venus"}
 
 
 def deployment(pod: dict[str, Any] | None = None, **spec: Any) -> Resource:
-    """The engine with its gateway; `pod` and `spec` are laid over it."""
+    """Return the Deployment of an engine with its gateway, merged with `pod` and `spec`."""
     whole = {"initContainers": [GATEWAY], "containers": [OLLAMA], **(pod or {})}
     return resource("apps/v1:Deployment", "ollama", {"spec": {"template": {"spec": whole}, **spec}})
 
 
 def job(**changes: Any) -> Resource:
-    """A Job of one container, whose name says nothing."""
+    """Return a Job with one container of a neutral name."""
     pod = {"containers": [container("proof", **changes)]}
     return resource("batch/v1:Job", "preflight", {"spec": {"template": {"spec": pod}}})
 
 
 def engine(**changes: Any) -> Resource:
-    """The Deployment with another engine's container."""
+    """Return the Deployment with another engine's container."""
     return deployment({"containers": [{**OLLAMA, **changes}]})
 
 
@@ -51,7 +51,7 @@ def runtime(**changes: Any) -> Resource:
 
 
 def service(model: dict[str, Any] | None = None, **predictor: Any) -> Resource:
-    """What goes with the runtime."""
+    """Return the InferenceService for the runtime."""
     whole = {"securityContext": {"runAsNonRoot": True}, "model": {"resources": SIZE, **(model or {})}, **predictor}
     return resource("serving.kserve.io/v1beta1:InferenceService", "llm", {"spec": {"predictor": whole}})
 

@@ -1,4 +1,4 @@
-"""The pack as the CLI runs it: a process that answers over gRPC. It says what `make plan` says."""
+"""The pack as the CLI runs it, a process that answers over gRPC, reports the same as `make plan`."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ from policies.rules import RULES, judge
 from tests.policies.test_rules import BROKEN, KEPT
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What the engine sends for a text that is not known before the resource is made (pulumi sdk/go/common/resource)."""
+"""Marker that the engine sends for an unknown text (pulumi sdk/go/common/resource)."""
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +32,8 @@ def pack() -> Iterator[analyzer_pb2_grpc.AnalyzerStub]:
             process.kill()
 
 
-def _said(pack: analyzer_pb2_grpc.AnalyzerStub, resources: Sequence[Resource]) -> list[tuple[str, str, str]]:
-    """(rule, URN, text) of everything the pack reports."""
+def _findings(pack: analyzer_pb2_grpc.AnalyzerStub, resources: Sequence[Resource]) -> list[tuple[str, str, str]]:
+    """Return (rule, URN, text) of every finding of the pack."""
     requests = [_request(resource) for resource in resources]
     fields = ("type", "properties", "urn", "name", "options")
     stack = analyzer_pb2.AnalyzeStackRequest(
@@ -64,23 +64,23 @@ def _urn(resource: Resource) -> str:
     return f"urn:pulumi:{resource.stack}::larder::{resource.type}::{resource.name}"
 
 
-def test_it_names_every_rule_with_its_level(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+def test_the_pack_names_every_rule_with_its_level(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
     told = pack.GetAnalyzerInfo(empty_pb2.Empty(), timeout=10)
     levels = {"mandatory": analyzer_pb2.MANDATORY, "advisory": analyzer_pb2.ADVISORY}
     assert {p.name: p.enforcementLevel for p in told.policies} == {r.name: levels[r.level.value] for r in RULES}
 
 
 @pytest.mark.parametrize("rule", BROKEN)
-def test_it_says_what_the_rules_say(pack: analyzer_pb2_grpc.AnalyzerStub, rule: str) -> None:
+def test_the_pack_reports_the_findings_of_the_rules(pack: analyzer_pb2_grpc.AnalyzerStub, rule: str) -> None:
     assert BROKEN[rule]
     for resources in [*(case for _, case in BROKEN[rule]), *KEPT[rule]]:
         expected = [(found.name, _urn(resource), text) for found, resource, text in judge(resources)]
-        assert sorted(_said(pack, resources)) == sorted(expected)
+        assert sorted(_findings(pack, resources)) == sorted(expected)
 
 
-def test_what_is_not_known_before_it_is_made_hides_nothing_beside_it(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
-    """The SDK gives a policy up at the first such value; a namespace is one in the preview of every new stack."""
+def test_an_unknown_value_hides_no_other_finding(pack: analyzer_pb2_grpc.AnalyzerStub) -> None:
+    """The SDK ends a policy at the first unknown value, and a new stack's namespace is unknown in a preview."""
     _, (broken,) = BROKEN["pinned-images"][0]
     metadata = {**broken.props["metadata"], "namespace": UNKNOWN}
     seen = replace(broken, props={**broken.props, "metadata": metadata})
-    assert [name for name, _, _ in _said(pack, [seen])] == ["pinned-images"]
+    assert [name for name, _, _ in _findings(pack, [seen])] == ["pinned-images"]

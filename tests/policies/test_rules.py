@@ -1,4 +1,4 @@
-"""Every rule, kept and broken."""
+"""Every rule, with valid and invalid objects."""
 
 import copy
 from collections.abc import Iterator
@@ -180,14 +180,14 @@ def _said(rule: str, resources: list[Resource]) -> list[str]:
 
 
 @pytest.mark.parametrize(("rule", "resources"), [(rule, case) for rule, cases in KEPT.items() for case in cases])
-def test_what_keeps_a_rule_is_left_alone(rule: str, resources: list[Resource]) -> None:
+def test_valid_objects_have_no_finding(rule: str, resources: list[Resource]) -> None:
     assert _said(rule, resources) == []
 
 
 @pytest.mark.parametrize(
     ("rule", "text", "resources"), [(rule, *case) for rule, cases in BROKEN.items() for case in cases]
 )
-def test_what_breaks_a_rule_is_told_where_it_is_and_what_to_do(rule: str, text: str, resources: list[Resource]) -> None:
+def test_a_finding_has_path_and_fix(rule: str, text: str, resources: list[Resource]) -> None:
     (said,) = _said(rule, resources)
     assert text in said
     assert said.count(". ") >= 1, "says what to do"
@@ -195,7 +195,7 @@ def test_what_breaks_a_rule_is_told_where_it_is_and_what_to_do(rule: str, text: 
     assert "hunter2" not in said
 
 
-def test_every_rule_is_shown_both_ways() -> None:
+def test_every_rule_has_valid_and_invalid_examples() -> None:
     names = [rule.name for rule in RULES]
     assert names == list(KEPT) == list(BROKEN)
     assert len(set(names)) == len(names)
@@ -205,7 +205,7 @@ def test_a_whole_stack_of_good_objects_has_no_finding() -> None:
     assert list(judge([volume(), claim(), deployment(mounting(nodeSelector=ON_ONE_NODE)), config_map()])) == []
 
 
-def test_what_is_not_known_yet_accuses_nobody() -> None:
+def test_unknown_values_cause_no_finding() -> None:
     unknown = object()
     whole = {**OLLAMA, "image": unknown, "env": [{"name": "OLLAMA_HOST", "value": unknown}]}
     security = {"runAsNonRoot": unknown, "readOnlyRootFilesystem": unknown, "allowPrivilegeEscalation": unknown}
@@ -213,7 +213,7 @@ def test_what_is_not_known_yet_accuses_nobody() -> None:
     assert list(judge([seen])) == []
 
 
-def test_only_objects_of_the_cluster_are_looked_at() -> None:
+def test_only_objects_of_the_cluster_are_checked() -> None:
     other = Resource(type="aws:ec2:Instance", name="x", stack="prod", props={"spec": {"containers": [{"name": "x"}]}})
     assert list(judge([other])) == []
 
@@ -238,7 +238,7 @@ FULL = mounting(
 
 
 def _variants(value: Any) -> Iterator[Any]:
-    """The value with something odd in place of each of its parts, and of itself."""
+    """Yield the value with an odd one in place of each of its parts, and of itself."""
     yield from ODD
     for key, item in (
         [*value.items()] if isinstance(value, dict) else [*enumerate(value)] if isinstance(value, list) else []
@@ -260,7 +260,7 @@ def _variants(value: Any) -> Iterator[Any]:
         network_policy(FRONT),
     ],
 )
-def test_no_manifest_is_too_odd_to_be_judged(good: Resource) -> None:
+def test_a_manifest_of_any_shape_can_be_checked(good: Resource) -> None:
     for props in _variants(good.props):
         if isinstance(props, dict):
             list(judge([claim(), replace(good, props=props)]))

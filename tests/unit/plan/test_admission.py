@@ -1,4 +1,4 @@
-"""What a plan asks for, and what is worth a second look."""
+"""Requests of a plan, and warnings."""
 
 from typing import Any
 
@@ -35,16 +35,16 @@ def _warnings(changes: dict[str, Any]) -> list[str]:
     return [line.partition(": ")[0] for line in warnings(found, make_plan(found))]
 
 
-def test_memory_is_what_all_models_need_together_and_the_engine_itself() -> None:
+def test_memory_is_the_sum_of_the_models_and_the_engine() -> None:
     # 2 x 256Mi + 192Mi; the processor is shared
     assert _size({"larder:models": ["alpha", "gamma"]}) == ("704Mi", "500m")
 
 
-def test_the_settings_may_say_otherwise() -> None:
+def test_settings_override_the_computed_resources() -> None:
     assert _size({"larder:ollama": {"memory": "8Gi", "cpu": "3"}}) == ("8Gi", "3")
 
 
-def test_disk_is_where_the_strategy_puts_it() -> None:
+def test_the_disk_line_names_the_place_of_the_weights() -> None:
     assert _lines()["disk"] == "1.0 MiB of weights on node venus, 0% of its 2Gi"
     assert _lines({"larder:cache": {"strategy": "none"}})["disk"] == (
         "1.0 MiB of weights in each pod, fetched at every start"
@@ -55,7 +55,7 @@ def test_disk_is_where_the_strategy_puts_it() -> None:
     )
 
 
-def test_while_pods_overlap_a_node_holds_both() -> None:
+def test_the_memory_line_counts_both_pods_of_a_rollout() -> None:
     assert _lines()["memory"] == "448.0 MiB for the engine; 896.0 MiB on its node while one pod follows another"
 
 
@@ -96,11 +96,11 @@ def test_warnings(changes: dict[str, Any], paths: list[str]) -> None:
     assert _warnings(changes) == paths
 
 
-def test_where_bytes_come_from_does_not_name_a_plan() -> None:
+def test_the_digest_of_a_plan_does_not_depend_on_the_hub() -> None:
     one, other = (weights_plan([CATALOG["alpha"]], hub) for hub in ("https://a", "https://b/mirror"))
     assert one.digest() == other.digest()
     assert other.models[0].files[0].url == f"https://b/mirror/org/alpha/resolve/{'0' * 40}/alpha.gguf"
 
 
-def test_the_context_that_memory_was_counted_at_is_the_one_served() -> None:
+def test_models_are_served_with_the_context_of_the_catalog() -> None:
     assert weights_plan([CATALOG["alpha"]], "https://a").models[0].ollama.params["num_ctx"] == 2048

@@ -1,4 +1,4 @@
-"""The support matrix: what the settings refuse, told before anybody tries it."""
+"""The support matrix: verdicts on every strategy, from the settings."""
 
 from functools import partial
 from typing import Any
@@ -42,15 +42,17 @@ def _matrix(changes: dict[str, Any]) -> dict[str, Verdict]:
     ],
     ids=["ollama", "an old cluster", "kserve", "kserve with its agent"],
 )
-def test_each_strategy_is_what_the_settings_say_of_it(changes: dict[str, Any], statuses: dict[str, str]) -> None:
+def test_each_strategy_has_the_status_that_the_settings_give_it(
+    changes: dict[str, Any], statuses: dict[str, str]
+) -> None:
     stack = "kserve" if "larder:kserve" in changes else "ollama"
     found = _matrix(changes)
     assert {strategy: found[f"{strategy} {stack}"].status for strategy in statuses} == statuses
 
 
 @pytest.mark.parametrize("changes", [{}, OLD, KSERVE, LABELLED], ids=["ollama", "old", "kserve", "labelled"])
-def test_what_it_says_is_what_happens(changes: dict[str, Any]) -> None:
-    """No second truth: a strategy that is refused here is refused with these lines, and any other one is taken."""
+def test_a_verdict_agrees_with_the_settings(changes: dict[str, Any]) -> None:
+    """The settings refuse a strategy with exactly these lines, and accept any other one."""
     raw = {key: value for key, value in merged(GOOD, changes).items() if value is not None}
     found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
     for verdict in _matrix(changes).values():
@@ -67,7 +69,7 @@ def test_every_strategy_has_a_line() -> None:
     assert [name.split()[0] for name in _matrix({})] == list(STRATEGIES)
 
 
-def test_a_stack_is_not_blamed_for_what_is_another_s() -> None:
+def test_a_verdict_omits_problems_of_other_stacks() -> None:
     both = {
         "larder:node-pools": {"rocm": {"hosts": ["venus"], "accelerator": "amd.com/gpu"}},
         "larder:images": {"vllm": f"registry/vllm@{DIGEST}"},
@@ -78,7 +80,7 @@ def test_a_stack_is_not_blamed_for_what_is_another_s() -> None:
     assert [line.partition(": ")[0] for line in verdict.reasons] == ["larder:kserve.pool"]
 
 
-def test_a_change_is_two_lines_at_most_and_the_block_can_be_written_as_it_is() -> None:
+def test_a_change_is_at_most_two_lines_with_a_valid_block() -> None:
     found = _matrix({"larder:models": ["beta"], "larder:cache": {"node-local": {"size": "4Gi"}}})
     assert found["none ollama"].change == ["pulumi config set --path larder:cache.strategy none"]
     assert found["shared-storage ollama"].change == [
@@ -88,7 +90,7 @@ def test_a_change_is_two_lines_at_most_and_the_block_can_be_written_as_it_is() -
     assert found["node-local ollama"].change == []
 
 
-def test_what_is_worth_a_second_look_is_a_warning() -> None:
+def test_a_finding_about_weights_is_a_warning() -> None:
     verdict = _matrix({"larder:cluster": {"kubernetes": "1.34"}})["image-volume ollama"]
     assert (verdict.status, [line.partition(": ")[0] for line in verdict.reasons]) == (
         "warns",

@@ -1,4 +1,4 @@
-"""What a plan says about room for weights, replicas and classes of storage."""
+"""Warnings of a plan about room for weights, replicas and storage classes."""
 
 from typing import Any
 
@@ -51,14 +51,14 @@ def _disks(changes: dict[str, Any]) -> list[str]:
     ],
     ids=["two pods", "a bit less", "images", "images, less", "copies of a share", "no copies", "replicas on a machine"],
 )
-def test_a_disk_has_room_for_what_the_strategy_puts_on_it(
+def test_a_disk_has_room_for_the_files_of_the_strategy(
     disk: str, changes: dict[str, Any], smallest: str | None
 ) -> None:
     lines = _disks(_on_eks(disk, **changes))
     assert [line.split("set disk: ")[1] for line in lines] == ([f"{smallest}."] if smallest else [])
 
 
-def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
+def test_kserve_keeps_one_copy_on_a_machine_s_disk() -> None:
     cache = Cache.model_validate({"strategy": "kserve-cache", "kserve-cache": {"size": "4Gi"}})
     pools = {"rocm": NodePoolSettings.model_validate({"instance": "Standard_ND96isr_MI300X_v5", "disk": "20Gi"})}
     (disk,) = disks(cache, pools, {"kserve": KServeSettings.model_validate({"pool": "rocm", "active": "alpha"})})
@@ -66,7 +66,7 @@ def test_what_kserve_keeps_is_on_the_machine_s_disk_once() -> None:
     assert disk.room == 7 * 2**30  # 85 % of 20 GiB, less 10
 
 
-def test_a_volume_that_is_declared_is_judged_whatever_the_strategy_is() -> None:
+def test_a_declared_volume_is_checked_under_every_strategy() -> None:
     (line,) = _said({"larder:models": ["beta"], "larder:cache": {"strategy": "none"}})
     assert line == (
         "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
@@ -85,23 +85,23 @@ def test_a_volume_that_is_declared_is_judged_whatever_the_strategy_is() -> None:
     ],
     ids=["one", "two on one disk", "one a disk", "more than disks", "everywhere"],
 )
-def test_replicas_that_cannot_spread_are_told(replicas: int, cache: dict[str, Any], told: list[str]) -> None:
+def test_replicas_that_cannot_spread_cause_a_warning(replicas: int, cache: dict[str, Any], told: list[str]) -> None:
     lines = _said({"larder:ollama": {"replicas": replicas}, "larder:cache": cache})
     assert [line.partition(": ")[0] for line in lines] == told
 
 
-def test_the_class_of_one_node_s_disks_is_told_with_the_one_for_many() -> None:
+def test_a_class_for_one_node_causes_a_warning_with_a_better_class() -> None:
     (line,) = _said(_on_eks("100Gi", **{"larder:cache": {**EKS["larder:cache"], **SHARED}}))
     assert line.startswith("larder:cache.shared-storage.storage-class: gp2 gives disks that one node mounts at a time")
     assert "EFS" in line
     assert "gp3" in line
 
 
-def test_every_strategy_says_what_it_needs() -> None:
+def test_every_strategy_has_needs() -> None:
     assert all(strategy.NEEDS for strategy in STRATEGIES.values())
 
 
-def test_what_is_needed_is_said_with_the_numbers_of_the_stack() -> None:
+def test_needs_have_the_figures_of_the_stack() -> None:
     told = [need.what for need in needs(settings({"larder:cache": {"strategy": "none"}}))]
     assert told == [
         "every pod reaches https://huggingface.co",
@@ -109,7 +109,7 @@ def test_what_is_needed_is_said_with_the_numbers_of_the_stack() -> None:
     ]
 
 
-def test_the_sources_of_models_are_needed_whatever_they_are() -> None:
+def test_needs_name_the_sources_of_the_models() -> None:
     file = {"path": "far.gguf", "bytes": 2**20, "sha256": "b" * 64}
     https = {"files": [{"url": "https://files.example/far.gguf", **file}]}
     far = entry("far").model_dump(exclude={"hub"}, exclude_none=True) | {"https": https}
@@ -119,8 +119,8 @@ def test_the_sources_of_models_are_needed_whatever_they_are() -> None:
     assert "the Job reaches https://files.example and https://huggingface.co" in told
 
 
-def test_all_that_is_said_of_weights_is_said_by_every_plan() -> None:
-    """The matrix and the plan have one source: a class for one node is a warning of both."""
+def test_every_plan_has_the_warnings_about_weights() -> None:
+    """The matrix and the plan share a source: both warn about a class for one node."""
     found = settings(_on_eks("100Gi", **{"larder:cache": {**EKS["larder:cache"], **SHARED}}))
     plan = make_plan(found)
     assert any("gp2" in line for line in warnings(found, plan))

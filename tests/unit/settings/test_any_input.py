@@ -1,4 +1,4 @@
-"""Whatever stands in a stack file: settings, or problems of one line each; never anything else."""
+"""Any stack file gives settings, or problems of one line each."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ PLACES = [place for place in _places(FULL) if place]
 
 @up_to(300)
 @given(st.sampled_from(PLACES), VALUES, st.dictionaries(WORDS.map("larder:{}".format), VALUES, max_size=1))
-def test_any_value_anywhere_is_read_or_refused_in_lines(place: tuple[Any, ...], new: Any, more: dict[str, Any]) -> None:
+def test_any_value_is_read_or_reported_in_lines(place: tuple[Any, ...], new: Any, more: dict[str, Any]) -> None:
     raw = {**_with(FULL, place, new), **more}
     problems = problems_of(raw)
     assert [line for line in problems if not line.startswith("larder:") or len(line.splitlines()) != 1] == []

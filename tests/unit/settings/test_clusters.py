@@ -31,7 +31,7 @@ CHOICES = "Choices: embedded, on-prem, eks, gke, aks."
 
 
 def _of(cluster: object) -> list[str]:
-    """What is wrong with the block; with a config around it that is right wherever machines come from a cloud."""
+    """Return the problems of the block in a config that is valid on any cloud."""
     pools = {"cpu": {"instance": "m6i.xlarge"}}
     config = {**GOOD, "larder:cluster": cluster, "larder:node-pools": pools, "larder:cache": {"strategy": "none"}}
     return [line for line in problems_of(config) if line.startswith("larder:cluster")]
@@ -52,7 +52,7 @@ def _of(cluster: object) -> list[str]:
     ],
     ids=["unknown kind", "a cloud", "spelled as in code", "no kind"],
 )  # fmt: skip
-def test_everything_that_is_wrong_with_a_cluster_is_told_at_once(cluster: object, lines: list[str]) -> None:
+def test_all_problems_of_a_cluster_are_reported_at_once(cluster: object, lines: list[str]) -> None:
     assert [line.partition(": ")[0] for line in _of(cluster)] == [f"larder:cluster.{line}" for line in lines]
 
 
@@ -86,11 +86,11 @@ def test_everything_that_is_wrong_with_a_cluster_is_told_at_once(cluster: object
         ]),
     ],
 )  # fmt: skip
-def test_an_error_says_the_kind_or_what_all_kinds_have(cluster: object, lines: list[str]) -> None:
+def test_an_error_names_the_kind_or_the_keys_of_all_kinds(cluster: object, lines: list[str]) -> None:
     assert _of(cluster) == lines
 
 
-def test_null_is_as_good_as_absent_for_what_only_some_kinds_have() -> None:
+def test_null_counts_as_absent_for_keys_of_some_kinds() -> None:
     assert _of({**EKS, "project": None}) == []
     assert _of({**EKS, "region": None}) == _of({key: value for key, value in EKS.items() if key != "region"})
     (line,) = _of({**EKS, "namespace": None})
@@ -116,12 +116,12 @@ class OfTwoKinds(ClusterSettings):
 
 
 @pytest.mark.parametrize("cluster", [WithoutFacts, OfTwoKinds])
-def test_a_kind_that_does_not_say_everything_is_refused_where_the_table_is_made(cluster: type[ClusterSettings]) -> None:
+def test_the_table_refuses_a_class_without_facts_or_kind(cluster: type[ClusterSettings]) -> None:
     with pytest.raises(TypeError, match=rf"^{cluster.__name__} needs FACTS, and a kind that is a Literal of one word$"):
         by_kind(cluster)
 
 
-def test_a_fact_that_is_missing_is_refused_where_the_class_is_made() -> None:
+def test_a_class_with_a_missing_fact_is_refused() -> None:
     with pytest.raises(TypeError, match="storage_classes"):
         Facts(pools="a:B", machines=None)  # type: ignore[call-arg]  # the point of the test
 
@@ -129,12 +129,12 @@ def test_a_fact_that_is_missing_is_refused_where_the_class_is_made() -> None:
 @pytest.mark.parametrize(("block", "is_it"), [({"kind": "embedded"}, True), ({"kind": "eks"}, False)] + [
     (block, False) for block in ({"kind": ["embedded"]}, {"kind": "new"}, {}, "embedded", None)
 ])  # fmt: skip
-def test_the_cluster_of_make_up_is_known_before_the_settings_are_read(block: object, is_it: bool) -> None:
+def test_the_testbed_is_recognized_before_the_settings_are_read(block: object, is_it: bool) -> None:
     assert is_testbed(block) is is_it
 
 
 def _compared(tree: ast.AST) -> Iterator[str]:
-    """Every literal word that the code compares something with."""
+    """Yield every literal word in a comparison of the code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             sides: list[ast.expr] = [node.left, *node.comparators]
@@ -174,7 +174,7 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
 @pytest.mark.parametrize("kind", clouds())
-def test_the_package_of_a_cloud_can_be_installed_and_is_checked(kind: str) -> None:
+def test_the_package_of_each_cloud_is_an_extra_and_known_to_mypy(kind: str) -> None:
     provider = clouds()[kind].provider
     (requirement,) = PROJECT["project"]["optional-dependencies"][provider.extra]
     assert requirement.startswith(f"pulumi-{provider.package}>=")

@@ -1,4 +1,4 @@
-"""`modelCache` of the Helm chart of before: understood with the name of today, or refused with the line to add."""
+"""`modelCache` of the former Helm chart is read as today's block, or refused with the line to add."""
 
 from typing import Any
 
@@ -64,7 +64,7 @@ def _ollama(former: Any, **more: Any) -> dict[str, Any]:
         (_ollama({}), "none", {}),
     ],
 )
-def test_former_names_are_understood(config: dict[str, Any], strategy: str, block: dict[str, Any]) -> None:
+def test_former_names_are_read_as_todays(config: dict[str, Any], strategy: str, block: dict[str, Any]) -> None:
     found = settings(config)
     assert found.cache.strategy == strategy
     written = found.cache.model_dump(by_alias=True, exclude_none=True).get(strategy, {})
@@ -74,7 +74,7 @@ def test_former_names_are_understood(config: dict[str, Any], strategy: str, bloc
     assert all(note.startswith("larder:ollama.model") and "larder:cache" in note for note in found.notes)
 
 
-def test_a_note_has_the_line_of_today() -> None:
+def test_a_note_has_the_line_to_write() -> None:
     (note,) = settings(_ollama({"sharedStorage": CLASS})).notes
     assert note == (
         "larder:ollama.modelCache.sharedStorage: is the former name of larder:cache.strategy. Fix: write larder:cache: "
@@ -126,13 +126,15 @@ def test_todays_names_have_no_note() -> None:
         (None, {}, "must be a mapping"),
     ],
 )
-def test_what_does_not_say_enough_is_refused_with_the_line_to_add(former: Any, more: dict[str, Any], says: str) -> None:
+def test_an_incomplete_former_setting_is_refused_with_the_line_to_write(
+    former: Any, more: dict[str, Any], says: str
+) -> None:
     (line,) = problems(_ollama(former, **more))
     assert line.startswith("larder:ollama.modelCache")
     assert says in line
 
 
-def test_two_that_contradict_each_other_are_refused() -> None:
+def test_contradictory_settings_are_refused() -> None:
     (line,) = problems(_ollama({"prebuiltImage": IMAGE, "sharedStorage": CLASS}))
     assert line == (
         "larder:ollama.modelCache.sharedStorage: wants shared-storage, but larder:cache.strategy is "
@@ -142,6 +144,6 @@ def test_two_that_contradict_each_other_are_refused() -> None:
     assert "wants prebuilt-image, but larder:cache.strategy is 'node-local'" in line
 
 
-def test_what_a_former_name_means_is_judged_as_todays_is() -> None:
+def test_a_former_setting_is_checked_like_todays() -> None:
     (line,) = problems(_ollama({"sharedStorage": {**CLASS, "size": "lots"}}))
     assert line.startswith("larder:cache.shared-storage")

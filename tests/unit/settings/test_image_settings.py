@@ -1,4 +1,4 @@
-"""larder:images by digest or version, and larder:cache.prebuilt-image by name or by how it is built."""
+"""larder:images takes digests or versions, and larder:cache.prebuilt-image an image or a build."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def test_an_image_may_be_named_by_its_version(image: str) -> None:
     assert read.images.tagged == {"ollama": image}
 
 
-def test_a_digest_decides_whatever_tag_stands_before_it() -> None:
+def test_a_digest_takes_precedence_over_a_tag() -> None:
     assert settings({"larder:images": {"ollama": f"ollama/ollama:0.32.15@{DIGEST}"}}).images.tagged == {}
 
 
@@ -45,7 +45,7 @@ def test_a_digest_decides_whatever_tag_stands_before_it() -> None:
         (7, "is not a digest reference."),
     ],
 )
-def test_what_names_no_version_is_refused_with_what_to_write(image: Any, problem: str) -> None:
+def test_an_image_without_a_version_is_refused_with_the_fix(image: Any, problem: str) -> None:
     (line,) = problems({"larder:images": {"ollama": image}})
     assert line.startswith(f"larder:images.ollama: {image!r} {problem}")
 
@@ -60,14 +60,14 @@ def test_what_names_no_version_is_refused_with_what_to_write(image: Any, problem
         ),
     ],
 )
-def test_images_of_weights_are_named_by_digest_alone(cache: dict[str, Any], path: str) -> None:
+def test_images_of_weights_require_a_digest(cache: dict[str, Any], path: str) -> None:
     """The publisher prints the digest, and a Job checks the image behind it against the plan."""
     (line,) = problems(cache)
     assert line.startswith(f"{path}: 'registry/")
     assert "has no digest, and tags move" in line
 
 
-def test_a_build_has_defaults_for_all_but_its_place() -> None:
+def test_a_build_requires_only_the_name_of_the_image() -> None:
     block = settings(_block({"build": {"to": TO}})).cache.of(PrebuiltImageSettings)
     assert block
     assert block.build
@@ -81,7 +81,7 @@ def test_a_build_has_defaults_for_all_but_its_place() -> None:
         ({"image": IMAGE, "build": {"to": TO}}, f"has both image and build. {ONE}"),
     ],
 )
-def test_an_image_is_named_or_built(block: dict[str, Any], problem: str) -> None:
+def test_a_block_has_either_an_image_or_a_build(block: dict[str, Any], problem: str) -> None:
     assert problems(_block(block)) == [f"larder:cache.prebuilt-image: {problem}"]
 
 
@@ -98,6 +98,6 @@ def test_an_image_is_named_or_built(block: dict[str, Any], problem: str) -> None
         ({"to": TO, "push": True}, "push: unknown key. "),
     ],
 )
-def test_a_build_that_cannot_work_is_refused_with_the_remedy(build: dict[str, Any], problem: str) -> None:
+def test_an_invalid_build_is_refused_with_the_fix(build: dict[str, Any], problem: str) -> None:
     (line,) = problems(_block({"build": build}))
     assert line.startswith(f"larder:cache.prebuilt-image.build.{problem}")

@@ -1,4 +1,4 @@
-"""larder:cache.kserve-cache: KServe acts on it while it is there, so it has to hold whichever strategy is in force."""
+"""larder:cache.kserve-cache is checked under every strategy, since KServe acts on it at once."""
 
 from typing import Any
 
@@ -44,18 +44,18 @@ def test_a_model_of_several_files_needs_a_source_under_every_strategy(strategy: 
     )
 
 
-def test_what_cannot_hold_the_weights_is_refused_under_every_strategy() -> None:
+def test_a_cache_too_small_for_the_weights_is_refused_under_every_strategy() -> None:
     (line,) = _refused({"larder:cache": {"kserve-cache": {"size": "1Ki"}}})
     assert line.startswith("larder:cache.kserve-cache: size: 1Ki has room for 921 B of weights")
 
 
 def test_nodes_without_the_agent_are_refused_under_every_strategy() -> None:
-    """`up` waits for the caches while the block is there, and would until its deadline."""
+    """`up` waits for the caches under every strategy, and would wait until its deadline."""
     (line,) = _refused(merged(KSERVE, {"larder:cache": {"kserve-cache": {"size": "20Gi"}}}))
     assert line.startswith("larder:node-pools.rocm.labels: lack kserve/localmodel: worker")
 
 
-def test_the_folder_of_the_agent_may_be_written_down() -> None:
+def test_the_default_folder_of_the_agent_is_allowed() -> None:
     found = settings({"larder:cache": {"kserve-cache": {"size": "20Gi", "path": "/models"}}})
     block = found.cache.of(KServeCacheSettings)
     assert block
@@ -63,7 +63,7 @@ def test_the_folder_of_the_agent_may_be_written_down() -> None:
 
 
 @pytest.mark.parametrize("uri", [f"https://h/x?token={TOKEN}", f"https://h/x#{TOKEN}", f"https://u:{TOKEN}@h/x"])
-def test_a_source_carries_no_secret_and_none_is_repeated(uri: str) -> None:
+def test_a_source_with_a_secret_is_refused_and_the_error_hides_it(uri: str) -> None:
     (line,) = _refused({"larder:cache": {"kserve-cache": {"size": "20Gi", "sources": {"alpha": uri}}}})
     assert line.startswith("larder:cache.kserve-cache.sources.alpha: ")
     assert TOKEN not in line

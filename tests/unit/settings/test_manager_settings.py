@@ -1,4 +1,4 @@
-"""larder:manager: what it refuses, and the one secret there is."""
+"""larder:manager: refused settings, and the token."""
 
 from typing import Any
 
@@ -63,18 +63,18 @@ def changed(block: dict[str, Any]) -> list[str]:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_a_bad_setting_is_one_line_with_its_path_and_its_remedy(block: dict[str, Any], line: str) -> None:
+def test_an_invalid_setting_is_one_line_with_path_and_fix(block: dict[str, Any], line: str) -> None:
     assert changed(block) == [line]
 
 
 @pytest.mark.parametrize("scheme", ["file:///{id}", "huggingface://{id}", "pvc:/models/{id}", "{id}"])
-def test_a_uri_that_kserve_takes_and_cannot_load_is_refused(scheme: str) -> None:
+def test_a_uri_that_kserve_cannot_load_is_refused(scheme: str) -> None:
     (line,) = changed({"inference": {"storage-uri": scheme}})
     assert line.startswith("larder:manager.inference.storage-uri: ")
     assert "is not allowed here" in line
 
 
-def test_it_needs_the_image_of_git_sync() -> None:
+def test_a_manager_requires_the_image_of_git_sync() -> None:
     assert problems({"larder:manager": MANAGER}) == [
         "larder:manager.catalog: requires git-sync. Fix: name its image in larder:images.git-sync, by digest."
     ]
@@ -89,7 +89,7 @@ KSERVE: dict[str, Any] = {
 }
 
 
-def test_what_kserve_serves_is_said_once() -> None:
+def test_manager_and_kserve_do_not_repeat_each_other() -> None:
     assert problems({**KSERVE, "larder:kserve": {"pool": "rocm", "active": "gamma"}}) == [
         "larder:kserve.active: larder:manager chooses the model, by POST /models/activate. Fix: remove this key, or "
         "that block.",
@@ -98,7 +98,7 @@ def test_what_kserve_serves_is_said_once() -> None:
     assert problems(merged(KSERVE, {"larder:manager": {"inference": None}})) == []
 
 
-def test_without_the_other_each_says_it_itself() -> None:
+def test_manager_or_kserve_alone_names_the_model() -> None:
     assert changed({"inference": None}) == [
         "larder:manager.inference: is missing. Fix: write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve."
     ]
@@ -107,7 +107,7 @@ def test_without_the_other_each_says_it_itself() -> None:
     ]
 
 
-def test_a_token_that_lies_open_is_refused_and_not_repeated() -> None:
+def test_a_token_in_plain_text_is_refused_and_the_error_hides_it() -> None:
     (line,) = problems({**WITH, "larder:api-token": SECRET})
     assert line.startswith(
         "larder:api-token: is in plain text in the stack file. Fix: remove it and run `pulumi config set --"
@@ -115,7 +115,7 @@ def test_a_token_that_lies_open_is_refused_and_not_repeated() -> None:
     assert SECRET not in line
 
 
-def test_an_encrypted_token_is_taken_and_never_a_setting() -> None:
+def test_an_encrypted_token_is_accepted_and_never_a_setting() -> None:
     raw = merged(merged(GOOD, WITH), {"larder:manager": {"api-token": None}, "larder:api-token": SECRET})
     read = parse(raw, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset({"larder:api-token"}))
     assert SECRET not in repr(read) + read.to_json()

@@ -1,4 +1,4 @@
-"""Pools that cannot be: refused with the path and what to do; and the few that a cloud decides differently."""
+"""Invalid pools are refused with path and fix, by the rules of each cloud."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def _pool(kind: str, **pool: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", CLOUDS)
-def test_a_pool_of_a_cloud_needs_an_instance_and_nothing_else(kind: str) -> None:
+def test_a_pool_of_a_cloud_requires_only_an_instance(kind: str) -> None:
     assert _pool(kind) == []
 
 
@@ -107,7 +107,7 @@ CLOUD_BAD: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "pool", "line"), CLOUD_BAD, ids=[line.partition(":")[0] for _, _, line in CLOUD_BAD])
-def test_a_pool_that_cannot_be_is_one_line(kind: str, pool: dict[str, Any], line: str) -> None:
+def test_an_invalid_pool_is_one_line_with_path_and_fix(kind: str, pool: dict[str, Any], line: str) -> None:
     assert _pool(kind, **pool) == [f"larder:node-pools.cpu.{line}"]
 
 
@@ -132,7 +132,7 @@ HOST_BAD: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("pool", "lines"), HOST_BAD, ids=["no hosts", "instance", "spot", "size"])
-def test_where_nodes_have_names_nothing_is_made(pool: dict[str, Any], lines: list[str]) -> None:
+def test_settings_of_clouds_are_refused_for_existing_nodes(pool: dict[str, Any], lines: list[str]) -> None:
     base = merged(GOOD, {"larder:cache": {"strategy": "none", "node-local": None}})
     assert problems_of(merged(base, {"larder:node-pools": {"cpu": pool}})) == [
         f"larder:node-pools.{line}" for line in lines
@@ -140,7 +140,7 @@ def test_where_nodes_have_names_nothing_is_made(pool: dict[str, Any], lines: lis
 
 
 @pytest.mark.parametrize("kind", CLOUDS)
-def test_a_cluster_of_a_cloud_is_named_in_full_and_by_nothing_else(kind: str) -> None:
+def test_a_cluster_of_a_cloud_requires_its_keys_and_no_others(kind: str) -> None:
     pools = {"cpu": {"instance": CLOUDS[kind][1]}}
     cluster, _ = CLOUDS[kind]
     for left_out in cluster.keys() - {"kind", "context"}:
@@ -159,14 +159,14 @@ def test_a_role_is_an_arn() -> None:
 
 
 @pytest.mark.parametrize("name", ["ninechars", "a-b", "1a"])
-def test_on_aks_pools_have_short_names(name: str) -> None:
+def test_aks_refuses_long_pool_names(name: str) -> None:
     assert _of("aks", {name: {"instance": "Standard_D4s_v5"}, "cpu": {"instance": "Standard_D4s_v5"}}) == [
         "larder:node-pools: AKS accepts pool names of up to 8 lower-case letters and digits that begin with a letter, "
         f"unlike {name!r}. Fix: choose another name."
     ]
 
 
-def test_weights_are_not_kept_on_machines_that_go() -> None:
+def test_weights_on_disks_of_cloud_machines_are_refused() -> None:
     block = {"node": "ip-10-0-0-1", "path": "/var/lib/larder", "size": "2Gi"}
     base = {**GOOD, "larder:cluster": EKS, "larder:node-pools": {"cpu": {"instance": "m6i.xlarge"}}}
     assert problems_of({**base, "larder:cache": {"strategy": "none", "node-local": block}}) == [
@@ -175,7 +175,7 @@ def test_weights_are_not_kept_on_machines_that_go() -> None:
     ]
 
 
-def test_a_node_whose_labels_are_written_is_in_one_pool() -> None:
+def test_a_node_with_labels_belongs_to_one_pool() -> None:
     both = {"spare": {"hosts": ["pluto", "venus"]}}
     assert problems({"larder:node-pools": both}) == []
     assert problems({"larder:node-pools": merged(both, {"cpu": {"labels": {"tier": "a"}}})}) == [
@@ -197,12 +197,12 @@ def test_taints_are_written_as_kubectl_writes_them(text: str, taint: Taint) -> N
     assert Taint.of(str(taint)) == taint
 
 
-def test_a_host_is_tainted_as_its_pools_are() -> None:
+def test_a_host_has_the_taints_of_its_pools() -> None:
     found = settings({"larder:node-pools": {"spare": {"taints": ["a:NoSchedule", "b=1:NoExecute"]}}}).node_pools
     assert taints_of("pluto", found) == (Taint("a", "", "NoSchedule"), Taint("b", "1", "NoExecute"))
     assert taints_of("venus", found) == ()
 
 
 @pytest.mark.parametrize(("size", "most"), [({}, 1), ({"min": 3}, 3), ({"min": 0}, 1), ({"min": 1, "max": 4}, 4)])
-def test_the_most_machines_are_as_many_as_the_fewest_unless_told(size: dict[str, int], most: int) -> None:
+def test_max_defaults_to_min(size: dict[str, int], most: int) -> None:
     assert NodePoolSettings.model_validate({"instance": "m6i.xlarge", **size}).most == most

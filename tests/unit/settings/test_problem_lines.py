@@ -1,4 +1,4 @@
-"""What is wrong with a file is told in lines that a terminal and a log can show."""
+"""Problems of a file are lines that a terminal and a log can show."""
 
 import json
 
@@ -11,7 +11,7 @@ UNPRINTABLE = ["\x1b[31mred", "a\x00b", "a\r\nb", "\ufeffschema", "a\u202eb", "x
 
 
 @pytest.mark.parametrize("key", UNPRINTABLE, ids=ascii)
-def test_a_key_is_told_in_printable_characters(key: str) -> None:
+def test_a_problem_line_has_only_printable_characters(key: str) -> None:
     with pytest.raises(ValidationError) as caught:
         GatewayConfig.from_json(json.dumps({key: 1}))
     for line in problem_lines(caught.value):

@@ -1,4 +1,4 @@
-"""larder:cache.<volume>.prune: what nobody can mean is refused before anything is deployed."""
+"""larder:cache.<volume>.prune: invalid plans are refused before the deployment."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changes", GOOD.values(), ids=GOOD.keys())
-def test_what_somebody_may_mean_is_taken(changes: dict[str, Any]) -> None:
+def test_valid_plans_to_prune_are_accepted(changes: dict[str, Any]) -> None:
     assert settings(changes).cache.prune
 
 
@@ -55,11 +55,11 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("changes", "says"), BAD.values(), ids=BAD.keys())
-def test_nonsense_is_refused_with_its_place(changes: dict[str, Any], says: str) -> None:
+def test_invalid_plans_to_prune_are_refused_with_the_path(changes: dict[str, Any], says: str) -> None:
     assert [line for line in problems(changes) if says in line], problems(changes)
 
 
-def test_under_another_strategy_it_waits() -> None:
+def test_prune_has_no_effect_under_another_strategy() -> None:
     assert (
         settings({"larder:cache": {**local({"forget": ["others"]})["larder:cache"], "strategy": "none"}}).cache.prune
         is None

@@ -1,4 +1,4 @@
-"""Do weights fit: findings name the numbers, the setting and the smallest change, and the change is enough."""
+"""Findings about room name the numbers, the setting and the smallest change, which is enough."""
 
 import math
 from typing import Any
@@ -53,12 +53,12 @@ models = some.dictionaries(some.text("abc", min_size=1), some.integers(1, 500 * 
     ],
     ids=["fits", "the large one", "the small one", "none to drop", "several"],
 )
-def test_a_finding_says_what_helps_and_no_more(size: str, held: dict[str, int], finding: str | None) -> None:
+def test_a_finding_names_the_smallest_changes(size: str, held: dict[str, int], finding: str | None) -> None:
     assert Place(setting="larder:cache.node-local.size", size=size).finding(held) == finding
 
 
 @given(places, models)
-def test_the_size_it_names_is_enough_and_a_gibibyte_less_is_not(place: Place, held: dict[str, int]) -> None:
+def test_the_proposed_size_is_the_smallest_that_fits(place: Place, held: dict[str, int]) -> None:
     weights = sum(held.values())
     if place.finding(held) is None:
         return
@@ -72,7 +72,7 @@ def test_the_size_it_names_is_enough_and_a_gibibyte_less_is_not(place: Place, he
 
 
 @given(models, some.integers(0, 4000 * GIB))
-def test_without_what_it_drops_the_others_fit_and_one_is_left(held: dict[str, int], room: int) -> None:
+def test_the_other_models_fit_without_the_dropped_ones(held: dict[str, int], room: int) -> None:
     if sum(held.values()) <= room or not (dropped := to_drop(held, room)):
         return
     left = {model: count for model, count in held.items() if model not in dropped}
@@ -83,7 +83,7 @@ def test_without_what_it_drops_the_others_fit_and_one_is_left(held: dict[str, in
 
 
 @given(some.integers(1, 10**15))
-def test_a_volume_that_is_proposed_is_not_complained_about(weights: int) -> None:
+def test_a_proposed_volume_has_no_finding(weights: int) -> None:
     assert Place(setting="size", size=roomy_for(weights)).finding({"a": weights}) is None
 
 
@@ -105,7 +105,7 @@ EKS: dict[str, Any] = {
 }
 
 
-def test_a_machine_whose_disk_is_smaller_than_the_weights_is_refused_with_the_size_that_does() -> None:
+def test_a_disk_smaller_than_the_weights_is_refused_with_the_size_that_fits() -> None:
     # 2 pods x (1.1 x 3 GiB + 256 MiB) + 10 GiB of system and images, in 85 % of the disk
     assert problems(EKS) == [
         "larder:node-pools.cpu.disk: 2Gi has room for 0 B of weights (2 pods of a machine each keep a copy while "
@@ -113,6 +113,6 @@ def test_a_machine_whose_disk_is_smaller_than_the_weights_is_refused_with_the_si
     ]
 
 
-def test_what_it_proposes_is_taken() -> None:
+def test_the_proposed_size_is_accepted() -> None:
     pools = {**EKS["larder:node-pools"], "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": "21Gi"}}
     assert problems({**EKS, "larder:node-pools": pools}) == []

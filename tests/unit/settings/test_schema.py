@@ -1,4 +1,4 @@
-"""The JSON Schema and the documentation say what the models say."""
+"""The JSON Schema and the documentation match the models."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from components.settings import Settings, schema, strategies, tables
 from components.settings.places import Place
 
 
-def test_the_committed_schema_is_the_one_of_the_models() -> None:
+def test_the_committed_schema_is_that_of_the_models() -> None:
     assert schema.FILE.read_text() == schema.text(), (
         "run: python -m components.settings.schema > components/settings/schema.json"
     )
@@ -51,13 +51,13 @@ def test_every_setting_is_documented(path: str) -> None:
     assert f"`{path}`" in (ROOT / "docs" / "settings.md").read_text()
 
 
-def test_the_tables_of_the_page_say_what_the_settings_say() -> None:
+def test_the_tables_of_the_page_match_the_settings() -> None:
     text = tables.PAGE.read_text()
     assert text.count("<!-- settings of larder:") == text.count("<!-- end -->") > 0
     assert text == tables.page(text), "run: python -m components.settings.tables"
 
 
-def test_a_table_says_what_is_required_and_on_which_kinds_of_clusters() -> None:
+def test_a_table_names_the_kinds_that_require_a_setting() -> None:
     rows = {row.split("|")[1].strip(): row for row in tables.table("larder:cluster").splitlines()}
     assert rows["`larder:cluster.kind`"].endswith("| required |")
     assert rows["`larder:cluster.name`"].endswith("| required on `eks`, `gke`, `aks` |")
@@ -68,7 +68,7 @@ def test_a_table_says_what_is_required_and_on_which_kinds_of_clusters() -> None:
 
 
 @pytest.mark.parametrize("path", SETTINGS)
-def test_every_setting_says_what_it_is(path: str) -> None:
+def test_every_setting_has_a_description(path: str) -> None:
     assert SETTINGS[path].description
 
 

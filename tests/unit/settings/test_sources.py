@@ -1,4 +1,4 @@
-"""Where the stack config comes from: Pulumi's config, and an overlay over it."""
+"""Sources of the stack config: Pulumi's config, and an overlay."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_an_overlay_merges_mappings_and_replaces_the_rest() -> None:
     }
 
 
-def test_an_overlay_leaves_what_it_is_merged_over_as_it_was() -> None:
+def test_a_merge_does_not_change_its_inputs() -> None:
     base = {"larder:cache": {"strategy": "none"}}
     merged(base, {"larder:cache": {"strategy": "node-local"}})
     assert base == {"larder:cache": {"strategy": "none"}}
@@ -46,14 +46,14 @@ NO_OVERLAYS = [
 
 
 @pytest.mark.parametrize("content", NO_OVERLAYS, ids=[content[:20].decode("latin-1") for content in NO_OVERLAYS])
-def test_an_overlay_that_is_none_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_overlay_is_named(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "overlay.yaml"
     file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"^LARDER_OVERLAY: .*overlay\.yaml"):
         read_overlay(str(file))
 
 
-def test_an_overlay_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_overlay_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LARDER_OVERLAY: cannot read"):
         read_overlay(str(tmp_path / "gone.yaml"))
 
@@ -69,10 +69,10 @@ def test_dates_are_text_and_anchors_may_be_merged_and_overridden(tmp_path: Path)
     ("value", "hidden"),
     [({"endpoint": {"secure": "v1:x"}}, True), ([{"secure": "v1:x"}], True), ({"endpoint": "x"}, False), ("x", False)],
 )
-def test_ciphertext_is_seen_wherever_it_stands(value: object, hidden: bool) -> None:
+def test_ciphertext_is_found_at_any_depth(value: object, hidden: bool) -> None:
     assert holds_ciphertext(value) is hidden
 
 
-def test_an_empty_overlay_says_nothing(tmp_path: Path) -> None:
+def test_an_empty_overlay_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "overlay.yaml").write_text("# nothing\n")
     assert read_overlay(str(tmp_path / "overlay.yaml")) == {}

@@ -1,4 +1,4 @@
-"""Bad stack configs: one line a problem, with its path and what to do, all of them at once."""
+"""Invalid stack configs are reported in one line for each problem, with path and fix, all at once."""
 
 from typing import Any
 
@@ -389,11 +389,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "line"), BAD, ids=[line.partition(": ")[0] for _, line in BAD])
-def test_a_bad_setting_is_one_line_with_its_path_and_its_remedy(changes: dict[str, Any], line: str) -> None:
+def test_an_invalid_setting_is_one_line_with_path_and_fix(changes: dict[str, Any], line: str) -> None:
     assert problems(changes) == [line]
 
 
-def test_an_image_volume_is_mounted_by_the_oldest_kubernetes_that_can_and_by_one_nobody_named() -> None:
+def test_image_volumes_are_accepted_from_the_oldest_version_and_for_an_unknown_one() -> None:
     cache = {"strategy": "image-volume", "image-volume": IMAGES}
     for cluster in ({"kubernetes": "1.33"}, {"kind": "on-prem", "context": "c"}):
         assert problems({"larder:cluster": cluster, "larder:cache": cache}) == []
@@ -404,7 +404,7 @@ def test_the_embedded_cluster_is_the_one_that_the_testbed_pins() -> None:
     assert pinned.startswith(f"v{KINDS['embedded'].FACTS.kubernetes}.")
 
 
-def test_a_model_without_sha256_is_taken_in_dev_only() -> None:
+def test_a_model_without_sha256_is_accepted_in_dev_only() -> None:
     changes = {"larder:models": ["gamma"]}
     assert problems(changes, stack="dev") == []
     assert problems(changes, stack="prod") == [
@@ -413,7 +413,7 @@ def test_a_model_without_sha256_is_taken_in_dev_only() -> None:
     ]
 
 
-def test_errors_come_all_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     wrong = {
         "larder:cluster": {"kind": "embeded"},
         "larder:modles": [],
@@ -442,12 +442,12 @@ def test_errors_come_all_at_once() -> None:
     ]
 
 
-def test_nothing_is_reported_twice_when_a_block_it_depends_on_is_wrong() -> None:
+def test_an_invalid_block_causes_no_errors_in_dependent_blocks() -> None:
     changes: dict[str, Any] = {"larder:node-pools": {"cpu": {"hosts": []}}}
     assert [line.partition(": ")[0] for line in problems(changes)] == ["larder:node-pools.cpu.hosts"]
 
 
-def test_a_file_of_the_catalog_that_is_no_entry_is_told_with_the_rest_and_once() -> None:
+def test_an_invalid_catalog_file_is_reported_once_with_the_rest() -> None:
     raw = merged(GOOD, {"larder:models": ["broken", "omega"], "larder:cache": {"strategy": "nfs"}})
     why = "catalog/models/broken.yaml: hub.files[0].sha256: is missing."
     found = problems_of(raw, wrong={"broken": (why,)})
@@ -456,7 +456,7 @@ def test_a_file_of_the_catalog_that_is_no_entry_is_told_with_the_rest_and_once()
     assert problems_of(merged(GOOD, {"larder:models": ["broken"]}), wrong={"broken": (why,)}) == [why]
 
 
-def test_an_encrypted_block_is_told_with_the_rest_and_not_read() -> None:
+def test_an_encrypted_block_is_reported_with_the_rest_and_not_read() -> None:
     raw = merged(GOOD, {"larder:hub": {"endpoint": "hunter2"}, "larder:ollama": {"pool": "gpu"}})
     with pytest.raises(SettingsError) as refused:
         parse(raw, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset({"larder:hub"}))
@@ -464,12 +464,12 @@ def test_an_encrypted_block_is_told_with_the_rest_and_not_read() -> None:
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_key_that_nobody_wrote_is_named_as_it_would_be_written() -> None:
+def test_a_missing_key_is_named_in_kebab_case() -> None:
     (line,) = problems_of({**GOOD, "larder:cache": {"strategy": "node-local"}})
     assert line.startswith("larder:cache.node-local: is missing, but strategy 'node-local' requires it.")
 
 
-def test_every_alias_that_leads_nowhere_is_a_line() -> None:
+def test_every_alias_without_a_model_is_a_line() -> None:
     found = problems({"larder:gateway": {"routing": {"aliases": {"a": "x", "b": "y", "c": "alpha"}}}})
     assert [line.partition(": ")[0] for line in found] == [
         "larder:gateway.routing.aliases.a",
@@ -478,7 +478,7 @@ def test_every_alias_that_leads_nowhere_is_a_line() -> None:
 
 
 @pytest.mark.parametrize("host", ["a" * 64, "a..b", "a.-b", "A", "a_b", "-a", ""])
-def test_a_node_is_named_as_a_label_and_an_object_can_be(host: str) -> None:
+def test_a_node_name_must_be_valid_for_labels_and_objects(host: str) -> None:
     found = problems({"larder:node-pools": {"cpu": {"hosts": ["venus", host]}}})
     assert [line.partition(": ")[0] for line in found] == ["larder:node-pools.cpu.hosts[1]"]
 
@@ -487,13 +487,13 @@ def test_a_node_is_named_as_a_label_and_an_object_can_be(host: str) -> None:
     "path",
     ["/", "/a", "/a/.", "/etc/ssl", "/usr/lib", "/var/log", "/var/lib/kubelet/weights", "/a/b\n", "/a/b:c", "a/b"],
 )
-def test_weights_have_a_folder_of_their_own(path: str) -> None:
+def test_a_folder_of_the_system_is_refused(path: str) -> None:
     found = problems({"larder:cache": {"node-local": {"path": path}}})
     assert [line.partition(": ")[0] for line in found] == ["larder:cache.node-local.path"]
 
 
 @pytest.mark.parametrize("path", ["/mnt/ai-model-cache", "//mnt//ai-model-cache/", "/mnt/./ai-model-cache"])
-def test_a_folder_is_written_one_way(path: str) -> None:
+def test_a_folder_is_normalized(path: str) -> None:
     block = settings({"larder:cache": {"node-local": {"path": path}}}).cache.of(NodeLocalSettings)
     assert block
     assert block.path == "/mnt/ai-model-cache"
@@ -533,7 +533,7 @@ def test_defaults_are_filled_in() -> None:
     assert [entry.id for entry in found.entries] == ["alpha"]
 
 
-def test_an_existing_cluster_is_entered_by_its_own_means_unless_told_otherwise() -> None:
+def test_the_default_service_depends_on_the_kind_of_cluster() -> None:
     found = settings({"larder:cluster": {"kind": "on-prem", "context": "team"}})
     assert (found.service_type, found.node_port) == ("ClusterIP", None)
 

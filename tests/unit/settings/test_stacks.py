@@ -1,4 +1,4 @@
-"""Which stack serves which model, and what a stack needs of the rest of the config."""
+"""Models of each stack, and its requirements on the rest of the config."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def _served(changes: dict[str, Any]) -> dict[str, list[str]]:
     return {stack: [entry.id for entry in entries] for stack, entries in settings(changes).stacks.items()}
 
 
-def test_a_stack_serves_what_it_names_and_else_what_no_other_one_names() -> None:
+def test_a_stack_serves_the_models_it_names_or_those_that_no_other_names() -> None:
     assert _served(KSERVE) == {"ollama": ["alpha"], "kserve": ["gamma"]}
     named = {"larder:kserve": {"models": ["gamma", "beta"]}}
     assert _served(merged(merged(KSERVE, THREE), named)) == {"ollama": ["alpha"], "kserve": ["gamma"]}
@@ -49,12 +49,12 @@ def test_a_stack_is_deployed_if_its_block_is_there() -> None:
 @pytest.mark.parametrize(
     ("changes", "front"), [({}, False), (KSERVE, True), ({"larder:gateway": {"front": True}}, True)]
 )
-def test_a_front_stands_where_one_gateway_will_not_do_or_is_asked_for(changes: dict[str, Any], front: bool) -> None:
+def test_a_front_runs_if_it_is_necessary_or_requested(changes: dict[str, Any], front: bool) -> None:
     plan = make_plan(settings(changes))
     assert (plan.front is not None, plan.engines["ollama"].gateway.place) == (front, "behind" if front else "alone")
 
 
-def test_the_gateway_that_clients_reach_chooses_and_no_other() -> None:
+def test_only_the_entry_has_routing_rules() -> None:
     shimmy = {"pool": "cpu", "models": ["alpha"]}
     plan = make_plan(settings({**BOTH, "larder:shimmy": shimmy, "larder:gateway": {"routing": {"default": "alpha"}}}))
     assert plan.front
@@ -65,7 +65,7 @@ def test_the_gateway_that_clients_reach_chooses_and_no_other() -> None:
     assert defaults == ["alpha", None, None]
 
 
-def test_the_front_knows_every_served_model_and_who_has_it() -> None:
+def test_the_front_knows_the_stack_of_every_served_model() -> None:
     front = make_plan(settings(KSERVE)).front
     assert front
     assert [(e.name, e.kind, e.url, e.models) for e in front.engines] == [
@@ -198,7 +198,7 @@ BESIDE: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changes", "line"), BAD, ids=[line.partition(": ")[0] for _, line in BAD])
-def test_what_cannot_work_is_one_line_with_its_path_and_its_remedy(changes: dict[str, Any], line: str) -> None:
+def test_invalid_stacks_are_one_line_with_path_and_fix(changes: dict[str, Any], line: str) -> None:
     assert problems(merged(KSERVE, changes)) == [line]
 
 
@@ -210,21 +210,21 @@ def test_a_stack_needs_its_image() -> None:
     ]
 
 
-def test_without_any_stack_nothing_would_serve() -> None:
+def test_a_file_without_stacks_is_refused() -> None:
     assert problems({"larder:ollama": None}) == [
         "larder:ollama: there is no stack, so nothing serves models. Fix: write larder:ollama, larder:shimmy or "
         "larder:kserve."
     ]
 
 
-def test_weights_that_no_stack_serves_are_worth_a_warning() -> None:
+def test_weights_without_a_stack_cause_a_warning() -> None:
     found = settings(merged(merged(KSERVE, THREE), {"larder:ollama": {"models": ["alpha"]}}))
     assert "larder:models: beta: no stack serves it, but its weights are fetched." in list(
         warnings(found, make_plan(found))
     )
 
 
-def test_a_plan_says_what_the_gpu_node_gives() -> None:
+def test_a_plan_names_the_resources_on_the_gpu_node() -> None:
     found = settings(KSERVE)
     asked = admission(found, make_plan(found))
     assert ("gpu", "1 amd.com/gpu in pool rocm for vLLM; the old pod ends before the next one starts") in asked
@@ -232,5 +232,5 @@ def test_a_plan_says_what_the_gpu_node_gives() -> None:
 
 
 @pytest.mark.parametrize(("changes", "line"), BESIDE, ids=[line[:40] for _, line in BESIDE])
-def test_what_shimmy_cannot_do_is_one_line_with_its_remedy(changes: dict[str, Any], line: str) -> None:
+def test_an_invalid_shimmy_stack_is_one_line_with_the_fix(changes: dict[str, Any], line: str) -> None:
     assert problems(changes) == [line]
