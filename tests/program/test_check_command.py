@@ -37,4 +37,4 @@ def test_a_cluster_that_is_too_old_for_the_strategy_is_refused(
     (tmp_path / "Pulumi.dev.yaml").write_text(swapped)
     assert main(["check", "--folder", str(tmp_path), "--kubernetes", "1.33"]) == 0
     assert main(["check", "--folder", str(tmp_path), "--kubernetes", "1.32"]) == 1
-    assert "needs Kubernetes 1.33 or newer; by larder:cluster.kubernetes it is 1.32." in capsys.readouterr().err
+    assert "requires Kubernetes 1.33 or newer, but larder:cluster.kubernetes is 1.32." in capsys.readouterr().err

@@ -26,8 +26,8 @@ def test_a_stack_previews_as_it_is(preview: Previews, stack: str) -> None:
     assert preview(stack=stack).recording.outputs["strategy"]
 
 
-_OLLAMA_ALONE = "larder:ollama.pool: strategy 'kserve-cache' keeps weights for pods of KServe alone"
-_NO_BLOCK = "larder:cache.node-local: is missing, and strategy 'node-local' needs it."
+_OLLAMA_ALONE = "larder:ollama.pool: strategy 'kserve-cache' brings weights into KServe's pods only"
+_NO_BLOCK = "larder:cache.node-local: is missing, but strategy 'node-local' requires it."
 REFUSED = {
     ("dev", "kserve-cache"): _OLLAMA_ALONE,
     ("prod-aws", "kserve-cache"): _OLLAMA_ALONE,
@@ -38,9 +38,9 @@ REFUSED = {
     ("prod-gcp", "node-local"): _NO_BLOCK,
     ("staging", "kserve-cache"): _OLLAMA_ALONE,
     ("venus", "kserve-cache"): "larder:node-pools.rocm.labels: lack kserve/localmodel: worker",
-    ("venus", "none"): "larder:kserve.pool: strategy 'none' brings weights into a pod of ours, ",
-    ("venus", "prebuilt-image"): "larder:kserve.pool: strategy 'prebuilt-image' brings weights into a pod of ours, ",
-    ("venus", "shared-storage"): "larder:kserve.pool: strategy 'shared-storage' brings weights into a pod of ours, ",
+    ("venus", "none"): "larder:kserve.pool: strategy 'none' brings no weights into KServe's pods",
+    ("venus", "prebuilt-image"): "larder:kserve.pool: strategy 'prebuilt-image' brings no weights into KServe's pods",
+    ("venus", "shared-storage"): "larder:kserve.pool: strategy 'shared-storage' brings no weights into KServe's pods",
 }
 
 

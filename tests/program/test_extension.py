@@ -54,7 +54,7 @@ def test_the_strategy_is_a_choice_of_the_schema_with_its_block() -> None:
 def test_the_strategy_needs_its_block_and_says_what_is_wrong_in_it() -> None:
     (missing,) = _problems({"larder:cache": {"strategy": STRATEGY}})
     assert missing.startswith(
-        f"larder:cache.{STRATEGY}: is missing, and strategy '{STRATEGY}' needs it. Fix: write {{claim}}"
+        f"larder:cache.{STRATEGY}: is missing, but strategy '{STRATEGY}' requires it. Fix: write {{claim}}"
     )
     (wrong,) = _problems({"larder:cache": {"strategy": STRATEGY, STRATEGY: {"claim": "Toys!"}}})
     assert wrong.startswith(f"larder:cache.{STRATEGY}.claim: 'Toys!' is not allowed here.")
@@ -135,4 +135,4 @@ def test_a_container_of_the_engine_without_a_gateway_is_refused() -> None:
     deployment = seen.one("Deployment")
     deployment.inputs["spec"]["template"]["spec"]["initContainers"] = []
     deployment.inputs["spec"]["template"]["spec"]["containers"][0]["name"] = ENGINE
-    assert any("no gateway stands before toy-engine" in one.text for one in findings(seen.recording, "dev"))
+    assert any("no gateway runs beside toy-engine" in one.text for one in findings(seen.recording, "dev"))

@@ -119,7 +119,7 @@ def test_a_manager_is_told_every_source(preview: Previews) -> None:
         ),
         (
             {"larder:ollama": {"pool": "cpu"}, "larder:models": ["tiny-random", "tiny-second", "tinyllama-1.1b-chat"]},
-            "larder:ollama.pool: strategy 'kserve-cache' keeps weights for pods of KServe alone",
+            "larder:ollama.pool: strategy 'kserve-cache' brings weights into KServe's pods only",
         ),
         (
             {"larder:cache": {**STACK["larder:cache"], "kserve-cache": {"size": "20Gi", "sources": {"tiny-random": "ftp://x"}}}},

@@ -175,11 +175,11 @@ def test_replicas_stand_behind_a_front_that_sees_each_of_them(preview: Previews)
 
 
 def test_without_a_front_there_is_one(preview: Previews) -> None:
-    with pytest.raises(SettingsError, match="cannot be false with larder:ollama and its replicas"):
+    with pytest.raises(SettingsError, match="no gateway leads to all models of larder:ollama and its replicas"):
         preview("none", {**THREE, "larder:gateway": {"front": False}})
 
 
 def test_a_pulled_file_is_on_one_replica_alone(preview: Previews) -> None:
     block = {"larder:shimmy": {"pool": "cpu", "replicas": 2, "pulls": {}}, "larder:ollama": None}
-    with pytest.raises(SettingsError, match=r"larder:shimmy\.pulls: brings a file to one replica alone"):
+    with pytest.raises(SettingsError, match=r"larder:shimmy\.pulls: a pull brings a file to only one replica"):
         preview("none", block)
