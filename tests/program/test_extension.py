@@ -124,7 +124,7 @@ def test_the_front_leads_to_the_engine_beside_another_stack() -> None:
 
 def test_the_engine_needs_an_image_and_a_pool() -> None:
     lacks, *_ = _problems({"larder:ollama": None, "larder:toy": {"pool": "cpu"}})
-    assert lacks.startswith(f"larder:images: lacks {ENGINE} (for larder:{STACK}).")
+    assert lacks.startswith(f"larder:images: larder:{STACK} requires {ENGINE}.")
     assert any(
         line.startswith(f"larder:{STACK}.pool: no pool 'gpu'") for line in _problems({"larder:toy": {"pool": "gpu"}})
     )
