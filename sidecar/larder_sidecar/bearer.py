@@ -34,12 +34,12 @@ class Token:
             with self._file.open("rb") as file:
                 token = file.read(4096).strip()
         except OSError as reason:
-            msg = f"token-file: {self._file}: {reason.strerror}; mount Secret larder-api-token, key token"
+            msg = f"token-file: {self._file}: {reason.strerror}. Fix: mount Secret larder-api-token, key token"
             raise TokenError(msg) from None
         if not _TOKEN.fullmatch(token):
             msg = (
-                f"token-file: {self._file} holds no token; Secret larder-api-token, key token, is to hold one word of "
-                "16 to 1024 printable ASCII characters, as `openssl rand -hex 32` prints it"
+                f"token-file: {self._file} contains no token. Fix: set key token of Secret larder-api-token to a word "
+                "of 16 to 1024 printable ASCII characters, as `openssl rand -hex 32` prints it"
             )
             raise TokenError(msg)
         return hashlib.sha256(token).digest()

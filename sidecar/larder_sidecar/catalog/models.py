@@ -53,7 +53,7 @@ class CatalogEntry(Described):
     @model_validator(mode="after")
     def _one_source(self) -> "CatalogEntry":
         if sum(source is not None for source in (self.hub, self.https, self.oci)) != 1:
-            msg = "say where the files are: one of `hub`, `https` and `oci`"
+            msg = "has no source of its files, or several. Fix: set one of `hub`, `https` and `oci`"
             raise ValueError(msg)
         return self
 
@@ -118,7 +118,7 @@ def _files(folder: Path) -> tuple[list[Path], dict[str, ValidationError | str]]:
     wrong: dict[str, ValidationError | str] = {}
     if len(names) > CATALOG_FILES:
         wrong[_name(folder / names.pop())] = (
-            f"is not read, nor is any file behind it: a catalog has {CATALOG_FILES} files at most"
+            f"is not read, nor are later files: a catalog has at most {CATALOG_FILES} files"
         )
     sizes: dict[Path, int] = {}
     for path in (folder / name for name in names):
@@ -131,7 +131,7 @@ def _files(folder: Path) -> tuple[list[Path], dict[str, ValidationError | str]]:
     for path in sorted(sizes, key=lambda path: (sizes[path], path)):
         total += sizes[path]
         if total > CATALOG_BYTES:
-            wrong[_name(path)] = f"is not read: smaller files and it come to more than {CATALOG_BYTES // 2**20} MiB"
+            wrong[_name(path)] = f"is not read: with the smaller files it exceeds {CATALOG_BYTES // 2**20} MiB"
             del sizes[path]
     return list(sizes), wrong
 
@@ -145,7 +145,7 @@ def _size(folder: Path, path: Path) -> int:
         if not path.exists():
             return 0  # reading it says why
         if not path.is_file():
-            msg = "is no file"
+            msg = "is not a regular file"
             raise ValueError(msg)
         size = path.stat().st_size
     except (OSError, RuntimeError):  # RuntimeError: Python before 3.13, for links in a circle

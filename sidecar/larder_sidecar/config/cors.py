@@ -19,15 +19,15 @@ def _origin(text: str) -> str:
     if text == ANY:
         return text
     if text == "null":
-        msg = "null is what every sandboxed page and local file sends. Serve the page from an origin of its own."
+        msg = "null is what every sandboxed page and local file sends. Fix: serve the page from an origin of its own."
         raise ValueError(msg)
     match = _PARTS.fullmatch(text)
     if match is None:
-        msg = f"{text!r} has no scheme. Write scheme://host[:port], as browsers send it."
+        msg = f"{text!r} has no scheme. Fix: write scheme://host[:port], as browsers send it."
         raise ValueError(msg)
     scheme, rest, path = match[1].lower(), match[2], match[3]
     if path:
-        msg = f"an origin has no path. Write {scheme}://{rest}."
+        msg = f"an origin has no path. Fix: write {scheme}://{rest}."
         raise ValueError(msg)
     if scheme not in _DEFAULT_PORTS:  # an application's own: vscode-webview://*, tauri://localhost
         if not _APP.fullmatch(rest):
@@ -40,15 +40,15 @@ def _origin(text: str) -> str:
 def _authority(scheme: str, text: str) -> str:
     match = _WEB.fullmatch(text)
     if match is None:
-        msg = f"{text!r} is no host[:port]. Only its first label may be *, as in https://*.example.com."
+        msg = f"{text!r} is not host[:port]. Fix: use * only as its first label, as in https://*.example.com."
         raise ValueError(msg)
     host, port = match["host"].lower(), match["port"]
     if host.startswith("*."):
         if host.count(".") < 2 and host != "*.localhost":
-            msg = f"{host} would be all names of a top-level domain. Two labels must follow the *."
+            msg = f"{host} means all names of a top-level domain. Fix: write two labels after the *."
             raise ValueError(msg)
         if host.rpartition(".")[2].isdigit():
-            msg = f"{host} is no host: an address has no names below it. Name the addresses."
+            msg = f"{host} is not a host: an address has no subdomains. Fix: list the addresses."
             raise ValueError(msg)
     if host.startswith("["):
         ipaddress.IPv6Address(host[1:-1])
@@ -64,7 +64,7 @@ Origin = Annotated[str, Field(max_length=300), AfterValidator(_origin)]
 
 def _any_stands_alone(origins: list[str]) -> list[str]:
     if ANY in origins and len(origins) > 1:
-        msg = "'*' means every origin, and stands alone. Drop it, or the others."
+        msg = "'*' already means every origin. Fix: remove it, or the other origins."
         raise ValueError(msg)
     return origins
 

@@ -20,7 +20,7 @@ def reachable(place: str) -> str:
         # A listener takes port 0 as any free port.
         authority(place if "//" in place else f"tcp://{place.removesuffix(':0')}")
     except UrlError:
-        msg = f"no host and port that can be used: {place!r}"
+        msg = f"{place!r} is not an address that all parsers read alike. Fix: write host:port"
         raise ValueError(msg) from None
     return place
 
@@ -50,7 +50,7 @@ class Engine(Model):
     @model_validator(mode="after")
     def _gateways_know_what_they_hold(self) -> "Engine":
         if self.replicated and self.kind != "gateway":
-            msg = f"{self.kind} cannot be replicated: which replica has a model loaded is known of gateways alone"
+            msg = f"{self.kind} cannot be replicated: only gateways report their loaded models"
             raise ValueError(msg)
         return self
 
@@ -164,7 +164,7 @@ class GatewayConfig(Model):
             return self
         if others := [engine.kind for engine in self.engines if not ENGINES[engine.kind].notices_files]:
             noticing = " or ".join(those_that("notices_files"))
-            msg = f"pulls need engine {noticing}: {others[0]} does not notice files that come while it runs"
+            msg = f"pulls need engine {noticing}: {others[0]} does not notice new files while it runs"
             raise ValueError(msg)
         if self.auth.mutations == "token" and self.auth.token_file is None:
             msg = "pulls need auth.token-file where auth.mutations is 'token'"
@@ -204,7 +204,7 @@ class GatewayConfig(Model):
         known = {canonical(name) for model in self.models for name in model.names()}
         for name, rule in zip(self.routing.names(), self.routing.rules, strict=True):
             if canonical(rule.model) not in known:
-                msg = f"routing: {name} leads to {rule.model!r}, which is none of the models: {', '.join(ids)}"
+                msg = f"routing: {name} leads to {rule.model!r}, which is not among the models: {', '.join(ids)}"
                 raise ValueError(msg)
         return self
 
@@ -217,7 +217,7 @@ class GatewayConfig(Model):
             msg = f"residency: {others[0]} loads nothing on demand; {moving} do"
             raise ValueError(msg)
         if self.place == "front":
-            msg = "residency: a front moves no models; the gateways beside the engines do"
+            msg = "residency: a front loads no models. Fix: set it on the gateways behind the front"
             raise ValueError(msg)
         if problem := self.residency.problem([m.id for m in self.models], more=self.pulls is not None):
             msg = f"residency.{problem}"
@@ -236,9 +236,7 @@ class GatewayConfig(Model):
         ids = {m.id for m in self.models}
         for model in sorted(ids | set(answered)):
             if (count := answered.count(model)) != 1 or model not in ids:
-                what = (
-                    f"has {count} engines, not one" if model in ids else "is named by an engine and is none of models"
-                )
+                what = f"has {count} engines, not one" if model in ids else "is named by an engine, but not configured"
                 msg = f"model {model!r} {what}"
                 raise ValueError(msg)
         return self

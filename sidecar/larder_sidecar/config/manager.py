@@ -21,7 +21,7 @@ MODEL = "larder/model"
 
 def _names_the_model(uri: str) -> str:
     if ID not in uri:
-        msg = f"must hold {ID} where the model's id goes, or every model would be the same"
+        msg = f"must contain {ID} in place of the model's id: otherwise every model would be the same"
         raise ValueError(msg)
     return uri
 
@@ -55,7 +55,7 @@ class UnknownSourceError(Exception):
     """The error for a model without weights: neither `sources` nor a `storage-uri` leads to any."""
 
     def __init__(self, model: str, known: Iterable[str]) -> None:
-        super().__init__(f"no weights of {model} are cached here; models that are: {', '.join(sorted(known))}")
+        super().__init__(f"weights of {model} are not cached here. Cached models: {', '.join(sorted(known))}")
 
 
 class ApiServer(Model):
@@ -97,7 +97,7 @@ class InferenceService(Model):
     @model_validator(mode="after")
     def _weights_are_somewhere(self) -> Self:
         if self.storage_uri is None and not self.sources:
-            msg = "holds neither storage-uri nor sources: no model would have weights"
+            msg = "has neither storage-uri nor sources. Fix: set one of them, so that models have weights"
             raise ValueError(msg)
         return self
 

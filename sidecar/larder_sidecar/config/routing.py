@@ -68,16 +68,16 @@ def _compiles(pattern: str) -> str:
     try:
         compiled(pattern)
     except UnicodeEncodeError:
-        msg = "is not text: it holds half of a surrogate pair"
+        msg = "is not text: it contains half of a surrogate pair"
         raise ValueError(msg) from None
     except re2.error as reason:
         said = reason.args[0].decode(errors="replace") if reason.args else "it does not compile"
         hint = ""
         if said.startswith(_BEYOND_RE2):
-            hint = ". RE2 has no look-around and no back-reference, for they can take for ever; use several rules"
+            hint = ". RE2 has no look-around and no back-reference, which can take for ever. Fix: use several rules"
         elif "too large" in said:
-            hint = ". Its repetitions multiply to more than 512 KiB of program; say it with smaller ones"
-        msg = f"is no RE2 pattern: {said}{hint}"
+            hint = ". Its repetitions multiply to a program of over 512 KiB. Fix: use smaller ones"
+        msg = f"is not an RE2 pattern: {said}{hint}"
         raise ValueError(msg) from None
     return pattern
 
@@ -87,7 +87,7 @@ def _in_lower_case(headers: object) -> object:
         return headers
     lower = {name.lower() if isinstance(name, str) else name: value for name, value in headers.items()}
     if len(lower) < len(headers):
-        msg = "names one header twice: names differ in more than case"
+        msg = "names one header twice: header names ignore case"
         raise ValueError(msg)
     return lower
 
@@ -128,7 +128,7 @@ class Rule(Model):
             msg = f"min-characters {least} is more than max-characters {most}: no text is both"
             raise ValueError(msg)
         if self.conditions() == 0:
-            msg = "has no condition and would hold for every request: write it as `default`"
+            msg = "has no condition and would hold for every request. Fix: write its model as `default`"
             raise ValueError(msg)
         return self
 
@@ -188,6 +188,6 @@ class Routing(Model):
         names = [DEFAULT, *self.names()]
         for index, name in enumerate(names):
             if name in names[:index]:
-                msg = f"{name!r} is the name of another rule, or of none"
+                msg = f"{name!r} is the name of another rule, or reserved"
                 raise ValueError(msg)
         return self

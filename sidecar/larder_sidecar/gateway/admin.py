@@ -112,10 +112,10 @@ def _not_the_hook(request: Request) -> Answer | None:
         )
     for header, _ in request.headers:
         if header in (b"origin", b"referer") or header.startswith(b"sec-fetch-"):
-            return _refused(f"GET /drain takes no request of a web page, and this one has `{header.decode('latin-1')}`")
+            return _refused(f"GET /drain refuses requests of web pages, and this one has `{header.decode('latin-1')}`")
     host = (request.host or b"").decode("latin-1").rpartition("@")[2]
     if _is_domain(host):
-        return _refused(f"GET /drain is asked for at the pod's address, and not at {host[:100]!r}")
+        return _refused(f"GET /drain must be sent to the pod's address, not to {host[:100]!r}")
     return None
 
 

@@ -45,7 +45,7 @@ class Control:
     def admit(self, request: Request) -> Answer | None:
         """Refuse by the head alone."""
         if not self._open and self._token is None:
-            message = "nobody may change what is loaded: name a Secret in larder:gateway.auth.secret"
+            message = "no token is configured for changes. Fix: name a Secret in larder:gateway.auth.secret"
             return error(403, "no_token_configured", message)
         given = [value for name, value in request.headers if name == b"authorization"]
         try:

@@ -134,7 +134,7 @@ def _refused(origin: bytes) -> Answer:
 
 def _not_ours(host: bytes) -> Answer:
     message = (
-        f"{_shown(host) or 'no host'} is no known name of this gateway. Browsers reach it by an address, by localhost, "
-        "or by the host of an origin in larder:gateway.cors.origins"
+        f"{_shown(host) or 'no host'} is not a known name of this gateway. Browsers reach it by an address, by "
+        "localhost, or by the host of an origin in larder:gateway.cors.origins"
     )
     return error(403, "host_refused", message)

@@ -81,8 +81,8 @@ async def _bind(host: str, port: int) -> list[socket.socket]:
 
 def _why(key: str, address: str, reason: OSError) -> str:
     if reason.errno == errno.EADDRINUSE:
-        return f"{key}: {address} is in use by another process; stop it or set `{key}` to another port"
+        return f"{key}: {address} is in use by another process. Fix: stop it, or set `{key}` to another port"
     if reason.errno == errno.EACCES:
-        return f"{key}: {address} may not be listened on by this user; take a port above 1023"
+        return f"{key}: {address} is not permitted for this user. Fix: use a port above 1023"
     detail = reason.strerror if isinstance(reason, socket.gaierror) else os.strerror(reason.errno or 0)
     return f"{key}: cannot listen on {address}: {detail}"

@@ -127,7 +127,7 @@ class Activations:
     def _refuse_if_busy(self) -> None:
         if (held := self._change) is not None:
             passed = time.monotonic() - held.began
-            msg = f"{held.model!r} is being made {held.wish.value} since {passed:.0f} s; GET /active says when it is"
+            msg = f"{held.model!r} has been changing to {held.wish.value} for {passed:.0f} s; see GET /active"
             raise BusyError(msg)
 
     def _done(self, task: asyncio.Task[None]) -> None:
@@ -167,7 +167,7 @@ class Activations:
     async def _go_back(self, before: Activation | None, failed: dict[str, Any], seconds: float) -> str:
         """Apply the previous object; return the result as text."""
         if before is None or before.object == failed:
-            return "There is no earlier model to go back to; POST /models/deactivate takes this one away"
+            return "There is no earlier model to go back to. Fix: remove this one with POST /models/deactivate"
         wish = State.STOPPED if inference.is_stopped(before.object) else State.READY
         try:
             number = await self._kept(self._history.begin, before.model, before.object)
@@ -186,7 +186,7 @@ class Activations:
         taken = await self._apply(wanted)
         if gone := inference.deletion(taken):
             raise _GoneError(gone)
-        verdict = Verdict(State.WAITING, "it was not looked at")
+        verdict = Verdict(State.WAITING, "it was not checked")
         try:
             async with asyncio.timeout(seconds):
                 while verdict.state is not wish:
@@ -221,10 +221,10 @@ class Activations:
             if reason.status != 404:
                 return Verdict(State.WAITING, str(reason))
             # A deleted object serves nothing.
-            gone = Verdict(State.FAILED, f"somebody deleted InferenceService {name} while it was waited for: {reason}")
+            gone = Verdict(State.FAILED, f"InferenceService {name} was deleted during the wait: {reason}")
             return Verdict(State.STOPPED) if wish is State.STOPPED else gone
         if inference.metadata(observed).get("uid") != taken.get("uid"):
-            return Verdict(State.FAILED, f"somebody deleted InferenceService {name} and made another one")
+            return Verdict(State.FAILED, f"InferenceService {name} was deleted and created again")
         if wish is State.STOPPED and (going := inference.deletion(observed)):
             return Verdict(State.WAITING, going)
         return inference.judge(observed, taken.get("generation", 0))
@@ -267,17 +267,17 @@ def _refused(reason: ApiError) -> RefusedError:
         case 409:
             return RefusedError(409, f"another field manager holds it: {reason}")
         case 400 | 422:
-            return RefusedError(422, f"the API server does not take it: {reason}")
+            return RefusedError(422, f"the API server rejects it: {reason}")
         # For an unknown field in server-side apply the API server answers 500.
         case 500 if "typed patch object" in str(reason):
-            return RefusedError(422, f"the API server does not take it: {reason}")
+            return RefusedError(422, f"the API server rejects it: {reason}")
         case 403:
             # Denials of an admission webhook and of RBAC have the same status.
             return RefusedError(503, f"the API server denies it: {reason}")
         case 404:
-            return RefusedError(503, f"is KServe installed, and the namespace there? {reason}")
+            return RefusedError(503, f"KServe or the namespace does not exist: {reason}")
         case _:
-            return RefusedError(503, f"{reason}; GET /active says what serves")
+            return RefusedError(503, f"{reason}; GET /active shows the active model")
 
 
 def _shown(row: Activation | None) -> dict[str, Any] | None:

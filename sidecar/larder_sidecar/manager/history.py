@@ -138,7 +138,7 @@ class History:
             except sqlite3.Error as error:
                 raise _state_error(self._folder, error) from error
             except (ValueError, RecursionError) as error:
-                raise StateError(_damaged(self._folder, "a row is no JSON")) from error
+                raise StateError(_damaged(self._folder, "a row is not JSON")) from error
         return None
 
 
@@ -146,12 +146,12 @@ def _state_error(folder: Path, reason: sqlite3.Error) -> StateError:
     # An extended code holds the primary one in its lowest byte.
     match getattr(reason, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return StateError(f"state: {folder / FILE} is held by another manager; there can be one")
+            return StateError(f"state: {folder / FILE} is held by another manager. Fix: run one manager only")
         case sqlite3.SQLITE_FULL:
             msg = f"state: the disk of {folder} is full. Fix: free some space there, or make the volume larger"
             return StateError(msg, full=True)
         case sqlite3.SQLITE_NOTADB:
-            return StateError(f"state: {folder / FILE} is no history of ours ({reason}). Fix: move it away")
+            return StateError(f"state: {folder / FILE} is not a history of activations ({reason}). Fix: move it away")
         case sqlite3.SQLITE_CORRUPT:
             return StateError(_damaged(folder, str(reason)))
         case _:
@@ -162,4 +162,4 @@ def _state_error(folder: Path, reason: sqlite3.Error) -> StateError:
 
 def _damaged(folder: Path, reason: str) -> str:
     told = " ".join(reason.split())[:200]
-    return f"state: {folder / FILE} is damaged ({told}). Fix: move it away; the cluster keeps what serves"
+    return f"state: {folder / FILE} is damaged ({told}). Fix: move it away; the cluster keeps the active model"

@@ -37,7 +37,7 @@ class KubeApi:
         try:
             context = ssl.create_default_context(cafile=settings.ca_file)
         except (OSError, ssl.SSLError) as reason:
-            msg = f"api.ca-file: {settings.ca_file}: {reason.strerror or 'holds no certificate'}"
+            msg = f"api.ca-file: {settings.ca_file}: {reason.strerror or 'contains no certificate'}"
             raise ApiError(0, msg) from None
         self._pool = urllib3.PoolManager(ssl_context=context, timeout=SECONDS, retries=False, maxsize=4)
 
@@ -62,7 +62,7 @@ class KubeApi:
             finally:
                 answer.release_conn()
         except urllib3.exceptions.SSLError:
-            msg = f"{self._settings.url}: its certificate is not one of {self._settings.ca_file}"
+            msg = f"{self._settings.url}: its certificate is not signed by a CA in {self._settings.ca_file}"
             raise ApiError(0, msg) from None
         except urllib3.exceptions.HTTPError as reason:
             msg = f"{self._settings.url}: the API server does not answer ({type(reason).__name__})"
@@ -74,7 +74,7 @@ class KubeApi:
         except (ValueError, RecursionError):
             found = None
         if not _is_object(found):
-            msg = f"{self._settings.url} answers with something that is no object; is it an API server?"
+            msg = f"{self._settings.url} does not answer with an object. Fix: check that it is an API server"
             raise ApiError(0, msg)
         answered: Object = found
         return answered
@@ -85,7 +85,7 @@ class KubeApi:
         except (OSError, UnicodeDecodeError):
             token = ""
         if not token.isprintable() or not token:
-            msg = f"api.token-file: {self._settings.token_file} holds no token of a ServiceAccount"
+            msg = f"api.token-file: {self._settings.token_file} contains no token of a ServiceAccount"
             raise ApiError(0, msg)
         return token
 

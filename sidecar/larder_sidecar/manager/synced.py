@@ -58,7 +58,7 @@ class SyncedCatalog:
         if self._catalog is None:
             msg = "the catalog is being read"
             raise CatalogMissingError(msg)
-        return replace(self._catalog, problem="another commit is being read; this is the last one seen")
+        return replace(self._catalog, problem="another commit is being read; this is the last one that was read")
 
     def _read(self) -> Catalog:
         try:
@@ -67,7 +67,7 @@ class SyncedCatalog:
             if self._catalog is None:
                 raise
             self._target = None  # look again at the next request
-            self._catalog = replace(self._catalog, problem=f"{reason}; this is the last one seen")
+            self._catalog = replace(self._catalog, problem=f"{reason}; this is the last one that was read")
         if self._catalog is None:  # read, or raised above
             raise AssertionError
         return self._catalog
@@ -109,7 +109,7 @@ class SyncedCatalog:
 
     def _refuse(self, root: Path, checkout: Path, folder: Path) -> None:
         if not checkout.is_dir():
-            msg = f"{self._link} leads to no folder: nothing is synced yet; the log of container git-sync says why"
+            msg = f"{self._link} does not lead to a folder: nothing is synced yet. Fix: see the log of git-sync"
             raise CatalogMissingError(msg)
         # Links in a repository must not lead to the rest of the file system.
         if not (checkout.is_relative_to(root) and folder.is_relative_to(checkout)):

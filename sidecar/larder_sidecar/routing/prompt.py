@@ -49,7 +49,7 @@ def last_prompt(endpoint: str, body: bytes) -> Prompt:
         # Numbers are not used, and one of many digits takes microseconds: take its length instead.
         request = json.loads(_text(body), strict=False, parse_float=len, parse_int=len)
     except (ValueError, RecursionError):
-        return Prompt(None, "the body is no JSON that can be read")
+        return Prompt(None, "the body is not readable JSON")
     wanted = next((field for path, field in FIELDS.items() if path == endpoint), None)
     # As Go's encoding/json reads it, the parser behind Ollama: without regard to case.
     fields = {key.lower(): value for key, value in request.items()} if isinstance(request, dict) else {}

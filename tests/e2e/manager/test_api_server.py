@@ -129,4 +129,4 @@ def test_a_token_of_nobody_is_said(settings: dict[str, Any], controller: Control
     Path(settings["api"]["token-file"]).write_text("nobody")
     with started(settings, tmp_path / "manager.json") as manager:
         reply = manager.activate("alpha")
-    assert (reply.status, reply.message) == (503, "Unauthorized; GET /active says what serves")
+    assert (reply.status, reply.message) == (503, "Unauthorized; GET /active shows the active model")

@@ -16,20 +16,20 @@ class Holding:
     keeps: list[float] = field(default_factory=list)
     """The engine's own keep-alive of each load."""
     retold: list[tuple[str, float]] = field(default_factory=list)
-    """Keep-alives of models that were there already."""
+    """Keep-alives of repeated loads."""
     unloads: list[str] = field(default_factory=list)
     keeps_all: bool = False
-    """Unloads are refused."""
+    """True if unloads are refused."""
     listing: list[bytes] = field(default_factory=list)
-    """What /api/ps answers next, in place of what is held; b'' not at all."""
+    """Next answers of /api/ps, instead of the held models; b'' for none."""
     most: int = 0
-    """The most models that were held at one time."""
+    """The largest number of models held at one time."""
     refusal: bytes = b""
     free: asyncio.Event = field(default_factory=asyncio.Event)
     finish: asyncio.Event = field(default_factory=asyncio.Event)
-    """Clear: answers begin, and go on until it is set."""
+    """While it is clear, answers begin and do not end."""
     told: list[dict[str, object]] = field(default_factory=list)
-    """Bodies of everything but loads and unloads."""
+    """Bodies of all requests but loads and unloads."""
 
     def __post_init__(self) -> None:
         self.free.set()
@@ -85,7 +85,7 @@ class Holding:
 
 
 def holding(engine: Engine) -> Holding:
-    """Make the engine one that holds models."""
+    """Make the engine hold models."""
     script = Holding()
     engine.script = script
     return script

@@ -11,16 +11,16 @@ from larder_sidecar.config.gateway import DRAIN
 from larder_sidecar.gateway.serve import Running
 
 TURN_SECONDS = 0.1
-"""Bound for the thread CPU of one turn of the loop, five times the goal of `make bench` (gateway.worst_turn_ms).
+"""Limit for the thread CPU of one turn of the loop, five times the goal of `make bench` (gateway.worst_turn_ms).
 
 A unit test finds work that grows with its input, on a machine that runs other tests beside it.
 """
 PROPERTY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For property tests: quick enough for every run, and no judge of a busy machine's speed."""
+"""Settings of property tests: few examples, and no deadline, which a busy machine would miss."""
 HOOK = f"{DRAIN[0]}: {DRAIN[1]}\r\n"
-"""What the pod's preStop hook sends with its request."""
+"""Header of the preStop hook's request."""
 WAIT = 5.0
-"""Seconds that any single step of a test may take."""
+"""Limit for any single step of a test, in seconds."""
 
 
 @dataclass
@@ -264,7 +264,7 @@ async def drained(gateway: Running) -> tuple[int, dict[str, object]]:
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
-    """Wait for something that has no event of its own."""
+    """Wait for a condition that has no event of its own."""
     for _ in range(int(WAIT / 0.01)):
         if condition():
             return

@@ -112,7 +112,9 @@ def test_a_port_in_use_is_reported(run: Run, config: Path) -> None:
         config.write_text(json.dumps({**GOOD, "admin": address}))
         done = run("gateway", "--config", str(config))
     assert done.returncode == 1
-    assert done.stderr == f"admin: {address} is in use by another process; stop it or set `admin` to another port\n"
+    assert (
+        done.stderr == f"admin: {address} is in use by another process. Fix: stop it, or set `admin` to another port\n"
+    )
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])

@@ -12,7 +12,7 @@ from tests.sidecar.gateway.conftest import CHAT, MODELS, Lines, Start
 from tests.sidecar.gateway.scripted import Engine, admin, ask, connect, request, until
 
 LOOKS = [0]
-"""How often the gateway has looked at its file."""
+"""Number of checks of the file by the gateway."""
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ async def test_rules_and_names_follow_the_file_and_no_connection_is_dropped(
 BAD = [
     ("{", "EOF"),
     ({"routing": {"default": "gone"}}, "routing.default 'gone' is not among the models"),
-    ({"routing": {"rules": [{"pattern": "(", "model": "tiny"}]}}, "is no RE2 pattern"),
+    ({"routing": {"rules": [{"pattern": "(", "model": "tiny"}]}}, "is not an RE2 pattern"),
     ({"limits": {"connections": 5}}, "limits changed, which takes a new pod"),
-    ({"models": [{"id": "tiny", "engine-name": "tiny:q4"}]}, "is none of the models: tiny"),
+    ({"models": [{"id": "tiny", "engine-name": "tiny:q4"}]}, "is not among the models: tiny"),
     ({"place": "behind"}, "place changed, which takes a new pod"),
 ]
 

@@ -46,7 +46,7 @@ async def test_a_model_without_weights_is_refused_with_a_list_of_others(
     async with start(**{"inference-service": service}) as manager:
         refused = await manager.activate("alpha")
         assert refused.status == 409
-        assert "no weights of alpha are cached here; models that are: beta" in json.dumps(refused.body)
+        assert "weights of alpha are not cached here. Cached models: beta" in json.dumps(refused.body)
         assert cluster.object is None
         assert (await manager.activate("beta")).status == 200
     assert cluster.object is not None
@@ -126,7 +126,7 @@ async def test_the_problem_of_a_pod_is_the_reason(start: Start, repository: Repo
         (400, b'{"message": "admission webhook denied"}', 422, "admission webhook denied"),
         (403, b'{"message": "forbidden"}', 503, "denies it: forbidden"),
         (401, b'{"message": "Unauthorized"}', 503, "Unauthorized"),
-        (404, b"404 page not found\n", 503, "is KServe installed, and the namespace there? 404 page not found"),
+        (404, b"404 page not found\n", 503, "KServe or the namespace does not exist: 404 page not found"),
         (500, b"<html>\xff" + b"x" * 100_000, 503, "<html>"),
         (200, b"[]", 503, "is it an API server?"),
         (200, b"[" * 100_000, 503, "is it an API server?"),
@@ -174,7 +174,7 @@ async def test_a_renewed_account_token_is_the_one_that_is_sent(
     await manager.get("/active")
     assert cluster.tokens == ["Bearer account-token", "Bearer renewed"]
     put(config["api"]["token-file"], "")
-    assert "holds no token of a ServiceAccount" in (await manager.get("/active")).message
+    assert "contains no token of a ServiceAccount" in (await manager.get("/active")).message
     assert "account-token" not in manager.log.text
 
 
@@ -184,7 +184,7 @@ async def test_one_change_at_a_time_and_others_are_told_which(manager: Client, c
     await asyncio.to_thread(cluster.gets.acquire)
     for reply in (await manager.activate("beta"), await manager.post("/models/deactivate")):
         assert (reply.status, reply.body["error"]["code"]) == (409, "change_under_way")
-        assert reply.message.startswith("'alpha' is being made ready since 0 s")
+        assert reply.message.startswith("'alpha' has been changing to ready for 0 s")
     assert (await manager.get("/active")).body["changing"]["id"] == "alpha"
     cluster.controller = becomes_ready
     assert (await change).status == 200

@@ -66,7 +66,7 @@ async def test_links_out_of_the_checkout_are_not_followed(
     body = (await manager.get("/models")).body
     assert ids(body) == ["alpha"]
     assert [item["reason"] for item in body["wrong"]] == [
-        "cannot be read", "is no file", "is a link that leads out of the catalog",
+        "cannot be read", "is not a regular file", "is a link that leads out of the catalog",
     ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ async def test_a_checkout_out_of_its_root_is_no_catalog(manager: Client, reposit
     repository.point(Path(target))
     body = (await manager.get("/models")).body
     assert ids(body) == ["alpha", "beta"]
-    assert "this is the last one seen" in body["catalog"]["problem"]
+    assert "this is the last one that was read" in body["catalog"]["problem"]
     repository.publish("gamma")
     body = (await manager.get("/models")).body
     assert (ids(body), body["catalog"]["problem"]) == (["gamma"], "")

@@ -89,7 +89,9 @@ async def test_reading_of_a_large_catalog_is_bounded_and_includes_small_entries(
     repository.publish("alpha", "beta", files={f"a{n}.yaml": "# " + "x" * 30_000 for n in range(9)})
     async with start() as client:
         wrong = await _answers(client)
-    assert len([reason for reason in wrong.values() if reason.startswith("is not read: smaller files and it")]) == 6
+    assert (
+        len([reason for reason in wrong.values() if reason.startswith("is not read: with the smaller files it")]) == 6
+    )
 
 
 async def test_the_number_of_files_is_bounded(
@@ -100,7 +102,7 @@ async def test_the_number_of_files_is_bounded(
     async with start() as client:
         wrong = await _answers(client)
     assert list(wrong) == ["c0.yaml", "c1.yaml", "c2.yaml", "c3.yaml"]
-    assert wrong["c3.yaml"] == "is not read, nor is any file behind it: a catalog has 5 files at most"
+    assert wrong["c3.yaml"] == "is not read, nor are later files: a catalog has at most 5 files"
 
 
 async def test_a_commit_that_takes_long_to_read_is_waited_for_within_bounds(
@@ -122,7 +124,9 @@ async def test_a_commit_that_takes_long_to_read_is_waited_for_within_bounds(
     assert (await catalog.read()).commit == first
     second = repository.publish("alpha", "beta")
     seen = await asyncio.gather(*(catalog.read() for _ in range(20)))
-    assert {(c.commit, c.problem) for c in seen} == {(first, "another commit is being read; this is the last one seen")}
+    assert {(c.commit, c.problem) for c in seen} == {
+        (first, "another commit is being read; this is the last one that was read")
+    }
     await asyncio.sleep(1.2)
     assert (await catalog.read()).commit == second
     assert len(threads) == 2

@@ -181,7 +181,7 @@ def test_a_foreign_file_in_its_place_is_not_overwritten(run: Run, file: Path, co
     theirs.write_text("my notes\n" * 200)
     done = run("manager", "--config", str(file))
     assert (done.returncode, theirs.read_text()) == (1, "my notes\n" * 200)
-    assert "is no history of ours" in done.stderr
+    assert "is not a history of activations" in done.stderr
 
 
 def test_without_a_certificate_of_the_cluster_it_does_not_start(run: Run, file: Path, config: dict[str, Any]) -> None:
@@ -200,7 +200,10 @@ def test_a_port_in_use_is_reported(run: Run, file: Path, config: dict[str, Any])
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         file.write_text(json.dumps({**config, "listen": address}))
         done = run("manager", "--config", str(file))
-    assert done.stderr == f"listen: {address} is in use by another process; stop it or set `listen` to another port\n"
+    assert (
+        done.stderr
+        == f"listen: {address} is in use by another process. Fix: stop it, or set `listen` to another port\n"
+    )
 
 
 def test_each_problem_of_the_file_has_its_line(run: Run, file: Path, config: dict[str, Any]) -> None:

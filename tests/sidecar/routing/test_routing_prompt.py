@@ -67,8 +67,8 @@ def test_input_that_an_engine_accepts_is_read(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"{", "the body is no JSON that can be read"),
-        (b'{"messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the body is no JSON that can be read"),
+        (b"{", "the body is not readable JSON"),
+        (b'{"messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "the body is not readable JSON"),
         (b"[]", "the request has no text of the user"),
         (b'{"a": "' + b"x" * 2**23 + b'"}', "the body is too large to be read"),
         (b'{"a": [1' + b",1" * 50_001 + b"]}", "the body is too large to be read"),

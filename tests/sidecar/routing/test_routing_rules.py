@@ -9,14 +9,14 @@ from larder_sidecar.gateway.routes import ROUTES
 from pydantic import ValidationError
 
 BAD: list[tuple[dict[str, Any], str]] = [
-    ({}, "has no condition and would hold for every request: write it as `default`"),
+    ({}, "has no condition and would hold for every request. Fix: write its model as `default`"),
     ({"min-characters": 5, "max-characters": 4}, "min-characters 5 is more than max-characters 4: no text is both"),
-    ({"pattern": "(a"}, "is no RE2 pattern: missing ): (a"),
+    ({"pattern": "(a"}, "is not an RE2 pattern: missing ): (a"),
     ({"pattern": "a(?=b)"}, "RE2 has no look-around and no back-reference"),
     ({"pattern": "(?<!a)b"}, "RE2 has no look-around and no back-reference"),
     ({"pattern": r"(a)\1"}, "RE2 has no look-around and no back-reference"),
     ({"pattern": r"((\pL{1,50}\s*){1,10} ){9}"}, "repetition"),
-    ({"pattern": r"(\pL{1,90}\s*){1,10}"}, "say it with smaller ones"),
+    ({"pattern": r"(\pL{1,90}\s*){1,10}"}, "use smaller ones"),
     ({"pattern": "\ud800"}, "valid string"),
     ({"pattern": ""}, "at least 1 character"),
     ({"endpoint": "/api/tags"}, "Input should be '/v1/chat/completions'"),
@@ -38,13 +38,13 @@ def test_a_rule_that_cannot_work_is_refused_with_its_reason(conditions: dict[str
 @pytest.mark.parametrize("name", ["rule-2", "default"])
 def test_a_name_stands_for_one_rule(name: str) -> None:
     rules = [{"name": name, "pattern": "a", "model": "m"}, {"pattern": "b", "model": "m"}]
-    with pytest.raises(ValidationError, match=f"'{name}' is the name of another rule, or of none"):
+    with pytest.raises(ValidationError, match=f"'{name}' is the name of another rule, or reserved"):
         Routing.model_validate({"rules": rules})
 
 
 def test_a_rule_that_leads_nowhere_is_refused_by_the_gateway() -> None:
     file = {"engines": [{"kind": "ollama", "url": "http://e"}], "models": [{"id": "a", "engine-name": "a"}]}
-    with pytest.raises(ValidationError, match="routing: rule-1 leads to 'b', which is none of the models: a"):
+    with pytest.raises(ValidationError, match="routing: rule-1 leads to 'b', which is not among the models: a"):
         GatewayConfig.model_validate({**file, "routing": {"rules": [{"pattern": "x", "model": "b"}]}})
 
 

@@ -270,11 +270,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"cors": {"origins": ["app.example"]}}},
-        "larder:gateway.cors.origins[0]: 'app.example' has no scheme. Write scheme://host[:port], as browsers send it.",
+        "larder:gateway.cors.origins[0]: 'app.example' has no scheme. Fix: write scheme://host[:port], "
+        "as browsers send it.",
     ),
     (
         {"larder:gateway": {"cors": {"origins": ["*", "https://app.example"]}}},
-        "larder:gateway.cors.origins: '*' means every origin, and stands alone. Drop it, or the others.",
+        "larder:gateway.cors.origins: '*' already means every origin. Fix: remove it, or the other origins.",
     ),
     (
         {"larder:gateway": {"cors": {"origins": ["*"]}, "auth": {"mutations": "open"}}},
@@ -283,8 +284,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a(?=b)", "model": "alpha"}]}}},
-        "larder:gateway.routing.rules[0].pattern: is no RE2 pattern: invalid perl operator: (?=. RE2 has no look-around"
-        " and no back-reference, for they can take for ever; use several rules",
+        "larder:gateway.routing.rules[0].pattern: is not an RE2 pattern: invalid perl operator: (?=. RE2 has no "
+        "look-around and no back-reference, which can take for ever. Fix: use several rules",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a", "model": "alhpa"}]}}},
@@ -292,7 +293,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"name": "default", "pattern": "a", "model": "alpha"}]}}},
-        "larder:gateway.routing.rules: 'default' is the name of another rule, or of none",
+        "larder:gateway.routing.rules: 'default' is the name of another rule, or reserved",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"header": {"x-a": " b"}, "model": "alpha"}]}}},
@@ -301,7 +302,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"model": "alpha"}]}}},
-        "larder:gateway.routing.rules[0]: has no condition and would hold for every request: write it as `default`",
+        "larder:gateway.routing.rules[0]: has no condition and would hold for every request. "
+        "Fix: write its model as `default`",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a", "model": "alpha", "confidence": 0.9}]}}},
