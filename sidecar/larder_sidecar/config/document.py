@@ -43,12 +43,12 @@ def load_document(path: Path, *, most: int = MOST_BYTES, trusted: bool = True) -
     In a file that others write (not `trusted`), anchors, aliases and merges are refused too, and so is a special file.
     """
     try:
-        return _parsed(_Loader(_text(path, most, trusted=trusted), most, aliases=trusted))
+        return _parse(_Loader(_text(path, most, trusted=trusted), most, aliases=trusted))
     except OSError as error:
         raise DocumentError(error.strerror or "cannot be read") from error
     except yaml.MarkedYAMLError as error:
         line = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        problem = _shown(error.problem or error.context or "it cannot be parsed")
+        problem = _printable(error.problem or error.context or "it cannot be parsed")
         if isinstance(error, _RefusedError):
             msg = f"{problem}{line}. Fix: {error.remedy}"
         else:
@@ -79,7 +79,7 @@ def _text(path: Path, most: int, *, trusted: bool) -> str:
     return content.decode("utf-8")
 
 
-def _parsed(loader: Any) -> object:  # noqa: ANN401 (typeshed leaves half of a loader's methods without types)
+def _parse(loader: Any) -> object:  # noqa: ANN401 (typeshed leaves half of a loader's methods without types)
     try:
         loader.get_event()  # of the stream's start
         if loader.check_event(yaml.StreamEndEvent):
@@ -93,7 +93,7 @@ def _parsed(loader: Any) -> object:  # noqa: ANN401 (typeshed leaves half of a l
         loader.dispose()
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     line = "".join(c if c.isprintable() else " " for c in text)
     return line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…"
 
@@ -197,7 +197,7 @@ class _Loader(yaml.SafeLoader):
                 if not self._aliases:
                     raise _RefusedError("a merge (<<) stands here", "write the keys themselves", key.start_mark)
             elif key.value in seen:
-                msg = f"key {_shown(key.value)[:60]!r} is there twice"
+                msg = f"key {_printable(key.value)[:60]!r} is there twice"
                 raise yaml.MarkedYAMLError(problem=msg, problem_mark=key.start_mark)
             else:
                 seen.add(key.value)

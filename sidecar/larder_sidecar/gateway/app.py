@@ -105,7 +105,7 @@ class Gateway:
         if route and route.kind == "explain" and self._place == "behind":
             return error(404, "path_not_found", "the front chooses the model, and it explains that too")
         if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(route.engine_path) is None):
-            return self._nothing_at(request.path, route)
+            return self._refuse_unknown(request.path, route)
         request.operation = route.operation
         request.route = route
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
@@ -163,7 +163,7 @@ class Gateway:
             refused = error(415, "json_wanted", f"{request.path} takes JSON: send Content-Type: application/json")
         return refused
 
-    def _nothing_at(self, path: str, route: Route | None) -> Answer:
+    def _refuse_unknown(self, path: str, route: Route | None) -> Answer:
         if is_catalog_only(path):
             message = "models come from the catalog: add the id to larder:models and run `pulumi up`"
             return error(403, "catalog_only", message)
@@ -182,7 +182,7 @@ class Gateway:
         Nearly every body begins with its model, and needs no other turn of the loop.
         """
         fields = splice.at_once(request.body, route.fields, route.values)
-        model = self._told(request, route, fields["model"].text) if fields else None
+        model = self._find_named(request, route, fields["model"].text) if fields else None
         if fields is None or model is None:
             return self._turns.run(self._infer_in_turns(request, client, route, fields), request, client)
         if isinstance(model, Answer):
@@ -202,7 +202,7 @@ class Gateway:
                 fields = yield from splice.scan(request.body, route.fields, route.values)
             except splice.BodyError as reason:
                 return error(400, "bad_body", str(reason))
-            model = self._told(request, route, _named(fields, route))
+            model = self._find_named(request, route, _model_name(fields, route))
         if model is None:
             model = yield from self._chooser.choose(request, route.engine_path)
         if isinstance(model, Answer):
@@ -210,7 +210,7 @@ class Gateway:
         upstream = self._upstream(request, route, model)
         if isinstance(upstream, Answer):
             return upstream
-        said = _said(request.body, fields, route.values) if route.values else splice.NOTHING
+        said = _load_members(request.body, fields, route.values) if route.values else splice.NOTHING
         words = SILENT
         if upstream.residency and said:
             try:
@@ -224,7 +224,7 @@ class Gateway:
             fields = {name: field for name, field in fields.items() if name not in said}
         return self._hand_on(request, client, route, upstream, model.engine_name, fields, words)
 
-    def _told(self, request: Request, route: Route, named: str) -> Chosen | Answer | None:
+    def _find_named(self, request: Request, route: Route, named: str) -> Chosen | Answer | None:
         """Return the model by the front's choice, else by the name in the body; None if rules choose."""
         if route.kind == "control" and is_open(named):
             return NAME_IT
@@ -245,7 +245,7 @@ class Gateway:
             self._metrics.routed(model.rule)
         upstream = self._upstreams.of(model.id)
         if not upstream.speaks(route.engine_path):
-            return _not_spoken(request, upstream.adapter.kind)
+            return _refuse_path(request, upstream.adapter.kind)
         return upstream
 
     def _hand_on(
@@ -270,7 +270,7 @@ class Gateway:
         """Carry the request to the engine that knows the path, whatever its models are."""
         upstream = self._upstreams.speaking(route.path)
         if upstream is None:  # admit has refused it already
-            return self._nothing_at(request.path, route)
+            return self._refuse_unknown(request.path, route)
         return self._carry(request, client, route, upstream, [])
 
     def _carry(
@@ -315,19 +315,19 @@ class Gateway:
 
     def _models(self, path: str) -> Answer:
         if path == "/v1/models":
-            return document({"object": "list", "data": [_described(m) for m in self._names.models]})
+            return document({"object": "list", "data": [_describe(m) for m in self._names.models]})
         model = self._names.resolve(unquote(path.removeprefix("/v1/models/")))
         if isinstance(model, Unknown):
             return error(model.status, model.code, model.message, param="model")
-        return document(_described(model))
+        return document(_describe(model))
 
 
-def _said(body: bytes, fields: splice.Fields, values: tuple[str, ...]) -> dict[str, bytes]:
+def _load_members(body: bytes, fields: splice.Fields, values: tuple[str, ...]) -> dict[str, bytes]:
     """Return the members with load options, as the client wrote them."""
     return {name: body[fields[name].start : fields[name].end] for name in values if name in fields}
 
 
-def _named(fields: splice.Fields, route: Route) -> str:
+def _model_name(fields: splice.Fields, route: Route) -> str:
     """Return the first model name in the body, '' for none."""
     for name in route.fields:
         if name in fields and fields[name].text:
@@ -335,11 +335,11 @@ def _named(fields: splice.Fields, route: Route) -> str:
     return ""
 
 
-def _not_spoken(request: Request, kind: str) -> Answer:
+def _refuse_path(request: Request, kind: str) -> Answer:
     message = f"model {request.model!r} is on engine {kind}, which does not answer {request.path[:100]}"
     return error(400, "api_not_served", message, param="model")
 
 
-def _described(model: Model) -> dict[str, str | int]:
+def _describe(model: Model) -> dict[str, str | int]:
     # The date of open weights is unknown; OpenAI's clients require an integer.
     return {"id": model.id, "object": "model", "created": 0, "owned_by": "larder"}

@@ -60,12 +60,12 @@ class Control:
 
     def respond(self, request: Request, client: ServerConnection) -> Outcome:
         """Carry the request out, and answer when it is done."""
-        found = self._found(request)
+        found = self._find_model(request)
         if isinstance(found, Answer):
             return found
-        return Answering(self._done(request.operation, *found), request, client)
+        return Answering(self._carry_out(request.operation, *found), request, client)
 
-    def _found(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:
+    def _find_model(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
             return TOO_LARGE
         try:
@@ -86,7 +86,7 @@ class Control:
             return error(404, "no_residency", message, param="model")
         return upstream.residency, model.id, model.engine_name, wanted.pinned
 
-    async def _done(self, operation: str, residency: Scheduler, model: str, named: str, pinned: bool) -> Answer:
+    async def _carry_out(self, operation: str, residency: Scheduler, model: str, named: str, pinned: bool) -> Answer:
         try:
             if operation == "preload":
                 await operators.preload(residency, model, named)

@@ -71,7 +71,7 @@ class Lifecycle:
         await self.drain()
         await unlisten()
         self._clients.retire_idle()
-        await _settled(LEAVE_SECONDS, lambda: bool(self._clients.in_flight or self._clients.awaited))
+        await _wait_while(LEAVE_SECONDS, lambda: bool(self._clients.in_flight or self._clients.awaited))
         return self._clients.in_flight
 
     async def _run(self) -> int:
@@ -85,7 +85,7 @@ class Lifecycle:
         self._enter(Phase.REFUSING)
         # Once: a connection that becomes idle later has just had an answer that promised to keep it.
         self._clients.retire_idle()
-        await _settled(end - asyncio.get_running_loop().time(), lambda: bool(self._clients.in_flight))
+        await _wait_while(end - asyncio.get_running_loop().time(), lambda: bool(self._clients.in_flight))
         return self._clients.in_flight
 
     def _enter(self, phase: Phase) -> None:
@@ -94,7 +94,7 @@ class Lifecycle:
         self._announce(phase, self._clients.in_flight)
 
 
-async def _settled(seconds: float, waiting: Callable[[], bool]) -> None:
+async def _wait_while(seconds: float, waiting: Callable[[], bool]) -> None:
     """Wait until `waiting` is false, for `seconds` at most. It polls, because an event would cost every request."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):

@@ -48,13 +48,13 @@ class Origins:
         if not origins:
             return self._without_origin(request, request.header(b"sec-fetch-site").lower())
         origin = origins[0]
-        if len(origins) == 1 and self._listed(origin):
+        if len(origins) == 1 and self._is_listed(origin):
             to = b"*" if self._any else origin
             request.cors += b"access-control-allow-origin: %b\r\naccess-control-expose-headers: %b\r\n" % (to, _EXPOSED)
             return _preflight(request) if request.method == "OPTIONS" else None
-        host = _bare(request.host or b"")
-        if len(origins) == 1 and _bare(origin.partition(b"://")[2]) == host != b"":
-            return None if self._ours(host) else _not_ours(host)
+        host = _strip_port(request.host or b"")
+        if len(origins) == 1 and _strip_port(origin.partition(b"://")[2]) == host != b"":
+            return None if self._is_own_host(host) else _not_ours(host)
         if request.method == "OPTIONS":
             return _no_preflight(origin)
         return None if request.method in _READS else _refused(origin)
@@ -63,18 +63,18 @@ class Origins:
 
     def _without_origin(self, request: Request, site: bytes) -> Answer | None:
         """Judge a browser's GET, or its POST from the gateway's own page."""
-        host = _bare(request.host or b"")
-        if not self._ours(host):
+        host = _strip_port(request.host or b"")
+        if not self._is_own_host(host):
             return _not_ours(host)
         return None if request.method in _READS or site in (b"same-origin", b"none") else _refused(b"another site")
 
-    def _listed(self, origin: bytes) -> bool:
+    def _is_listed(self, origin: bytes) -> bool:
         origin = origin.lower()
         if self._any or origin in self._exact:
             return True
         return self._pattern is not None and self._pattern.fullmatch(origin) is not None
 
-    def _ours(self, host: bytes) -> bool:
+    def _is_own_host(self, host: bytes) -> bool:
         """Tell if the host is an address, a name that public DNS cannot have, or the host of a listed origin."""
         name = host if host.endswith(b"]") else host.rpartition(b":")[0] or host
         name = name.removesuffix(b".")
@@ -83,11 +83,11 @@ class Origins:
         try:
             ipaddress.ip_address(name.strip(b"[]").decode("latin-1"))
         except ValueError:
-            return name.endswith(_LOCAL) or any(self._listed(scheme + host) for scheme in (b"http://", b"https://"))
+            return name.endswith(_LOCAL) or any(self._is_listed(scheme + host) for scheme in (b"http://", b"https://"))
         return True
 
 
-def _bare(host: bytes) -> bytes:
+def _strip_port(host: bytes) -> bytes:
     """Return the host in lower case, without a default port."""
     return _PORT.sub(b"", host.lower())
 
@@ -120,12 +120,12 @@ def _no_preflight(origin: bytes) -> Answer:
     return Answer(204, b"", ((b"x-larder-refused", _why(origin).encode()),), code="origin_refused")
 
 
-def _shown(text: bytes) -> str:
+def _printable(text: bytes) -> str:
     return "".join(chr(byte) if 0x20 <= byte < 0x7F else "?" for byte in text[:100])
 
 
 def _why(origin: bytes) -> str:
-    return f"web pages of {_shown(origin) or 'no origin'} may not ask: larder:gateway.cors.origins does not list it"
+    return f"web pages of {_printable(origin) or 'no origin'} may not ask: larder:gateway.cors.origins does not list it"
 
 
 def _refused(origin: bytes) -> Answer:
@@ -134,7 +134,7 @@ def _refused(origin: bytes) -> Answer:
 
 def _not_ours(host: bytes) -> Answer:
     message = (
-        f"{_shown(host) or 'no host'} is not a known name of this gateway. Browsers reach it by an address, by "
+        f"{_printable(host) or 'no host'} is not a known name of this gateway. Browsers reach it by an address, by "
         "localhost, or by the host of an origin in larder:gateway.cors.origins"
     )
     return error(403, "host_refused", message)

@@ -130,7 +130,7 @@ class Pulls:
             return document(self._info())
         if request.path == HEALTH.path:
             return PullStream(client, request, extra).asking(self._health())
-        wanted = self._wanted(request)
+        wanted = self._read_target(request)
         return wanted if isinstance(wanted, Answer) else self._follow(wanted, request, client, extra)
 
     def stop(self) -> None:
@@ -165,7 +165,7 @@ class Pulls:
         said = {"status": "ok" if health.ok else "error", "engine": self._engine.kind, "detail": health.detail}
         return document(said, 200 if health.ok else 503)
 
-    def _wanted(self, request: Request) -> PullTarget | Answer:
+    def _read_target(self, request: Request) -> PullTarget | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
             return refusal(413, f"the body may have {BODY_BYTES} bytes")
         try:
@@ -204,21 +204,23 @@ class Pulls:
             token = read_token(Path(self._config.hub_token_file)) if self._config.hub_token_file else None
             with Hub(token) as hub:
                 reporter = ForwardingReporter(
-                    tell=lambda event, facts: self._from_thread(self._told, job, event, facts)
+                    tell=lambda event, facts: self._from_thread(self._report, job, event, facts)
                 )
                 pulled = Pull(job.wanted, self._folder, self._config.endpoint, hub, reporter, job.stop).run()
         except FetchError as error:
-            self._from_thread(self._failed, job, error)
+            self._from_thread(self._end_failed, job, error)
         except Exception as error:  # noqa: BLE001 (after any error the next pull must be possible)
-            self._from_thread(self._failed, job, FetchError(f"{type(error).__name__} in the pull", "Look at the log."))
+            self._from_thread(
+                self._end_failed, job, FetchError(f"{type(error).__name__} in the pull", "Look at the log.")
+            )
         else:
-            self._from_thread(self._done, job, pulled)
+            self._from_thread(self._end_pulled, job, pulled)
 
     def _from_thread(self, call: Callable[..., None], *arguments: object) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and so have all followers
             self._loop.call_soon_threadsafe(call, *arguments)
 
-    def _told(self, job: Job, event: str, facts: dict[str, JsonValue]) -> None:
+    def _report(self, job: Job, event: str, facts: dict[str, JsonValue]) -> None:
         if event == "starting":
             job.total, job.completed = int(facts["bytes"] or 0), int(facts["resumed_at"] or 0)
             self._log.say("info", "pull started", **facts, **job.wanted.model_dump())
@@ -230,14 +232,14 @@ class Pulls:
         elif event in ("retry", "restarted", "waiting"):
             job.tell({"status": event, "reason": facts["reason"]})
 
-    def _failed(self, job: Job, error: FetchError) -> None:
+    def _end_failed(self, job: Job, error: FetchError) -> None:
         self._job = None
         status = next(status for kind, status in _STATUS if isinstance(error, kind))
         remedy = _REMEDY.get(status, error.remedy)
         self._log.say("warning", "pull failed", reason=error.reason, **job.wanted.model_dump())
         job.end(lambda stream: stream.fail(status, f"{error.reason}. {remedy}"))
 
-    def _done(self, job: Job, pulled: Pulled) -> None:
+    def _end_pulled(self, job: Job, pulled: Pulled) -> None:
         self._finishing = self._loop.create_task(self._finish(job, pulled))
 
     async def _finish(self, job: Job, pulled: Pulled) -> None:

@@ -44,7 +44,7 @@ class Reload:
         self._seen = stamp
         try:
             # In a thread: rules may take a tenth of a second to compile.
-            new, router = await asyncio.to_thread(self._compiled)
+            new, router = await asyncio.to_thread(self._read_and_compile)
         except ConfigError as reason:
             self._refuse("; ".join(reason.problems))
             return
@@ -64,7 +64,7 @@ class Reload:
         self.taken += 1
         self._log.say("info", "names and rules reloaded", rules=len(new.routing.rules))
 
-    def _compiled(self) -> tuple[GatewayConfig, Router]:
+    def _read_and_compile(self) -> tuple[GatewayConfig, Router]:
         new = read_config(self._path, GatewayConfig)
         return new, Router(new.routing)
 

@@ -47,7 +47,7 @@ class Reader:
         if begin is None:
             raise _malformed("an object", 0)
         self._body = body
-        self._names = _spelled(names)
+        self._names = _name_pattern(names)
         self.at = after or begin.end() - 1
         self._size = _FIRST_WINDOW
         self.work = 0
@@ -153,7 +153,7 @@ def masked(text: bytes) -> bytes:
 
 
 @functools.cache
-def _spelled(names: tuple[str, ...]) -> re.Pattern[bytes]:
+def _name_pattern(names: tuple[str, ...]) -> re.Pattern[bytes]:
     """Return a pattern of all spellings of the names as JSON strings that Go accepts."""
     return re.compile(
         b'"(?:' + b"|".join(b"(?P<%b>%b)" % (n.encode(), b"".join(map(_letter, n))) for n in names) + b')"'

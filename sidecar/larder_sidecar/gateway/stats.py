@@ -38,7 +38,7 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         # Without residency the engine loads and unloads as it sees fit.
         "cache_strategy": " and ".join(sorted({one["cache_strategy"] for one in engines.values()})) or "engine",
         "loaded_models": [*dict.fromkeys(model for one in engines.values() for model in one["loaded_models"])],
-        "cache_hit_rate": _rounded(hits / (hits + misses)) if hits + misses else None,
+        "cache_hit_rate": _round(hits / (hits + misses)) if hits + misses else None,
         "avg_swap_time_ms": round(spent / loads, 1) if loads else None,
         "cache_hits": hits,
         "cache_misses": misses,
@@ -57,7 +57,7 @@ def described(residency: Scheduler) -> dict[str, Any]:
     return {
         "cache_strategy": config.strategy,
         "loaded_models": [slot.name for slot in slots if slot.phase is Phase.LOADED],
-        "cache_hit_rate": _rounded(figures.hit_rate()),
+        "cache_hit_rate": _round(figures.hit_rate()),
         "avg_swap_time_ms": None if mean is None else round(mean * 1000, 1),
         "cache_hits": figures.hits,
         "cache_misses": figures.misses,
@@ -88,5 +88,5 @@ def _model(slot: ModelSlot, now: float) -> dict[str, Any]:
     }
 
 
-def _rounded(rate: float | None) -> float | None:
+def _round(rate: float | None) -> float | None:
     return None if rate is None else round(rate, 4)

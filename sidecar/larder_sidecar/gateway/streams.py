@@ -56,7 +56,7 @@ def _is_aborted(data: bytes) -> bool:
     )
 
 
-def _named(*ends: bytes) -> Callable[[bytes, bytes], Sign]:
+def _judge_by_name(*ends: bytes) -> Callable[[bytes, bytes], Sign]:
     """Return a judge by the event's name or its `type`: a client reads one or the other."""
 
     def judge(name: bytes, data: bytes) -> Sign:
@@ -77,8 +77,8 @@ def _line(_name: bytes, data: bytes) -> Sign:
 
 _RESPONSE = (b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled")
 OPENAI = Stream("sse", _openai, (b"[DONE]", b"error", b'"abort"'))
-ANTHROPIC = Stream("sse", _named(b"message_stop"), (b"message_stop", b"error"))
-RESPONSES = Stream("sse", _named(*_RESPONSE), (*_RESPONSE, b"error"))
+ANTHROPIC = Stream("sse", _judge_by_name(b"message_stop"), (b"message_stop", b"error"))
+RESPONSES = Stream("sse", _judge_by_name(*_RESPONSE), (*_RESPONSE, b"error"))
 NDJSON = Stream("ndjson", _line, (b"true", b"error"))
 
 _CONTENT_TYPES = {"sse": b"text/event-stream", "ndjson": b"application/x-ndjson"}

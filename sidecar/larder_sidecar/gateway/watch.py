@@ -65,7 +65,7 @@ class Watch:
         """Take the next bytes of the body."""
         gap = self._gap
         if self._events and (b"\r" in piece or self._return):
-            piece = self._unified(piece)
+            piece = self._unify_line_ends(piece)
         text = self._open + piece if self._open else piece
         rest = b""
         if not text.endswith(gap):
@@ -96,7 +96,7 @@ class Watch:
         """Return the end of the stream that decides what must precede further bytes."""
         return self._open[-2:] or self._gap
 
-    def _unified(self, piece: bytes) -> bytes:
+    def _unify_line_ends(self, piece: bytes) -> bytes:
         if self._return:
             piece = b"\r" + piece
         self._return = piece.endswith(b"\r")

@@ -79,7 +79,7 @@ class Activations:
     async def deactivate(self) -> str:
         """Serve nothing; return the model that was active. Raises BusyError, RefusedError, FailedError."""
         self._refuse_if_busy()
-        applied = await self._kept(self._history.applied)
+        applied = await self._ask_history(self._history.applied)
         if applied is None:
             raise RefusedError(409, "this manager has not activated a model yet")
         wanted = inference.stopped(applied.object)
@@ -106,7 +106,7 @@ class Activations:
         return {
             "active": active,
             "changing": {"id": change.model, "to": change.wish.value, "since": change.started} if change else None,
-            "last": _shown(await self._kept(self._history.last)),
+            "last": _describe(await self._ask_history(self._history.last)),
         }
 
     async def stop(self) -> None:
@@ -136,24 +136,24 @@ class Activations:
             task.exception()  # the client may have gone; the history has the result
 
     async def _make(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
-        before = await self._kept(self._history.settled)
-        number = await self._kept(self._history.begin, model, wanted)
+        before = await self._ask_history(self._history.settled)
+        number = await self._ask_history(self._history.begin, model, wanted)
         self._log.say("info", "changing the active model", model=model, to=wish.value)
         try:
             await self._bring(wanted, wish, seconds)
         except ApiError as reason:
             refused = _refused(reason)
             # Without an answer, or with a server error, it may still have been accepted.
-            await self._ended(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
+            await self._record_end(number, "refused" if 400 <= reason.status < 500 else "failed", str(refused))
             self._log.say("warning", "refused", model=model, reason=str(refused))
             raise refused from reason
         except _GoneError as reason:
-            await self._ended(number, "refused", str(reason))
+            await self._record_end(number, "refused", str(reason))
             raise RefusedError(
                 409, f"{reason}. Fix: try again when it is gone; its finalizers say who holds it"
             ) from None
         except FailedError as reason:
-            await self._ended(number, "failed", str(reason))
+            await self._record_end(number, "failed", str(reason))
             self._log.say("warning", "failed", model=model, reason=str(reason))
             done = await self._go_back(before, wanted, seconds)
             raise FailedError(f"{reason}. {done}") from reason
@@ -161,7 +161,7 @@ class Activations:
             with contextlib.suppress(StateError):  # the next start finds it unfinished, and records the same
                 self._history.finish(number, "interrupted", "the manager was stopped while it ran")
             raise
-        await self._ended(number, "stopped" if wish is State.STOPPED else "ready")
+        await self._record_end(number, "stopped" if wish is State.STOPPED else "ready")
         self._log.say("info", "the active model has changed", model=model, to=wish.value)
 
     async def _go_back(self, before: Activation | None, failed: dict[str, Any], seconds: float) -> str:
@@ -170,15 +170,15 @@ class Activations:
             return "There is no earlier model to go back to. Fix: remove this one with POST /models/deactivate"
         wish = State.STOPPED if inference.is_stopped(before.object) else State.READY
         try:
-            number = await self._kept(self._history.begin, before.model, before.object)
+            number = await self._ask_history(self._history.begin, before.model, before.object)
         except RefusedError as reason:
             return f"Going back to {before.model!r} was not tried: {reason}"
         try:
             await self._bring(before.object, wish, seconds)
         except (ApiError, FailedError) as reason:
-            await self._ended(number, "failed", str(reason))
+            await self._record_end(number, "failed", str(reason))
             return f"Going back to {before.model!r} failed too: {reason}"
-        await self._ended(number, "stopped" if wish is State.STOPPED else "ready", "went back")
+        await self._record_end(number, "stopped" if wish is State.STOPPED else "ready", "went back")
         return f"{before.model!r} is {wish.value} again"
 
     async def _bring(self, wanted: Object, wish: State, seconds: float) -> None:
@@ -229,14 +229,14 @@ class Activations:
             return Verdict(State.WAITING, going)
         return inference.judge(observed, taken.get("generation", 0))
 
-    async def _kept(self, question: Callable[..., ResultT], *arguments: Any) -> ResultT:  # noqa: ANN401 (as question has them)
+    async def _ask_history(self, question: Callable[..., ResultT], *arguments: Any) -> ResultT:  # noqa: ANN401 (as question has them)
         """Ask the history in a thread: it waits for the disk. Raises RefusedError."""
         try:
             return await asyncio.to_thread(question, *arguments)
         except StateError as reason:
             raise RefusedError(507 if reason.full else 503, str(reason), "state_unwritable") from reason
 
-    async def _ended(self, number: int, outcome: Outcome, reason: str = "") -> None:
+    async def _record_end(self, number: int, outcome: Outcome, reason: str = "") -> None:
         """Record the end of the change; a failure to record it changes nothing in the cluster."""
         try:
             await asyncio.to_thread(self._history.finish, number, outcome, reason)
@@ -280,7 +280,7 @@ def _refused(reason: ApiError) -> RefusedError:
             return RefusedError(503, f"{reason}; GET /active shows the active model")
 
 
-def _shown(row: Activation | None) -> dict[str, Any] | None:
+def _describe(row: Activation | None) -> dict[str, Any] | None:
     if row is None:
         return None
     fields = asdict(row)

@@ -100,7 +100,7 @@ class Manager:
             catalog = await self._catalog.read()
         except CatalogMissingError as reason:
             return _no_catalog(reason)
-        return await asyncio.to_thread(_listed, catalog)
+        return await asyncio.to_thread(_list_catalog, catalog)
 
     async def _one(self, request: Request) -> Answer:
         try:
@@ -133,14 +133,14 @@ class Manager:
         entry = catalog.entries.get(wanted)
         if entry is None:
             return await asyncio.to_thread(_unknown, wanted, catalog)
-        return await self._changed(self._activations.activate(entry), lambda _: {"active": entry.id})
+        return await self._answer_change(self._activations.activate(entry), lambda _: {"active": entry.id})
 
     async def _deactivate(self, request: Request) -> Answer:
         if request.body and not request.is_json():
             return error(415, "not_json", "send no body, or `Content-Type: application/json`")
-        return await self._changed(self._activations.deactivate(), lambda model: {"active": None, "was": model})
+        return await self._answer_change(self._activations.deactivate(), lambda model: {"active": None, "was": model})
 
-    async def _changed(self, change: Coroutine[Any, Any, Any], told: Callable[[Any], dict[str, Any]]) -> Answer:
+    async def _answer_change(self, change: Coroutine[Any, Any, Any], told: Callable[[Any], dict[str, Any]]) -> Answer:
         try:
             return document(told(await change))
         except BusyError as reason:
@@ -151,7 +151,7 @@ class Manager:
             return error(502, "activation_failed", str(reason))
 
 
-def _listed(catalog: Catalog) -> Answer:
+def _list_catalog(catalog: Catalog) -> Answer:
     return document(
         {
             "models": [_summary(entry) for entry in catalog.entries.values()],

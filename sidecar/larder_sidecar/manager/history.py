@@ -75,7 +75,7 @@ class History:
         except sqlite3.Error as reason:
             raise _state_error(folder, reason) from reason
         if damage != "ok":
-            raise StateError(_damaged(folder, damage))
+            raise StateError(_damage_message(folder, damage))
 
     def begin(self, model: str, content: dict[str, Any]) -> int:
         """Record the start of an activation; return its number. Raises StateError."""
@@ -138,7 +138,7 @@ class History:
             except sqlite3.Error as error:
                 raise _state_error(self._folder, error) from error
             except (ValueError, RecursionError) as error:
-                raise StateError(_damaged(self._folder, "a row is not JSON")) from error
+                raise StateError(_damage_message(self._folder, "a row is not JSON")) from error
         return None
 
 
@@ -153,13 +153,13 @@ def _state_error(folder: Path, reason: sqlite3.Error) -> StateError:
         case sqlite3.SQLITE_NOTADB:
             return StateError(f"state: {folder / FILE} is not a history of activations ({reason}). Fix: move it away")
         case sqlite3.SQLITE_CORRUPT:
-            return StateError(_damaged(folder, str(reason)))
+            return StateError(_damage_message(folder, str(reason)))
         case _:
             return StateError(
                 f"state: {folder} cannot be written to ({reason}). Fix: mount a volume there that uid 1000 may write to"
             )
 
 
-def _damaged(folder: Path, reason: str) -> str:
+def _damage_message(folder: Path, reason: str) -> str:
     told = " ".join(reason.split())[:200]
     return f"state: {folder / FILE} is damaged ({told}). Fix: move it away; the cluster keeps the active model"

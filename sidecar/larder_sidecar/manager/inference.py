@@ -88,13 +88,13 @@ def judge(observed: Object, generation: int) -> Verdict:
     if (status.get("observedGeneration") or 0) < generation:
         return Verdict(State.WAITING, "KServe's controller has not looked at it yet; does it run?")
     model = status.get("modelStatus") or {}
-    said = _said(model.get("lastFailureInfo") or {})
+    said = _message(model.get("lastFailureInfo") or {})
     if model.get("transitionStatus") == "InvalidSpec":
         return Verdict(State.FAILED, said or "KServe calls its spec invalid")
     ready = conditions.get("Ready", {})
     if ready.get("status") == "True" and conditions.get("Stopped", {}).get("status") != "True":
         return Verdict(State.READY)
-    return Verdict(State.WAITING, said or _said(ready) or "it is not ready, and KServe does not say why")
+    return Verdict(State.WAITING, said or _message(ready) or "it is not ready, and KServe does not say why")
 
 
 def trouble(pods: Sequence[Object], events: Sequence[Object]) -> str:
@@ -105,16 +105,16 @@ def trouble(pods: Sequence[Object], events: Sequence[Object]) -> str:
             for state in (container.get("state") or {}, container.get("lastState") or {}):
                 halted = state.get("waiting") or state.get("terminated") or {}
                 if halted.get("reason") not in (None, "Completed", "PodInitializing", "ContainerCreating"):
-                    return f"container {container['name']}: {_said(halted)}"
+                    return f"container {container['name']}: {_message(halted)}"
         for condition in status.get("conditions") or []:
             if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                return _said(condition)
+                return _message(condition)
     warnings = [e for e in events if e.get("type") == "Warning"]
     last = max(warnings, key=lambda e: str(e.get("lastTimestamp") or e.get("eventTime") or ""), default={})
-    return _said(last)
+    return _message(last)
 
 
-def _said(told: Mapping[str, Any]) -> str:
+def _message(told: Mapping[str, Any]) -> str:
     """Return `Reason: message`, or the part that exists, in one line."""
     words = ": ".join(str(told[key]) for key in ("reason", "message") if told.get(key))
     return " ".join(words.split())[:500]

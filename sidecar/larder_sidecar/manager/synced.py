@@ -50,7 +50,7 @@ class SyncedCatalog:
         # One thread reads for all requests meanwhile: requests must not take all threads.
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(asyncio.to_thread(self._read))
-            self._reading.add_done_callback(_seen)
+            self._reading.add_done_callback(_retrieve_error)
         reading = self._reading
         await asyncio.wait({reading}, timeout=self._patience)
         if reading.done():
@@ -120,6 +120,6 @@ class SyncedCatalog:
             raise CatalogMissingError(msg)
 
 
-def _seen(reading: asyncio.Task[Catalog]) -> None:
+def _retrieve_error(reading: asyncio.Task[Catalog]) -> None:
     if not reading.cancelled():
         reading.exception()  # the client may have gone

@@ -53,7 +53,7 @@ def last_prompt(endpoint: str, body: bytes) -> Prompt:
     wanted = next((field for path, field in FIELDS.items() if path == endpoint), None)
     # As Go's encoding/json reads it, the parser behind Ollama: without regard to case.
     fields = {key.lower(): value for key, value in request.items()} if isinstance(request, dict) else {}
-    text = _said(fields.get(wanted))
+    text = _find_text(fields.get(wanted))
     return Prompt(text) if text is not None else Prompt(None, "the request has no text of the user")
 
 
@@ -71,7 +71,7 @@ def _text(body: bytes) -> str:
         return body.decode("latin-1")
 
 
-def _said(content: object) -> str | None:
+def _find_text(content: object) -> str | None:
     """Return a string itself, the last message of the user with text, or all strings of a list."""
     if isinstance(content, str):
         return content
@@ -80,14 +80,14 @@ def _said(content: object) -> str | None:
     for message in reversed(content):
         if isinstance(message, dict) and message.get("role") == "user":
             said = message.get("content")
-            text = _joined(said) if isinstance(said, list) else said
+            text = _join_texts(said) if isinstance(said, list) else said
             if isinstance(text, str):
                 return text
     strings = [text for text in content if isinstance(text, str)]
     return "\n".join(strings) if strings and len(strings) == len(content) else None
 
 
-def _joined(parts: Iterable[object]) -> str | None:
+def _join_texts(parts: Iterable[object]) -> str | None:
     texts = [p.get("text") for p in parts if isinstance(p, dict) and p.get("type") in TEXT_PARTS]
     strings = [text for text in texts if isinstance(text, str)]
     return "\n".join(strings) if strings else None

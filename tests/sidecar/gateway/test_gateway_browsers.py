@@ -334,7 +334,7 @@ WRONG = [
     ("null", "null"),
     ("https://", "host"),
     ("https://*", "host"),
-    ("https://*.example", "Two labels"),
+    ("https://*.example", "two labels"),
     ("https://a.*.example", "host"),
     ("https://*.1.2.3.4", "host"),
     ("https://app.example:99999", "port"),

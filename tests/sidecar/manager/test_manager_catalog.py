@@ -107,7 +107,7 @@ async def test_before_the_first_sync_there_is_no_catalog_and_no_readiness(start:
     async with start() as client:
         reply = await client.get("/models")
         assert (reply.status, reply.body["error"]["code"]) == (503, "no_catalog")
-        assert "the log of container git-sync says why" in reply.message
+        assert "see the log of git-sync" in reply.message
         assert (await client.activate("alpha")).status == 503
         assert ((await client.get("/readyz", admin=True)).status, (await client.get("/livez", admin=True)).status) == (
             503,

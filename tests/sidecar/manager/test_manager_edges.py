@@ -265,7 +265,7 @@ async def test_a_clock_that_goes_back_shows_no_time_before_the_start(
     monkeypatch.setattr(time, "time", lambda: now - 3600)
     reply = await manager.activate("beta")
     assert reply.status == 409
-    assert "since 0 s" in reply.message
+    assert "for 0 s" in reply.message
     cluster.controller = becomes_ready
     assert (await changing).status == 200
     last = (await manager.get("/active")).body["last"]

@@ -266,7 +266,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"cors": {"origins": ["https://app.example/"]}}},
-        "larder:gateway.cors.origins[0]: an origin has no path. Write https://app.example.",
+        "larder:gateway.cors.origins[0]: an origin has no path. Fix: write https://app.example.",
     ),
     (
         {"larder:gateway": {"cors": {"origins": ["app.example"]}}},
