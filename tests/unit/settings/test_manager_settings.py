@@ -52,8 +52,8 @@ def changed(block: dict[str, Any]) -> list[str]:
         ),
         (
             {"inference": {"storage-uri": "pvc://models/alpha"}},
-            "larder:manager.inference.storage-uri: must hold {id} where the model's id goes, or every model would be "
-            "the same",
+            "larder:manager.inference.storage-uri: must contain {id} in place of the model's id: "
+            "otherwise every model would be the same",
         ),
         (
             {"api-token": None},
