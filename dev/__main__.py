@@ -19,7 +19,7 @@ def _only_dev() -> None:
     stack = os.environ.get("STACK") or "dev"
     if stack != "dev":
         msg = (
-            f"STACK={stack}: make up and make down are for stack dev alone. Deploy others with Pulumi itself: "
+            f"STACK={stack}: make up and make down serve only stack dev. Fix: deploy others with Pulumi: "
             f"`pulumi up --stack {stack}`; `make plan STACK={stack}` previews them here"
         )
         raise CommandError(msg)
@@ -53,8 +53,8 @@ def _embedded() -> Path:
 
     if (kubeconfig := embedded.kubeconfig()) is None:
         msg = (
-            "the cluster of this checkout does not run, so its stack cannot be taken down. "
-            "`make up` starts it again; `make clean` forgets both"
+            "the cluster of this checkout does not run, so its stack cannot be removed. Fix: "
+            "`make up` starts it again; `make clean` removes both"
         )
         raise CommandError(msg)
     return kubeconfig
@@ -63,7 +63,7 @@ def _embedded() -> Path:
 def _url() -> None:
     kept = STATE / f"url.{os.environ.get('STACK') or 'dev'}"
     if not kept.exists():
-        msg = "no such stack runs from this checkout; `make up` first"
+        msg = "no such stack runs from this checkout. Fix: run `make up` first"
         raise CommandError(msg)
     say(kept.read_text())
 

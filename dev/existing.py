@@ -51,14 +51,16 @@ def target(context: str, registry: str) -> Target:
 def require_kserve(context: str) -> None:
     """Refuse a cluster without InferenceServices before anything is deployed to it. Raise CommandError."""
     if not _kubectl(context, "get", *KSERVE_CRD, "--ignore-not-found"):
-        msg = f"context {context} has no KServe ({KSERVE_CRD[1]}): install KServe 0.20 or later, or drop larder:kserve"
+        msg = (
+            f"context {context}: no KServe ({KSERVE_CRD[1]}). Fix: install KServe 0.20 or later, or drop larder:kserve"
+        )
         raise CommandError(msg)
 
 
 def require_gpus(context: str, nodes: Sequence[Mapping[str, Any]]) -> None:
     """Refuse a cluster without GPUs, on which a predictor would wait forever. Raise CommandError."""
     if not any(int(node["status"]["allocatable"].get(GPU, 0)) for node in nodes):
-        msg = f"context {context}: no node offers {GPU}: install AMD's device plugin, or drop larder:kserve"
+        msg = f"context {context}: no node offers {GPU}. Fix: install AMD's device plugin, or drop larder:kserve"
         raise CommandError(msg)
 
 
@@ -71,7 +73,7 @@ def oldest(nodes: Sequence[Mapping[str, Any]]) -> str:
 def _kubectl(context: str, *args: str) -> str:
     binary = shutil.which("kubectl")
     if binary is None:
-        msg = "CONTEXT= needs kubectl on PATH, to ask the cluster for its nodes"
+        msg = "CONTEXT=: no kubectl on PATH to list the nodes of the cluster. Fix: install kubectl"
         raise CommandError(msg)
     asked = subprocess.run([binary, "--context", context, *args], capture_output=True, text=True, check=False)
     if asked.returncode:

@@ -64,7 +64,7 @@ def extract(package: str, binary: str) -> None:
         subprocess.run(["dpkg-deb", "-x", archive, partial], check=True)
         archive.unlink()
         if not (partial / "usr/bin" / binary).exists():
-            msg = f"Debian's {package} has no /usr/bin/{binary}; this release of Debian packs it otherwise"
+            msg = f"Debian's {package} has no /usr/bin/{binary}; this release of Debian packages it differently"
             raise CommandError(msg)
         partial.rename(final)
 

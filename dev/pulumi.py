@@ -169,7 +169,7 @@ class Stack:
         options = [f"--policy-pack={ROOT / 'policies'}", "--suppress-outputs", *([] if known else ["--refresh"])]
         # Preview first: a refusal during `up` would leave a partial change.
         if self._refused(options) or self.pulumi.show("up", "--yes", "--skip-preview", *options, *self._where()):
-            msg = f"pulumi up of stack {self.name} failed; what to do stands above. `make up` goes on from there."
+            msg = f"pulumi up of stack {self.name} failed. Fix: follow the messages above and run `make up` again."
             raise CommandError(msg)
         marker.write_text(cluster_id)
         (last,) = json.loads(
@@ -192,7 +192,7 @@ class Stack:
         if self.pulumi.show(
             "destroy", "--yes", "--skip-preview", "--exclude-protected", "--suppress-outputs", *self._where()
         ):
-            msg = f"pulumi destroy of stack {self.name} failed; what to do stands above"
+            msg = f"pulumi destroy of stack {self.name} failed. Fix: follow the messages above"
             raise CommandError(msg)
         say("\nThe stack is down. Data volumes stay, and what is on them: the next `make up` fetches nothing again.")
 

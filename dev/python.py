@@ -21,7 +21,7 @@ PATHS = "larder.pth"
 def ensure() -> None:
     """Create the environment or update it to the lock file. An interrupted installation starts over."""
     if sys.version_info < (3, 11):  # noqa: UP036 (this runs before pip checks requires-python)
-        msg = f"Python {sys.version.split()[0]} is too old: Larder needs 3.11 or newer as python3 on PATH"
+        msg = f"Python {sys.version.split()[0]} is too old. Fix: install 3.11 or newer as python3 on PATH"
         raise CommandError(msg)
     with alone(HOME / "venv.lock", "another make is installing Python packages"):
         if _is_there(VENV, LOCK):

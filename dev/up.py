@@ -44,7 +44,7 @@ def prepared() -> tuple[Stack, Target]:
     """Return stack dev and its prepared target. Raise CommandError."""
     context, registry = os.environ.get("CONTEXT"), os.environ.get("REGISTRY")
     if bool(context) != bool(registry):
-        msg = "CONTEXT= and REGISTRY= go together: the cluster, and a registry it can pull from and you can push to"
+        msg = "CONTEXT= and REGISTRY= need each other. Fix: name the cluster, and a registry that both reach"
         raise CommandError(msg)
     target = existing.target(context, registry) if context and registry else _embedded()
     return Stack("dev", target.overlay, kubeconfig=target.kubeconfig), target
@@ -76,14 +76,14 @@ def ask(url: str, model: str) -> None:
                 raise CommandError(msg) from error
             time.sleep(0.5)
         except (OSError, urllib.error.URLError) as error:
-            # kube-proxy may be a moment behind the readiness that Pulumi waited for.
+            # kube-proxy may lag behind the readiness that Pulumi waited for.
             if time.monotonic() > deadline:
                 msg = f"{url} did not answer within {ANSWER_WITHIN:.0f} s: {error}"
                 raise CommandError(msg) from error
             time.sleep(0.5)
     say(repr(text)[1:-1][:300])
     if not text:
-        msg = f"{url} answered without a word; see `kubectl -n ai logs -l app.kubernetes.io/part-of=larder -c gateway`"
+        msg = f"{url} answered no text. Fix: read `kubectl -n ai logs -l app.kubernetes.io/part-of=larder -c gateway`"
         raise CommandError(msg)
 
 
@@ -97,7 +97,7 @@ def _deltas(lines: object) -> list[str]:
 
 
 def farewell(url: str, outputs: Mapping[str, object]) -> None:
-    """Say where things are and what to try next."""
+    """Print the addresses and the next steps."""
     served: Any = outputs["weights"]
     other = next(strategy for strategy in ("node-local", "none") if strategy != outputs["strategy"])
     say(f"""

@@ -25,7 +25,7 @@ def main() -> None:
     names = chosen(os.environ.get("ONLY") or "", os.environ.get("PART") or "", os.environ.get("TOUCHED") or "")
     recording = bool(os.environ.get("PROOF"))
     if recording and not proof.is_clean():
-        msg = "PROOF=1: the work tree differs from its commit, so a proof would name the wrong one. Commit first."
+        msg = "PROOF=1: the work tree differs from its commit, so a proof would name the wrong one. Fix: commit first."
         raise CommandError(msg)
     python.ensure()
     if "engines" in names:
@@ -36,7 +36,7 @@ def main() -> None:
     for name, outcome in found.items():
         say(f"  {'✓' if outcome.passed else '✗'} {name}: {outcome}")
     if bad := [name for name, outcome in found.items() if not outcome.passed]:
-        msg = f"{', '.join(bad)}: a test failed, was skipped, or did not run. KEEP=1 keeps the cluster for a look"
+        msg = f"{', '.join(bad)}: a test failed, was skipped, or did not run. KEEP=1 keeps the cluster"
         raise CommandError(msg)
 
 
@@ -47,19 +47,19 @@ def chosen(only: str, part: str, minutes: str) -> list[str]:
     """
     if only:
         if only not in SUITES:
-            msg = f"ONLY={only}: no such suite. Choose one of {', '.join(SUITES)}"
+            msg = f"ONLY={only}: no such suite. Fix: choose one of {', '.join(SUITES)}"
             raise CommandError(msg)
         return [only]
     if not part:
         return list(SUITES)
     if part not in PARTS:
-        msg = f"PART={part}: no such part. Choose one of {', '.join(PARTS)}"
+        msg = f"PART={part}: no such part. Fix: choose one of {', '.join(PARTS)}"
         raise CommandError(msg)
     names = of_part(part)
     if not minutes:
         return names
     if not minutes.isdecimal():
-        msg = f"TOUCHED={minutes}: not a number of minutes. Write TOUCHED=10"
+        msg = f"TOUCHED={minutes}: not a number of minutes. Fix: write TOUCHED=10"
         raise CommandError(msg)
     touched = [name for name in proof.touched() if name not in names]
     more = within(int(minutes), touched, proof.read())

@@ -10,10 +10,10 @@ CLUSTER = packages.IMAGES | {
     "openssl": "openssl",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
-"""A command or file that shows a package is there -> the package."""
+"""Packages by a command or file that each provides."""
 
 EXTRACTED = {"etcd": "etcd-server", "docker-registry": "docker-registry"}
-"""Program -> its package. Installing these two would start them as services of the host: they are only unpacked."""
+"""Packages by program. An installation would start these two as services of the host, so they are only unpacked."""
 
 
 def install() -> None:

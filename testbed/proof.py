@@ -45,7 +45,7 @@ class Outcome:
         return set(self.counts) == {"passed"}
 
     def __str__(self) -> str:
-        """The counts and the duration, as pytest writes them."""
+        """Return the counts and the duration, as pytest writes them."""
         counts = ", ".join(f"{count} {word}" for word, count in sorted(self.counts.items())) or "no test ran"
         return f"{counts} in {sum(self.tests.values()):.0f} s"
 
@@ -98,7 +98,7 @@ def touched() -> list[str]:
 
 
 def _changed(proof: Proof | None) -> list[str]:
-    """List the files that changed since a proof; every file where that cannot be told."""
+    """List the files that changed since a proof; every file if that is unknown."""
     if proof is not None:
         try:
             return _git("diff", "--name-only", "--no-renames", proof.commit, "HEAD").splitlines()

@@ -77,7 +77,5 @@ def _mirror() -> tuple[str, str]:
         uri, _, release = line.partition(" ")
         if uri and "-" not in release:
             return uri, release
-    msg = (
-        "apt has no package source to make a base image from; run `apt-get update` and look into /etc/apt/sources.list"
-    )
+    msg = "/etc/apt/sources.list: apt has no package source for a base image. Fix: add one and run `apt-get update`"
     raise CommandError(msg)

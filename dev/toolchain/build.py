@@ -105,7 +105,7 @@ def go_source(pin: Path, log: Path) -> Path:
     )
     found = json.loads(said)
     if found["Sum"] != checksum:
-        msg = f"{path}@{version} is not what was pinned: its hash is {found['Sum']}, {pin.name} says {checksum}"
+        msg = f"{path}@{version} does not match its pin: its hash is {found['Sum']}, and {pin.name} has {checksum}"
         raise CommandError(msg)
     return Path(found["Dir"])
 

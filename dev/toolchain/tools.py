@@ -82,7 +82,7 @@ def _shimmy(out: Path, log: Path) -> None:
     )
     run(["cargo", "generate-lockfile"], log=log, cwd=pin, env=env)
     if f'checksum = "{checksum}"' not in (pin / "Cargo.lock").read_text():
-        msg = f"{name} {version} is not the archive that dev/toolchain/shimmy.txt pins: its checksum is another"
+        msg = f"{name} {version} does not match its pin: the checksum differs from dev/toolchain/shimmy.txt"
         raise CommandError(msg)
     run(["cargo", "install", name, "--version", version, "--locked", "--root", out], log=log, env=env)
     shutil.rmtree(pin)

@@ -1,4 +1,4 @@
-"""The cluster seen from the host: start it, ask whether it runs, drop it."""
+"""The cluster seen from the host: start it, tell if it runs, drop it."""
 
 import json
 import os
@@ -36,12 +36,12 @@ class Cluster:
 
     @property
     def registry(self) -> str:
-        """`host:port` for pushing from this host."""
+        """Return `host:port` for pushes from this host."""
         return f"{self.address}:{REGISTRY_PORT}"
 
     @property
     def hub(self) -> str:
-        """Base URL of the local hub, the same for this host and for pods."""
+        """Return the base URL of the local hub, the same for this host and for pods."""
         return f"http://{self.address}:{HUB_PORT}"
 
     def kubectl(self, *args: str, timeout: float = 60) -> str:
@@ -63,7 +63,7 @@ class Cluster:
 
 
 def running() -> Cluster | None:
-    """The cluster of this checkout, if it runs."""
+    """Return the cluster of this checkout, if it runs."""
     return _cluster() if _pid() is not None and (HOST / "up").exists() else None
 
 
@@ -119,14 +119,14 @@ def _launch(link: network.Link, cgroup: str) -> None:
 
 
 def _child(process: subprocess.Popen[bytes]) -> int:
-    """Pid, as the host sees it, of process 1 of the namespaces."""
+    """Return the pid of process 1 of the namespaces, as the host sees it."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline and process.poll() is None:
         if pids := children.read_text().split():
             return int(pids[0])
         time.sleep(0.02)
-    msg = f"unshare could not make namespaces; see {HOST}/log/supervisor.log. It needs root with CAP_SYS_ADMIN."
+    msg = f"unshare failed to create namespaces; see {HOST}/log/supervisor.log. Fix: run as root with CAP_SYS_ADMIN."
     raise CommandError(msg)
 
 
@@ -158,15 +158,15 @@ def _subnet() -> str:
 
 
 def pid() -> int:
-    """Pid of process 1 of the running cluster's namespaces. Raises CommandError where none runs."""
+    """Return the pid of process 1 of the cluster's namespaces. Raise CommandError if no cluster runs."""
     if (found := _pid()) is None:
-        msg = f"the cluster does not run any more; see {HOST}/log/supervisor.log"
+        msg = f"the cluster no longer runs; see {HOST}/log/supervisor.log"
         raise CommandError(msg)
     return found
 
 
 def _pid() -> int | None:
-    """Pid of the namespaces' process 1, unless it ended or the number now belongs to another process."""
+    """Return the pid of the namespaces' process 1; None if it ended or another process has its pid."""
     try:
         held = json.loads((HOST / "pid").read_text())
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
 """The daemons of the node: command lines and configuration files, as data. Paths are those seen from inside.
 
-What each unusual line is for was found by leaving it out: see docs/testing.md.
+docs/testing.md gives the reason for each unusual line, found by leaving it out.
 """
 
 import json
@@ -39,10 +39,10 @@ class Daemon:
 
 
 def waves(address: str) -> list[list[Daemon]]:
-    """Daemons in the order of their dependencies; those of one wave start together."""
+    """Return the daemons in the order of their dependencies; those of one wave start together."""
     api = f"https://127.0.0.1:{API_PORT}"
     first = [
-        # Nothing of this cluster must survive a power cut, and fsync is what etcd spends its time on.
+        # This cluster need not survive a power cut, and etcd spends most of its time in fsync.
         Daemon(
             "etcd",
             [
@@ -131,7 +131,7 @@ def waves(address: str) -> list[list[Daemon]]:
                 f"{KUBE}/kube-proxy",
                 f"--kubeconfig={PKI}/proxy.kubeconfig",
                 f"--cluster-cidr={POD_CIDR}",
-                # Conntrack sizes are the host's to set.
+                # The host sets conntrack sizes.
                 "--conntrack-max-per-core=0",
                 f"--hostname-override={NODE}",
             ],
@@ -155,7 +155,7 @@ def waves(address: str) -> list[list[Daemon]]:
 
 
 def files(address: str, cgroup: str) -> dict[str, str]:
-    """Configuration files by name under `etc/`."""
+    """Return the configuration files by name under `etc/`."""
     return {
         "containerd.toml": _CONTAINERD,
         **{

@@ -54,7 +54,7 @@ def open_(pid: int) -> None:
     deadline = time.monotonic() + ENABLED_WITHIN
     while EGRESS_GATEWAY not in _inside(pid, "ip", "route", "show", "default", check=False):
         if slirp.poll() is not None or time.monotonic() > deadline:
-            msg = f"pods got no way out: slirp4netns did not start; see {HOST}/log/egress.log"
+            msg = f"pods have no egress: slirp4netns did not start; see {HOST}/log/egress.log"
             raise CommandError(msg)
         time.sleep(0.05)
 

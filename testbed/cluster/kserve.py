@@ -35,7 +35,7 @@ OVERRIDES = {
 
 
 def ensure(cluster: Cluster) -> None:
-    """Have KServe in a running cluster; again at any time, also after the cluster was killed."""
+    """Install KServe in a running cluster. It can be repeated, also after the cluster was killed."""
     if _answers(cluster):
         return
     source = tools.KSERVE.ensure() / "config"
@@ -85,16 +85,14 @@ def _config(source: Path) -> str:
     text = (source / "config.yaml").read_text()
     for shipped, ours in OVERRIDES.items():
         if shipped not in text:
-            msg = (
-                f"KServe's ConfigMap no longer says {shipped}; testbed/cluster/kserve.py has to learn what it says now"
-            )
+            msg = f"KServe's ConfigMap no longer says {shipped}; Fix: update testbed/cluster/kserve.py"
             raise CommandError(msg)
         text = text.replace(shipped, ours)
     return text
 
 
 def _webhooks(source: Path, cluster: Cluster) -> str:
-    """Its webhooks by address: the controller is no pod, so no Service leads to it."""
+    """Return its webhooks by address: the controller is no pod, so no Service reaches it."""
     authority = base64.b64encode((HOST / "pki" / "ca.crt").read_bytes()).decode()
     lines: list[str] = []
     for line in (source / "webhooks.yaml").read_text().splitlines():
@@ -159,7 +157,7 @@ def _answers(cluster: Cluster) -> bool:
 
 
 def _offer_gpu(cluster: Cluster) -> None:
-    """One GPU, by name: no device is behind it, but the scheduler gives it to one pod at a time."""
+    """Offer one GPU without a device; the scheduler gives it to one pod at a time."""
     patch = [
         {"op": "add", "path": f"/status/{kind}/{GPU.replace('/', '~1')}", "value": "1"}
         for kind in ("capacity", "allocatable")

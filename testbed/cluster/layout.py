@@ -11,7 +11,7 @@ HOST = STATE / "cluster"
 """State of the cluster on the host; inside it is mounted at INSIDE, short enough for any socket path."""
 INSIDE = Path("/run/larder")
 TOOLS = Path("/run/tools")
-"""Inside: the built tools and the extracted Debian packages."""
+"""Folders inside for the built tools and the extracted Debian packages."""
 
 CHECKOUT_INSIDE = Path("/run/checkout")
 

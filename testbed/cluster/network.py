@@ -1,4 +1,4 @@
-"""The one link between the host and the cluster: a veth pair with a /30 nobody else uses."""
+"""The link between host and cluster: a veth pair with an otherwise unused /30."""
 
 import ipaddress
 import json
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from dev.progress import CommandError
 
 POOLS = [ipaddress.ip_network(net) for net in ("10.231.0.0/24", "172.30.231.0/24", "192.168.231.0/24")]
-"""Tried in this order: a company's VPN often covers one of the private ranges whole."""
+"""Pools in this order: a company's VPN often covers one of the private ranges entirely."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Link:
 
     @classmethod
     def of(cls, subnet: str) -> "Link":
-        """The link on a /30 of the pool."""
+        """Return the link on a /30 of the pool."""
         net = ipaddress.ip_network(subnet)
         host, cluster = (str(a) for a in net.hosts())
         return cls(f"larder{int(net.network_address) % 2**24}", host, cluster)
@@ -36,7 +36,7 @@ class Link:
 
 
 def free_subnet() -> str:
-    """A /30 of the pools that no route of this host covers. Raises CommandError when all are taken."""
+    """Return a /30 of the pools that no route of this host covers. Raise CommandError if all are taken."""
     routes = json.loads(_ip("-4", "-j", "route", "show") or "[]")
     taken = [ipaddress.ip_network(r["dst"], strict=False) for r in routes if r["dst"] != "default"]
     for pool in POOLS:
@@ -44,9 +44,7 @@ def free_subnet() -> str:
             if not any(net.overlaps(other) for other in taken):
                 return str(net)
     pools = ", ".join(map(str, POOLS))
-    msg = (
-        f"no /30 of {pools} is free of this host's routes; `make clean` in checkouts that you no longer use frees some"
-    )
+    msg = f"no /30 of {pools} is free of this host's routes. Fix: run `make clean` in checkouts that you no longer use"
     raise CommandError(msg)
 
 

@@ -58,7 +58,7 @@ def make(address: str) -> Path:
 
 
 def server(name: str, address: str) -> Path:
-    """A certificate for a server at `address`; its key lies beside it, as .key."""
+    """Make a certificate for a server at `address`, with its key beside it as .key."""
     folder = HOST / "pki"
     _sign(folder, name, f"/CN={name}", f"subjectAltName=IP:{address}")
     return folder / f"{name}.crt"

@@ -14,7 +14,7 @@ def make_folder(folder: str) -> None:
 
 
 def volume(name: str, folder: str, *, size: str, storage_class: str) -> dict[str, Any]:
-    """A PersistentVolume over a folder of the data disk; pods wait where it is not there."""
+    """Return a PersistentVolume over a folder of the data disk; pods wait if the folder is missing."""
     spec = {
         "capacity": {"storage": size},
         "accessModes": ["ReadWriteMany"],

@@ -21,7 +21,7 @@ EXAMPLES = """examples:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line; prints what was made, or where the hub listens, as one line."""
+    """Run the command line; print the model made, or the URL of the hub, as one line."""
     parser = argparse.ArgumentParser(
         prog="python -m testbed.hub",
         description=__doc__,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Faults:
-    """Everything off by default."""
+    """Faults, all off by default."""
 
     refuse: tuple[int, str | None] | None = None
     """Answer every resolve request with this status and X-Error-Code."""
     gather: int = 0
-    """Answer no GET before that many files are asked for at once."""
+    """Answer no GET until that many files are requested at once."""
     busy: int = 0
     """Answer the first that many GETs with 503."""
     cut_after: int | None = None
@@ -22,10 +22,10 @@ class Faults:
     trickle: bool = False
     """After `stall_after`, send one byte every 50 ms instead of nothing."""
     endless_chunk: bool = False
-    """Bodies in chunks, of which the first never gets to the end of its own head."""
+    """Send chunked bodies whose first chunk header never ends."""
     bytes_per_second: int | None = None
     garbage: bool = False
-    """Bodies of the right size and the wrong content."""
+    """Send bodies of the right size with wrong content."""
     short_by: int = 0
     """Announce and send that many bytes fewer than metadata says."""
     wrong_commit: str | None = None
@@ -33,18 +33,18 @@ class Faults:
     no_ranges: bool = False
     """Ignore Range: always 200 with everything."""
     no_ranges_beyond: int | None = None
-    """Ignore Range where it begins behind that byte, as a mirror among others may."""
+    """Ignore a Range that begins after that byte, as one of several mirrors may."""
     short_ranges: int | None = None
-    """Answer ranges with that many bytes at the most, saying so."""
+    """Answer ranges with at most that many bytes, and a matching Content-Range."""
     wrong_span: bool = False
-    """Content-Range of every partial answer names another place than was asked for."""
+    """Send a Content-Range for another position in every partial answer."""
     changes_at: int | None = None
-    """Ranges that begin behind that byte carry another ETag, whatever If-Range says."""
+    """Send another ETag for ranges that begin after that byte, regardless of If-Range."""
     no_linked_etag: bool = False
-    """Metadata without a sha256, as for a file outside LFS."""
+    """Send metadata without a sha256, as for a file outside LFS."""
     etag: str | None = None
-    """ETag of bodies, in place of the sha256."""
+    """ETag of bodies, which replaces the sha256."""
     redirect: str | None = None
-    """302 of GETs to this base URL, as a hub sends to its CDN; the path is appended."""
+    """Redirect GETs (302) to this base URL plus the path, as a hub does to its CDN."""
     metadata_redirect: str | None = None
-    """302 of HEADs to this base URL without any metadata, as a captive portal sends."""
+    """Redirect HEADs (302) to this base URL without metadata, as a captive portal does."""

@@ -32,7 +32,7 @@ Value = int | str | Float | Sequence[str] | Sequence[Float] | Sequence[int]
 
 
 def gguf(metadata: Mapping[str, Value], tensors: Sequence[F32Tensor]) -> bytes:
-    """The bytes of a whole GGUF file."""
+    """Return the bytes of a whole GGUF file."""
     head = bytearray(b"GGUF" + struct.pack("<Iqq", 3, len(tensors), len(metadata)))
     for key, value in metadata.items():
         head += _string(key) + _value(value)

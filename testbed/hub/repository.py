@@ -24,7 +24,7 @@ class NotOnHubError(Exception):
 
 @dataclass(frozen=True)
 class Published:
-    """A file on the hub, as a catalog entry wants to know it."""
+    """A file on the hub, with the fields of a catalog entry."""
 
     repo: str
     revision: str
@@ -33,7 +33,7 @@ class Published:
     sha256: str
 
     def to_json(self) -> str:
-        """One line."""
+        """Return one line of JSON."""
         return json.dumps(asdict(self))
 
 
@@ -64,7 +64,7 @@ class Repositories:
         return Published(repo, revision, name, size, sha256)
 
     def commit(self, repo: str, revision: str) -> str:
-        """The 40 hex digits that `revision` (itself such, or `main`) means."""
+        """Return the 40 hex digits of `revision`, which is a commit or `main`."""
         folder = self.root / repo
         if not REPO.match(repo) or not (folder / "refs").is_dir():
             raise NotOnHubError("RepoNotFound", f"Repository not found: {repo}")
@@ -76,13 +76,13 @@ class Repositories:
         raise NotOnHubError("RevisionNotFound", f"Invalid rev id: {revision}")
 
     def files(self, repo: str, revision: str) -> dict[str, Published]:
-        """Every file of a revision by its path."""
+        """Return every file of a revision by its path."""
         commit = self.commit(repo, revision)
         index = json.loads((self.root / repo / commit / _INDEX).read_text())
         return {path: Published(repo, commit, path, **facts) for path, facts in sorted(index.items())}
 
     def find(self, repo: str, revision: str, path: str) -> Published:
-        """One file. Raises NotOnHubError."""
+        """Return one file. Raise NotOnHubError."""
         files = self.files(repo, revision)
         if path not in files:
             raise NotOnHubError("EntryNotFound", f"Entry not found: {path}")

@@ -59,7 +59,7 @@ class Hub(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Base URL, without a slash at the end."""
+        """Return the base URL, without a slash at the end."""
         return f"{self._scheme}://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def __enter__(self) -> "Hub":
@@ -74,7 +74,7 @@ class Hub(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the signature of socketserver)
-        """Clients hang up; that is their right."""
+        """Ignore clients that close their connection."""
 
     def count(self, path: str, sent: int) -> None:
         """Add bytes that reached the socket."""
@@ -103,7 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name BaseHTTPRequestHandler has)
-        """Quiet; /_stats tells."""
+        """Log nothing: /_stats has the requests."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -233,7 +233,7 @@ class _Handler(BaseHTTPRequestHandler):
         return sent
 
     def _goes_on(self) -> bool:
-        """A body at its limit: whether it goes on after a while, because the fault was taken away."""
+        """Wait at a body's limit; return True if the fault was removed and the body continues."""
         stalled = self.server.faults.stall_after is not None
         while stalled and not self.server.closing.wait(0.05):
             if self.server.faults.stall_after is None:

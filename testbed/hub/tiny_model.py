@@ -59,7 +59,7 @@ _REPEATS = 1 << 16
 
 
 def tiny_model(seed: int = 0, *, size: int = 0, shape: Shape = TINY) -> Iterator[bytes]:
-    """The file in chunks. Another `seed` gives another model; `size` (bytes) stretches it with unused bytes at the end.
+    """Yield the file in chunks. A `seed` gives a model; `size` (bytes) stretches it with unused bytes at the end.
 
     Another `shape` makes it heavier to load and to compute.
 
@@ -75,12 +75,12 @@ def tiny_model(seed: int = 0, *, size: int = 0, shape: Shape = TINY) -> Iterator
 
 @functools.lru_cache(maxsize=8)
 def _content(seed: int, shape: Shape) -> bytes:
-    """The model without its stretch; many tests publish the same."""
+    """Return the model without its stretch; cached, since many tests publish the same."""
     return gguf(_metadata(seed, shape), _tensors(seed, shape))
 
 
 def _tokens() -> list[tuple[str, int, float]]:
-    """Every token with its type and its weight on the steady dimension."""
+    """Return every token with its type and its weight on the steady dimension."""
     special = zip(SPECIAL, (UNKNOWN, CONTROL, CONTROL), (RARE, RARE, ENDING), strict=True)
     raw = [(f"<0x{byte:02X}>", BYTE, RARE) for byte in range(256)]
     # U+2581 is how SentencePiece spells the space before a word.
@@ -146,7 +146,7 @@ def _tensors(seed: int, shape: Shape) -> list[F32Tensor]:
 
 
 def _led(name: str, seed: int, first: list[tuple[float, float]], width: int) -> F32Tensor:
-    """Noise, but row i starts with the two numbers first[i]."""
+    """Return noise in which row i starts with the two numbers first[i]."""
     content = bytearray(_noise(f"{seed}/{name}", width * len(first)))
     for row, values in enumerate(first):
         struct.pack_into("<2f", content, row * width * 4, *values)

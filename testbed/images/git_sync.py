@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def sync(root: Path, repo: str, ref: str, link: Path, stale_seconds: float) -> None:
-    """Fetch, check out what is new, flip the link. Raises subprocess.CalledProcessError."""
+    """Fetch, check out what is new, flip the link. Raise subprocess.CalledProcessError."""
     git(root, "fetch", "--quiet", "--force", repo, ref)
     commit = git(root, "rev-parse", "FETCH_HEAD^{commit}")
     checkout = root / ".worktrees" / commit
@@ -72,7 +72,7 @@ def git(root: Path, *words: str) -> str:
 
 
 def seconds(text: str) -> float:
-    """`90s`, `2m`."""
+    """Return the seconds of a duration such as `90s` or `2m`."""
     match = re.fullmatch(r"(\d+)([sm])", text)
     if match is None:
         msg = f"{text!r} is no duration"

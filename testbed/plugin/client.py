@@ -15,7 +15,7 @@ FIELD_MANAGER: Final = "pulumi-kubernetes"
 
 
 class UnreachableError(Exception):
-    """No API server answers there."""
+    """No API server answers at the address."""
 
 
 class ApiError(Exception):
@@ -42,7 +42,7 @@ class Client:
         )
 
     def close(self) -> None:
-        """Hang up for good."""
+        """Close all connections."""
         self._pool.close()
 
     def get(self, path: str, **query: str) -> Manifest:
@@ -61,7 +61,7 @@ class Client:
         return self._request("PATCH", path, manifest, query=query, content="application/apply-patch+yaml")
 
     def json_patch(self, path: str, operations: list[Manifest]) -> Manifest:
-        """RFC 6902."""
+        """PATCH by a JSON patch (RFC 6902)."""
         return self._request("PATCH", path, operations, content="application/json-patch+json")
 
     def delete(self, path: str, propagation: str) -> Manifest:
@@ -95,5 +95,5 @@ def _write(*, dry_run: bool) -> dict[str, str]:
 
 
 def segment(name: str) -> str:
-    """A name as one path segment, whatever characters it brings."""
+    """Return a name as one path segment, with any character quoted."""
     return quote(name, safe="")

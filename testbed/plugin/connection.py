@@ -1,4 +1,4 @@
-"""The cluster that one provider resource stands for: reached, or not with the reason."""
+"""The cluster of one provider resource, or the reason why it is out of reach."""
 
 import threading
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from testbed.plugin.waiting import Waiting
 
 @dataclass(frozen=True)
 class Connection:
-    """The namespace for objects that state none, and the way to the API server."""
+    """The default namespace of objects, and the client of the API server."""
 
     namespace: str
     unreachable: str
@@ -24,7 +24,7 @@ class Connection:
 
     @classmethod
     def none(cls, why: str) -> "Connection":
-        """A connection that leads nowhere."""
+        """Return a connection without a cluster."""
         return cls("default", why, None)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""URLs of kinds: asked of the API server once per group and version."""
+"""URLs of kinds, from one request to the API server per group and version."""
 
 import threading
 

@@ -29,7 +29,7 @@ _LEFT_UNAWAITED: Final = frozenset({"Namespace", "Deployment", "Job"})
 
 
 class AlreadyExistsError(Exception):
-    """Creation met an object of that name."""
+    """An object of that name exists already."""
 
 
 class Objects:

@@ -251,7 +251,7 @@ class KubernetesProvider(provider_pb2_grpc.ResourceProviderServicer):
     def _awaited(
         self, given: Manifest, manifest: Manifest, live: Manifest, timeout: float, progress: Progress
     ) -> Manifest:
-        """The ready object; what is not ready is kept in the state with the reasons."""
+        """Return the ready object; one that is not ready stays in the state with the reasons."""
         try:
             ready = self._connection.objects.ready(manifest, live, timeout, progress)
         except (NotReadyError, ApiError) as error:

@@ -87,15 +87,15 @@ class Engine:
             self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, options=_OPTIONS))
 
     def debug(self, message: str) -> None:
-        """For `--debug` only."""
+        """Log a line for `--debug` only."""
         self._log(engine_pb2.DEBUG, "", message)
 
     def warn(self, urn: str, message: str) -> None:
-        """A warning in the diagnostics."""
+        """Log a warning in the diagnostics."""
         self._log(engine_pb2.WARNING, urn, message)
 
     def status(self, urn: str, message: str) -> None:
-        """The progress line of one resource; the same words are sent once."""
+        """Set the progress line of one resource; send repeated words once."""
         with self._lock:
             if self._last.get(urn, "") == message:
                 return

@@ -70,7 +70,7 @@ def _decode(value: struct_pb2.Value) -> Any:
 
 
 def encode(values: Manifest) -> struct_pb2.Struct:
-    """The inverse of decode."""
+    """Return Pulumi's wire values: the inverse of decode."""
     return struct_pb2.Struct(fields={key: _encode(value) for key, value in values.items()})
 
 

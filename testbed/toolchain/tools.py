@@ -1,4 +1,4 @@
-"""The tools of the embedded cluster. Versions stand in the pins beside this file."""
+"""The tools of the embedded cluster. The pins beside this file give the versions."""
 
 import shutil
 from pathlib import Path

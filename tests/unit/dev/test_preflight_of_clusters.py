@@ -11,7 +11,7 @@ from dev.progress import CommandError
 def test_a_cluster_without_kserve_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(existing, "_kubectl", lambda *_: "")
     with pytest.raises(
-        CommandError, match=r"context team has no KServe \(inferenceservices\.serving\.kserve\.io\): ins"
+        CommandError, match=r"context team: no KServe \(inferenceservices\.serving\.kserve\.io\)\. Fix: ins"
     ):
         existing.require_kserve("team")
 
@@ -27,7 +27,9 @@ def node(kubelet: str = "v1.36.3", **offers: str) -> dict[str, Any]:
 
 
 def test_a_cluster_without_gpus_is_told_so_and_one_node_that_has_them_is_enough() -> None:
-    with pytest.raises(CommandError, match=r"context team: no node offers amd\.com/gpu: install AMD's device plugin"):
+    with pytest.raises(
+        CommandError, match=r"context team: no node offers amd\.com/gpu\. Fix: install AMD's device plugin"
+    ):
         existing.require_gpus("team", [node(), node(**{"amd.com/gpu": "0"})])
     existing.require_gpus("team", [node(), node(**{"amd.com/gpu": "8"})])
 

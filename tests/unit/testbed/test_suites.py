@@ -63,9 +63,9 @@ def test_touched_suites_share_the_minutes_by_the_age_of_their_proofs(
 @pytest.mark.parametrize(
     ("only", "part", "minutes", "said"),
     [
-        ("swop", "", "", "ONLY=swop: no such suite. Choose one of engines, upgrade, ollama"),
-        ("", "4", "", "PART=4: no such part. Choose one of core, 2, 3"),
-        ("", "core", "ten", "TOUCHED=ten: not a number of minutes. Write TOUCHED=10"),
+        ("swop", "", "", "ONLY=swop: no such suite. Fix: choose one of engines, upgrade, ollama"),
+        ("", "4", "", "PART=4: no such part. Fix: choose one of core, 2, 3"),
+        ("", "core", "ten", "TOUCHED=ten: not a number of minutes. Fix: write TOUCHED=10"),
     ],
 )
 def test_a_word_that_names_nothing_is_refused(only: str, part: str, minutes: str, said: str) -> None:
