@@ -39,7 +39,7 @@ def _text(seen: Preview) -> str:
     return str(_image(seen).inputs["dockerfile"]["inline"])
 
 
-def test_the_image_is_built_upon_the_engine_by_the_sidecars_fetch(preview: Previews) -> None:
+def test_the_image_is_based_on_the_engine_and_filled_by_fetch(preview: Previews) -> None:
     text = _text(preview("prebuilt-image", _overlay()))
     assert [line for line in text.splitlines() if line.startswith("FROM ")] == [
         f"FROM --platform=$BUILDPLATFORM {IMAGES['sidecar']} AS weights",
@@ -49,7 +49,7 @@ def test_the_image_is_built_upon_the_engine_by_the_sidecars_fetch(preview: Previ
     assert plan.to_json() in text
 
 
-def test_each_file_of_weights_is_a_layer_of_its_own(preview: Previews) -> None:
+def test_each_file_of_weights_is_a_separate_layer(preview: Previews) -> None:
     text = _text(preview("prebuilt-image", _overlay(models=BOTH)))
     hashes = [file.sha256 for entry in CATALOG.of(BOTH) for file in entry.hub.files]  # type: ignore[union-attr]  # both are on a hub
     layers = [line for line in text.splitlines() if line.startswith("COPY --link")]
@@ -62,7 +62,7 @@ def test_each_file_of_weights_is_a_layer_of_its_own(preview: Previews) -> None:
     ]
 
 
-def test_weights_that_nobody_has_hashed_come_with_the_rest() -> None:
+def test_weights_without_a_hash_are_in_the_last_layer() -> None:
     plan = weights_plan(CATALOG.of(["tiny-random"]), "https://huggingface.co")
     file = plan.models[0].files[0].model_copy(update={"sha256": "first-pull"})
     plan = plan.model_copy(update={"models": [plan.models[0].model_copy(update={"files": [file]})]})
@@ -73,14 +73,14 @@ def test_weights_that_nobody_has_hashed_come_with_the_rest() -> None:
     ]
 
 
-def test_a_preview_builds_nothing_and_destroy_takes_nothing_away(preview: Previews) -> None:
+def test_a_preview_builds_no_image_and_destroy_deletes_none(preview: Previews) -> None:
     image = _image(preview("prebuilt-image", _overlay(platforms=["linux/amd64", "linux/arm64"], builder="team")))
     assert image.inputs["buildOnPreview"] is False
     assert image.retain_on_delete
     assert (image.inputs["platforms"], image.inputs["builder"]) == (["linux/amd64", "linux/arm64"], {"name": "team"})
 
 
-def test_nothing_of_the_checkout_decides_the_image(preview: Previews) -> None:
+def test_the_image_does_not_depend_on_the_checkout(preview: Previews) -> None:
     """A folder as context would be hashed at every `up`, and its path is another one for everybody."""
     image = _image(preview("prebuilt-image", _overlay()))
     assert image.inputs["context"] == {"location": "-"}
@@ -98,7 +98,7 @@ def test_nothing_of_the_checkout_decides_the_image(preview: Previews) -> None:
     ],
     ids=["models", "engine", "platforms"],
 )
-def test_another_image_has_another_name_and_another_proof(preview: Previews, other: dict[str, Any]) -> None:
+def test_another_image_has_another_name_and_another_preflight_job(preview: Previews, other: dict[str, Any]) -> None:
     one, another = preview("prebuilt-image", _overlay()), preview("prebuilt-image", other)
     (tag,), (other_tag,) = (_image(seen).inputs["tags"] for seen in (one, another))
     assert tag.startswith(f"{TO}:")
@@ -107,7 +107,7 @@ def test_another_image_has_another_name_and_another_proof(preview: Previews, oth
     assert len(names) == 2
 
 
-def test_pods_run_what_was_built_by_its_digest_and_wait_for_it(preview: Previews) -> None:
+def test_pods_run_the_built_image_by_digest_and_wait_for_it(preview: Previews) -> None:
     seen = preview("prebuilt-image", _overlay())
     built, (tag,) = _image(seen).urn, _image(seen).inputs["tags"]
     (proof,) = seen.pod("Job", "preflight-")["containers"]
@@ -117,18 +117,18 @@ def test_pods_run_what_was_built_by_its_digest_and_wait_for_it(preview: Previews
     assert {built, seen.one("Job", "preflight-").urn} <= seen.one("Deployment", "ollama").dependencies
 
 
-def test_its_deadline_is_that_of_fetching_and_pushing(preview: Previews) -> None:
+def test_the_build_has_time_to_fetch_and_to_push(preview: Previews) -> None:
     overlay = _overlay(models=["tinyllama-1.1b-chat"])
     overlay["larder:cache"]["min-bandwidth"] = "1MiB/s"
     assert _image(preview("prebuilt-image", overlay)).timeouts["create"] == f"{2 * (638 + 120)}s"
 
 
-def test_nothing_is_built_for_a_strategy_that_is_not_in_force(preview: Previews) -> None:
+def test_no_image_is_built_for_an_inactive_strategy(preview: Previews) -> None:
     seen = preview("none", _overlay())
     assert not [resource for resource in seen.recording.resources if "docker" in resource.type]
 
 
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "components.caching.built_image", raising=False)
     monkeypatch.setitem(sys.modules, "pulumi_docker_build", None)
     with pytest.raises(SettingsError) as refused:
@@ -138,9 +138,7 @@ def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPa
     )
 
 
-def test_files_for_others_are_refused_where_they_would_name_no_digest(
-    tmp_path: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_render_refuses_images_without_a_digest(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "overlay").write_text(
         f"larder:images: {{sidecar: {IMAGES['sidecar']}, ollama: 'docker.io/ollama/ollama:0.32.15'}}\n"
         f"larder:cache: {{strategy: prebuilt-image, prebuilt-image: {{build: {{to: {TO}}}}}}}\n"

@@ -10,19 +10,19 @@ from preview.__main__ import main
 STACK = (ROOT / "Pulumi.dev.yaml").read_text()
 
 
-def test_a_file_that_is_right_is_passed_over_in_silence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_valid_file_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--node", "larder", "--model", "tiny-random"]) == 0
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_host_that_the_cluster_lacks_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_host_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--node", "venus"]) == 1
     assert capsys.readouterr().err == (
         "larder:node-pools.cpu.hosts[0]: the cluster has no node 'larder'. Fix: name one of venus.\n"
     )
 
 
-def test_models_of_the_file_are_judged_where_others_are_served(
+def test_models_of_the_file_are_checked_if_others_are_served(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "Pulumi.dev.yaml").write_text(STACK.replace("tinyllama-1.1b-chat", "tinylama"))

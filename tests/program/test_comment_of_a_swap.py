@@ -28,7 +28,7 @@ def _plan(strategy: str) -> PlanDocument:
     return document("dev", settings, make_plan(settings), recording, findings(recording, "dev"))
 
 
-def test_the_committed_comment_is_fresh() -> None:
+def test_the_committed_comment_is_up_to_date() -> None:
     assert FILE.read_text() == rendered(), f"run: {(__doc__ or '').splitlines()[2]}"
 
 

@@ -23,7 +23,7 @@ def _name(seen: Preview, kind: str, prefix: str) -> str:
 
 
 @pytest.mark.parametrize("change", [OTHER_IMAGE, OTHER_HUB, OTHER_MODEL, SLOWER], ids=["image", "hub", "model", "time"])
-def test_a_job_that_would_run_differently_is_another_job(preview: Previews, change: dict[str, Any]) -> None:
+def test_a_change_of_the_spec_makes_a_new_job(preview: Previews, change: dict[str, Any]) -> None:
     before, after = preview("node-local"), preview("node-local", change)
     assert _name(before, "Job", "populate-") != _name(after, "Job", "populate-")
     assert before.one("Job", "populate-").urn == after.one("Job", "populate-").urn  # replaced, so the old one goes
@@ -31,7 +31,7 @@ def test_a_job_that_would_run_differently_is_another_job(preview: Previews, chan
 
 
 @pytest.mark.parametrize("prefix", ["populate-", "prepare-path-"])
-def test_other_labels_of_its_pods_are_another_job(
+def test_a_change_of_pod_labels_makes_a_new_job(
     preview: Previews, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are part of the template, which nobody can change in place."""
@@ -40,19 +40,19 @@ def test_other_labels_of_its_pods_are_another_job(
     assert _name(before, "Job", prefix) != _name(preview_of("node-local"), "Job", prefix)
 
 
-def test_a_job_that_would_run_the_same_is_the_same_job(preview: Previews) -> None:
+def test_an_unchanged_job_keeps_its_name(preview: Previews) -> None:
     before, after = preview("node-local"), preview("node-local", OTHER_ALIAS)
     assert before.one("Job", "populate-").inputs == after.one("Job", "populate-").inputs
 
 
-def test_other_weights_are_another_file_and_another_pod(preview: Previews) -> None:
+def test_other_weights_make_a_new_config_map_and_roll_the_pod(preview: Previews) -> None:
     before, after = preview("node-local"), preview("node-local", OTHER_MODEL)
     assert _name(before, "ConfigMap", "larder-weights-") != _name(after, "ConfigMap", "larder-weights-")
     assert before.pod()["volumes"] != after.pod()["volumes"]
 
 
 @pytest.mark.parametrize("strategy", ["none", "node-local"])
-def test_the_same_weights_from_elsewhere_move_no_pod(preview: Previews, strategy: str) -> None:
+def test_another_source_of_the_same_weights_rolls_no_pod(preview: Previews, strategy: str) -> None:
     before, after = preview(strategy), preview(strategy, OTHER_HUB)
     assert _name(before, "ConfigMap", "larder-weights-") == _name(after, "ConfigMap", "larder-weights-")
     assert before.one("ConfigMap", "larder-weights-").inputs != after.one("ConfigMap", "larder-weights-").inputs
@@ -66,7 +66,7 @@ def test_names_and_rules_change_in_place_without_a_new_pod(preview: Previews, ch
     assert before.one("Deployment").inputs == after.one("Deployment").inputs
 
 
-def test_what_a_gateway_does_not_reload_is_a_new_pod(preview: Previews) -> None:
+def test_settings_that_a_gateway_does_not_reload_roll_the_pod(preview: Previews) -> None:
     assert preview("none").one("Deployment").inputs != preview("none", OPEN).one("Deployment").inputs
 
 
@@ -77,7 +77,7 @@ def test_the_provider_lets_config_maps_change_in_place(preview: Previews) -> Non
     assert "kubeconfig" not in provider.inputs
 
 
-def test_selectors_hold_what_never_changes(preview: Previews) -> None:
+def test_selectors_contain_only_fixed_labels(preview: Previews) -> None:
     wanted = {"app.kubernetes.io/name": "ollama", "app.kubernetes.io/instance": "larder"}
     seen = preview("none")
     assert seen.one("Deployment").inputs["spec"]["selector"] == {"matchLabels": wanted}

@@ -49,7 +49,7 @@ def test_the_rules_follow_from_the_urls(urls: list[str], rules: list[dict[str, A
     assert sources_egress(urls) == [DNS, *rules]
 
 
-def test_who_fetches_nothing_resolves_no_name_either() -> None:
+def test_egress_is_empty_without_sources() -> None:
     assert sources_egress([]) == []
 
 
@@ -79,7 +79,7 @@ SOURCES: dict[str, tuple[dict[str, Any], int]] = {
 
 @pytest.mark.parametrize(("strategy", "name"), [("none", "larder-ollama"), ("node-local", "larder-populate")])
 @pytest.mark.parametrize(("source", "port"), SOURCES.values(), ids=SOURCES.keys())
-def test_whoever_fetches_reaches_the_sources_of_the_catalog(
+def test_pods_that_fetch_reach_the_sources_of_the_catalog(
     source: dict[str, Any], port: int, strategy: str, name: str
 ) -> None:
     spec = _preview(_entry(source), strategy).one("NetworkPolicy", name).inputs["spec"]

@@ -49,7 +49,7 @@ def test_every_other_stack_can_have_every_strategy() -> None:
 
 
 @pytest.mark.parametrize(("stack", "strategy"), REFUSED)
-def test_a_strategy_that_a_stack_cannot_have_is_refused_for_what_it_lacks(stack: str, strategy: str) -> None:
+def test_an_unsupported_strategy_is_refused_with_the_reason(stack: str, strategy: str) -> None:
     (line,) = refusals(stack, strategy)
     assert line.startswith(REFUSED[stack, strategy])
 
@@ -70,9 +70,7 @@ def test_names_are_known_before_anything_is_made(preview: Previews, stack: str, 
 
 
 @pytest.mark.parametrize(("stack", "strategy"), CASES)
-def test_everything_stands_under_a_parent_and_uses_the_one_provider(
-    preview: Previews, stack: str, strategy: str
-) -> None:
+def test_every_resource_has_a_parent_and_the_one_provider(preview: Previews, stack: str, strategy: str) -> None:
     seen = preview(strategy, stack=stack)
     (provider,) = [r for r in seen.recording.resources if r.type == "pulumi:providers:kubernetes"]
     for resource in seen.recording.resources:
@@ -82,7 +80,7 @@ def test_everything_stands_under_a_parent_and_uses_the_one_provider(
 
 
 @pytest.mark.parametrize(("stack", "strategy"), CASES)
-def test_every_object_says_what_it_is_for(preview: Previews, stack: str, strategy: str) -> None:
+def test_every_object_has_a_description(preview: Previews, stack: str, strategy: str) -> None:
     for name, resource in preview(strategy, stack=stack).named().items():
         assert resource.inputs["metadata"]["annotations"][DESCRIPTION], name
 

@@ -88,7 +88,7 @@ def test_make_plan_tells_the_strategy_with_its_needs_and_the_swap_to_it(
     assert "of weights in claim toys" in told
 
 
-def test_the_engine_stands_behind_its_gateway() -> None:
+def test_the_engine_is_behind_its_gateway() -> None:
     seen = preview_of("none", ALONE)
     pod = seen.pod()
     (engine,) = pod["containers"]

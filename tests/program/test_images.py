@@ -24,20 +24,20 @@ def test_pods_run_the_digest_of_the_version(preview: Previews) -> None:
     assert findings(seen.recording, "dev") == []
 
 
-def test_the_program_says_which_digest_it_found(preview: Previews) -> None:
+def test_the_program_logs_each_resolved_digest(preview: Previews) -> None:
     assert ("info", f"larder:images.ollama: {TAG} is {UNKNOWN}") in preview("none", TAGGED).recording.messages
 
 
-def test_registries_are_asked_without_a_docker_daemon(preview: Previews) -> None:
+def test_digests_are_resolved_without_a_docker_daemon(preview: Previews) -> None:
     (asking,) = [it for it in preview("none", TAGGED).recording.resources if it.type == "pulumi:providers:docker"]
     assert asking.inputs == {"disableDockerDaemonCheck": "true"}
 
 
-def test_nobody_is_asked_where_all_are_digests(preview: Previews) -> None:
+def test_digests_need_no_request_to_a_registry(preview: Previews) -> None:
     assert not [it for it in preview("none").recording.resources if it.type == "pulumi:providers:docker"]
 
 
-def test_a_version_that_the_registry_has_not_is_told_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_tag_is_reported_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: RecordingMonitor, request: object) -> resource_pb2.ResourceInvokeResponse:
         return resource_pb2.ResourceInvokeResponse(failures=[{"reason": "manifest unknown", "property": "name"}])
 
@@ -53,7 +53,7 @@ def test_a_version_that_the_registry_has_not_is_told_with_its_setting(monkeypatc
     assert second.startswith("larder:images.llama-server: no digest of ghcr.io/ggml-org/llama.cpp:server-b1: ")
 
 
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_reported_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pulumi_docker", None)
     with pytest.raises(SettingsError) as refused:
         preview_of("none", TAGGED)

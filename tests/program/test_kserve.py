@@ -54,22 +54,22 @@ def test_it_previews_beside_ollama_behind_a_front(preview: Previews, unknowns: b
 @pytest.mark.parametrize(
     ("config", "needs"), [({}, []), (BOTH, ["v1beta1.serving.kserve.io"]), (MANAGED, ["v1beta1.serving.kserve.io"])]
 )
-def test_kserve_is_looked_for_by_whoever_needs_it(preview: Previews, config: dict[str, Any], needs: list[str]) -> None:
+def test_blocks_that_need_kserve_require_its_api(preview: Previews, config: dict[str, Any], needs: list[str]) -> None:
     assert list(preview("node-local", config).recording.needs.values()) == needs
 
 
-def test_clients_are_led_to_the_front_when_it_can_answer(seen: Preview) -> None:
+def test_the_entry_waits_for_the_front(seen: Preview) -> None:
     assert seen.one("Deployment", "front").urn in seen.one("Service", "larder").dependencies
 
 
-def test_the_volume_of_venus_has_the_name_size_and_path_it_always_had(preview: Previews) -> None:
+def test_the_volume_of_venus_keeps_its_name_size_and_path(preview: Previews) -> None:
     seen = preview(stack="venus")
     volume = seen.one("PersistentVolume", "venus-model-storage").inputs["spec"]
     assert (volume["capacity"]["storage"], volume["local"]["path"]) == ("1200Gi", "/mnt/models")
     assert seen.inference().storage_uri == "pvc://venus-model-storage/ollama/models/{id}"
 
 
-def test_the_service_says_what_kserve_would_otherwise_choose(seen: Preview) -> None:
+def test_the_service_states_the_defaults_of_kserve(seen: Preview) -> None:
     service = seen.one("InferenceService")
     annotations = service.inputs["metadata"]["annotations"]
     assert annotations["serving.kserve.io/deploymentMode"] == "Standard"
@@ -81,7 +81,7 @@ def test_the_service_says_what_kserve_would_otherwise_choose(seen: Preview) -> N
     assert predictor["terminationGracePeriodSeconds"] == 60
 
 
-def test_gpus_are_asked_of_the_model_and_counted_where_kubernetes_counts_them(seen: Preview) -> None:
+def test_gpus_are_in_requests_and_limits_of_the_model(seen: Preview) -> None:
     predictor = _predictor(seen)
     resources = predictor["model"]["resources"]
     assert "resources" not in predictor
@@ -90,7 +90,7 @@ def test_gpus_are_asked_of_the_model_and_counted_where_kubernetes_counts_them(se
     assert predictor["tolerations"] == [{"key": "amd.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
 
 
-def test_it_runs_where_the_weights_are(seen: Preview) -> None:
+def test_the_predictor_runs_on_nodes_with_the_weights(seen: Preview) -> None:
     affinity = _predictor(seen)["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     (term,) = affinity["nodeSelectorTerms"]
     assert term["matchExpressions"] == [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["larder"]}]
@@ -123,7 +123,7 @@ def test_vllm_keeps_the_restricted_standard(seen: Preview) -> None:
     assert "@sha256:" in container["image"]
 
 
-def test_weights_of_any_size_have_their_time_to_load(preview: Previews) -> None:
+def test_the_startup_probe_lasts_as_long_as_the_weights_need(preview: Previews) -> None:
     slow = preview("node-local", {**BOTH, "larder:cache": {"min-bandwidth": "1MiB/s"}})
     (container,) = slow.one("ServingRuntime").inputs["spec"]["containers"]
     probe = container["startupProbe"]
@@ -146,7 +146,7 @@ def test_only_the_front_reaches_the_stacks(seen: Preview) -> None:
     assert len(stacks) == 2
 
 
-def test_the_front_is_two_pods_that_never_go_together_and_drain(seen: Preview) -> None:
+def test_the_front_has_two_pods_that_drain_one_at_a_time(seen: Preview) -> None:
     deployment = seen.one("Deployment", "front").inputs["spec"]
     assert deployment["replicas"] == 2
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
@@ -162,7 +162,7 @@ def test_the_gateway_beside_ollama_believes_the_front_and_serves_its_own_models(
     assert (config.place, [model.id for model in config.models]) == ("behind", ["tinyllama-1.1b-chat"])
 
 
-def test_pages_of_listed_origins_are_the_front_s_matter_where_there_is_one(preview: Previews) -> None:
+def test_the_front_checks_origins_if_there_is_one(preview: Previews) -> None:
     origins = ["https://app.example"]
     cors = {"larder:gateway": {"cors": {"origins": origins}}}
     fronted, alone = preview("node-local", {**BOTH, **cors}), preview("none", cors)
@@ -181,7 +181,7 @@ def _with_manager() -> dict[str, Any]:
     return {**BOTH, **MANAGER, "larder:manager": block, "larder:kserve": kserve}
 
 
-def test_a_manager_applies_what_the_stack_would_apply_itself(preview: Previews) -> None:
+def test_the_manager_applies_the_same_service_as_the_stack(preview: Previews) -> None:
     by_us, by_it = preview("node-local", BOTH), preview("node-local", _with_manager())
     assert by_it.all("InferenceService") == []
     assert by_it.one("ServingRuntime").inputs == by_us.one("ServingRuntime").inputs
@@ -198,7 +198,7 @@ def test_the_front_leads_to_every_model_that_a_manager_may_choose(preview: Previ
 
 
 @pytest.mark.parametrize("strategy", sorted(name for name, facts in STRATEGIES.items() if not facts.GIVES_URI))
-def test_a_strategy_that_kserve_cannot_use_is_refused_with_one_that_it_can(preview: Previews, strategy: str) -> None:
+def test_a_strategy_that_kserve_cannot_use_is_refused_with_an_alternative(preview: Previews, strategy: str) -> None:
     with pytest.raises(SettingsError, match=r"larder:kserve\.pool: strategy .* choose node-local"):
         preview(strategy, BOTH)
 

@@ -32,7 +32,7 @@ def seen(preview: Previews) -> Preview:
     return preview("kserve-cache", STACK)
 
 
-def test_kserve_keeps_each_model_in_a_cache_of_its_own(seen: Preview) -> None:
+def test_each_model_has_a_separate_cache(seen: Preview) -> None:
     caches = {r.inputs["metadata"]["name"]: r.inputs["spec"] for r in seen.all("LocalModelCache")}
     assert len(caches) == 2
     for name, spec in caches.items():
@@ -57,7 +57,7 @@ def test_the_group_is_the_nodes_of_the_stack_s_pool(seen: Preview) -> None:
     assert spec["persistentVolumeClaimSpec"]["resources"]["requests"]["storage"] == "20Gi"
 
 
-def test_the_service_asks_for_the_very_address_that_is_cached(seen: Preview) -> None:
+def test_the_service_has_the_uri_of_the_cache(seen: Preview) -> None:
     """Any other one KServe would fetch at each start, into the pod."""
     cached = {r.inputs["spec"]["sourceModelUri"] for r in seen.all("LocalModelCache")}
     uri = seen.one("InferenceService").inputs["spec"]["predictor"]["model"]["storageUri"]
@@ -73,7 +73,7 @@ def test_the_service_waits_until_every_node_has_the_model(seen: Preview) -> None
         assert int(cache.timeouts["create"].removesuffix("s")) >= 120
 
 
-def test_another_source_is_another_cache_for_kserve_lets_nobody_change_one(preview: Previews, seen: Preview) -> None:
+def test_another_source_makes_another_cache(preview: Previews, seen: Preview) -> None:
     other = preview(
         "kserve-cache",
         {**STACK, "larder:cache": {**STACK["larder:cache"], "kserve-cache": {"sources": {"tiny-random": HF}}}},
@@ -85,11 +85,11 @@ def test_another_source_is_another_cache_for_kserve_lets_nobody_change_one(previ
     assert other.one("InferenceService").inputs["spec"]["predictor"]["model"]["storageUri"] == HF
 
 
-def test_what_is_missing_of_kserve_ends_the_preview(seen: Preview) -> None:
+def test_a_missing_definition_of_kserve_fails_the_preview(seen: Preview) -> None:
     assert "localmodelcaches.serving.kserve.io" in seen.recording.needs.values()
 
 
-def test_caches_stay_while_their_block_does_whatever_the_strategy_is(preview: Previews, seen: Preview) -> None:
+def test_caches_stay_with_their_block_under_every_strategy(preview: Previews, seen: Preview) -> None:
     local = {
         "node-local": {"node": "venus", "path": "/var/lib/larder", "size": "20Gi"},
         "kserve-cache": {"size": "20Gi"},
@@ -99,7 +99,7 @@ def test_caches_stay_while_their_block_does_whatever_the_strategy_is(preview: Pr
     assert kept == {r.urn: r.inputs for r in other.all("LocalModelCache")}
 
 
-def test_a_manager_is_told_every_source(preview: Previews) -> None:
+def test_a_manager_gets_every_source(preview: Previews) -> None:
     block = {**MANAGER["larder:manager"], "inference": None, "api-token": {"secret": "mine"}}
     kserve = {"pool": "rocm", "models": ["tiny-random", "tiny-second"]}
     config = {**STACK, **MANAGER, "larder:manager": block, "larder:kserve": {**kserve, "active": None}}
@@ -128,7 +128,7 @@ def test_a_manager_is_told_every_source(preview: Previews) -> None:
     ],
     ids=["no agent", "beside ollama", "no scheme of KServe"],
 )  # fmt: skip
-def test_what_cannot_work_is_refused_at_preview(preview: Previews, changes: dict[str, Any], line: str) -> None:
+def test_invalid_settings_are_refused_at_preview(preview: Previews, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(SettingsError) as refused:
         preview("kserve-cache", {**STACK, **changes})
     assert [problem for problem in refused.value.problems if problem.startswith(line)]

@@ -31,7 +31,7 @@ def test_without_its_block_there_is_no_manager(preview: Previews) -> None:
     assert [name for name in preview("none").named() if "manager" in name or "Secret" in name] == []
 
 
-def test_the_token_is_a_secret_wherever_it_goes(seen: Preview) -> None:
+def test_the_token_is_secret_everywhere(seen: Preview) -> None:
     secret = seen.one("Secret", "larder-api-token").inputs["stringData"]
     assert isinstance(secret, properties.Secret) or isinstance(secret["token"], properties.Secret)
     told = [*(r.inputs for r in seen.recording.resources), seen.recording.outputs]
@@ -39,7 +39,7 @@ def test_the_token_is_a_secret_wherever_it_goes(seen: Preview) -> None:
     assert not [text for _, text in seen.recording.messages if TOKEN in text]
 
 
-def test_a_secret_of_theirs_is_mounted_and_none_is_made(preview: Previews) -> None:
+def test_an_existing_secret_is_mounted_and_none_is_made(preview: Previews) -> None:
     theirs = {**MANAGER, "larder:manager": {**MANAGER["larder:manager"], "api-token": {"secret": "mine"}}}
     seen = preview("none", theirs)
     assert seen.all("Secret") == []
@@ -73,7 +73,7 @@ def test_only_the_manager_itself_has_the_account_and_the_token(seen: Preview) ->
     assert writable == ["state", "tmp"]
 
 
-def test_git_sync_is_a_native_sidecar_that_never_gives_up(seen: Preview) -> None:
+def test_git_sync_is_a_native_sidecar_that_retries_without_end(seen: Preview) -> None:
     (git_sync,) = seen.pod("Deployment", "larder-manager")["initContainers"]
     assert (git_sync["image"], git_sync["restartPolicy"]) == (IMAGES["git-sync"], "Always")
     assert git_sync["args"] == [
@@ -94,7 +94,7 @@ def test_a_private_repository_is_read_with_a_secret_that_no_argument_holds(previ
     ]
 
 
-def test_there_is_never_a_second_pod_on_its_history(seen: Preview) -> None:
+def test_the_old_pod_ends_before_the_new_one_starts(seen: Preview) -> None:
     spec = seen.one("Deployment", "larder-manager").inputs["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     claim = seen.one("PersistentVolumeClaim", "model-manager-state")
@@ -110,7 +110,7 @@ def test_it_and_the_job_that_makes_its_folder_tolerate_the_taints_of_their_node(
         assert seen.pod(*wanted)["tolerations"] == [taint], wanted
 
 
-def test_its_file_is_its_own_model_and_its_places_are_mounted(seen: Preview) -> None:
+def test_its_file_is_valid_and_its_paths_are_mounted(seen: Preview) -> None:
     config = ManagerConfig.from_json(seen.one("ConfigMap", "larder-manager").inputs["data"]["manager.json"])
     service = config.inference_service
     assert (service.namespace, service.name) == ("ai", "active-llm")
@@ -140,7 +140,7 @@ def test_it_reaches_names_the_repository_and_the_api_server(seen: Preview) -> No
 
 
 @pytest.mark.parametrize("unknowns", [False, True])
-def test_it_previews_whatever_is_known(preview: Previews, unknowns: bool) -> None:
+def test_it_previews_with_and_without_unknowns(preview: Previews, unknowns: bool) -> None:
     seen = preview("node-local", {**MANAGER, KEY: TOKEN}, secrets=frozenset({KEY}), unknowns=unknowns)
     assert "Deployment larder-manager" in seen.named()
     known = preview("node-local", {**MANAGER, KEY: TOKEN}, secrets=frozenset({KEY}))

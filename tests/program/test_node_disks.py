@@ -19,7 +19,7 @@ def seen(preview: Previews) -> Preview:
     return preview("node-local", POOL)
 
 
-def test_every_node_has_a_claim_and_a_job_of_its_own(seen: Preview) -> None:
+def test_every_node_has_its_own_claim_and_job(seen: Preview) -> None:
     for host in ("larder", "mars"):
         job = seen.pod("Job", f"populate-{host}-")
         assert job["nodeSelector"] == {"kubernetes.io/hostname": host}
@@ -51,7 +51,7 @@ def test_engines_run_on_nodes_with_a_disk_and_wait_for_all_of_them(seen: Preview
     assert jobs <= seen.one("Deployment", "ollama").dependencies
 
 
-def test_a_pool_that_grows_leaves_what_is_there_alone(preview: Previews, seen: Preview) -> None:
+def test_a_growing_pool_changes_no_existing_volume(preview: Previews, seen: Preview) -> None:
     grown = {
         **POOL,
         "larder:node-pools": {"cpu": {"hosts": ["larder", "mars", "venus"], "taints": ["weights:NoSchedule"]}},
@@ -88,7 +88,7 @@ def test_a_host_of_the_longest_name_has_a_job_whose_label_kubernetes_takes(previ
         assert len(job.inputs["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]) <= 63
 
 
-def test_a_stack_that_was_deployed_when_there_was_one_volume_keeps_it_as_it_is(preview: Previews) -> None:
+def test_a_stack_with_one_old_volume_keeps_it(preview: Previews) -> None:
     """Its parts had no node in their names, and they are protected: a new name would end every `up`."""
     alone = preview("node-local", {})
     for kind, was in (("StorageClass", "class"), ("PersistentVolume", "volume"), ("PersistentVolumeClaim", "claim")):

@@ -102,7 +102,7 @@ def test_on_gke_a_pool_is_a_node_pool(preview: Previews) -> None:
     }
 
 
-def test_on_gke_pods_tolerate_what_arm_nodes_are_tainted_with(preview: Previews) -> None:
+def test_on_gke_pods_tolerate_the_taint_of_arm_nodes(preview: Previews) -> None:
     seen = preview("none", _with("prod-gcp", instance="c4a-standard-4"), stack="prod-gcp")
     assert seen.pod()["tolerations"] == [
         {"key": "kubernetes.io/arch", "operator": "Equal", "value": "arm64", "effect": "NoSchedule"}
@@ -148,7 +148,7 @@ def test_on_aks_pods_of_a_spot_pool_tolerate_its_taint(preview: Previews) -> Non
     assert [toleration["key"] for toleration in seen.pod()["tolerations"]] == [SPOT]
 
 
-def test_on_aks_the_driver_of_an_amd_gpu_is_left_to_its_operator(preview: Previews) -> None:
+def test_on_aks_the_operator_installs_the_driver_of_an_amd_gpu(preview: Previews) -> None:
     overlay = _with("prod-azure", instance="Standard_ND96isr_MI300X_v5", accelerator="amd.com/gpu")
     assert _machines(preview("none", overlay, stack="prod-azure"), "prod-azure").inputs["gpuProfile"] == {
         "driver": "None"
@@ -156,7 +156,7 @@ def test_on_aks_the_driver_of_an_amd_gpu_is_left_to_its_operator(preview: Previe
 
 
 @clouds
-def test_the_provider_leads_to_where_the_cluster_is(preview: Previews, stack: str) -> None:
+def test_the_provider_has_the_region_of_the_cluster(preview: Previews, stack: str) -> None:
     seen = preview("none", stack=stack)
     providers = [r for r in seen.recording.resources if r.type.startswith("pulumi:providers:")]
     (provider,) = [provider for provider in providers if kind(provider) != "kubernetes"]
@@ -173,7 +173,7 @@ def test_pods_go_to_the_pool_by_its_label_and_tolerate_its_taints(preview: Previ
 
 
 @clouds
-def test_stacks_wait_for_their_pool_and_machines_for_nobody_too_long(preview: Previews, stack: str) -> None:
+def test_stacks_wait_for_their_pool_within_its_timeouts(preview: Previews, stack: str) -> None:
     seen = preview("none", stack=stack)
     machines = _machines(seen, stack)
     assert machines.urn in seen.one("Deployment").dependencies
@@ -182,7 +182,7 @@ def test_stacks_wait_for_their_pool_and_machines_for_nobody_too_long(preview: Pr
 
 
 @clouds
-def test_the_size_belongs_to_the_autoscaler_once_the_pool_is_there(preview: Previews, stack: str) -> None:
+def test_the_autoscaler_owns_the_size_of_an_existing_pool(preview: Previews, stack: str) -> None:
     left = {"prod-aws": {"scalingConfig.desiredSize"}, "prod-gcp": set(), "prod-azure": {"count"}}
     assert _machines(preview("none", stack=stack), stack).ignored == left[stack]
 
@@ -244,7 +244,7 @@ def test_a_node_that_moves_to_another_pool_is_changed_in_place(preview: Previews
     ("taints", "more"),
     [(["amd.com/gpu:NoSchedule"], []), (["amd.com/gpu:NoSchedule", "team=ml:NoSchedule"], [TAINT])],
 )
-def test_everything_that_runs_on_a_tainted_node_tolerates_it(
+def test_every_pod_on_a_tainted_node_tolerates_the_taint(
     preview: Previews, taints: list[str], more: list[dict[str, str]]
 ) -> None:
     seen = preview(None, {**_with("venus", taints=taints), **BESIDE}, stack="venus")
@@ -269,7 +269,7 @@ def test_a_pool_is_named_where_manifests_are_rendered_without_it(preview: Previe
     assert not [text for text in files.values() if "kind: Node\n" in text]
 
 
-def test_a_cloud_whose_package_is_not_installed_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_of_a_cloud_is_reported_with_its_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KINDS["eks"], "FACTS", replace(KINDS["eks"].FACTS, pools="missing_cloud:Pool"))
     with pytest.raises(SettingsError, match=r"eks needs the Python package .*missing_cloud\. Fix: run make clouds\."):
         pool_class("eks")

@@ -145,7 +145,7 @@ def awkward(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("awkward")
 @pytest.mark.parametrize(("stack", "strategy", "first"), AWKWARD)
-def test_every_name_is_one_that_kubernetes_takes(stack: str, strategy: str, first: int) -> None:
+def test_every_name_is_valid_in_kubernetes(stack: str, strategy: str, first: int) -> None:
     config = config_of(stack, strategy, CACHED_BY_KSERVE if strategy == "kserve-cache" else None)
     hosts = [host for pool in config["larder:node-pools"].values() for host in pool.get("hosts", [])]
     ids = IDS[first:]
@@ -172,14 +172,14 @@ def test_every_name_is_one_that_kubernetes_takes(stack: str, strategy: str, firs
     st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True),
     st.from_regex(r"[a-z0-9][a-z0-9._-]{0,79}", fullmatch=True),
 )
-def test_the_name_of_a_cache_is_a_name_and_a_label(namespace: str, model: str) -> None:
+def test_the_name_of_a_cache_is_a_valid_name_and_label(namespace: str, model: str) -> None:
     name = object_name(f"larder-{namespace}", model, "hf://org/model")
     assert SUBDOMAIN.fullmatch(name)
     assert LABEL_VALUE.fullmatch(name)
     assert len(name) <= 63
 
 
-def test_names_differ_where_models_do_and_stay_where_they_were_right() -> None:
+def test_names_differ_between_models_and_valid_names_stay() -> None:
     near = [
         object_name("larder-ai", model, "hf://org/model") for model in ("a_b", "a-b", "a..b", "a.-b", "a-b-", "a-b_")
     ]

@@ -17,7 +17,7 @@ DIGEST = f"sha256:{'0' * 64}"
 IMAGES = f"larder:images: {{sidecar: 'a@{DIGEST}', ollama: 'b@{DIGEST}'}}\n"
 
 
-def test_plan_shows_the_tree_with_what_each_resource_is_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_shows_the_tree_with_the_purpose_of_each_resource(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--stack", "dev"]) == 0
     printed = capsys.readouterr().out
     lines = printed.splitlines()
@@ -28,14 +28,14 @@ def test_plan_shows_the_tree_with_what_each_resource_is_for(capsys: pytest.Captu
         assert f"\n{section}" in printed
 
 
-def test_plan_says_what_the_cluster_has_to_have(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_lists_the_needs_of_the_cluster(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--stack", "venus"]) == 0
     assert (
         "\nNeeds of the cluster\n  kserve-0.20-or-later   (has v1beta1.serving.kserve.io)\n" in capsys.readouterr().out
     )
 
 
-def test_plan_ends_in_refusal_where_a_mandatory_policy_is_broken(
+def test_plan_fails_if_a_mandatory_policy_is_broken(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("components.serving.workload.container_security", dict)
@@ -47,7 +47,7 @@ def test_plan_ends_in_refusal_where_a_mandatory_policy_is_broken(
     assert printed.err == "Mandatory policies are broken; see Policies above.\n"
 
 
-def test_plan_says_and_lets_pass_what_is_only_advised(
+def test_plan_reports_advisory_findings_and_succeeds(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container = workload._container
@@ -56,7 +56,7 @@ def test_plan_says_and_lets_pass_what_is_only_advised(
     assert "\n  advisory: stated-resources: Deployment ollama: " in capsys.readouterr().out
 
 
-def test_an_image_that_make_up_does_not_make_may_stand_in_the_file_alone(tmp_path: Path) -> None:
+def test_the_file_may_name_only_the_image_that_make_up_does_not_build(tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"larder:images: {{git-sync: 'c@{DIGEST}'}}\n")
     assert main(["plan", "--overlay", str(overlay)]) == 0
@@ -71,7 +71,7 @@ def test_a_plan_lists_the_nodes_that_a_preview_will_look_for(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("content", UNUSABLE.values(), ids=UNUSABLE.keys())
-def test_an_overlay_that_cannot_be_used_ends_in_one_line(
+def test_an_unusable_overlay_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | bytes
 ) -> None:
     overlay = tmp_path / "overlay.yaml"
@@ -196,7 +196,7 @@ def test_a_refused_plan_for_tools_holds_its_problems(tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b'{"schema": 2, "stack": "dev"}', b"\xff"], ids=repr)
-def test_a_file_that_is_no_plan_is_a_line(
+def test_an_invalid_plan_file_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
 ) -> None:
     file = tmp_path / "plan.json"
@@ -215,7 +215,7 @@ def test_the_stacks_that_a_diff_touches_are_lines_for_a_job(
     assert capsys.readouterr().out == 'stacks=["dev"]\ndeployed=[]\n'
 
 
-def test_plan_says_openly_that_images_are_placeholders(capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_reports_placeholders_for_images(capsys: pytest.CaptureFixture[str]) -> None:
     main(["plan"])
     assert "larder:images: absent, so the plan uses placeholders" in capsys.readouterr().out
 
@@ -241,7 +241,7 @@ def test_a_refused_stack_is_an_exit_status_and_a_line_for_each_problem(
     ]
 
 
-def test_an_unknown_stack_is_answered_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_stack_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["plan", "--stack", "produktion"])
     assert ended.value.code == 2
@@ -253,7 +253,7 @@ NO_STACK_FILES = [b"config: [\n", b"- a\n", b"config: [1]\n", b"config: {1: 2}\n
 
 @pytest.mark.parametrize("content", NO_STACK_FILES, ids=[content.decode("latin-1") for content in NO_STACK_FILES])
 @pytest.mark.parametrize("command", [["plan"], ["render", "--out", "/nowhere"]], ids=["plan", "render"])
-def test_a_stack_file_that_is_none_is_a_line(
+def test_an_invalid_stack_file_is_one_line(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -268,9 +268,7 @@ def test_a_stack_file_that_is_none_is_a_line(
     assert line.startswith("Pulumi.my.stack.yaml: ")
 
 
-def test_a_setting_that_is_encrypted_is_named_and_not_repeated(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_encrypted_setting_is_named_without_its_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"{IMAGES}larder:hub: {{endpoint: {{secure: 'v1:hunter2'}}}}\n")
     for command in (["plan"], ["render", "--out", str(tmp_path / "out")]):
@@ -280,7 +278,7 @@ def test_a_setting_that_is_encrypted_is_named_and_not_repeated(
         )
 
 
-def test_the_overlay_of_the_environment_is_taken(
+def test_the_environment_can_name_the_overlay(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     overlay = tmp_path / "overlay.yaml"
@@ -308,7 +306,9 @@ def test_render_writes_one_file_for_each_resource(tmp_path: Path, capsys: pytest
 
 
 @pytest.mark.parametrize("out", ["file", "file/below", "dangling", "folder"])
-def test_render_says_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str) -> None:
+def test_render_reports_a_path_that_it_cannot_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str
+) -> None:
     (tmp_path / "images.yaml").write_text(IMAGES)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")

@@ -20,7 +20,7 @@ def test_no_stack_breaks_a_rule(preview: Previews, stack: str, strategy: str, un
     assert findings(preview(strategy, stack=stack, unknowns=unknowns).recording, stack) == []
 
 
-def test_an_open_gateway_is_found_where_it_would_run(preview: Previews) -> None:
+def test_an_open_gateway_is_a_finding(preview: Previews) -> None:
     """The rule reads the file that the gateway gets, not the setting."""
     seen = preview("none", OPEN)
     file = json.loads(seen.one("ConfigMap", "larder-gateway").inputs["data"]["gateway.json"])
@@ -30,7 +30,7 @@ def test_an_open_gateway_is_found_where_it_would_run(preview: Previews) -> None:
     assert (found.rule, found.where) == ("closed-mutations", "ConfigMap larder-gateway")
 
 
-def test_a_volume_that_loses_its_protection_is_found(preview: Previews) -> None:
+def test_a_volume_without_protection_is_a_finding(preview: Previews) -> None:
     recording = Recording([replace(resource, protect=False) for resource in preview("none").recording.resources])
     kinds = {found.where.split()[0] for found in findings(recording, "dev")}
     assert kinds == {"PersistentVolume", "PersistentVolumeClaim"}

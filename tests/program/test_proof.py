@@ -10,7 +10,7 @@ Previews = Callable[..., Preview]
 
 
 @pytest.mark.parametrize("strategy", ["image-volume", "prebuilt-image"])
-def test_an_image_is_proved_where_the_engine_will_be(preview: Previews, strategy: str) -> None:
+def test_the_preflight_job_runs_on_the_nodes_of_the_engine(preview: Previews, strategy: str) -> None:
     """Elsewhere the machine may be of another platform, or too small; and a pool may tolerate nobody else."""
     tainted = {"larder:node-pools": {"cpu": {"hosts": ["larder"], "taints": ["weights:NoSchedule"]}}}
     seen = preview(strategy, tainted)
@@ -19,7 +19,7 @@ def test_an_image_is_proved_where_the_engine_will_be(preview: Previews, strategy
     assert proof["tolerations"] == engine["tolerations"]
 
 
-def test_an_image_is_proved_when_the_machines_of_the_pool_are_there(preview: Previews) -> None:
+def test_the_preflight_job_waits_for_the_machines_of_the_pool(preview: Previews) -> None:
     """The deadline of the Job runs from its making, and machines take minutes."""
     seen = preview("prebuilt-image", stack="prod-aws")
     machines = {resource.urn for resource in seen.recording.resources if resource.type.endswith(":NodeGroup")}

@@ -23,18 +23,18 @@ def strategy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_nothing_is_pruned_that_nobody_asked_for(preview: Previews, strategy: str) -> None:
+def test_nothing_is_pruned_without_the_setting(preview: Previews, strategy: str) -> None:
     assert not [name for name in preview(strategy).named() if "prune" in name]
 
 
-def test_the_job_forgets_what_is_named_and_keeps_the_plan_in_force(preview: Previews, strategy: str) -> None:
+def test_the_job_prunes_the_named_plans_and_keeps_the_active_one(preview: Previews, strategy: str) -> None:
     seen = preview(strategy, pruning(strategy, OLD, "a" * 64))
     (container,) = seen.pod("Job", "prune-")["containers"]
     assert container["args"][:3] == ["fetch", "--config", "/etc/larder/weights/weights.json"]
     assert container["args"][7:] == ["--prune", "--forget", OLD, "--forget", "a" * 64, "--if-there"]
 
 
-def test_it_writes_where_the_populate_job_does(preview: Previews, strategy: str) -> None:
+def test_it_mounts_the_volume_of_the_populate_job(preview: Previews, strategy: str) -> None:
     seen = preview(strategy, pruning(strategy, OLD))
     prune, populate = (seen.pod("Job", verb) for verb in ("prune-", "populate-"))
     assert prune["volumes"] == populate["volumes"]
@@ -42,7 +42,7 @@ def test_it_writes_where_the_populate_job_does(preview: Previews, strategy: str)
     assert prune["containers"][0]["volumeMounts"] == populate["containers"][0]["volumeMounts"]
 
 
-def test_it_waits_until_every_engine_has_moved_and_the_volume_is_filled(preview: Previews, strategy: str) -> None:
+def test_it_waits_for_every_engine_and_the_populate_job(preview: Previews, strategy: str) -> None:
     both = {
         "larder:models": ["tinyllama-1.1b-chat", "tiny-random"],
         "larder:ollama": {"models": ["tiny-random"]},
@@ -54,7 +54,7 @@ def test_it_waits_until_every_engine_has_moved_and_the_volume_is_filled(preview:
     assert seen.one("Job", "populate-").urn in before
 
 
-def test_it_reaches_nobody(preview: Previews, strategy: str) -> None:
+def test_it_has_no_network_access(preview: Previews, strategy: str) -> None:
     seen = preview(strategy, pruning(strategy, OLD))
     policy = seen.one("NetworkPolicy", "larder-prune").inputs["spec"]
     template = seen.one("Job", "prune-").inputs["spec"]["template"]
@@ -74,7 +74,7 @@ def test_a_dry_run_cannot_write(preview: Previews, strategy: str) -> None:
     assert container["args"][-1] == "--dry-run"
 
 
-def test_it_runs_once_and_again_when_the_models_or_what_is_forgotten_change(preview: Previews, strategy: str) -> None:
+def test_it_runs_again_if_the_models_or_the_pruned_plans_change(preview: Previews, strategy: str) -> None:
     models = {"larder:models": ["tiny-random"]}
     names = [
         preview(strategy, {**pruning(strategy, *forget), **more}).one("Job", "prune-").inputs["metadata"]["name"]
@@ -99,19 +99,19 @@ def test_every_node_of_a_pool_has_a_job(preview: Previews) -> None:
         assert job["tolerations"] == [{"key": "weights", "operator": "Exists", "effect": "NoSchedule"}]
 
 
-def test_under_another_strategy_the_volume_is_left_alone(preview: Previews, strategy: str) -> None:
+def test_another_strategy_prunes_no_volume(preview: Previews, strategy: str) -> None:
     assert not [name for name in preview("none", pruning(strategy, OLD)).named() if "prune" in name]
 
 
 @pytest.mark.parametrize(("dry", "says"), [(False, "takes out of"), (True, "and leaves there")])
-def test_the_plan_says_what_it_will_do(preview: Previews, strategy: str, dry: bool, says: str) -> None:
+def test_the_plan_describes_the_job(preview: Previews, strategy: str, dry: bool, says: str) -> None:
     printed = tree(preview(strategy, pruning(strategy, OLD, **{"dry-run": dry})).recording)
     (line,) = [line for line in printed if "Job prune" in line]
     assert says in line
     assert line.endswith(f"only forgotten plans wanted: {OLD}")
 
 
-def test_files_cannot_say_when_so_it_is_not_rendered(preview: Previews, strategy: str) -> None:
+def test_the_job_is_not_rendered_because_files_have_no_order(preview: Previews, strategy: str) -> None:
     files, left_out = render(preview(strategy, pruning(strategy, OLD)).recording)
     assert not [name for name in files if "prune" in name]
     assert {name.rpartition("-")[0] for name in left_out if name.startswith("job-")} <= {

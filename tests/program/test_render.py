@@ -16,7 +16,7 @@ Previews = Callable[..., Preview]
 
 
 @pytest.mark.parametrize("strategy", OF_DEV)
-def test_files_hold_what_the_engine_was_told(preview: Previews, strategy: str) -> None:
+def test_files_contain_the_registered_inputs(preview: Previews, strategy: str) -> None:
     seen = preview(strategy)
     files, left_out = render(seen.recording)
     assert left_out == {}
@@ -28,18 +28,18 @@ def test_files_hold_what_the_engine_was_told(preview: Previews, strategy: str) -
 
 
 @pytest.mark.parametrize("strategy", OF_DEV)
-def test_what_others_need_comes_first(preview: Previews, strategy: str) -> None:
+def test_files_are_in_the_order_of_dependencies(preview: Previews, strategy: str) -> None:
     kinds = [name.split("-")[1] for name in render(preview(strategy).recording)[0]]
     order = ["namespace", "storageclass", "persistentvolume", "persistentvolumeclaim", "configmap", "service"]
     assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
     assert kinds[-1] == "deployment"
 
 
-def test_nothing_that_only_pulumi_reads_is_rendered(preview: Previews) -> None:
+def test_annotations_for_pulumi_are_not_rendered(preview: Previews) -> None:
     assert not [name for name, text in render(preview("node-local").recording)[0].items() if "pulumi.com/" in text]
 
 
-def test_what_pulumi_protects_is_kept_by_others_too(preview: Previews) -> None:
+def test_protected_objects_are_protected_in_argo_cd_and_flux(preview: Previews) -> None:
     seen = preview("node-local")
     kept = {f"{r.type.rpartition(':')[2].lower()}-" for r in seen.objects() if r.protect}
     assert kept
@@ -63,7 +63,7 @@ def test_a_second_run_changes_nothing(preview: Previews, tmp_path: Path) -> None
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
 
 
-def test_files_that_are_no_longer_declared_go_and_those_of_others_stay(preview: Previews, tmp_path: Path) -> None:
+def test_stale_files_are_removed_and_others_stay(preview: Previews, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("kind: ConfigMap\n")
     write(render(preview("node-local").recording)[0], tmp_path)
     files, _ = render(preview("none").recording)
@@ -71,7 +71,7 @@ def test_files_that_are_no_longer_declared_go_and_those_of_others_stay(preview: 
     assert {path.name for path in tmp_path.iterdir()} == {*files, "mine.yaml"}
 
 
-def test_whatever_else_stands_in_the_folder_stays(preview: Previews, tmp_path: Path) -> None:
+def test_other_entries_of_the_folder_stay(preview: Previews, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").mkdir()
     (tmp_path / "b.yaml").write_bytes(b"\xff")
     (tmp_path / "c.yaml").symlink_to(tmp_path / "nowhere")
@@ -79,7 +79,7 @@ def test_whatever_else_stands_in_the_folder_stays(preview: Previews, tmp_path: P
     assert {"a.yaml", "b.yaml", "c.yaml"} <= {path.name for path in tmp_path.iterdir()}
 
 
-def test_what_a_killed_run_left_half_written_goes(preview: Previews, tmp_path: Path) -> None:
+def test_half_written_files_of_a_killed_run_are_removed(preview: Previews, tmp_path: Path) -> None:
     (tmp_path / ".70-job-of-other-settings.yaml.half").write_text("half")
     files, _ = render(preview("none").recording)
     write(files, tmp_path)
@@ -87,7 +87,7 @@ def test_what_a_killed_run_left_half_written_goes(preview: Previews, tmp_path: P
 
 
 @pytest.mark.parametrize("host", ["1e3", "12e-1", "0o17", "123", "1.5"])
-def test_a_name_that_looks_like_a_number_stays_text_to_every_reader(preview: Previews, host: str) -> None:
+def test_a_numeric_looking_name_stays_text_to_every_reader(preview: Previews, host: str) -> None:
     overlay = {"larder:node-pools": {"cpu": {"hosts": ["larder", host]}}}
     files, _ = render(preview("none", overlay).recording)
     assert f"'{host}'" in files["80-deployment-ollama.yaml"]

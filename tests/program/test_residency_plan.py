@@ -22,7 +22,7 @@ def residency(**more: Any) -> dict[str, Any]:
     return {**MODELS, "larder:gateway": {"residency": more}}
 
 
-def test_it_is_the_gateway_s_wherever_the_engine_can_be_told(preview: Previews) -> None:
+def test_the_gateway_manages_residency_of_engines_that_load_on_demand(preview: Previews) -> None:
     rules = gateway(preview("none", MODELS)).residency
     assert rules
     assert (rules.strategy, rules.max_models, rules.eviction, rules.keep_alive) == ("ram", 3, "lru", 1800)
@@ -31,7 +31,7 @@ def test_it_is_the_gateway_s_wherever_the_engine_can_be_told(preview: Previews) 
     assert gateway(alone, "larder-gateway-shimmy").residency is None
 
 
-def test_no_more_places_than_models(preview: Previews) -> None:
+def test_there_are_at_most_as_many_slots_as_models(preview: Previews) -> None:
     rules = gateway(preview("none", {"larder:models": ["tiny-random"]})).residency
     assert rules
     assert rules.max_models == 1
@@ -45,13 +45,13 @@ def test_memory_is_for_as_many_models_as_may_be_loaded(preview: Previews) -> Non
     assert (memory(three), memory(one)) == ("1472Mi", "1216Mi")
 
 
-def test_a_load_has_the_time_that_moving_the_weights_may_take(preview: Previews) -> None:
+def test_a_load_may_take_as_long_as_moving_the_weights(preview: Previews) -> None:
     rules = gateway(preview("none", {**MODELS, "larder:cache": {"min-bandwidth": "1MiB/s"}})).residency
     assert rules
     assert rules.load_seconds == rules.wait_seconds > 638 + 100
 
 
-def test_durations_are_written_as_people_do(preview: Previews) -> None:
+def test_durations_are_human_readable(preview: Previews) -> None:
     block = {"keep-alive": "1h", "min-residency": 0, "max-wait": "2m", "heartbeat": "20s", "memory": "24Gi"}
     rules = gateway(preview("none", residency(**block))).residency
     assert rules
@@ -99,7 +99,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("block", "said"), BAD)
-def test_rules_that_cannot_hold_are_refused_at_the_preview(preview: Previews, block: dict[str, Any], said: str) -> None:
+def test_impossible_rules_are_refused_at_preview(preview: Previews, block: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         preview("none", residency(**block))
     (problem,) = refused.value.problems
@@ -125,7 +125,7 @@ def test_one_pin_for_each_of_two_engines_fits(preview: Previews) -> None:
     assert preview("none", {**stacks, **block}).named()
 
 
-def test_pulled_models_have_places_too(preview: Previews) -> None:
+def test_pulled_models_count_as_slots(preview: Previews) -> None:
     stack = {"larder:shimmy": {"pool": "cpu", "pulls": {}}, "larder:ollama": None, "larder:models": ["tiny-random"]}
     seen = preview("none", stack)
     rules = gateway(seen, "larder-gateway-shimmy").residency
@@ -145,7 +145,7 @@ def test_the_slowest_line_is_a_wait_of_a_day(preview: Previews) -> None:
     assert rules.wait_seconds == 86_400
 
 
-def test_the_front_waits_as_long_as_those_behind_it(preview: Previews) -> None:
+def test_the_front_waits_as_long_as_the_gateways_behind_it(preview: Previews) -> None:
     seen = preview("none", {**THREE, "larder:cache": {"min-bandwidth": "512KiB/s"}})
     inner = gateway(seen).residency
     assert inner
@@ -160,7 +160,7 @@ def test_a_secret_for_changes_is_mounted_beside_every_engine(preview: Previews) 
     assert "api-token" not in {volume["name"] for volume in preview("none", MODELS).pod()["volumes"]}
 
 
-def test_replicas_stand_behind_a_front_that_sees_each_of_them(preview: Previews) -> None:
+def test_the_front_reaches_each_replica(preview: Previews) -> None:
     seen = preview("none", THREE)
     deployment = seen.one("Deployment", "ollama").inputs["spec"]
     assert deployment["replicas"] == 3

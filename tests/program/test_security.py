@@ -41,7 +41,7 @@ def test_every_container_keeps_the_restricted_standard(preview: Previews, strate
 
 
 @each
-def test_every_pod_runs_as_nobody_in_particular(preview: Previews, strategy: str) -> None:
+def test_every_pod_runs_as_an_unprivileged_user(preview: Previews, strategy: str) -> None:
     for name, pod in preview(strategy).pods().items():
         assert pod["securityContext"] == {
             "runAsNonRoot": True,
@@ -55,7 +55,7 @@ def test_every_pod_runs_as_nobody_in_particular(preview: Previews, strategy: str
 
 
 @each
-def test_every_container_says_what_it_takes(preview: Previews, strategy: str) -> None:
+def test_every_container_has_requests_and_limits(preview: Previews, strategy: str) -> None:
     for name, container in _containers(preview(strategy)):
         asked = container["resources"]["requests"].keys()
         assert asked - {"ephemeral-storage"} == {"cpu", "memory"}, name
@@ -75,7 +75,7 @@ def test_a_namespace_without_a_host_path_enforces_the_standard(preview: Previews
     assert kinds <= RESTRICTED_VOLUMES
 
 
-def test_the_engine_listens_to_its_pod_alone(preview: Previews) -> None:
+def test_the_engine_listens_only_in_its_pod(preview: Previews) -> None:
     engine = preview("none").engine()
     env = {variable["name"]: variable["value"] for variable in engine["env"]}
     assert env["OLLAMA_HOST"] == "127.0.0.1:11434"
@@ -93,7 +93,7 @@ def test_clients_reach_the_gateway_and_only_prometheus_its_admin_port(preview: P
     ]
 
 
-def test_pods_reach_the_hub_only_where_they_fetch(preview: Previews) -> None:
+def test_only_pods_that_fetch_reach_the_hub(preview: Previews) -> None:
     def egress(strategy: str, name: str) -> list[Any]:
         spec = preview(strategy).one("NetworkPolicy", name).inputs["spec"]
         assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
@@ -145,7 +145,7 @@ def _open_texts(value: properties.Property) -> Iterator[str]:
 
 
 @each
-def test_no_configured_secret_lies_open(preview: Previews, strategy: str) -> None:
+def test_no_configured_secret_is_in_plain_text(preview: Previews, strategy: str) -> None:
     config = {"kubernetes:token": "hunter2", "other:password": "hunter2"}
     seen = preview(strategy, config, secrets=frozenset(config))
     told = [*(r.inputs for r in seen.recording.resources), seen.recording.outputs]
@@ -154,7 +154,7 @@ def test_no_configured_secret_lies_open(preview: Previews, strategy: str) -> Non
     assert not [text for _, text in seen.recording.messages if "hunter2" in text]
 
 
-def test_a_setting_that_is_encrypted_is_refused_and_not_repeated(preview: Previews) -> None:
+def test_an_encrypted_setting_is_refused_without_its_value(preview: Previews) -> None:
     with pytest.raises(SettingsError) as refused:
         preview("none", {"larder:hub": {"endpoint": "https://hunter2"}}, secrets=frozenset({"larder:hub"}))
     assert refused.value.problems == (

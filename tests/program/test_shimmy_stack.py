@@ -52,7 +52,7 @@ def test_shimmy_has_one_file(preview: Previews) -> None:
     assert _gateway(seen, "larder-gateway-shimmy").engines[0].kind == "shimmy"
 
 
-def test_shimmy_ends_when_it_is_asked_to_and_its_own_end_is_the_containers(preview: Previews) -> None:
+def test_shimmy_ends_on_sigterm_and_its_exit_ends_the_container(preview: Previews) -> None:
     """It knows no SIGTERM, which the first process of a container is then never told of."""
     *shell, name = preview("none", {**ALONE, "larder:shimmy": {"pool": "cpu", "engine": "shimmy"}}).engine()["command"]
     assert name == "shimmy"
@@ -67,7 +67,7 @@ def test_shimmy_ends_when_it_is_asked_to_and_its_own_end_is_the_containers(previ
         assert process.wait(timeout=10) != 0
 
 
-def test_it_takes_what_the_download_service_was_first_run_with(preview: Previews) -> None:
+def test_it_has_the_settings_of_the_first_download_service(preview: Previews) -> None:
     seen = preview("none", ALONE)
     engine = seen.engine()
     assert engine["resources"]["requests"]["cpu"] == "2"  # the catalog's; 500m is the least
@@ -117,7 +117,7 @@ def test_open_mutations_need_no_token_for_a_pull(preview: Previews) -> None:
     assert (gateway.auth.mutations, gateway.auth.token_file) == ("open", None)
 
 
-def test_alone_it_is_the_entry_and_beside_another_stack_the_front_leads_to_it(preview: Previews) -> None:
+def test_alone_it_is_the_entry_and_with_another_stack_it_is_behind_the_front(preview: Previews) -> None:
     for overlay, behind in ((ALONE, "shimmy"), (BESIDE, "front")):
         seen = preview("none", overlay)
         assert seen.one("Service", "larder").inputs["spec"]["selector"]["app.kubernetes.io/name"] == behind
@@ -135,7 +135,7 @@ def test_alone_it_is_the_entry_and_beside_another_stack_the_front_leads_to_it(pr
     assert reached == ["ollama", "shimmy"]
 
 
-def test_beside_another_stack_nothing_is_called_the_same(preview: Previews) -> None:
+def test_names_of_two_stacks_differ(preview: Previews) -> None:
     both, alone = preview("none", BESIDE), preview("none", ALONE)
     assert {"Deployment ollama", "Deployment shimmy", "Service ollama", "Service shimmy"} <= both.named().keys()
     ids = {name: [model.id for model in _gateway(both, name).models] for name in GATEWAYS}
@@ -169,7 +169,7 @@ def _claim(job: Registered) -> str:
 GATEWAYS = ("larder-gateway", "larder-gateway-shimmy")
 
 
-def test_what_holds_for_every_pod_holds_here(preview: Previews) -> None:
+def test_its_pod_meets_the_rules_for_every_pod(preview: Previews) -> None:
     for name, pod in preview("none", PULLS).pods().items():
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             assert container["securityContext"]["readOnlyRootFilesystem"], name

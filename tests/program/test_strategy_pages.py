@@ -27,7 +27,7 @@ def _blocks(strategy: str) -> list[dict[str, object]]:
 
 
 @each
-def test_a_page_says_what_an_operator_asks(strategy: str) -> None:
+def test_a_page_has_the_sections_for_operators(strategy: str) -> None:
     page = _page(strategy)
     assert "**Choose this when**" in page
     headings = re.findall(r"^## (.*)$", page, re.MULTILINE)
@@ -46,7 +46,7 @@ def test_its_blocks_can_be_copied(strategy: str) -> None:
 
 
 @each
-def test_what_it_needs_is_what_make_plan_says(strategy: str) -> None:
+def test_the_needs_agree_with_make_plan(strategy: str) -> None:
     def said(text: str) -> str:
         for word, plain in WORDS.items():
             text = text.replace(word, plain)
@@ -75,6 +75,6 @@ def test_its_figures_are_those_of_the_benchmarks(strategy: str) -> None:
 
 
 @each
-def test_readers_find_it(strategy: str) -> None:
+def test_the_documentation_links_to_the_page(strategy: str) -> None:
     assert f"strategies/{strategy}.md" in (ROOT / "docs" / "settings.md").read_text()
     assert f"docs/strategies/{strategy}.md" in (ROOT / "README.md").read_text()

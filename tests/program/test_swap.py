@@ -26,7 +26,7 @@ def test_clients_never_notice_a_swap(preview: Previews, before: str, after: str)
 
 
 @swaps
-def test_the_engine_finds_its_weights_where_they_were(preview: Previews, before: str, after: str) -> None:
+def test_the_engine_reads_its_weights_at_the_same_path(preview: Previews, before: str, after: str) -> None:
     def engine(strategy: str) -> tuple[Any, ...]:
         container = preview(strategy).engine()
         inside = strategy not in MOUNTED
@@ -62,7 +62,7 @@ def test_data_stays_as_it_is(preview: Previews, before: str, after: str) -> None
 
 
 @swaps
-def test_what_keeps_its_name_keeps_its_place_in_the_tree(preview: Previews, before: str, after: str) -> None:
+def test_objects_that_keep_their_names_keep_their_parents(preview: Previews, before: str, after: str) -> None:
     """Under another parent it would be another resource: made while the old one still has the name."""
     one, other = preview(before).named(), preview(after).named()
     assert {n: one[n].urn for n in one.keys() & other.keys()} == {n: other[n].urn for n in one.keys() & other.keys()}
@@ -87,7 +87,7 @@ def test_no_claim_of_others_takes_the_volume(preview: Previews, owner: str, name
     }
 
 
-def test_another_size_reaches_the_volume_and_not_what_the_bound_claim_once_asked_for(preview: Previews) -> None:
+def test_another_size_changes_the_volume_and_not_the_bound_claim(preview: Previews) -> None:
     seen = preview("none", {"larder:cache": {"node-local": {"size": "40Gi"}}})
     assert seen.one("PersistentVolume", "larder-").inputs["spec"]["capacity"] == {"storage": "40Gi"}
     assert seen.one("PersistentVolumeClaim", "larder-").ignored == {"spec.resources"}
@@ -153,7 +153,7 @@ def test_under_node_local_the_engine_runs_where_the_disk_is(preview: Previews) -
     }
 
 
-def test_under_image_volume_every_model_is_an_image_that_a_job_proves_first(preview: Previews) -> None:
+def test_under_image_volume_a_job_checks_the_image_of_every_model_first(preview: Previews) -> None:
     seen = preview("image-volume", {"larder:models": ["tinyllama-1.1b-chat", "tiny-random"]})
     images = {v["name"]: v["image"] for v in seen.pod()["volumes"] if "image" in v}
     assert list(images.values()) == [
@@ -170,7 +170,7 @@ def test_under_image_volume_every_model_is_an_image_that_a_job_proves_first(prev
     assert {job.urn, seen.one("ConfigMap", "larder-weights-").urn} <= seen.one("Deployment").dependencies
 
 
-def test_another_image_of_the_weights_is_another_proof_and_another_pod(preview: Previews) -> None:
+def test_another_image_of_the_weights_makes_a_new_preflight_job_and_pod(preview: Previews) -> None:
     reference = f"registry.example/other@sha256:{'4' * 64}"
     other = {"larder:cache": {"image-volume": {"images": {"tinyllama-1.1b-chat": reference}}}}
     before, after = preview("image-volume"), preview("image-volume", other)
@@ -195,7 +195,7 @@ def test_under_prebuilt_image_the_engine_runs_the_image_and_a_job_in_it_finds_th
     assert job.urn in seen.one("Deployment").dependencies
 
 
-def test_other_models_or_another_image_are_proven_anew(preview: Previews) -> None:
+def test_other_models_or_another_image_make_a_new_preflight_job(preview: Previews) -> None:
     one = preview("prebuilt-image").one("Job", "preflight-").inputs["metadata"]["name"]
     models = preview("prebuilt-image", {"larder:models": ["tinyllama-1.1b-chat", "tiny-random"]})
     image = preview("prebuilt-image", {"larder:cache": {"prebuilt-image": {"image": f"r.example/x@sha256:{'8' * 64}"}}})
@@ -203,7 +203,7 @@ def test_other_models_or_another_image_are_proven_anew(preview: Previews) -> Non
 
 
 @pytest.mark.parametrize(("there", "status"), [(True, 0), (False, 1)])
-def test_the_proof_says_what_an_image_lacks_and_how_to_make_it(
+def test_the_preflight_job_reports_missing_weights_and_the_fix(
     preview: Previews, tmp_path: Path, there: bool, status: int
 ) -> None:
     (proof,) = preview("prebuilt-image").pod("Job", "preflight-")["containers"]
@@ -273,7 +273,7 @@ def _hosts(seen: Preview) -> list[str]:
     return list(expression["values"])
 
 
-def test_a_class_that_does_not_exist_ends_the_preview(preview: Previews) -> None:
+def test_a_missing_storage_class_fails_the_preview(preview: Previews) -> None:
     block = {"nfs": None, "storage-class": "efs"}
     seen = preview("shared-storage", {"larder:cache": {"shared-storage": block}})
     assert seen.recording.needs == {"shared-storage.storage-class": "efs"}
@@ -291,8 +291,6 @@ def test_a_claim_of_others_is_mounted_and_neither_made_nor_kept(preview: Preview
 
 
 @pytest.mark.parametrize(("strategy", "asked"), [("none", "958Mi"), ("shared-storage", "958Mi"), ("node-local", None)])
-def test_a_pod_with_its_own_copy_goes_where_the_disk_has_room(
-    preview: Previews, strategy: str, asked: str | None
-) -> None:
+def test_a_pod_with_its_own_copy_requests_disk_space(preview: Previews, strategy: str, asked: str | None) -> None:
     requests = preview(strategy).init("fetch")["resources"]["requests"]
     assert requests.get("ephemeral-storage") == asked

@@ -34,7 +34,7 @@ def _document(preview: Previews, strategy: str, overlay: dict[str, Any] | None =
         ("node-local", "by populate-"),
     ],
 )
-def test_it_says_who_fetches_that_pods_overlap_and_what_is_kept(preview: Previews, after: str, fetched: str) -> None:
+def test_it_describes_the_fetch_the_rollout_and_the_kept_volumes(preview: Previews, after: str, fetched: str) -> None:
     before = "node-local" if after == "none" else "none"
     which, fetches, pods, kept = swap(_document(preview, before), _document(preview, after))
     assert which == f"swap    {before} -> {after}"
@@ -43,7 +43,7 @@ def test_it_says_who_fetches_that_pods_overlap_and_what_is_kept(preview: Preview
     assert kept == "kept    larder-model-storage, shared-model-storage, with what is in them"
 
 
-def test_where_the_image_is_built_it_says_so(preview: Previews) -> None:
+def test_it_reports_a_build_of_the_image(preview: Previews) -> None:
     block = {"larder:cache": {"prebuilt-image": {"image": None, "build": {"to": "registry.example/prebuilt/ollama"}}}}
     there = _document(preview, "prebuilt-image", block)
     fetched = swap(_document(preview, "none"), there)[1]
@@ -59,7 +59,7 @@ def test_another_engine_below_a_built_image_replaces_its_pods(preview: Previews)
     assert [change.title for change in changes(before, after) if change.rolls] == ["Deployment ollama"]
 
 
-def test_where_pods_cannot_overlap_it_says_who_holds_the_requests(preview: Previews) -> None:
+def test_it_reports_who_holds_requests_if_pods_cannot_overlap(preview: Previews) -> None:
     """vLLM has the one GPU there is: the next pod starts when the last one has given it back."""
     lines = swap(_document(preview, "node-local", BOTH), _document(preview, "image-volume", BOTH))
     (line,) = [line for line in lines if "InferenceService" in line]
@@ -69,7 +69,7 @@ def test_where_pods_cannot_overlap_it_says_who_holds_the_requests(preview: Previ
     )
 
 
-def test_where_kserve_fetches_it_says_so(preview: Previews) -> None:
+def test_it_reports_a_fetch_by_kserve(preview: Previews) -> None:
     local = {
         "node-local": {"node": "venus", "path": "/var/lib/larder", "size": "20Gi"},
         "kserve-cache": {"size": "20Gi"},
@@ -81,18 +81,18 @@ def test_where_kserve_fetches_it_says_so(preview: Previews) -> None:
     assert "larder-ai-tiny-random-" in swap(there, back)[-1]
 
 
-def test_a_volume_that_is_dropped_with_the_swap_is_named(preview: Previews) -> None:
+def test_it_names_a_volume_that_the_swap_drops(preview: Previews) -> None:
     dropped = {"larder:cache": {"node-local": None}}
     *_, kept = swap(_document(preview, "node-local"), _document(preview, "none", dropped))
     assert kept.endswith("no longer declared: larder-model-storage")
 
 
-def test_where_the_strategy_stays_there_is_nothing_to_say(preview: Previews) -> None:
+def test_it_is_empty_if_the_strategy_stays(preview: Previews) -> None:
     same = _document(preview, "none")
     assert swap(same, same) == []
 
 
-def test_plan_compares_with_what_is_deployed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_compares_with_the_deployed_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, overlay = tmp_path / "before.json", tmp_path / "overlay.yaml"
     overlay.write_text("larder:cache: {strategy: node-local}\n")
     assert main(["plan", "--json", str(before)]) == 0
@@ -103,7 +103,7 @@ def test_plan_compares_with_what_is_deployed(tmp_path: Path, capsys: pytest.Capt
     assert "\nSwap\n  the strategy stays as it is\n" in capsys.readouterr().out
 
 
-def test_a_plan_before_that_is_none_is_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_plan_before_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "before.json").write_text("{}")
     assert main(["plan", "--before", str(tmp_path / "before.json")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -123,7 +123,7 @@ def test_why_prints_the_matrix_and_writes_it_for_tools(tmp_path: Path, capsys: p
     assert verdicts["image-volume"]["swap"][0].startswith("fetched by the runtime")
 
 
-def test_without_being_asked_it_says_none_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_sections_are_optional(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan"]) == 0
     printed = capsys.readouterr().out
     assert "\nStrategies\n" not in printed
@@ -149,7 +149,7 @@ def test_a_secret_of_the_stack_is_no_reason_against_any_strategy(
     ],
     ids=["refused", "another stack's"],
 )
-def test_a_plan_that_says_nothing_of_what_is_deployed_is_a_line(
+def test_a_plan_of_another_stack_or_of_refused_settings_is_one_line(
     before: dict[str, Any], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "before.json").write_text(json.dumps(before))
@@ -158,7 +158,7 @@ def test_a_plan_that_says_nothing_of_what_is_deployed_is_a_line(
     assert line.startswith(f"{tmp_path / 'before.json'}: {why}")
 
 
-def test_a_claim_of_others_is_among_what_is_kept(preview: Previews) -> None:
+def test_a_claim_of_others_is_kept(preview: Previews) -> None:
     theirs = {"larder:cache": {"shared-storage": {"nfs": None, "claim": "team-models", "size": "20Gi"}}}
     told = swap(_document(preview, "shared-storage", theirs), _document(preview, "none", theirs))
     assert told[-1] == "kept    larder-model-storage, team-models, with what is in them"

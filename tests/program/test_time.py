@@ -52,7 +52,7 @@ def _patience(job: dict[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("which", JOBS.values(), ids=JOBS.keys())
-def test_a_failed_job_ends_up_at_once_by_a_reason_that_the_official_plugin_knows(
+def test_a_failed_job_ends_up_at_once_with_a_reason_of_the_official_plugin(
     preview: Previews, which: tuple[str, str, dict[str, Any]]
 ) -> None:
     """BackoffLimitExceeded and DeadlineExceeded; with FailJob the reason is PodFailurePolicy, for which it waits on."""
@@ -64,15 +64,13 @@ def test_a_failed_job_ends_up_at_once_by_a_reason_that_the_official_plugin_knows
 
 
 @pytest.mark.parametrize("which", JOBS.values(), ids=JOBS.keys())
-def test_a_pod_that_gives_way_to_a_drain_or_an_eviction_does_not_fail_its_job(
-    preview: Previews, which: tuple[str, str, dict[str, Any]]
-) -> None:
+def test_a_drain_or_an_eviction_does_not_fail_a_job(preview: Previews, which: tuple[str, str, dict[str, Any]]) -> None:
     (rule,) = _job(preview, which)["podFailurePolicy"]["rules"]
     assert rule == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
 
 
 @pytest.mark.parametrize("which", JOBS.values(), ids=JOBS.keys())
-def test_the_last_lines_of_a_failed_pods_log_are_its_words_where_it_left_no_message(
+def test_a_failed_pod_without_a_message_reports_the_end_of_its_log(
     preview: Previews, which: tuple[str, str, dict[str, Any]]
 ) -> None:
     """As after an OOM kill; the plugin shows the termination message."""
@@ -81,7 +79,7 @@ def test_the_last_lines_of_a_failed_pods_log_are_its_words_where_it_left_no_mess
 
 
 @pytest.mark.parametrize("which", FETCHING.values(), ids=FETCHING.keys())
-def test_fetch_tries_again_inside_the_one_pod_until_shortly_before_the_jobs_deadline(
+def test_fetch_retries_in_its_pod_until_shortly_before_the_deadline_of_the_job(
     preview: Previews, which: tuple[str, str, dict[str, Any]]
 ) -> None:
     job = _job(preview, which, **SLOW)
@@ -108,7 +106,7 @@ def test_a_rollout_may_take_fetching_and_starting(preview: Previews, strategy: s
     assert _seconds(deployment.timeouts["create"]) == _seconds(deployment.timeouts["update"]) > 2 * BUDGET
 
 
-def test_waiting_for_the_store_ends_when_filling_it_must_have_ended(preview: Previews) -> None:
+def test_the_wait_for_the_store_ends_with_the_deadline_of_the_populate_job(preview: Previews) -> None:
     arguments = preview("node-local", SLOW).init("fetch")["args"]
     assert arguments[arguments.index("--wait") + 1] == str(BUDGET)
 
@@ -144,7 +142,7 @@ def test_a_probe_outlasts_the_two_seconds_the_gateway_gives_its_engine(preview: 
     assert [probe["timeoutSeconds"] for probe in probes] == [3, 3, 3, 3]
 
 
-def test_nothing_but_jobs_and_the_engine_is_waited_for(preview: Previews) -> None:
+def test_up_waits_only_for_jobs_and_the_engine(preview: Previews) -> None:
     """Pulumi's own ten minutes for a Service's endpoints are less than large weights take."""
     service = preview("none").one("Service", "larder")
     assert service.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
