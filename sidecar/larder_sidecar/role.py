@@ -23,10 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser, role: str, run: Callable[[arg
         required=True,
         type=Path,
         metavar="FILE",
-        help=f"{role}.json, the file that ConfigMap larder-{role} holds",
+        help=f"{role}.json, the file in ConfigMap larder-{role}",
     )
     parser.add_argument(
-        "--log-level", choices=LEVELS, default="info", help="least level of the JSON lines on stdout (default: info)"
+        "--log-level", choices=LEVELS, default="info", help="lowest level of the JSON lines on stdout (default: info)"
     )
     parser.set_defaults(func=run)
 

@@ -1,7 +1,7 @@
 """Reader of a YAML file into plain values. Anything that two readers could take differently is refused or text.
 
-A file may come from anybody. Its bytes, its depth and what its aliases stand for are bounded, and nothing in it makes
-anything but mappings, lists, texts, numbers, booleans and null.
+A file may come from an attacker. Its bytes, its depth and the expansion of its aliases are bounded. It can make only
+mappings, lists, texts, numbers, booleans and null.
 """
 
 import os

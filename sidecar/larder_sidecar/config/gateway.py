@@ -230,7 +230,7 @@ class GatewayConfig(Model):
             msg = f"two engines have one name: {', '.join(sorted(names))}"
             raise ValueError(msg)
         if self.place != "front" and len(self.engines) > 1:
-            msg = f"{len(self.engines)} engines: only a gateway whose place is 'front' stands before more than one"
+            msg = f"{len(self.engines)} engines: only a gateway whose place is 'front' serves more than one"
             raise ValueError(msg)
         answered = [model for engine in self.engines for model in self._models_of(engine)]
         ids = {m.id for m in self.models}

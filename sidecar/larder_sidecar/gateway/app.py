@@ -267,7 +267,7 @@ class Gateway:
         return Held(residency, client, request, route.stream, carry, keep_alive).wait(engine_name)
 
     def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Outcome:
-        """Carry the request to the engine that knows the path, whatever its models are."""
+        """Carry the request to the first engine that serves the path, for any model."""
         upstream = self._upstreams.speaking(route.path)
         if upstream is None:  # admit has refused it already
             return self._refuse_unknown(request.path, route)

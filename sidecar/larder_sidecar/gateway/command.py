@@ -26,12 +26,12 @@ EXAMPLE = GatewayConfig(
 _DESCRIPTION = """\
 Answer OpenAI, Anthropic and Ollama clients in front of one engine, or (`place: front`) of several, by model.
 
-Requests name a model by its id, an alias or the engine's own name; for those that name none, or `auto`, the rules of
-`routing` decide in their order, and then its default. POST /api/llm/route with a request's body says which and why.
-The names and rules of a file that changes are in force two seconds later; a file that is wrong changes nothing.
-A web page may ask if its origin is in cors.origins; clients that are no browsers need not be listed.
-Port `listen` is for clients; port `admin` has /livez /readyz /enginez /metrics and GET /drain, which wants the
-header `x-larder-drain: 1` and is asked for by the pod's preStop hook.
+Requests name a model by its id, an alias or the engine's own name. For requests without a name, or with `auto`, the
+rules of `routing` choose in their order, and then its default. POST /api/llm/route explains the choice for a body.
+A changed file is in force two seconds later, with its names and rules; an invalid file changes nothing.
+Web pages of the origins in cors.origins may send requests; clients other than browsers need not be listed.
+Port `listen` is for clients. Port `admin` serves /livez /readyz /enginez /metrics and GET /drain, which requires the
+header `x-larder-drain: 1` and is called by the pod's preStop hook.
 SIGTERM lets requests in flight finish, within drain.grace-seconds.
 """
 

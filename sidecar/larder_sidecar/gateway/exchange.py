@@ -191,10 +191,10 @@ class Exchange:
     def _may_go_again(self) -> bool:
         """Tell if a request that was lost before a byte of its answer is sent again.
 
-        Most likely the engine closed an idle connection, or was dying, as the request was on its way; but it may have
-        read the request and died of it. Sending it again, once, is right for what routes.py lets through: an inference
-        changes nothing but the bill, and the client gets one answer (RFC 9110 9.2.2 leaves POST to whoever knows that).
-        On a new connection there is an excuse only where requests wait for engines that start again.
+        Most likely the engine closed an idle connection, or was dying, as the request was on its way. But it may have
+        read the request and crashed on it. One retry is right for the paths of routes.py: an inference changes only
+        the bill, and the client gets one answer. (RFC 9110 9.2.2 permits it for a POST that is known to be safe.)
+        On a new connection the retry needs a setting by which requests wait for engines that restart.
         """
         now, hold = self._client.loop.time(), self._line.limits.hold_seconds
         if not self._lost_at:

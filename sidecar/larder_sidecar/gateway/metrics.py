@@ -84,7 +84,7 @@ class Metrics(Collector):
         for collector in (*self._collectors, self):  # our own last, so that they count the others' failures
             try:
                 out += [_text(family) for family in collector.collect()]
-            except Exception:  # noqa: BLE001 (whatever one of them reads)
+            except Exception:  # noqa: BLE001 (any error of a collector)
                 self._failed += 1
         return b"".join(out)
 

@@ -8,7 +8,7 @@ import functools
 import re
 
 _BLANKS = rb"[ \t\n\r]{0,%d}" % (BLANK_BYTES := 65_535)
-"""Limit for blanks in one place, where they would have to be skipped: more than anybody writes."""
+"""Limit for blanks in one place, where they would have to be skipped. Real bodies have fewer."""
 _BLANK = (b" ", b"\t", b"\n", b"\r")
 _BEGIN = re.compile(_BLANKS + rb"\{")
 _COLON = re.compile(_BLANKS + b"(?:(:)" + _BLANKS + b")?")

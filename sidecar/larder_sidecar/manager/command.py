@@ -37,8 +37,8 @@ Changes need the token, one at a time; without a token file the manager does not
 
 Answers: 200 it is ready · 400 body · 401 token · 404 no such model · 409 another change, another owner of the same
 fields, or the object is being deleted · 422 the API server refused it · 502 it did not become ready, with the reason
-and what was done · 503 no catalog or cluster · 507 the disk of `state` is full, and nothing was changed. Port `admin`
-has /livez and /readyz.
+and the rollback's result · 503 no catalog or cluster · 507 the disk of `state` is full, and nothing was changed. Port
+`admin` has /livez and /readyz.
 
 A complete file; outside of a cluster `api` names the API server, a token of a ServiceAccount and the cluster's CA:
 
@@ -49,7 +49,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     """Add the subcommand."""
     parser = subparsers.add_parser(
         "manager",
-        help="say which model of a catalog is active",
+        help="activate one model of a catalog",
         description=_DESCRIPTION,
         epilog=_EPILOG + EXAMPLE.to_json(),
         formatter_class=argparse.RawDescriptionHelpFormatter,

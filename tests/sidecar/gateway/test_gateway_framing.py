@@ -114,7 +114,7 @@ REQUESTS = {
     b"GET /d HTTP/1.1\r\nHost: x\r\n\r\n",
 }
 INNER = b"2\r\nhi\r\n0\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
-"""A body that would be the end of one request and another request, to whoever takes it for chunks."""
+"""A body that would be the end of one request and another request, if it is read as chunks."""
 REQUESTS["tab elsewhere"] = (
     b"POST /a HTTP/1.1\r\nHost: x\r\nNote: chunked\t\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"%x\r\n%b\r\n0\r\n\r\nGET /c HTTP/1.1\r\nHost: x\r\n\r\n" % (len(INNER), INNER)

@@ -112,7 +112,7 @@ BAD = [
     ("front", engines(URL, URL)[:1], "model 'phi-3-mini' has 0 engines, not one"),
     ("front", [*engines(URL, URL), {**engines(URL, URL)[0], "name": "b"}], "model 'tiny' has 2 engines, not one"),
     ("front", [*engines(URL, URL), {**engines(URL, URL)[0], "models": []}], "two engines have one name"),
-    ("alone", engines(URL, URL), "only a gateway whose place is 'front' stands before more than one"),
+    ("alone", engines(URL, URL), "only a gateway whose place is 'front' serves more than one"),
     ("front", [*engines(URL, URL), {"name": "b", "kind": "vllm", "url": URL, "models": ["x"]}], "not configured"),
 ]
 

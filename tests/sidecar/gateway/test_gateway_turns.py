@@ -67,7 +67,7 @@ async def test_a_turn_answers_one_waiting_request_of_all_clients(clients: int) -
             for sender in senders:
                 assert (await sender.response()).status == 200
         assert sum(app.answered.values()) == 40 * clients
-        # Of each connection the first one, for which nobody waits, and one of all others.
+        # Of each connection the first one, which waits for no other, and one of all others.
         assert max(app.answered.values()) <= clients + 1
         assert len(app.answered) >= 39 * clients
 
@@ -173,7 +173,7 @@ async def test_waiting_requests_of_a_client_that_leaves_do_not_reach_the_engine(
 
 
 async def test_requests_that_wait_when_a_drain_begins_are_answered_as_before_it(start: Start, engine: Engine) -> None:
-    """The request in flight is answered, and its answer closes the connection; the client sends the others again."""
+    """Only the request in flight is answered, with `Connection: close`; the client sends the others again."""
     go = asyncio.Event()
 
     async def script(turn: Turn) -> None:

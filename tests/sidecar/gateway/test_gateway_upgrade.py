@@ -1,4 +1,4 @@
-"""Offers of another protocol are ignored, however the network cuts them and whatever surrounds them."""
+"""Offers of another protocol are ignored at any cut of the network, before and after other requests."""
 
 import itertools
 

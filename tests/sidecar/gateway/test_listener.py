@@ -67,7 +67,7 @@ async def test_a_foreign_address_is_reported() -> None:
 
 async def test_connections_in_the_kernels_queue_are_accepted_before_the_end() -> None:
     listener = await Listener.open("listen", "127.0.0.1:0", Greeter)
-    # The kernel accepts without the loop's doing: these three are connected and nobody has seen them.
+    # The kernel accepts without the loop's doing: these three are connected and the loop has not seen them.
     waiting = [socket.create_connection(("127.0.0.1", listener.port)) for _ in range(3)]
     await listener.retire()
     assert not await greeted("127.0.0.1", listener.port)

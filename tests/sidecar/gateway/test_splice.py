@@ -34,7 +34,7 @@ SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,\n\t", "\r\n :  ")])
 
 @st.composite
 def bodies(draw: st.DrawFn, model: st.SearchStrategy[Any]) -> tuple[bytes, dict[str, Any]]:
-    """A JSON object, written in one of the ways there are, with `model` at any place among its members."""
+    """Return a JSON object in any formatting, with `model` at any place among its members."""
     members = list(draw(st.dictionaries(KEYS, VALUES, max_size=5)).items())
     members.insert(draw(st.integers(0, len(members))), ("model", draw(model)))
     document = dict(members)

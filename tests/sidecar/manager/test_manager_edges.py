@@ -100,7 +100,7 @@ async def test_an_invalid_answer_of_the_api_server_is_reported(
     assert (await manager.get("/active")).status == 503
 
 
-# --- the object that somebody made with an older KServe
+# --- an object made with an older KServe
 
 
 def _kserve(cluster: Cluster, mode: str) -> None:
