@@ -66,15 +66,15 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
     paths = list(_differing("", before.inputs, inputs))
     if not paths:
         return None
-    what, why, told = _outcome(before, after, inputs, paths)
-    shown = [path.removeprefix("spec.template.spec.") for path in told]
-    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    what, why, deciding = _outcome(before, after, inputs, paths)
+    fields = [path.removeprefix("spec.template.spec.") for path in deciding]
+    more = f" and {len(fields) - _SHOWN} more" if len(fields) > _SHOWN else ""
     renamed = f"was {before.name}; " if before.name != after.name else ""
     return Change(
         what=what,
         kind=after.kind,
         name=after.name,
-        reason=renamed + ", ".join(shown[:_SHOWN]) + more + why,
+        reason=renamed + ", ".join(fields[:_SHOWN]) + more + why,
         rolls=any(path.startswith(_POD.get(after.kind, "no such path")) for path in paths),
         inputs=inputs,
     )

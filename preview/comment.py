@@ -1,7 +1,7 @@
 """The comment of a pull request: the differences between two plans, those for users of the platform first.
 
 Anyone may propose the files that names and texts come from, so each of them is in a fenced block, where Markdown,
-HTML and mentions mean nothing.
+HTML and mentions have no effect.
 """
 
 import re
@@ -57,10 +57,10 @@ def _stack(before: PlanDocument | None, after: PlanDocument | None, most: int) -
     new = {finding.line for finding in after.findings} - {finding.line for finding in (old.findings if old else [])}
     # The first line repeats the strategy, which the lines for users show.
     swapped = [f"! {line}" for line in swap(old, after)[1:]] if old else []
-    told = [*_users(old.users if old else {}, after.users), *(swapped or _rollouts(found))]
-    notable = [line for line in told if not line.startswith(" ")]
+    effects = [*_users(old.users if old else {}, after.users), *(swapped or _rollouts(found))]
+    notable = [line for line in effects if not line.startswith(" ")]
     parts = [title + ("" if old else " (new)" if before is None else " (was refused before)")]
-    parts.append(f"**For users**\n\n{_block(told, most)}" if notable else "**For users** nothing changes.")
+    parts.append(f"**For users**\n\n{_block(effects, most)}" if notable else "**For users** nothing changes.")
     if found:
         parts.append(f"**Resources**: {_counts(found, len(after.resources))}\n\n{_block(map(_line, found), most)}")
     else:
@@ -88,7 +88,7 @@ def _rollouts(found: Sequence[Change]) -> Iterator[str]:
             how = (
                 "the next pod is ready before the last one drains; clients keep their streams"
                 if overlaps(change.inputs)
-                else "the last pod goes before the next one comes; clients wait for it or are refused"
+                else "the last pod ends before the next one starts; clients wait or are refused"
             )
             yield f"! {change.title}: {how}"
 

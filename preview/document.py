@@ -134,7 +134,7 @@ def _name(resource: Registered) -> str:
     return name if isinstance(name, str) else resource.name
 
 
-def _told(rule: Rule) -> str:
+def _rule_text(rule: Rule) -> str:
     conditions = rule.model_dump(mode="json", by_alias=True, exclude_defaults=True, exclude={"name", "model"})
     return f"{', '.join(f'{word} {value}' for word, value in conditions.items())} -> {rule.model}"
 
@@ -142,15 +142,15 @@ def _told(rule: Rule) -> str:
 def _users(settings: Settings, plan: Plan) -> dict[str, str]:
     port = "" if settings.node_port is None else f", port {settings.node_port} of every node"
     routing = settings.gateway.routing
-    told = {
+    facts = {
         "strategy": settings.cache.strategy,
         "models": ", ".join(entry.id for entry in settings.served),
         "default model": settings.default_model,
         "aliases": ", ".join(f"{alias} -> {model}" for alias, model in sorted(routing.aliases.items())),
-        "rules": "; ".join(map(_told, routing.rules)),
+        "rules": "; ".join(map(_rule_text, routing.rules)),
         "entry": f"http://larder.{settings.cluster.namespace}.svc{port}",
         "mutations": settings.gateway.auth.mutations,
     }
     for word, text in admission(settings, plan):  # more than one of a word where several stacks ask for it
-        told[word] = f"{told[word]}; {text}" if word in told else text
-    return {name: text for name, text in told.items() if text}
+        facts[word] = f"{facts[word]}; {text}" if word in facts else text
+    return {name: text for name, text in facts.items() if text}

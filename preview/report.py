@@ -32,8 +32,8 @@ def report(
     """
     objects = sum(map(is_manifest, recording.resources))
     # A note already reports each placeholder for a digest.
-    told = [text for _, text in recording.messages if UNKNOWN not in text]
-    said = [*notes, *(f"{image}." for image in later(settings)), *warnings(settings, plan), *told]
+    logged = [text for _, text in recording.messages if UNKNOWN not in text]
+    noted = [*notes, *(f"{image}." for image in later(settings)), *warnings(settings, plan), *logged]
     parts = [
         f"larder, stack {stack}: {', '.join(settings.models)}, cache strategy {settings.cache.strategy}",
         _section("Settings in force", _settings(settings)),
@@ -44,8 +44,8 @@ def report(
         *(_section(title, lines) for title, lines in more.items()),
         _section("Outputs", (f"{name}: {value}" for name, value in sorted(recording.outputs.items()))),
     ]
-    if said:
-        parts.append(_section("Warnings", said))
+    if noted:
+        parts.append(_section("Warnings", noted))
     return "\n\n".join(parts) + "\n"
 
 

@@ -87,13 +87,13 @@ def matrix(verdicts: Iterable[Verdict]) -> list[str]:
     for strategy, row in by_strategy.items():
         lines.append("".join(f"{cell:<{_WIDTH}}" for cell in (strategy, *(v.status for v in row.values()))).rstrip())
     for strategy, row in by_strategy.items():
-        told = dict.fromkeys(line for verdict in row.values() for line in _told(verdict))
-        if told:
-            lines += ["", strategy, *(f"  {line}" for line in told)]
+        details = dict.fromkeys(line for verdict in row.values() for line in _details(verdict))
+        if details:
+            lines += ["", strategy, *(f"  {line}" for line in details)]
     return lines
 
 
-def _told(verdict: Verdict) -> Iterator[str]:
+def _details(verdict: Verdict) -> Iterator[str]:
     word = "refused" if verdict.status == "refused" else "warning"
     yield from (f"{word}  {reason}" for reason in verdict.reasons)
     yield from (f"change   {line}" for line in verdict.change)

@@ -70,8 +70,8 @@ def _kept(before: Sequence[Planned], after: Sequence[Planned]) -> str:
     # A claim that is mounted but not declared belongs to others: a swap does not concern it.
     data = dict.fromkeys(_mounted(before), True) | data
     kept, lost = (sorted(name for name, there in data.items() if there is wanted) for wanted in (True, False))
-    told = f"{', '.join(kept)}, with what is in them" if kept else "no volume holds weights"
-    return told + (f"; no longer declared: {', '.join(lost)}" if lost else "")
+    text = f"{', '.join(kept)}, with their contents" if kept else "no volume holds weights"
+    return text + (f"; no longer declared: {', '.join(lost)}" if lost else "")
 
 
 def _mounted(plan: Sequence[Planned]) -> Iterator[str]:

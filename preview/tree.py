@@ -62,8 +62,8 @@ def purpose(resource: Registered) -> str:
     """Return the purpose of a resource: its description, or the first line of its component's docstring."""
     if is_manifest(resource):
         return str(resource.inputs["metadata"]["annotations"][DESCRIPTION])
-    if resource.custom and (told := ELSEWHERE.get(kind(resource))):
-        return told
+    if resource.custom and (text := ELSEWHERE.get(kind(resource))):
+        return text
     if resource.custom and (pool := _machines().get((resource.type.partition(":")[0], kind(resource)))):
         return f"the machines, as {pool}"
     if resource.type.startswith("pulumi:providers:"):

@@ -31,7 +31,7 @@ def _no_overlay_of_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker for each stack: a preview that a test has made costs the next one nothing, and another worker all."""
+    """Run each stack in one worker: its tests share previews, which another worker would repeat."""
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and isinstance(item, pytest.Function):
             stack = item.callspec.params.get("stack") if hasattr(item, "callspec") else None

@@ -1,4 +1,4 @@
-"""One preview of the real program, and how tests look at it."""
+"""One preview of the real program, with queries for tests."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -35,32 +35,32 @@ class Preview:
     recording: Recording
 
     def objects(self) -> list[Registered]:
-        """Objects of the cluster."""
+        """Return the objects of the cluster."""
         found = [resource for resource in self.recording.resources if is_manifest(resource)]
         assert found, "the preview has no objects: what a test says of each of them would hold"
         return found
 
     def all(self, wanted: str) -> list[Registered]:
-        """Objects of a kind."""
+        """Return the objects of a kind."""
         return [resource for resource in self.objects() if kind(resource) == wanted]
 
     def one(self, wanted: str, name: str | None = None) -> Registered:
-        """The object of a kind; its name begins with `name`."""
+        """Return the object of a kind whose name begins with `name`."""
         found = [r for r in self.all(wanted) if name is None or r.inputs["metadata"]["name"].startswith(name)]
         assert len(found) == 1, f"{len(found)} of {wanted} {name or ''}"
         return found[0]
 
     def named(self) -> dict[str, Registered]:
-        """Objects by kind and name."""
+        """Return the objects by kind and name."""
         return {f"{kind(r)} {r.inputs['metadata']['name']}": r for r in self.objects()}
 
     def pod(self, wanted: str = "Deployment", name: str | None = None) -> dict[str, Any]:
-        """The pod template's spec."""
+        """Return the pod template's spec."""
         spec: dict[str, Any] = self.one(wanted, name).inputs["spec"]["template"]["spec"]
         return spec
 
     def pods(self) -> dict[str, dict[str, Any]]:
-        """The pod template's spec of everything that makes pods."""
+        """Return the specs of all pod templates."""
         makers = {name: r for name, r in self.named().items() if "template" in r.inputs.get("spec", {})}
         assert makers, "no object of the preview makes pods: what a test says of each of them would hold"
         return {name: resource.inputs["spec"]["template"]["spec"] for name, resource in makers.items()}
@@ -71,12 +71,12 @@ class Preview:
         return ManagerConfig.from_json(text).inference_service
 
     def engine(self) -> dict[str, Any]:
-        """The engine's container."""
+        """Return the engine's container."""
         (container,) = self.pod()["containers"]
         return dict(container)
 
     def init(self, name: str) -> dict[str, Any]:
-        """The engine's init container of that name."""
+        """Return the engine's init container of that name."""
         (container,) = [c for c in self.pod()["initContainers"] if c["name"] == name]
         return dict(container)
 
@@ -111,7 +111,7 @@ def config_of(stack: str, strategy: str | None, overlay: Mapping[str, Any] | Non
 
 
 def refusals(stack: str, strategy: str) -> tuple[str, ...]:
-    """Why the stack cannot have the strategy; nothing where it can."""
+    """Return the reasons why the stack cannot have the strategy; empty if it can."""
     try:
         parse(config_of(stack, strategy), stack=stack, catalog=CATALOG)
     except SettingsError as error:

@@ -1,4 +1,4 @@
-"""larder:cache.prebuilt-image.build: the image that the program has BuildKit make, and what runs it."""
+"""larder:cache.prebuilt-image.build: the image that BuildKit builds, and the pods that run it."""
 
 import subprocess
 import sys

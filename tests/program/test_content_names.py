@@ -34,7 +34,7 @@ def test_a_change_of_the_spec_makes_a_new_job(preview: Previews, change: dict[st
 def test_a_change_of_pod_labels_makes_a_new_job(
     preview: Previews, prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They are part of the template, which nobody can change in place."""
+    """They are part of the template, which is immutable."""
     before = preview("node-local")
     monkeypatch.setattr("components.jobs.labels", lambda name: {**labels(name), "more": "labels"})
     assert _name(before, "Job", prefix) != _name(preview_of("node-local"), "Job", prefix)

@@ -1,4 +1,4 @@
-"""Every stack file under every strategy: what the engine would be told."""
+"""Every stack file under every strategy: the requests to the engine."""
 
 import sys
 from collections import Counter
@@ -112,7 +112,7 @@ def test_two_previews_of_one_stack_are_the_same() -> None:
 
 
 def test_a_preview_costs_a_bounded_number_of_calls() -> None:
-    """Counted, for seconds are those of the machine; `make bench ONLY=plan` has them."""
+    """Calls, because seconds depend on the machine; `make bench ONLY=plan` measures those."""
     config, calls = config_of("dev", "none"), Counter[str]()
 
     def counted() -> None:

@@ -1,4 +1,4 @@
-"""A strategy and an engine are their own classes and a line in each registry: nothing else knows their words."""
+"""A strategy and an engine are their own classes and a line in each registry: no other code names them."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""larder:images by version: what runs is the digest that the registry has under the tag."""
+"""larder:images by version: pods run the digest that the registry has for the tag."""
 
 import sys
 from collections.abc import Callable

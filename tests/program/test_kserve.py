@@ -1,4 +1,4 @@
-"""The KServe stack and the front before it, as the engine would be told."""
+"""The KServe stack and the front before it, in the requests to the engine."""
 
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +69,7 @@ def test_the_volume_of_venus_keeps_its_name_size_and_path(preview: Previews) -> 
     assert seen.inference().storage_uri == "pvc://venus-model-storage/ollama/models/{id}"
 
 
-def test_the_service_states_the_defaults_of_kserve(seen: Preview) -> None:
+def test_the_service_overrides_defaults_of_kserve(seen: Preview) -> None:
     service = seen.one("InferenceService")
     annotations = service.inputs["metadata"]["annotations"]
     assert annotations["serving.kserve.io/deploymentMode"] == "Standard"

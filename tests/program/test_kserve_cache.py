@@ -1,4 +1,4 @@
-"""Strategy kserve-cache: what KServe is told to keep, and how its pods come by it."""
+"""Strategy kserve-cache: the caches that KServe keeps, and the pods that use them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -58,7 +58,7 @@ def test_the_group_is_the_nodes_of_the_stack_s_pool(seen: Preview) -> None:
 
 
 def test_the_service_has_the_uri_of_the_cache(seen: Preview) -> None:
-    """Any other one KServe would fetch at each start, into the pod."""
+    """KServe would fetch any other URI into the pod at each start."""
     cached = {r.inputs["spec"]["sourceModelUri"] for r in seen.all("LocalModelCache")}
     uri = seen.one("InferenceService").inputs["spec"]["predictor"]["model"]["storageUri"]
     assert uri in cached

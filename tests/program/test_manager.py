@@ -1,4 +1,4 @@
-"""The model manager: what it may do, what it holds, and that its secrets stay closed."""
+"""The model manager: its role, its volumes, and its secrets, which stay encrypted."""
 
 from collections.abc import Callable
 from typing import Any

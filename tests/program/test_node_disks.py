@@ -1,4 +1,4 @@
-"""Strategy node-local over a pool: a claim a node that is filled, and one that engines read wherever they run."""
+"""Strategy node-local over a pool: one claim per node to fill, and one claim that engines read on any node."""
 
 from collections.abc import Callable
 from typing import Any
@@ -89,7 +89,7 @@ def test_a_host_of_the_longest_name_has_a_job_whose_label_kubernetes_takes(previ
 
 
 def test_a_stack_with_one_old_volume_keeps_it(preview: Previews) -> None:
-    """Its parts had no node in their names, and they are protected: a new name would end every `up`."""
+    """Names of its resources had no node, and they are protected: a new name would fail every `up`."""
     alone = preview("node-local", {})
     for kind, was in (("StorageClass", "class"), ("PersistentVolume", "volume"), ("PersistentVolumeClaim", "claim")):
         part = alone.one(kind, "larder-model-storage")

@@ -1,4 +1,4 @@
-"""Node pools: what each cloud is asked for, and where the pods of the stacks go."""
+"""Node pools: the resources of each cloud, and the placement of pods."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,7 +210,7 @@ def test_nodes_by_name_get_labels_and_taints(preview: Previews) -> None:
 
 
 def test_a_node_is_read_before_it_is_patched_so_that_a_wrong_name_ends_the_preview(preview: Previews) -> None:
-    """Server-side apply would make a Node of that name."""
+    """Server-side apply would create a Node with that name."""
     two = _with("venus", hosts=["venus", "pluto"])
     seen = preview(None, two, stack="venus")
     read = {"node-pools.rocm.hosts.venus": "venus", "node-pools.rocm.hosts.pluto": "pluto"}
@@ -227,7 +227,7 @@ def test_nodes_that_stay_as_they_are_are_known_by_a_label_and_not_read(preview: 
 
 
 def test_a_node_that_moves_to_another_pool_is_changed_in_place(preview: Previews) -> None:
-    """Two patches of one node, one of them going, would be in conflict over its label."""
+    """Two patches of one node would conflict over its label while one is deleted."""
     gpu = {"hosts": ["venus"], "accelerator": "amd.com/gpu", "labels": {"tier": "a"}}
     pools = {"gpu": gpu, "rocm": {"hosts": ["pluto"]}}
     moved = preview(None, {"larder:node-pools": pools, "larder:kserve": {"pool": "gpu"}}, stack="venus")
@@ -263,7 +263,7 @@ def test_without_taints_nothing_is_tolerated(preview: Previews) -> None:
 
 @pytest.mark.parametrize("stack", [*CLOUDS, "venus"])
 def test_a_pool_is_named_where_manifests_are_rendered_without_it(preview: Previews, stack: str) -> None:
-    """A Node among the manifests would be deleted by whoever prunes them."""
+    """A tool that prunes manifests would delete a rendered Node."""
     files, left_out = render(preview(stack=stack).recording)
     assert list(left_out.values()) == ["is no manifest. Make the node pool yourself"]
     assert not [text for text in files.values() if "kind: Node\n" in text]

@@ -1,4 +1,4 @@
-"""Whatever models, pools, nodes and namespaces are called, each name in a manifest is one that Kubernetes takes."""
+"""Every name in a manifest is valid in Kubernetes, for any names of models, pools, nodes and namespaces."""
 
 import importlib
 import re
@@ -29,7 +29,7 @@ PORT = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])*")
 Rule = Callable[[str, Any], Iterator[str]]
 
 IDS = ("coder-7b-q4_k_m", "a..b", "dots.-and_ends.", "q" * 80, f"{'x_' * 39}x", "0", "a.b-c_d", "ends-in-")
-"""Model ids that are none of Kubernetes' names."""
+"""Model ids that are invalid names in Kubernetes."""
 HOST = f"{'n' * 40}.rack-7.example"
 NAMESPACE = "n" * 63
 CACHED_BY_KSERVE = {"larder:node-pools": {"rocm": {"labels": {"kserve/localmodel": "worker"}}}}

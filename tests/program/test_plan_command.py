@@ -152,7 +152,7 @@ ON_DISK = {
 
 @functools.cache
 def plan_for_tools(overlay: str) -> str:
-    """The file that `make plan JSON=` writes of stack dev with that overlay."""
+    """Return the file that `make plan JSON=` writes for stack dev with that overlay."""
     with tempfile.TemporaryDirectory() as folder:
         file, plan = Path(folder, "overlay.yaml"), Path(folder, "plan.json")
         file.write_text(overlay)

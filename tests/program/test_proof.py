@@ -1,4 +1,4 @@
-"""The Job that proves an image before any pod is moved: where and when it runs."""
+"""The Job that checks an image before any pod rolls: its node and its time."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ Previews = Callable[..., Preview]
 
 @pytest.mark.parametrize("strategy", ["image-volume", "prebuilt-image"])
 def test_the_preflight_job_runs_on_the_nodes_of_the_engine(preview: Previews, strategy: str) -> None:
-    """Elsewhere the machine may be of another platform, or too small; and a pool may tolerate nobody else."""
+    """Other machines may have another architecture or too little disk, and the taints of a pool may keep it off."""
     tainted = {"larder:node-pools": {"cpu": {"hosts": ["larder"], "taints": ["weights:NoSchedule"]}}}
     seen = preview(strategy, tainted)
     proof, engine = seen.pod("Job", "preflight-"), seen.pod()
@@ -20,7 +20,7 @@ def test_the_preflight_job_runs_on_the_nodes_of_the_engine(preview: Previews, st
 
 
 def test_the_preflight_job_waits_for_the_machines_of_the_pool(preview: Previews) -> None:
-    """The deadline of the Job runs from its making, and machines take minutes."""
+    """The deadline counts from the creation of the Job, and machines take minutes."""
     seen = preview("prebuilt-image", stack="prod-aws")
     machines = {resource.urn for resource in seen.recording.resources if resource.type.endswith(":NodeGroup")}
     assert machines

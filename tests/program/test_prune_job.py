@@ -1,4 +1,4 @@
-"""`prune` of a data volume is a Job that runs when every engine has moved, reaches nobody, and runs once."""
+"""`prune` of a data volume is a Job that runs once, after every engine has rolled, and without network access."""
 
 from collections.abc import Callable
 from typing import Any

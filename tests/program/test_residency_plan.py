@@ -1,4 +1,4 @@
-"""Residency and replicas, as the engine and the gateways would be told."""
+"""Residency and replicas, in the configuration of engines and gateways."""
 
 from collections.abc import Callable
 from typing import Any

@@ -132,7 +132,7 @@ def test_a_hub_may_have_an_address_of_the_sixth_version(preview: Previews) -> No
 
 
 def _open_texts(value: properties.Property) -> Iterator[str]:
-    """Every text that is not marked secret."""
+    """Yield every text that is not marked secret."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield key

@@ -53,7 +53,7 @@ def test_shimmy_has_one_file(preview: Previews) -> None:
 
 
 def test_shimmy_ends_on_sigterm_and_its_exit_ends_the_container(preview: Previews) -> None:
-    """It knows no SIGTERM, which the first process of a container is then never told of."""
+    """It has no handler for SIGTERM, which the kernel does not deliver to a first process without one."""
     *shell, name = preview("none", {**ALONE, "larder:shimmy": {"pool": "cpu", "engine": "shimmy"}}).engine()["command"]
     assert name == "shimmy"
     assert subprocess.run([*shell, "sh", "-c", "exit 3"], check=False).returncode == 3

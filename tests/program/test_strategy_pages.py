@@ -1,4 +1,4 @@
-"""docs/strategies/: a page a strategy, whose block is right and whose needs are those that `make plan` tells."""
+"""docs/strategies/: one page per strategy, with a valid block and the needs that `make plan` prints."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""One line swaps the strategy. What clients see, where the engine looks and what holds data must not move."""
+"""One line swaps the strategy. The address, the path of weights and data volumes must not change."""
 
 import subprocess
 from collections.abc import Callable
@@ -17,7 +17,7 @@ swaps = pytest.mark.parametrize(("before", "after"), SWAPS)
 DATA = {"PersistentVolume", "PersistentVolumeClaim", "StorageClass", "Namespace"}
 each = pytest.mark.parametrize("strategy", OF_DEV)
 MOUNTED = [strategy for strategy in OF_DEV if strategy != "prebuilt-image"]
-"""Those that bring weights by a volume. Under the other one they lie in the engine's image, read-only as all of it."""
+"""Strategies that deliver weights in a volume. With the other one they are in the engine's read-only image."""
 
 
 @swaps
@@ -63,7 +63,7 @@ def test_data_stays_as_it_is(preview: Previews, before: str, after: str) -> None
 
 @swaps
 def test_objects_that_keep_their_names_keep_their_parents(preview: Previews, before: str, after: str) -> None:
-    """Under another parent it would be another resource: made while the old one still has the name."""
+    """Under another parent it would be a new resource, created while the old one still has the name."""
     one, other = preview(before).named(), preview(after).named()
     assert {n: one[n].urn for n in one.keys() & other.keys()} == {n: other[n].urn for n in one.keys() & other.keys()}
 
@@ -106,7 +106,7 @@ def test_without_a_data_volume_a_destroy_leaves_nothing(preview: Previews) -> No
 
 @each
 def test_the_rollout_is_stated_in_full(preview: Previews, strategy: str) -> None:
-    """A rollingUpdate that the API server filled in has no owner, and stays behind when the other one is asked for."""
+    """A rollingUpdate that the API server defaulted has no owner, and stays after a change of the strategy."""
     assert preview(strategy).one("Deployment").inputs["spec"]["strategy"] in (
         {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}},

@@ -40,7 +40,7 @@ def test_it_describes_the_fetch_the_rollout_and_the_kept_volumes(preview: Previe
     assert which == f"swap    {before} -> {after}"
     assert fetches.startswith(f"fetched {fetched}")
     assert pods == "pods    Deployment ollama: the next one is ready before the last one drains; no request waits"
-    assert kept == "kept    larder-model-storage, shared-model-storage, with what is in them"
+    assert kept == "kept    larder-model-storage, shared-model-storage, with their contents"
 
 
 def test_it_reports_a_build_of_the_image(preview: Previews) -> None:
@@ -52,7 +52,7 @@ def test_it_reports_a_build_of_the_image(preview: Previews) -> None:
 
 
 def test_another_engine_below_a_built_image_replaces_its_pods(preview: Previews) -> None:
-    """No digest is known before it is built, and still the plan says that pods give way."""
+    """The digest is unknown before the build, but the plan still reports the rollout."""
     block = {"larder:cache": {"prebuilt-image": {"image": None, "build": {"to": "registry.example/prebuilt/ollama"}}}}
     newer = {**block, "larder:images": {"ollama": f"registry.example/ollama@sha256:{'b' * 64}"}}
     before, after = (_document(preview, "prebuilt-image", overlay).resources for overlay in (block, newer))
@@ -60,7 +60,7 @@ def test_another_engine_below_a_built_image_replaces_its_pods(preview: Previews)
 
 
 def test_it_reports_who_holds_requests_if_pods_cannot_overlap(preview: Previews) -> None:
-    """vLLM has the one GPU there is: the next pod starts when the last one has given it back."""
+    """vLLM has the only GPU: the next pod starts after the last one has released it."""
     lines = swap(_document(preview, "node-local", BOTH), _document(preview, "image-volume", BOTH))
     (line,) = [line for line in lines if "InferenceService" in line]
     assert line == (
@@ -161,4 +161,4 @@ def test_a_plan_of_another_stack_or_of_refused_settings_is_one_line(
 def test_a_claim_of_others_is_kept(preview: Previews) -> None:
     theirs = {"larder:cache": {"shared-storage": {"nfs": None, "claim": "team-models", "size": "20Gi"}}}
     told = swap(_document(preview, "shared-storage", theirs), _document(preview, "none", theirs))
-    assert told[-1] == "kept    larder-model-storage, team-models, with what is in them"
+    assert told[-1] == "kept    larder-model-storage, team-models, with their contents"

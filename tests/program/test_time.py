@@ -1,4 +1,4 @@
-"""One number, min-bandwidth, sets every budget that depends on weights; nothing waits without an end."""
+"""One number, min-bandwidth, sets every budget that depends on weights; every wait has an end."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +55,7 @@ def _patience(job: dict[str, Any]) -> int:
 def test_a_failed_job_ends_up_at_once_with_a_reason_of_the_official_plugin(
     preview: Previews, which: tuple[str, str, dict[str, Any]]
 ) -> None:
-    """BackoffLimitExceeded and DeadlineExceeded; with FailJob the reason is PodFailurePolicy, for which it waits on."""
+    """BackoffLimitExceeded and DeadlineExceeded; with FailJob it is PodFailurePolicy, and the wait goes on."""
     job = _job(preview, which)
     assert job["backoffLimit"] == 0
     assert job["activeDeadlineSeconds"] > 0
@@ -143,7 +143,7 @@ def test_a_probe_outlasts_the_two_seconds_the_gateway_gives_its_engine(preview: 
 
 
 def test_up_waits_only_for_jobs_and_the_engine(preview: Previews) -> None:
-    """Pulumi's own ten minutes for a Service's endpoints are less than large weights take."""
+    """Large weights take longer than Pulumi's ten minutes for a Service's endpoints."""
     service = preview("none").one("Service", "larder")
     assert service.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
 

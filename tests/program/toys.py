@@ -1,4 +1,4 @@
-"""A strategy and an engine with its stack, as somebody would add them: settings with facts, and a component each."""
+"""A strategy and an engine with its stack, as an extension adds them: settings with facts, and a component each."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ STRATEGY, ENGINE, STACK = "toy-cache", "toy-engine", "toy"
 
 
 class ToyCacheSettings(StrategySettings):
-    """A claim that somebody else fills."""
+    """Settings of a claim that others fill."""
 
     NAME = STRATEGY
     KEEPS = "share"
@@ -54,7 +54,7 @@ class ToyCacheSettings(StrategySettings):
 
 
 class ToyCache(KeepsNothing[ToyCacheSettings]):
-    """Weights in a claim that somebody else fills."""
+    """Weights in a claim that others fill."""
 
     TYPE = "larder:caching:ToyCache"
     SETTINGS = ToyCacheSettings
@@ -94,7 +94,7 @@ class Toy(EngineStack[ToySettings]):
 
 
 class ToyAdapter(Adapter):
-    """Speaks with the toy engine."""
+    """Adapter of the toy engine."""
 
     kind = ENGINE
     health_path = "/health"

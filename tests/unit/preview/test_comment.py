@@ -76,8 +76,8 @@ def test_nothing_changed_is_said_in_three_lines() -> None:
     ("strategy", "said"),
     [
         ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}, "ready before the last one drains"),
-        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}, "the last pod goes before the next one comes"),
-        ({"type": "Recreate"}, "the last pod goes before the next one comes"),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}, "the last pod ends before the next one starts"),
+        ({"type": "Recreate"}, "the last pod ends before the next one starts"),
         ({}, "ready before the last one drains"),
     ],
 )
