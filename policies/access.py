@@ -32,7 +32,7 @@ _VALUE = re.compile(
 """Pattern of secrets: private keys, tokens of common services, and passwords in URLs."""
 
 
-def _plain(resource: Resource) -> Iterator[str]:
+def _find_plain_secrets(resource: Resource) -> Iterator[str]:
     remedy = "Fix: put it into a Secret and refer to that."
     for path, container in all_containers(resource):
         for variable in items(container.get("env")):
@@ -156,7 +156,7 @@ def _admits_named_pods(spec: Mapping[str, Property]) -> bool:
     return all(mapping(source.get("podSelector")).get("matchLabels") for source in sources)
 
 
-def _closed(resource: Resource) -> Iterator[str]:
+def _find_open_mutations(resource: Resource) -> Iterator[str]:
     if resource.kind != "ConfigMap" or resource.stack == DEV:
         return
     for key, text in mapping(resource.props.get("data")).items():
@@ -172,7 +172,7 @@ NO_PLAIN_SECRETS = Rule(
     level=Level.MANDATORY,
     refuses="A secret as plain text in an environment variable, an argument or a ConfigMap, by its name or its form.",
     why="Everyone who may read pods could read it, and the state of the stack would keep it.",
-    check=_plain,
+    check=_find_plain_secrets,
 )
 GATEWAY_FIRST = Rule(
     name="gateway-first",
@@ -193,5 +193,5 @@ CLOSED_MUTATIONS = Rule(
     level=Level.MANDATORY,
     refuses="`larder:gateway.auth.mutations: open` on any stack but dev, read from the gateway's file.",
     why="Without a token every client of the gateway could change what it loads and serves.",
-    check=_closed,
+    check=_find_open_mutations,
 )

@@ -8,7 +8,7 @@ from .pods import RUNTIME, SERVICE, all_containers, containers, pods
 from .rule import Level, Resource, Rule, lacks
 
 
-def _restricted(resource: Resource) -> Iterator[str]:
+def _find_privileges(resource: Resource) -> Iterator[str]:
     for pod in pods(resource):
         of_pod = mapping(pod.spec.get("securityContext"))
         for shared in ("hostNetwork", "hostPID", "hostIPC"):
@@ -32,7 +32,7 @@ def _restricted(resource: Resource) -> Iterator[str]:
                 yield f"{path}.securityContext: does not state {', '.join(missing)}. Fix: add it."
 
 
-def _stated(resource: Resource) -> Iterator[str]:
+def _find_missing_resources(resource: Resource) -> Iterator[str]:
     for path, container in all_containers(resource) if resource.kind != RUNTIME else ():
         resources = mapping(container.get("resources"))
         missing = [
@@ -49,12 +49,12 @@ RESTRICTED_CONTAINERS = Rule(
     level=Level.MANDATORY,
     refuses="A container that may be root, write to its root file system, gain privileges, or keeps a capability.",
     why="Engines parse files from the internet: an attacker who controls one must not gain control of the node.",
-    check=_restricted,
+    check=_find_privileges,
 )
 STATED_RESOURCES = Rule(
     name="stated-resources",
     level=Level.ADVISORY,
     refuses="A container without requests for cpu and memory and a limit for memory.",
     why="An engine that grows can evict its neighbours. Advisory: a LimitRange of the namespace may set them too.",
-    check=_stated,
+    check=_find_missing_resources,
 )

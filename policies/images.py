@@ -11,7 +11,7 @@ from .rule import Level, Resource, Rule
 _DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 
 
-def _pinned(resource: Resource) -> Iterator[str]:
+def _find_tags(resource: Resource) -> Iterator[str]:
     for path, container in all_containers(resource):
         if resource.kind == SERVICE and "image" not in container:
             continue  # its runtime names one
@@ -33,5 +33,5 @@ PINNED_IMAGES = Rule(
     level=Level.MANDATORY,
     refuses="An image, or an image volume, that is not named by its digest.",
     why="A tag can move: other code or other weights would run without a reviewed change.",
-    check=_pinned,
+    check=_find_tags,
 )

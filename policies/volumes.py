@@ -10,7 +10,7 @@ from .rule import Finding, Level, Resource, Rule, StackRule
 _HOST = "kubernetes.io/hostname"
 
 
-def _protected(resource: Resource) -> Iterator[str]:
+def _find_unprotected_data(resource: Resource) -> Iterator[str]:
     if resource.kind not in ("PersistentVolume", "PersistentVolumeClaim"):
         return
     if not resource.protect:
@@ -22,7 +22,7 @@ def _protected(resource: Resource) -> Iterator[str]:
         )
 
 
-def _impossible_overlap(resources: Sequence[Resource]) -> Iterator[Finding]:
+def _find_impossible_overlaps(resources: Sequence[Resource]) -> Iterator[Finding]:
     modes = {_place(claim): _modes(claim) for claim in resources if claim.kind == "PersistentVolumeClaim"}
     for resource in resources:
         if resource.kind not in ("Deployment", SERVICE) or not overlaps(resource.props):
@@ -94,12 +94,12 @@ PROTECTED_DATA = Rule(
     level=Level.MANDATORY,
     refuses="A volume or claim that is not protected, or a volume that its cluster may delete.",
     why="Weights are gigabytes that took hours to get; no swap, no `destroy` and no dropped block may delete them.",
-    check=_protected,
+    check=_find_unprotected_data,
 )
 NO_IMPOSSIBLE_OVERLAP = StackRule(
     name="no-impossible-overlap",
     level=Level.MANDATORY,
     refuses="A Deployment whose next pod needs what only one can have: a ReadWriteOnce claim, or its only node's GPU.",
     why="The rollout would wait for its own old pod until the deadline, and then fail.",
-    judge=_impossible_overlap,
+    judge=_find_impossible_overlaps,
 )

@@ -72,7 +72,7 @@ class Gateway(Block):
 
     @field_validator("front")
     @classmethod
-    def _one_gateway_is_enough(cls, front: bool | None, info: ValidationInfo) -> bool | None:
+    def _check_front(cls, front: bool | None, info: ValidationInfo) -> bool | None:
         if front is False and (known := Known.of(info)) and needs_front(known.stacks.values(), known.replicated):
             stacks = " and ".join(f"larder:{stack}" for stack in sorted(known.stacks))
             several = "" if needs_front(known.stacks.values()) else " and its replicas"
@@ -82,7 +82,7 @@ class Gateway(Block):
 
     @field_validator("cors")
     @classmethod
-    def _not_everybody_changes_what_is_loaded(cls, cors: Cors, info: ValidationInfo) -> Cors:
+    def _check_open_mutations(cls, cors: Cors, info: ValidationInfo) -> Cors:
         auth = info.data.get("auth")
         if auth and (problem := open_to_all(cors.rules, auth.mutations)):
             msg = f"{problem}, or set auth.mutations: token."
@@ -91,7 +91,7 @@ class Gateway(Block):
 
     @field_validator("node_port")
     @classmethod
-    def _port_has_a_use(cls, port: int | None, info: ValidationInfo) -> int | None:
+    def _check_node_port(cls, port: int | None, info: ValidationInfo) -> int | None:
         known = Known.of(info)
         service = info.data.get("service") or (known.cluster.FACTS.service if known and known.cluster else None)
         if port is not None and service == "ClusterIP":

@@ -28,7 +28,7 @@ class ImageVolumeSettings(StrategySettings):
     PUBLISHED = "weights"
     HELP = "Images of the weights; strategy image-volume mounts them."
     NEEDS = (
-        Need("Kubernetes 1.35; 1.33 and 1.34 with feature gate ImageVolume", "preview, where the version is stated"),
+        Need("Kubernetes 1.35; 1.33 and 1.34 with feature gate ImageVolume", "preview, if the file states the version"),
         Need("containerd 2.1 or CRI-O 1.31 on the nodes", "Job preflight-…, before any pod is moved"),
         Need("nodes that may pull from the images' registry", "Job preflight-…, before any pod is moved"),
     )

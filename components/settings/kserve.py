@@ -70,7 +70,7 @@ class KServeSettings(StackSettings):
 
     @field_validator("pool")
     @classmethod
-    def _pool_has_gpus(cls, pool: str, info: ValidationInfo) -> str:
+    def _check_gpus(cls, pool: str, info: ValidationInfo) -> str:
         known = Known.of(info)
         if known and known.gpu_pools is not None and pool not in known.gpu_pools:
             msg = (
@@ -92,7 +92,7 @@ class KServeSettings(StackSettings):
 
     @field_validator("active")
     @classmethod
-    def _active_is_its_own(cls, active: str | None, info: ValidationInfo) -> str | None:
+    def _check_active(cls, active: str | None, info: ValidationInfo) -> str | None:
         known = Known.of(info)
         if known and known.manager and active is not None:
             msg = "larder:manager chooses the model, by POST /models/activate. Fix: remove this key, or that block."

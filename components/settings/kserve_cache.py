@@ -22,7 +22,7 @@ AGENT_FOLDER = "/models"
 """Folder of the models on a node, by the agent's manifest."""
 
 
-def _an_address_alone(uri: str) -> str:
+def _check_address(uri: str) -> str:
     if re.search(r"[?#]", uri):
         msg = (
             "has a query or a fragment, which may hold secrets, and it is written into an object in plain text. "
@@ -35,7 +35,7 @@ def _an_address_alone(uri: str) -> str:
 SourceUri = Annotated[
     str,
     Field(pattern=r"^(oci|hf|s3|gs|https)://[A-Za-z0-9][^\s@]{0,500}(@sha256:[0-9a-f]{64})?$"),
-    AfterValidator(_an_address_alone),
+    AfterValidator(_check_address),
 ]
 
 
@@ -50,7 +50,7 @@ class KServeCacheSettings(StrategySettings):
     KEEPS = "node"
     MOUNTED = False
     GIVES_URI = True
-    HELP = "KServe's own cache. Declared and kept whatever the strategy is; strategy kserve-cache serves from it."
+    HELP = "KServe's own cache, which is kept under every strategy; strategy kserve-cache serves from it."
     NEEDS = (
         Need("KServe 0.20, LocalModelCache among its definitions", "preview, which reads the definition"),
         Need(

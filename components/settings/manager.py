@@ -34,7 +34,7 @@ class SyncedCatalog(Block):
 
     @field_validator("repo")
     @classmethod
-    def _is_a_url_without_credentials(cls, repo: str) -> str:
+    def _check_repo(cls, repo: str) -> str:
         # The value itself is not repeated: it may hold a token.
         try:
             reached = _REPO.fullmatch(repo) and authority(repo)
@@ -82,7 +82,7 @@ class Manager(Block):
 
     @field_validator("workload")
     @classmethod
-    def _can_be_deployed(cls, workload: str) -> str:
+    def _check_workload(cls, workload: str) -> str:
         if workload == "knative":
             msg = (
                 "'knative' is not supported: Knative takes no native sidecar for git-sync, mounts a claim only with "
@@ -94,7 +94,7 @@ class Manager(Block):
 
     @field_validator("inference")
     @classmethod
-    def _is_said_once(cls, inference: Inference | None, info: ValidationInfo) -> Inference | None:
+    def _check_inference(cls, inference: Inference | None, info: ValidationInfo) -> Inference | None:
         known = Known.of(info)
         if known and (not all(stack.GATEWAY for stack in known.stacks.values())) == (inference is not None):
             msg = (
@@ -107,7 +107,7 @@ class Manager(Block):
 
     @field_validator("catalog")
     @classmethod
-    def _git_sync_has_an_image(cls, catalog: SyncedCatalog, info: ValidationInfo) -> SyncedCatalog:
+    def _check_git_sync(cls, catalog: SyncedCatalog, info: ValidationInfo) -> SyncedCatalog:
         known = Known.of(info)
         if known and known.git_sync is False:
             msg = "requires git-sync. Fix: name its image in larder:images.git-sync, by digest."
@@ -116,7 +116,7 @@ class Manager(Block):
 
     @field_validator("api_token")
     @classmethod
-    def _there_is_a_token(cls, block: ApiToken | None, info: ValidationInfo) -> ApiToken | None:
+    def _check_token(cls, block: ApiToken | None, info: ValidationInfo) -> ApiToken | None:
         known = Known.of(info)
         if known and block is None and not known.has_token:
             msg = f"is missing, and there is no {API_TOKEN}. Fix: name a Secret, or run `{SET_TOKEN}`."

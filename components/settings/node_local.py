@@ -42,7 +42,7 @@ def folder(path: str) -> str:
     return "/" + "/".join(parts[1:])
 
 
-def _some_pool_provides_it(node: str | None, info: ValidationInfo) -> str | None:
+def _check_host(node: str | None, info: ValidationInfo) -> str | None:
     known = Known.of(info)
     if node is not None and known and known.hosts is not None and node not in known.hosts:
         if known.cluster and known.cluster.makes_machines:
@@ -55,7 +55,7 @@ def _some_pool_provides_it(node: str | None, info: ValidationInfo) -> str | None
     return node
 
 
-def _its_nodes_have_names(pool: str | None, info: ValidationInfo) -> str | None:
+def _check_pool(pool: str | None, info: ValidationInfo) -> str | None:
     known = Known.of(info)
     if pool is None or known is None or known.pools is None:
         return pool
@@ -84,7 +84,7 @@ class Folder(Block):
 class NodeFolder(Folder):
     """A folder on the disk of one node, as a volume of its own."""
 
-    node: Annotated[Host, AfterValidator(_some_pool_provides_it)]
+    node: Annotated[Host, AfterValidator(_check_host)]
     """The node with the disk; a host of a pool in larder:node-pools."""
 
 
@@ -94,26 +94,26 @@ class NodeLocalSettings(Folder, StrategySettings):
     NAME = "node-local"
     KEEPS = "node"
     GIVES_URI = True
-    HELP = "The local volume. Declared and kept whatever the strategy is; strategy node-local mounts it."
+    HELP = "The local volume, which is kept under every strategy; strategy node-local mounts it."
     NEEDS = (
         Need("the folder on each node, or prepare-path: true", "events of Job populate-…'s pod: FailedMount"),
         Need(
             "nodes whose names are those of the stack file",
-            "preview, which reads the nodes of pools with labels or taints; else events of the Job's pod: Pending",
+            "preview, which reads the nodes of pools with labels or taints; otherwise events of the Job's pod: Pending",
         ),
         Need("the Job reaches {sources}", "Job populate-…: its termination message"),
     )
     EXAMPLE = "{node | pool, path, size}"
 
-    node: Annotated[Host | None, AfterValidator(_some_pool_provides_it)] = None
+    node: Annotated[Host | None, AfterValidator(_check_host)] = None
     """The node with the disk, a host of a pool in larder:node-pools; or pool."""
-    pool: Annotated[str | None, AfterValidator(_its_nodes_have_names)] = None
+    pool: Annotated[str | None, AfterValidator(_check_pool)] = None
     """The pool whose nodes each hold the weights, all in the same folder; or node."""
     prune: Prune | None = None
     """Plans to prune from the disks: {forget: [<digest>] | [others], dry-run}. Default: none."""
 
     @model_validator(mode="after")
-    def _one_place(self) -> Self:
+    def _check_place(self) -> Self:
         if (self.node is None) == (self.pool is None):
             msg = (
                 f"has {'neither node nor' if self.node is None else 'both node and'} pool. "

@@ -64,14 +64,14 @@ def _taint(text: str) -> str:
     return str(Taint.of(text))
 
 
-def _not_ours(key: str) -> str:
+def _check_label_key(key: str) -> str:
     if key.startswith("larder.dev/"):
         msg = f"Larder sets {key} itself. Fix: remove the key."
         raise ValueError(msg)
     return key
 
 
-LabelKey = Annotated[str, Field(pattern=rf"^{_KEY}$"), AfterValidator(_not_ours)]
+LabelKey = Annotated[str, Field(pattern=rf"^{_KEY}$"), AfterValidator(_check_label_key)]
 LabelValue = Annotated[str, Field(pattern=rf"^({_NAME})?$")]
 TaintText = Annotated[
     str, AfterValidator(_taint), WithJsonSchema({"type": "string", "pattern": re.sub(r"\?P<\w+>", "", _TAINT.pattern)})
@@ -124,7 +124,7 @@ class NodePoolSettings(Block):
     """Taints of the nodes, as in amd.com/gpu:NoSchedule; pods of the pool tolerate them."""
 
     @model_serializer(mode="wrap")
-    def _what_counts(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
+    def _omit_cloud_settings(self, dump: SerializerFunctionWrapHandler) -> dict[str, object]:
         whole: dict[str, object] = dump(self)
         return {key: value for key, value in whole.items() if not (self.hosts and key in OF_A_CLOUD)}
 
@@ -139,7 +139,7 @@ class NodePoolSettings(Block):
 
     @field_validator("instance")
     @classmethod
-    def _the_cloud_has_it(cls, instance: str | None, info: ValidationInfo) -> str | None:
+    def _check_instance(cls, instance: str | None, info: ValidationInfo) -> str | None:
         cluster = _cluster(info)
         if cluster is None:
             return instance
@@ -163,7 +163,7 @@ class NodePoolSettings(Block):
 
     @field_validator("hosts")
     @classmethod
-    def _hosts_are_known_beforehand(cls, hosts: list[str] | None, info: ValidationInfo) -> list[str] | None:
+    def _check_hosts(cls, hosts: list[str] | None, info: ValidationInfo) -> list[str] | None:
         cluster = _cluster(info)
         if cluster and cluster.makes_machines and hosts is not None:
             msg = f"the cloud names and replaces nodes of kind {cluster.kind}. Fix: write a machine type in instance."
@@ -178,7 +178,7 @@ class NodePoolSettings(Block):
 
     @field_validator(*OF_A_CLOUD)
     @classmethod
-    def _only_a_cloud_makes_machines(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
+    def _check_cloud_settings(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
         cluster = _cluster(info)
         if cluster and not cluster.makes_machines:
             what = "there are no spot machines" if info.field_name == "spot" else "Larder makes no machines"
@@ -188,7 +188,7 @@ class NodePoolSettings(Block):
 
     @field_validator("max")
     @classmethod
-    def _room_between(cls, most: int | None, info: ValidationInfo) -> int | None:
+    def _check_max(cls, most: int | None, info: ValidationInfo) -> int | None:
         fewest = info.data.get("min")
         if most is not None and fewest is not None and most < fewest:
             msg = f"{most} is less than min, which is {fewest}. Fix: write at least {fewest}."
@@ -197,7 +197,7 @@ class NodePoolSettings(Block):
 
     @field_validator("accelerator")
     @classmethod
-    def _the_machine_has_it(cls, accelerator: str | None, info: ValidationInfo) -> str | None:
+    def _check_accelerator(cls, accelerator: str | None, info: ValidationInfo) -> str | None:
         cluster, instance = _cluster(info), info.data.get("instance")
         if not accelerator or cluster is None or (machines := cluster.FACTS.machines) is None:
             return accelerator
@@ -215,7 +215,7 @@ def _cluster(info: ValidationInfo) -> ClusterSettings | None:
     return known.cluster if known else None
 
 
-def _fit_together(pools: dict[str, NodePoolSettings], info: ValidationInfo) -> dict[str, NodePoolSettings]:
+def _check_pools(pools: dict[str, NodePoolSettings], info: ValidationInfo) -> dict[str, NodePoolSettings]:
     for name, pool in pools.items():
         for other in pools.keys() - {name} if pool.labels or pool.taints else ():
             if shared := set(pool.hosts or ()) & set(pools[other].hosts or ()):
@@ -232,7 +232,7 @@ def _fit_together(pools: dict[str, NodePoolSettings], info: ValidationInfo) -> d
     return pools
 
 
-NodePools = Annotated[dict[PoolName, NodePoolSettings], Field(min_length=1), AfterValidator(_fit_together)]
+NodePools = Annotated[dict[PoolName, NodePoolSettings], Field(min_length=1), AfterValidator(_check_pools)]
 
 
 def hosts_of(pools: Mapping[str, NodePoolSettings]) -> dict[str, tuple[str, ...]]:

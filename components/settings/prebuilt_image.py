@@ -40,7 +40,7 @@ class PrebuiltImageSettings(StrategySettings):
         Need("nodes that may pull from the image's registry", "Job preflight-…, before any pod is moved"),
         Need("an image that holds these models", "Job preflight-…, before any pod is moved"),
         Need(
-            "for build: a BuildKit that reaches {sources} and the registry, and who may push there",
+            "for build: a BuildKit that reaches {sources} and the registry, and a login that may push",
             "up: the build fails with its reason, before any pod is moved",
         ),
     )
@@ -52,7 +52,7 @@ class PrebuiltImageSettings(StrategySettings):
     """Build the image with BuildKit: {to: registry.example/prebuilt/ollama}; or image."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _check_source(self) -> Self:
         if (self.image is None) == (self.build is None):
             held = "both image and build" if self.image else "neither image nor build"
             msg = (

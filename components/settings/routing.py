@@ -37,14 +37,14 @@ class Routing(Block):
 
     @field_validator("aliases")
     @classmethod
-    def _aliases_lead_to_one_model(cls, aliases: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+    def _check_aliases(cls, aliases: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
         if (known := Known.of(info)) and known.models:
             refuse_ambiguous(served(known.models, aliases))
         return aliases
 
     @field_validator("rules")
     @classmethod
-    def _rules_fit_together(cls, rules: list[Rule]) -> list[Rule]:
+    def _check_rules(cls, rules: list[Rule]) -> list[Rule]:
         try:
             Rules(rules=rules)
         except ValidationError as error:

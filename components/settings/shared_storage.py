@@ -35,7 +35,7 @@ class SharedStorageSettings(StrategySettings):
 
     NAME = "shared-storage"
     KEEPS = "share"
-    HELP = "The shared volume. Declared and kept whatever the strategy is; strategy shared-storage mounts it."
+    HELP = "The shared volume, which is kept under every strategy; strategy shared-storage mounts it."
     NEEDS = (
         Need("a class or claim of that name", "preview, which reads it"),
         Need(
@@ -61,7 +61,7 @@ class SharedStorageSettings(StrategySettings):
     """Plans to prune from the share: {forget: [<digest>] | [others], dry-run}. Default: none."""
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _check_source(self) -> Self:
         sources = {"nfs": self.nfs, "storage-class": self.storage_class, "claim": self.claim}
         if len(named := [name for name, source in sources.items() if source is not None]) != 1:
             held = f"both {' and '.join(named)}" if named else f"none of {', '.join(sources)}"
@@ -73,7 +73,7 @@ class SharedStorageSettings(StrategySettings):
         return self
 
     @model_validator(mode="after")
-    def _others_are_ours(self) -> Self:
+    def _check_others(self) -> Self:
         if self.prune and self.prune.forgets_others and not self.storage_class:
             msg = (
                 "prune.forget: others may include plans of other stacks that use this share. "

@@ -27,7 +27,7 @@ class Pulls(Block):
 
     @field_validator("size")
     @classmethod
-    def _size_has_a_use(cls, size: str | None, info: ValidationInfo) -> str | None:
+    def _check_size(cls, size: str | None, info: ValidationInfo) -> str | None:
         if size is not None and info.data.get("claim") is not None:
             msg = "has no effect with a claim, which has its own size. Fix: remove one of the two."
             raise ValueError(msg)
@@ -58,7 +58,7 @@ class ShimmySettings(EngineStackSettings):
 
     @field_validator("pulls")
     @classmethod
-    def _pulled_files_are_noticed(cls, pulls: Pulls | None, info: ValidationInfo) -> Pulls | None:
+    def _check_pulls(cls, pulls: Pulls | None, info: ValidationInfo) -> Pulls | None:
         engine = info.data.get("engine")
         if pulls is not None and engine and not ENGINES[engine].notices_files:
             msg = f"{engine} reads its one model at its start, and no file that is pulled later. Fix: use llama-server."

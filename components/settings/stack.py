@@ -76,7 +76,7 @@ class StackSettings(Block):
 
     @field_validator("pool")
     @classmethod
-    def _pool_is_declared(cls, pool: str, info: ValidationInfo) -> str:
+    def _check_pool(cls, pool: str, info: ValidationInfo) -> str:
         known = Known.of(info)
         if known and known.pools is not None and pool not in known.pools:
             msg = (
@@ -100,7 +100,7 @@ class StackSettings(Block):
 
     @field_validator("models")
     @classmethod
-    def _models_are_its_own(cls, models: list[str] | None, info: ValidationInfo) -> list[str] | None:
+    def _check_models(cls, models: list[str] | None, info: ValidationInfo) -> list[str] | None:
         for model in models or ():
             refuse_foreign(model, info, by=cls.NAME)
         return models
@@ -119,7 +119,7 @@ class EngineStackSettings(StackSettings):
 
     @field_validator("pool")
     @classmethod
-    def _weights_come_into_a_pod_of_ours(cls, pool: str, info: ValidationInfo) -> str:
+    def _check_mounted(cls, pool: str, info: ValidationInfo) -> str:
         known = Known.of(info)
         if known and known.strategy is not None and not STRATEGIES[known.strategy].MOUNTED:
             nearest = (NoCacheSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings).NAME

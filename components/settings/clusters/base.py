@@ -37,7 +37,7 @@ class ClusterSettings(Block):
 
     @field_validator("namespace")
     @classmethod
-    def _namespace_is_ours(cls, namespace: str) -> str:
+    def _check_namespace(cls, namespace: str) -> str:
         if namespace.startswith("kube-") or namespace == "default":
             # `up` sets labels that hold for every pod of the namespace, and `destroy` deletes it.
             owner = "every team" if namespace == "default" else "Kubernetes"
@@ -50,7 +50,7 @@ class ClusterSettings(Block):
 
     @field_validator("context")
     @classmethod
-    def _context_is_stated(cls, context: str, info: ValidationInfo) -> str:
+    def _check_context(cls, context: str, info: ValidationInfo) -> str:
         kind = info.data.get("kind")
         if context or kind is None:
             return context
