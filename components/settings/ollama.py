@@ -10,7 +10,7 @@ class OllamaSettings(EngineStackSettings):
     """The Ollama stack: its pool, models, resources and replicas."""
 
     NAME = "ollama"
-    HELP = "The Ollama stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
+    HELP = "The Ollama stack: {pool: <pool of larder:node-pools>}. It is deployed if the block exists."
     IMAGES: ClassVar[Mapping[str, str]] = {
         "ollama": "Image of Ollama, or one built like it. Default: none; required by larder:ollama."
     }

@@ -43,7 +43,7 @@ class ShimmySettings(EngineStackSettings):
     """The llama-server or Shimmy stack: its engine, pool, models, resources and pulls."""
 
     NAME = "shimmy"
-    HELP = "The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. Deployed if it is there."
+    HELP = "The llama-server or Shimmy stack: {pool: <pool of larder:node-pools>}. It is deployed if the block exists."
     IMAGES: ClassVar[Mapping[str, str]] = {
         "llama-server": "Image whose entry point is llama-server. Default: none; required by larder:shimmy.",
         "shimmy": "Image with Shimmy 2 on PATH, a shell and a Vulkan driver. Default: none; required by engine shimmy.",
