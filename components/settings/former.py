@@ -77,7 +77,7 @@ def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterat
     """Yield each strategy that is switched on, with its path and its block."""
     readers = {"prebuiltimage": _prebuilt_image, "sharedstorage": _shared_storage, "harbor": _harbor}
     if not isinstance(value, Mapping):
-        done.problems.append(f"{path}: must be a mapping. It has become larder:cache: write {{strategy: …}} there.")
+        done.problems.append(f"{path}: must be a mapping. Fix: remove it, and write larder:cache: {{strategy: …}}.")
         return
     for key, inner in value.items():
         at = f"{path}.{key}"
@@ -124,7 +124,7 @@ def _fields(value: object, **known: str) -> dict[str, str]:
         if _plain(key) == "enabled":
             continue
         if (today := known.get(_plain(key))) is None or not isinstance(inner, str | int | float):
-            msg = f"unknown key {key}. Known keys: enabled, {', '.join(dict.fromkeys(known.values()))}."
+            msg = f"{key} is not a known key with a text or a number. Known keys: enabled, {', '.join(dict.fromkeys(known.values()))}."
             raise _FormerError(msg)
         found[today] = str(inner)
     return found

@@ -32,7 +32,7 @@ class KServeSettings(StackSettings):
     """The KServe stack: the active model, its GPUs, and arguments and environment of vLLM."""
 
     NAME = "kserve"
-    HELP = "The stack of KServe and vLLM: {pool: <pool with GPUs>, active: <catalog id>}. It is deployed if the block exists."
+    HELP = "vLLM, run by KServe: {pool: <pool with GPUs>, active: <catalog id>}. It is deployed if the block exists."
     IMAGES: ClassVar[Mapping[str, str]] = {
         "vllm": ("Image of vLLM for ROCm; `make up` passes a stand-in. Default: none; required by larder:kserve.")
     }

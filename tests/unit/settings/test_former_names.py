@@ -113,13 +113,13 @@ def test_todays_names_have_no_note() -> None:
         (
             {"sharedStorage": {"mountPath": "/x"}},
             {},
-            "unknown key mountPath. Known keys: enabled, storage-class",
+            "mountPath is not a known key with a text or a number. Known keys: enabled, storage-class",
         ),
         ({"nfs": True}, {}, "unknown key. Known keys: harbor, prebuiltImage, sharedStorage."),
         (
             {"sharedStorage": {**CLASS, "size": []}},
             {},
-            "unknown key size",
+            "size is not a known key with a text or a number.",
         ),
         ([], {}, "must be a mapping"),
         (True, {}, "must be a mapping"),
