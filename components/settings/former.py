@@ -124,7 +124,9 @@ def _fields(value: object, **known: str) -> dict[str, str]:
         if _plain(key) == "enabled":
             continue
         if (today := known.get(_plain(key))) is None or not isinstance(inner, str | int | float):
-            msg = f"{key} is not a known key with a text or a number. Known keys: enabled, {', '.join(dict.fromkeys(known.values()))}."
+            msg = (
+                f"{key} is not a known key with text. Known keys: enabled, {', '.join(dict.fromkeys(known.values()))}."
+            )
             raise _FormerError(msg)
         found[today] = str(inner)
     return found

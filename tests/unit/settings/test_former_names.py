@@ -113,13 +113,13 @@ def test_todays_names_have_no_note() -> None:
         (
             {"sharedStorage": {"mountPath": "/x"}},
             {},
-            "mountPath is not a known key with a text or a number. Known keys: enabled, storage-class",
+            "mountPath is not a known key with text. Known keys: enabled, storage-class",
         ),
         ({"nfs": True}, {}, "unknown key. Known keys: harbor, prebuiltImage, sharedStorage."),
         (
             {"sharedStorage": {**CLASS, "size": []}},
             {},
-            "size is not a known key with a text or a number.",
+            "size is not a known key with text.",
         ),
         ([], {}, "must be a mapping"),
         (True, {}, "must be a mapping"),
