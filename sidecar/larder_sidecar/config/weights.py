@@ -94,7 +94,7 @@ class WeightsFile(Model):
             msg = "an artifact is pinned by its digest; leave `revision` out"
             raise ValueError(msg)
         if not artifact and self.revision is None and self.sha256 == FIRST_PULL:
-            msg = "write its sha256: a plain URL says nothing else about what the file is"
+            msg = "a file at a plain URL has no pin. Fix: write its sha256"
             raise ValueError(msg)
         return self
 

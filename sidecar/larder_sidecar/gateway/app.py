@@ -103,7 +103,7 @@ class Gateway:
         route = PULLS.get(request.path) if self._pulls else None
         route = route or find_route(request.path)
         if route and route.kind == "explain" and self._place == "behind":
-            return error(404, "path_not_found", "the front chooses the model, and it explains that too")
+            return error(404, "path_not_found", "the front chooses the model. Fix: send this request to the front")
         if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(route.engine_path) is None):
             return self._refuse_unknown(request.path, route)
         request.operation = route.operation

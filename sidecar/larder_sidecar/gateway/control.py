@@ -22,8 +22,8 @@ from .upstreams import Upstreams
 
 BODY_BYTES = 4096
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)
-TOO_LARGE = error(413, "body_too_large", f"the body may have {BODY_BYTES} bytes")
-NAME_IT = error(400, "model_required", "name the model; rules choose for questions only", param="model")
+TOO_LARGE = error(413, "body_too_large", f"the body is larger than {BODY_BYTES} bytes")
+NAME_IT = error(400, "model_required", "name the model: rules choose only for inference", param="model")
 
 
 class Wanted(Document):

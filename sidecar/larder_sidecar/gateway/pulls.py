@@ -121,7 +121,7 @@ class Pulls:
             message = "a pull needs the token: send Authorization: Bearer <key token of Secret larder-api-token>"
             return refusal(401, message, headers=_CHALLENGE)
         if (request.content_length or 0) > BODY_BYTES:
-            return refusal(413, f"the body may have {BODY_BYTES} bytes: a repository and a file name")
+            return refusal(413, f"the body is larger than {BODY_BYTES} bytes. Fix: send a repository and a file name")
         return None
 
     def respond(self, request: Request, client: ServerConnection, extra: bytes) -> Outcome:
@@ -167,7 +167,7 @@ class Pulls:
 
     def _read_target(self, request: Request) -> PullTarget | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
-            return refusal(413, f"the body may have {BODY_BYTES} bytes")
+            return refusal(413, f"the body is larger than {BODY_BYTES} bytes")
         try:
             wanted = PullTarget.model_validate_json(request.body)
         except ValidationError as error:

@@ -118,7 +118,7 @@ class Reader:
             self.work += _NAME_WORK
             if self._seen > MAX_NAMES:
                 names = " or ".join(self._names.groupindex)
-                msg = f"the body has more than {MAX_NAMES:,} members or strings that say {names}"
+                msg = f"the body has more than {MAX_NAMES:,} members or strings that spell {names}"
                 raise BodyError(msg)
             pieces = text[done : match.start()].split(b'"')
             outside = b"".join(pieces[inside::2])

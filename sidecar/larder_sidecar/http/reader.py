@@ -164,7 +164,7 @@ class RequestReader:
         request.method = self._parser.get_method().decode()
         if self._parser.should_upgrade() or (self._odd_coding and _is_coded(request)):
             if request.method == "CONNECT":
-                self.reject(error(400, "bad_request", "CONNECT is not answered here: this is no proxy"))
+                self.reject(error(400, "bad_request", "CONNECT is not supported: this is not a proxy"))
             else:
                 self._again = self._plain_head(request)
             return

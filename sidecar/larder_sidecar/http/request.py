@@ -145,7 +145,7 @@ def _host(request: Request, value: bytes) -> Answer | None:
     if request.host is not None:
         return error(400, "bad_request", "more than one Host header; send exactly one")
     if len(value) > _HOST_BYTES or not _is_host(value):
-        return error(400, "bad_request", "the Host header is no host[:port]")
+        return error(400, "bad_request", "the Host header is not host[:port]")
     request.host = value
     return None
 

@@ -402,5 +402,5 @@ class ServerConnection(asyncio.Protocol):
 
 def too_many() -> Answer:
     """Return the answer for a client that finds no room among the connections, or has to make room."""
-    message = "the gateway has all the connections it may hold"
+    message = "the gateway has reached its limit of connections"
     return error(503, "too_many_connections", message, headers=RETRY_SOON)
