@@ -16,7 +16,7 @@ INFERENCE_ANNOTATIONS = {
 ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "minReplicas": 1,
     "maxReplicas": 1,
-    # A GPU holds one model: with a surge, the next pod would wait for the GPU of the old one for ever.
+    # A GPU holds one model: with a surge, the next pod would wait forever for the GPU of the old one.
     "deploymentStrategy": {"type": "Recreate"},
 }
 """Part of the predictor that larder:kserve and larder:manager share."""

@@ -34,7 +34,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class Browser:
-    """One window."""
+    """One browser window."""
 
     def __init__(self, driver: str) -> None:
         self._driver = driver
@@ -91,7 +91,7 @@ class Browser:
                     raise
 
     def until(self, selector: str, text: str) -> None:
-        """Wait until the element says so."""
+        """Wait until the element has the text."""
         deadline = time.monotonic() + 20
         while text not in (said := self.text(selector)):
             assert time.monotonic() < deadline, f"{selector} says {said!r}, not {text!r}"

@@ -1,4 +1,4 @@
-"""Clients that stream without pause and remember every answer that was not whole."""
+"""Clients that stream without pause and record every incomplete answer."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ class Load:
             thread.join(timeout=60)
 
     def so_far(self) -> tuple[int, int]:
-        """Answers and failures until now."""
+        """Return the answers and failures so far."""
         with self._lock:
             return self.answers, len(self.failures)
 

@@ -42,7 +42,7 @@ def stats(platform: Platform) -> dict[str, Any]:
 
 
 def pods(platform: Platform) -> list[dict[str, Any]]:
-    """Those that stay."""
+    """Return the pods that are not terminating."""
     found = platform.get("pods", "-l", "app.kubernetes.io/name=ollama")["items"]
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 

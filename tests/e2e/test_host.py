@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 
 def members(namespace: str) -> Iterator[str]:
-    """Command lines of the processes in a PID namespace."""
+    """Return the command lines of the processes in a PID namespace."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             if str((process / "ns" / "pid_for_children").readlink()) == namespace:
@@ -31,7 +31,7 @@ def members(namespace: str) -> Iterator[str]:
 
 
 def plugins(root: Path) -> list[str]:
-    """Command lines of the checkout's plugins."""
+    """Return the command lines of the checkout's plugins."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:

@@ -33,7 +33,7 @@ class KServe:
         self.before = self.file.read_text()
 
     def activate(self, active: str, *, ollama: str, strategy: str = "node-local") -> None:
-        """One model for each stack; deploy."""
+        """Deploy with one model for each stack."""
         self.deploy(f"active: {active}", models=(ollama, active), strategy=strategy)
 
     def deploy(self, choice: str, *, models: tuple[str, str], more: str = "", strategy: str = "node-local") -> None:
@@ -49,7 +49,7 @@ class KServe:
         self.platform.make("up")
 
     def chat(self, model: str) -> dict[str, Any]:
-        """The answer for a model, as soon as there is one: kube-proxy may be a moment behind."""
+        """Wait for the answer of a model and return it: kube-proxy may lag behind."""
 
         def ask() -> str:
             try:
@@ -64,7 +64,7 @@ class KServe:
         return dict(json.loads(self.platform.until(ask, within=30)))
 
     def refusal(self, model: str) -> str:
-        """The code of the error that is answered; '' for an answer."""
+        """Return the code of the error; '' for an answer."""
         try:
             urllib.request.urlopen(self.platform.chat(model=model), timeout=60).close()
         except urllib.error.HTTPError as error:
@@ -205,7 +205,7 @@ MANAGER = """
 
 @pytest.fixture
 def managed(kserve: KServe, tmp_path: Path) -> Iterator[Manager]:
-    """The manager chooses the model; the stack says the rest."""
+    """Deploy a manager, which chooses the model."""
     secret = ["-n", "ai", "create", "secret", "generic", "model-manager-api-token"]
     kserve.platform.kubectl(*secret, f"--from-literal=token={TOKEN}")
     packages.ensure("git")

@@ -1,4 +1,4 @@
-"""Weights of a plan that nobody wants any more leave the node's disk, when no engine needs them and not before."""
+"""Weights of pruned plans leave the node's disk, only after no engine needs them."""
 
 import re
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_what_only_the_last_plan_wanted_goes_and_its_bytes_are_told(platform: Pl
 
 
 def _told(platform: Platform) -> str:
-    """The termination message of the Job's pod."""
+    """Return the termination message of the Job's pod."""
     pods = platform.get("pods", "-l", "app.kubernetes.io/name=prune")["items"]
     (pod,) = (pod for pod in pods if "deletionTimestamp" not in pod["metadata"])
     return platform.terminated(pod["metadata"]["name"])

@@ -1,4 +1,4 @@
-"""One line changes the caching strategy: nobody's request fails, and bytes that are there are not fetched again."""
+"""One line changes the caching strategy: no request fails, and present bytes are not fetched again."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def test_clients_never_notice_a_swap_and_what_is_there_is_not_fetched_again(plat
 
 
 def step(platform: Platform, load: Load, before: str, after: str) -> Step:
-    """Swap under load, and see what it did."""
+    """Swap under load, and record the effects."""
     platform.write_strategy(after)
     blobs, sent, (answers, failures) = platform.weights(), platform.bytes_sent_by_hub(), load.so_far()
     preview = platform.preview()

@@ -31,7 +31,7 @@ class Step:
     answered: int
     failed: list[str]
     fetched_bytes: int
-    """Sent by the hub, to whomever."""
+    """Bytes that the hub sent."""
     readable_seconds: int
     """From the making of the engine's pod until its weights were there; Kubernetes tells whole seconds."""
     up_seconds: float
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """All steps, and where they were walked."""
+    """All steps, and the machine of the walk."""
 
     model: str
     weights_bytes: int
@@ -183,7 +183,7 @@ def _size(count: int) -> str:
 
 
 class Stopwatch:
-    """Seconds since it was made."""
+    """A stopwatch: seconds since its creation."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()

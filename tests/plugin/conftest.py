@@ -16,7 +16,7 @@ from tests.plugin.stack import Stack
 
 
 def _lacking(what: str) -> None:
-    """Skip with the reason; fail where the part was promised."""
+    """Skip with the reason; fail if the part is required."""
     if os.environ.get("CI") and os.environ.get("LARDER_E2E"):
         pytest.fail(what)
     pytest.skip(what)
@@ -24,7 +24,7 @@ def _lacking(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def kubeconfig_path() -> Path:
-    """The kubeconfig of an API server that tests may write to."""
+    """Return the kubeconfig of an API server that tests may write to."""
     named = os.environ.get("KUBECONFIG_TEST")
     # The cluster of this checkout is for `make e2e`, which starts it: `make test` stays quick beside a running one.
     if not named and os.environ.get("LARDER_E2E") and (running := cluster.running()):
@@ -39,7 +39,7 @@ def kubeconfig_path() -> Path:
 
 @pytest.fixture(scope="session")
 def api(kubeconfig_path: Path) -> Iterator[Client]:
-    """The API server itself, to look behind Pulumi's back."""
+    """Return a client of the API server, independent of Pulumi."""
     client = Client(kubeconfig.read(str(kubeconfig_path), None, None))
     yield client
     client.close()
@@ -47,7 +47,7 @@ def api(kubeconfig_path: Path) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def cli() -> Path:
-    """The Pulumi CLI: on PATH, else the newest that this user's cache holds."""
+    """Return the Pulumi CLI: on PATH, else the newest in this user's cache."""
     built = sorted(CACHE.glob("pulumi-*/bin/pulumi"), key=lambda path: path.stat().st_mtime)
     found = shutil.which("pulumi") or (str(built[-1]) if built else None)
     if found is None:
@@ -57,7 +57,7 @@ def cli() -> Path:
 
 @pytest.fixture
 def namespace(api: Client) -> Iterator[str]:
-    """A namespace of this test; its name also marks the test's cluster-scoped objects."""
+    """Yield a namespace for this test; its name also marks the test's cluster-scoped objects."""
     name = f"plugin-test-{secrets.token_hex(4)}"
     api.create("/api/v1/namespaces", {"metadata": {"name": name}}, dry_run=False)
     yield name
@@ -72,5 +72,5 @@ def namespace(api: Client) -> Iterator[str]:
 
 @pytest.fixture
 def stack(tmp_path: Path, cli: Path, kubeconfig_path: Path, namespace: str) -> Stack:
-    """A stack on the API server, run by the real CLI through the stand-in plugins."""
+    """Yield a stack on the API server, for the real CLI with the stand-in plugins."""
     return Stack.made(tmp_path, cli, kubeconfig_path, namespace)

@@ -1,4 +1,4 @@
-"""Plays the kubelet for pods that no scheduler takes: sets their status through the API."""
+"""A substitute for the kubelet that sets the status of unscheduled pods through the API."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ STARTED: list[dict[str, Any]] = [{"type": kind, "status": "True"} for kind in ("
 
 
 def ended(container: str, code: int, message: str) -> dict[str, Any]:
-    """The status of a pod without another try whose container ended with this exit code and termination message."""
+    """Return the status of a pod without retries whose container ended with this exit code and termination message."""
     over = {"exitCode": code, "reason": "Error", "message": message, "startedAt": None, "finishedAt": None}
     status = {"name": container, "image": "i", "imageID": "", "ready": False, "restartCount": 0}
     return {
@@ -33,7 +33,7 @@ def ended(container: str, code: int, message: str) -> dict[str, Any]:
 
 
 def crashed(container: str, message: str) -> dict[str, Any]:
-    """The status of a pod whose init container ended with this termination message."""
+    """Return the status of a pod whose init container ended with this termination message."""
     ended = {"exitCode": 3, "reason": "Error", "message": message, "startedAt": None, "finishedAt": None}
     waiting = {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting failed container"}
     status = {
@@ -54,7 +54,7 @@ def crashed(container: str, message: str) -> dict[str, Any]:
 def becoming(
     api: Client, namespace: str, status: dict[str, Any], *, then: dict[str, Any] | None = None
 ) -> Iterator[None]:
-    """While this lasts, every pod of the namespace gets this status as soon as it appears; `then` is for later ones."""
+    """Set this status on every new pod of the namespace during the block; `then` is for later pods."""
     over = threading.Event()
 
     def play() -> None:
@@ -83,7 +83,7 @@ def becoming(
 
 
 def until(condition: Any, seconds: float = 20.0) -> None:
-    """Wait for something the cluster does by itself."""
+    """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s"

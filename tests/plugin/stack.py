@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 OFFICIAL = os.environ.get("PLUGIN_TEST")
-"""The official plugin's program, to run the same tests against; set by hand where it can be had."""
+"""The official plugin's program, to run the same tests with; set it where the plugin is available."""
 
 STAND_IN_ONLY = pytest.mark.skipif(
     bool(OFFICIAL), reason="the official plugin does otherwise here, and no user meets the stand-in"
@@ -36,7 +36,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack with its own state, plugins and program; nothing of the user's Pulumi is touched."""
+    """One stack with its own state, plugins and program, separate from the user's Pulumi."""
 
     folder: Path
     cli: Path
@@ -46,7 +46,7 @@ class Stack:
 
     @classmethod
     def made(cls, folder: Path, cli: Path, kubeconfig: Path, namespace: str) -> "Stack":
-        """A new stack; the stand-ins are the only plugins it can find, unless PLUGIN_TEST names the official one."""
+        """Make a stack; the stand-ins are the only plugins it can find, unless PLUGIN_TEST names the official one."""
         shutil.copytree(PROGRAM, folder / "program")
         (folder / "state").mkdir()
         version = metadata.version("pulumi_kubernetes")
@@ -110,7 +110,7 @@ class Stack:
         return outcome.text
 
     def up(self) -> str:
-        """Bring the stack to what is declared, without a preview before."""
+        """Deploy the declared resources without a preview."""
         return self.done("up", "--yes", "--skip-preview", "--diff")
 
     def refused(self, *command: str) -> str:
@@ -137,13 +137,13 @@ class Stack:
         return {step["urn"].rpartition("::")[2]: step for step in order}
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """The resources in the state, by name."""
+        """Return the resources in the state, by name."""
         deployment = json.loads(self.done("stack", "export"))["deployment"]
         return {item["urn"].rpartition("::")[2]: item for item in deployment.get("resources", [])}
 
 
 def declared(name: str, manifest: dict[str, Any], *, secret: tuple[str, ...] = (), **options: Any) -> dict[str, Any]:
-    """One resource: resource options by their Python names, `timeout` in seconds, `after` names of earlier ones,
+    """Declare one resource: options by their Python names, `timeout` in seconds, `after` names of earlier ones,
     `type` where it is not the manifest's kind. With `id` it is read, and never made."""
     return {"name": name, "manifest": manifest, "options": options, "secret": secret}
 

@@ -170,7 +170,7 @@ LASTING = [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [3]
 
 @pytest.mark.parametrize("code", [1, 3, 137])
 def test_a_job_of_one_pod_fails_up_at_once_with_the_words_of_its_pod(stack: Stack, api: Client, code: int):
-    """The Jobs of the program: whatever ends the pod, but for a disruption."""
+    """As for the program's Jobs, any end of the pod except a disruption fails the Job."""
     stack.declare(declared("populate", job(podFailurePolicy={"rules": DISRUPTED}), timeout="90s"))
     began = time.monotonic()
     with becoming(api, stack.namespace, ended("fetch", code, "the hub has no file tiny.gguf (404)")):
@@ -191,7 +191,7 @@ def test_a_disruption_costs_a_job_of_one_pod_nothing(stack: Stack, api: Client):
 
 
 def test_a_job_that_fails_by_its_policy_is_waited_for_until_the_timeout(stack: Stack, api: Client):
-    """Pulumi's plugin does not know that reason: why no Job of the program has such a rule."""
+    """Pulumi's plugin does not know that reason, so no Job of the program has such a rule."""
     stack.declare(declared("populate", job(podFailurePolicy={"rules": LASTING}), timeout="10s"))
     began = time.monotonic()
     with becoming(api, stack.namespace, ended("fetch", 3, "gone")):
@@ -210,7 +210,7 @@ def test_protected_storage_is_not_replaced(stack: Stack, api: Client):
 
 
 def test_a_fixed_field_outside_the_table_is_refused_in_preview_and_up(stack: Stack):
-    """The official plugin replaces by a table too; a volume's node is not in it."""
+    """The official plugin replaces by a table too, which lacks a volume's node."""
     name = stack.namespace
     stack.declare(declared("volume", volume(name)))
     stack.up()

@@ -1,4 +1,4 @@
-"""Names found again."""
+"""Ids and names of objects, from urns and manifests."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A patch changes an object that somebody else made, and is undone by giving its fields up."""
+"""Patches of objects that others made: deleting a patch gives its fields up."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ TEAM = {"key": "team", "value": "ml", "effect": "NoSchedule"}
 
 @pytest.fixture
 def node(api: Client, namespace: str) -> Iterator[str]:
-    """A node of this test: an object without a machine."""
+    """Yield a node of this test: an object without a machine."""
     metadata = {"name": namespace, "labels": {"kubernetes.io/hostname": namespace}}
     api.create("/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata}, dry_run=False)
     _replace(api, namespace, [])
@@ -74,7 +74,7 @@ def test_a_patch_of_what_is_gone_is_undone_already(stack: Stack, api: Client, no
 
 
 def test_a_patch_alone_makes_what_is_not_there(stack: Stack, api: Client, node: str):
-    """As the official plugin does: server-side apply. Whoever patches reads first."""
+    """The official plugin does so too, by server-side apply: a program reads before it patches."""
     api.delete(f"/api/v1/nodes/{node}", "Background")
     stack.declare(_patch(node, pool="rocm"))
     stack.up()

@@ -141,7 +141,7 @@ def test_a_patch_says_what_it_changes(plugin):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["kubernetes", "language_host"])
 def test_the_cli_s_signal_ends_a_plugin_at_once(module, sent):
-    """The CLI waits 5 s for each plugin that does not go."""
+    """The CLI waits 5 s for each plugin that does not exit."""
     command = [sys.executable, "-m", f"testbed.plugin.{module}", "127.0.0.1:9"]
     environment = dict(os.environ)
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as started:

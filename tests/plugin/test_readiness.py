@@ -1,4 +1,4 @@
-"""When an object counts as ready, and what is said while it does not."""
+"""Readiness of objects, and the messages before it."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The provider's settings: honoured or refused, never ignored where it would matter."""
+"""The provider's settings: each is honoured or refused, and none is ignored silently."""
 
 import pytest
 

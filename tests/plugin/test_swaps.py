@@ -1,4 +1,4 @@
-"""Swaps as the official plugin 4.32 was seen to do them on Kubernetes 1.36: the stand-in fails where that fails."""
+"""Swaps as observed with the official plugin 4.32 on Kubernetes 1.36: the stand-in fails in the same cases."""
 
 import pytest
 

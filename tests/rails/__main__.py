@@ -1,4 +1,4 @@
-"""`make rails BEFORE=<commit>`: print every difference to that commit, and exit with status 1 where there is one.
+"""`make rails BEFORE=<commit>`: print every difference to that commit, and exit with status 1 if there is one.
 
 BEFORE: the commit to compare with (HEAD). AFTER: the commit to compare, in place of this checkout as it stands.
 ONLY: names of rails, separated by commas. RUNS: connections to the gateways (50,000). SEED: another word, other stack
@@ -17,7 +17,7 @@ from tests.rails import corpus, gateways, names, plans, verdicts
 from tests.rails.trees import HOME, RailError, Tree, checkout, here
 
 FILES = 2_000
-"""Generated stack files."""
+"""Number of generated stack files."""
 
 
 def _plans(before: Tree, after: Tree) -> Iterable[object]:

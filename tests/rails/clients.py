@@ -7,7 +7,7 @@ from tests.fuzz.gateways import BODIES, BODY_TOKENS, HTTP, HTTP_TOKENS
 from tests.fuzz.mutation import mutated
 
 BLOCK = 2_000
-"""Connections that one number of the generator stands for."""
+"""Connections that the generator makes from one number."""
 Writes = tuple[bytes, ...]
 """Parts that a client sends on one connection, each after something has come back."""
 _LONGEST = 4096
@@ -99,7 +99,7 @@ HEADERS = (
     b"anthropic-version: 2023-06-01\r\n",
 )
 LAST = b"GET /v1/models/tiny HTTP/1.1\r\nHost: z\r\nConnection: close\r\n\r\n"
-"""After it the gateway closes, unless it does so before."""
+"""Request after which the gateway closes the connection at the latest."""
 
 
 def connections(seed: str, block: int) -> Iterator[Writes]:
@@ -128,7 +128,7 @@ def _request(chance: random.Random) -> bytes:
 
 
 def _body(chance: random.Random) -> bytes:
-    """A body that is mostly right, so that it comes to the engine."""
+    """Return a body that is usually valid, so that it reaches the engine."""
     body = chance.choice(BODIES)
     if chance.getrandbits(2):
         words = (b"hi", b"write a class", b"x" * chance.randrange(40), b"%d" % chance.getrandbits(20))
@@ -142,7 +142,7 @@ def _body(chance: random.Random) -> bytes:
 
 
 def _whole(chance: random.Random, body: bytes) -> bytes:
-    """A request that is framed as it should be."""
+    """Return a request with valid framing."""
     headers = b"".join(chance.sample(HEADERS, chance.choice((0, 1, 1, 2, 3))))
     if not chance.randrange(6):
         method = chance.choice((b"GET", b"GET", b"HEAD", b"OPTIONS", b"DELETE"))

@@ -33,7 +33,7 @@ def changed(tmp_path: Path) -> Tree:
 
 
 def change(tree: Tree, text: str, other: str) -> None:
-    """Replace a text in the code of a checkout, in whichever files it stands."""
+    """Replace a text in the code of a checkout, in every file that contains it."""
     files = [path for path in tree.root.rglob("*") if path.suffix in (".py", ".json") and ".larder" not in path.parts]
     found = [path for path in files if text in path.read_text()]
     assert found, f"no file has {text!r}: the test has to change something else"

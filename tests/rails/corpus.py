@@ -22,7 +22,7 @@ from tests.rails.trees import HOME, ROOT, RailError
 Config = dict[str, Any]
 Place = tuple[Any, ...]
 STACK = "dev"
-"""The stack that every file is read as."""
+"""Name of the stack for every file."""
 _ODD: Sequence[Any] = (
     None,
     True,
@@ -40,7 +40,7 @@ _ODD: Sequence[Any] = (
     ["x"],
     {"x": 1},
 )
-"""Values of every type, some of them right somewhere."""
+"""Values of every type; some are valid in some place."""
 
 
 def written(tests: str = "tests/unit/settings") -> list[Config]:

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 _SHOWN = 160
-"""Characters of a value in a line."""
+"""Maximum characters of a value in a line."""
 ABSENT = "(absent)"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A value that is not as it was."""
+    """A value that differs."""
 
     path: str
     before: Any
     after: Any
 
     def __str__(self) -> str:
-        """The line for people: path, value before, value after."""
+        """Return a line with path, value before and value after."""
         return f"{self.path}: {_shown(self.before)} -> {_shown(self.after)}"
 
 

@@ -1,4 +1,4 @@
-"""An engine on loopback for one gateway: it keeps what it is asked, and what it answers follows from that alone."""
+"""An engine on loopback for one gateway: it records requests, and its answers depend only on them."""
 
 import asyncio
 import contextlib
@@ -63,7 +63,7 @@ REPLIES: Sequence[list[bytes]] = (
 )
 """Answers of every kind, in pieces; an empty piece closes the connection."""
 _HOLDS = _whole(b"200 OK", b'{"models":[{"name":"tiny:q4","size":1},{"name":"Phi3","size":1}],"done":true}')
-"""Both models are loaded, and whatever is asked of them is done."""
+"""Answers of an engine with both models loaded, for which every request succeeds."""
 _ID = re.compile(rb"req-[0-9a-f]{12}-[0-9]+")
 _OWN = re.compile(rb"\r\nhost: 127\.0\.0\.1:[0-9]+")
 
@@ -74,7 +74,7 @@ def plain(request: bytes) -> bytes:
 
 
 class Engine:
-    """Everything that one gateway asked, and the port that it asks at."""
+    """The requests of one gateway, and the port that receives them."""
 
     def __init__(self) -> None:
         self.asked: Counter[bytes] = Counter()
@@ -97,7 +97,7 @@ class Engine:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection of the gateway, which sends the next request when the last one is answered."""
+    """One connection of the gateway, which sends each request after the answer to the last."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -42,7 +42,7 @@ class Unlike:
     after: object
 
     def __str__(self) -> str:
-        """The input and both outcomes, each on a line."""
+        """Return the input and both outcomes, each on a line."""
         sent = "\n    ".join(map(repr, self.sent))
         return f"{self.config}: sent\n    {sent}\n  before {self.before!r}\n  after  {self.after!r}"
 
@@ -57,7 +57,7 @@ class Pair:
         """Differences in a crowd that were none alone."""
 
     async def differences(self, connections: Sequence[Writes]) -> list[Unlike]:
-        """Send the same to both; return what differs, each as short as it was made."""
+        """Send the same to both; return the differences, each with its shortened input."""
         found = list[Unlike]()
         for number, writes in enumerate(first := await self._suspects(connections)):
             if len(found) == _SHOWN:
@@ -103,7 +103,7 @@ class Pair:
         return Unlike(self._config, writes, was[0], now[0])
 
     async def _shortened(self, found: Unlike) -> Unlike:
-        """Take away as much of the input as may go with a difference still there.
+        """Shorten the input as long as a difference remains.
 
         Many inputs are tried at once, so that is for what clients see: whose request came to the engine is not known.
         """

@@ -14,7 +14,7 @@ import pytest
 from components import settings
 
 _SERVED = {"alpha": "tiny-random", "beta": "tiny-second", "gamma": "tinyllama-1.1b-chat"}
-"""Models of the tests' own catalog, and those of this repository that stand in for them."""
+"""Models of the tests' own catalog, and models of this repository that replace them."""
 _found: list[str] = []
 _parse = settings.parse
 

@@ -16,7 +16,7 @@ from tests.rails.trees import Tree
 
 DESCRIPTION = "kubernetes.io/description"
 _TEXTS = {"purpose", DESCRIPTION}
-"""Keys of texts for people, wherever they stand."""
+"""Keys of texts for people, at any depth."""
 _TWO = {"larder:models": ["tinyllama-1.1b-chat", "tiny-random"]}
 _SHIMMY: Mapping[str, Any] = {"larder:ollama": None, "larder:shimmy": {"pool": "cpu"}}
 _POOLS = {"cpu": {"hosts": ["larder", "mars"], "taints": ["weights:NoSchedule"]}}

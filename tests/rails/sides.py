@@ -37,9 +37,9 @@ CONFIGS: Mapping[str, Mapping[str, Any]] = {
     "shimmy": {},
     "gateway": {"place": "front", "routing": {"rules": _RULES}},
 }
-"""gateway.json by the kind of the engine, and a word for what else is special; beside what all have."""
+"""gateway.json by the kind of the engine, and a word for the variant; added to the common part."""
 LIMITS = {"header-seconds": 4, "body-seconds": 4, "idle-seconds": 4, "connections": 4 * CROWD, "body-bytes": 3000}
-"""Short ones, so that what is not whole ends soon; but longer than a busy machine keeps a process waiting."""
+"""Timeouts: short, so that incomplete input ends soon, but longer than delays of a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ _VOLATILE = (
     (re.compile(rb"req-[0-9a-f]{12}-[0-9]+"), b"req-*"),
     (re.compile(rb"\r\nx-larder-cache: (?:hit|miss)\r\nx-larder-queue-ms: [0-9]+"), b"\r\nx-larder-cache: *"),
 )
-"""Times, ids, and whether a request found its model loaded."""
+"""Patterns of times, of ids, and of a model that was loaded already."""
 TEXTS = (
     (re.compile(rb'("(?:message|error)": ?)"(?:[^"\\]|\\.)*"'), rb'\1"*"'),
     (re.compile(rb"\r\ncontent-length: [0-9]+"), b"\r\ncontent-length: *"),
@@ -114,7 +114,7 @@ def _dechunked(text: bytes, at: int) -> tuple[int, bytes]:
 
 
 class _Client(asyncio.Protocol):
-    """Sends its writes, each when the one before it is answered, and keeps what comes until the end."""
+    """A client that sends each write after the answer to the last, and records all bytes until the end."""
 
     def __init__(self, writes: Writes) -> None:
         self._writes = iter(writes)

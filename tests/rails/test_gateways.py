@@ -16,7 +16,7 @@ CHATS = [(HEAD + BODY + clients.LAST,), (HEAD, BODY), (clients.LAST,)]
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let what is not whole end sooner than on a crowd's machine."""
+    """Shorten the timeouts of incomplete input: no crowd slows the machine here."""
     for name in ("header-seconds", "body-seconds", "idle-seconds"):
         monkeypatch.setitem(sides.LIMITS, name, 0.5)
     monkeypatch.setattr(gateways, "_SHRINKING", 10.0)

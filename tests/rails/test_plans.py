@@ -1,4 +1,4 @@
-"""The comparison of plans finds what changes a name in state, an input or an order, and passes over texts."""
+"""The comparison of plans reports changes of names in state, inputs and order, and ignores texts."""
 
 import copy
 from collections.abc import Callable

@@ -20,7 +20,7 @@ _LOCKS = {"venv": "requirements.lock", "clouds": "requirements.clouds.lock"}
 
 
 class RailError(Exception):
-    """A comparison that cannot be made, with the reason."""
+    """A comparison that is impossible, with the reason."""
 
 
 @dataclass(frozen=True)

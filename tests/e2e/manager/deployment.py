@@ -21,11 +21,11 @@ from tests.unit.stack_config import entry
 
 class _Files(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
-        """Say nothing: git-sync looks every second."""
+        """Log nothing: git-sync polls every second."""
 
 
 class Repository:
-    """A catalog in git, served as plain files to whoever clones it."""
+    """A catalog in git, served as plain files for clones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "catalog"

@@ -1,4 +1,4 @@
-"""Hands to the manager as a process, and whoever plays KServe's controller for it."""
+"""The manager as a process, and a substitute for KServe's controller."""
 
 import json
 import os
@@ -39,7 +39,7 @@ class Controller:
         return str(self.get()["spec"]["predictor"]["model"]["storageUri"])
 
     def forget(self) -> None:
-        """The next test starts without one."""
+        """Delete the InferenceService for the next test."""
         with suppress(ApiError):
             self.api.delete(self.path, "Background")
 
@@ -111,7 +111,7 @@ class Manager:
 
 @contextmanager
 def started(settings: Mapping[str, Any], file: Path) -> Iterator[Manager]:
-    """The process, until the block is left."""
+    """Run the process until the end of the block."""
     file.write_text(json.dumps(settings))
     command = [sys.executable, "-m", "larder_sidecar", "manager", "--config", str(file)]
     env = dict(os.environ)
