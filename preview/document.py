@@ -117,13 +117,13 @@ def document(
                 aliases=sorted(resource.aliases),
                 depends_on=sorted(resource.dependencies),
                 timeouts={operation: time for operation, time in resource.timeouts.items() if time},
-                inputs=properties.covered(dict(resource.inputs)),
+                inputs=properties.redact(dict(resource.inputs)),
             )
             for resource in recording.resources
             if resource.custom
         ],
         components=sorted(resource.urn for resource in recording.resources if not resource.custom),
-        outputs=properties.covered(recording.outputs),
+        outputs=properties.redact(recording.outputs),
         findings=list(found),
     )
 

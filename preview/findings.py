@@ -13,7 +13,7 @@ from .recorder import Recording
 def findings(recording: Recording, stack: str) -> list[Finding]:
     """Return every finding, mandatory ones first."""
     resources = [
-        Resource(type=r.type, name=r.name, props=properties.revealed(dict(r.inputs)), stack=stack, protect=r.protect)
+        Resource(type=r.type, name=r.name, props=properties.reveal(dict(r.inputs)), stack=stack, protect=r.protect)
         for r in recording.resources
     ]
     found = [

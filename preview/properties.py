@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.rpc import UNKNOWN as UNKNOWN_ID
 
-__all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "covered", "decoded", "revealed", "secrets_in"]
+__all__ = ["UNKNOWN", "UNKNOWN_ID", "Secret", "decode", "redact", "reveal", "secrets_in"]
 
 # Constants of the protocol (pulumi sdk/go/common/resource/sig): the key gives the kind of value that a map encodes.
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -39,7 +39,7 @@ class Secret:
         return "<secret>"
 
 
-def decoded(struct: struct_pb2.Struct) -> dict[str, Property]:
+def decode(struct: struct_pb2.Struct) -> dict[str, Property]:
     """Return the properties as plain values."""
     return {key: _value(value) for key, value in json_format.MessageToDict(struct).items()}
 
@@ -72,22 +72,22 @@ def secrets_in(value: Property) -> bool:
     return isinstance(value, list) and any(secrets_in(item) for item in value)
 
 
-def revealed(value: Property) -> Property:
+def reveal(value: Property) -> Property:
     """Return the value with its secrets in plain text, for policies, which store nothing."""
-    return _replaced(value, lambda special: revealed(special.value) if isinstance(special, Secret) else special)
+    return _replace(value, lambda special: reveal(special.value) if isinstance(special, Secret) else special)
 
 
-def covered(value: Property) -> Property:
+def redact(value: Property) -> Property:
     """Return the value as JSON, with a word for each secret and each unknown value."""
-    return _replaced(value, repr)
+    return _replace(value, repr)
 
 
-def _replaced(value: Property, special: Callable[[Property], Property]) -> Property:
+def _replace(value: Property, special: Callable[[Property], Property]) -> Property:
     match value:
         case dict():
-            return {key: _replaced(item, special) for key, item in value.items()}
+            return {key: _replace(item, special) for key, item in value.items()}
         case list():
-            return [_replaced(item, special) for item in value]
+            return [_replace(item, special) for item in value]
         case Secret() | _Unknown():
             return special(value)
         case _:

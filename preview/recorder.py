@@ -104,7 +104,7 @@ class RecordingMonitor:
                     name=request.name,
                     parent=request.parent,
                     custom=request.custom,
-                    inputs=properties.decoded(request.object),
+                    inputs=properties.decode(request.object),
                     dependencies=frozenset(request.dependencies),
                     provider=request.provider or request.providers.get("kubernetes", ""),
                     protect=request.protect,
@@ -141,7 +141,7 @@ class RecordingMonitor:
 
     def RegisterResourceOutputs(self, request: resource_pb2.RegisterResourceOutputsRequest) -> empty_pb2.Empty:
         if f"::{STACK}::" in request.urn:
-            self._recording.outputs.update(properties.decoded(request.outputs))
+            self._recording.outputs.update(properties.decode(request.outputs))
         return empty_pb2.Empty()
 
     def SignalAndWaitForShutdown(self, request: empty_pb2.Empty) -> empty_pb2.Empty:

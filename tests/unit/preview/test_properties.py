@@ -10,7 +10,7 @@ OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 
 
 def _decoded(value: object) -> properties.Property:
-    return properties.decoded(json_format.ParseDict({"it": value}, struct_pb2.Struct()))["it"]
+    return properties.decode(json_format.ParseDict({"it": value}, struct_pb2.Struct()))["it"]
 
 
 def test_whole_numbers_are_integers_again() -> None:
