@@ -1,4 +1,4 @@
-"""How many examples a property is tried with: few in `make test`, all with `EXAMPLES=all`, as in CI."""
+"""The number of examples of a property: few in `make test`, all with `EXAMPLES=all`, as in CI."""
 
 import os
 

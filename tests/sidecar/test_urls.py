@@ -1,4 +1,4 @@
-"""What settings and plans name is read alike by every parser, and what decides about trust reads with one of them."""
+"""Every parser reads the URLs of settings and plans alike, and decisions about trust use the one that connects."""
 
 import ast
 from pathlib import Path
@@ -74,7 +74,7 @@ OTHER_PARSERS = {
     "sidecar/larder_sidecar/http/pool.py": "of an engine's URL, which `reachable` has held to one reading",
     "sidecar/larder_sidecar/weights/download/hosts.py": "for limits of a host, not for trust",
 }
-"""Where URLs are read by another parser than the one that connects, and why nothing depends on it."""
+"""Uses of another parser than the one that connects, and why nothing depends on it."""
 
 
 def test_no_second_parser_decides() -> None:

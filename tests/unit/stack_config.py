@@ -67,14 +67,14 @@ def settings_of(raw: Mapping[str, Any], stack: str = "dev") -> Settings:
 
 
 def problems(changes: Mapping[str, Any], stack: str = "dev") -> list[str]:
-    """What is wrong with the changed config."""
+    """Return the problems of the changed config."""
     return problems_of(merged(GOOD, changes), stack)
 
 
 def problems_of(
     raw: Mapping[str, Any], stack: str = "dev", wrong: Mapping[str, tuple[str, ...]] | None = None
 ) -> list[str]:
-    """What is wrong with a whole config."""
+    """Return the problems of a whole config."""
     try:
         parse(raw, stack=stack, catalog=Catalog(CATALOG, wrong=wrong or {}))
     except SettingsError as error:

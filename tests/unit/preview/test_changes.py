@@ -1,4 +1,4 @@
-"""What differs between two plans, and what becomes of each resource."""
+"""Differences between two plans, and the change of each resource."""
 
 from typing import Any
 

@@ -28,7 +28,7 @@ def plan(**parts: Any) -> PlanDocument:
 
 
 def _blocks(text: str) -> tuple[str, list[str]]:
-    """What stands outside of fences, and the inside of each, read as CommonMark does."""
+    """Split a text into what is outside of fences and the inside of each, as CommonMark reads it."""
     outside, inside, fence = [], [], ""
     for line in text.splitlines():
         if fence and line == fence:
