@@ -30,9 +30,9 @@ BESIDE = {
 
 
 @pytest.fixture(autouse=True)
-def _toys() -> Iterator[None]:
-    with registered():
-        yield
+def toys() -> Iterator[pytest.MonkeyPatch]:
+    with registered() as patch:
+        yield patch
 
 
 def _problems(overlay: dict[str, Any]) -> tuple[str, ...]:
@@ -101,8 +101,8 @@ def test_the_engine_is_behind_its_gateway() -> None:
     assert not refused(findings(seen.recording, "dev"))
 
 
-def test_the_gateway_moves_the_models_of_an_engine_that_loads_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, ENGINE, replace(FACTS, loads_on_demand=True))
+def test_the_gateway_moves_the_models_of_an_engine_that_loads_on_demand(toys: pytest.MonkeyPatch) -> None:
+    toys.setitem(ENGINES, ENGINE, replace(FACTS, loads_on_demand=True))
     ssd = {"larder:gateway": {"residency": {"strategy": "ssd"}}}
     residency = _gateway(preview_of("none", {**ALONE, **ssd}), f"larder-gateway-{STACK}").residency
     assert residency

@@ -117,8 +117,11 @@ def register(patch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def registered() -> Iterator[None]:
-    """Register both, and have the settings that were made of the registries before made again."""
+def registered() -> Iterator[pytest.MonkeyPatch]:
+    """Register both, and have the settings that were made of the registries before made again.
+
+    What a test changes in the registries besides, it changes by the patch that comes out, which is undone as one.
+    """
     grown: tuple[type[GrowingBlock], ...] = (Cache, Images, Settings)
     before = [dict(block.__pydantic_fields__) for block in grown]
     with pytest.MonkeyPatch.context() as patch:
@@ -128,7 +131,7 @@ def registered() -> Iterator[None]:
             Images.admit([ToySettings])
             Settings.admit([ToySettings])
             _shape.cache_clear()
-            yield
+            yield patch
         finally:
             for block, fields in zip(grown, before, strict=True):
                 block.__pydantic_fields__ = fields
