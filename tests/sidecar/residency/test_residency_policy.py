@@ -45,8 +45,11 @@ def states(draw: st.DrawFn) -> list[ModelState]:
 
 
 @st.composite
-def crowds(draw: st.DrawFn, least: int = 0) -> tuple[Rules, list[ModelState]]:
-    """States with waiting requests and evictable models: most of them cause a load or an unload."""
+def crowds(draw: st.DrawFn, least: int = 0, *, full: bool = False) -> tuple[Rules, list[ModelState]]:
+    """States with waiting requests and evictable models: most of them cause a load or an unload.
+
+    `full`: each loaded model has its place, none is left, and one is evicted at a time.
+    """
     rest = [
         ModelState(
             name=f"m{index}",
@@ -64,7 +67,9 @@ def crowds(draw: st.DrawFn, least: int = 0) -> tuple[Rules, list[ModelState]]:
         ModelState(name=f"w{index}", phase=Phase.COLD, wanted_since=draw(MOMENTS), size=draw(st.integers(0, 10)))
         for index in range(draw(st.integers(1, 3)))
     ]
-    rules = replace(draw(RULES), max_models=max(1, len(rest) + draw(st.integers(-1, 2))))
+    rules = replace(draw(RULES), max_models=max(1, len(rest) + (0 if full else draw(st.integers(-1, 2)))))
+    if full:
+        rules = replace(rules, eviction="lru", memory=None)
     return rules, draw(st.permutations([*rest, *waiting]))
 
 
@@ -115,7 +120,7 @@ def test_the_model_that_was_wanted_first_is_loaded_first(state: tuple[Rules, lis
     assert waiting[decision.load or ""] == min(waiting.values())
 
 
-@given(crowds(least=2))
+@given(crowds(least=2) | crowds(least=2, full=True) | crowds(least=3, full=True))
 def test_the_evicted_model_is_the_least_recently_used(state: tuple[Rules, list[ModelState]]) -> None:
     rules, models = state
     decision = decide(rules, models, NOW)
