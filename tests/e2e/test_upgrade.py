@@ -38,6 +38,8 @@ def before(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     stacks = STATE / "stacks-of-upgrade"
     stacks.mkdir(parents=True)
     monkeypatch.setenv("LARDER_STACKS", str(stacks))
+    # A checkout borrows the packages of this one, those of the clouds among them, where its lock files are the same.
+    subprocess.run(["make", "clouds"], cwd=ROOT, check=True)
     tree = checkout(os.environ.get("BEFORE") or "HEAD^")
     found = Platform(root=tree.root)
     found.stack_file.write_text((tree.root / "Pulumi.dev.yaml").read_text())
