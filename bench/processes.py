@@ -71,7 +71,7 @@ def process(
         )  # fmt: skip
         try:
             deadline = time.perf_counter() + START_WITHIN
-            while not _listens(port):
+            while not listens(port):
                 if running.poll() is not None or time.perf_counter() > deadline:
                     msg = f"{command[0]} does not listen: {(folder / 'output').read_text()[-1000:]}"
                     raise RuntimeError(msg)
@@ -82,7 +82,8 @@ def process(
             running.wait()
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Tell if a server accepts connections at a port of loopback."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench.processes import free_port
 from testbed import packages
-from tests.engines.process import free_port
 
 FLAGS = (
     "--headless=new",

@@ -13,7 +13,8 @@ import pytest
 from larder_sidecar.engines.shimmy import Shimmy
 from larder_sidecar.gateway.routes import ROUTES
 
-from tests.engines.process import Process, built, free_port, lacking, placed
+from bench.processes import free_port
+from tests.engines.process import Process, built, lacking, placed
 from tests.engines.test_ollama_store import ENTRY, fill
 
 PATHS = [path for path, route in ROUTES.items() if route.kind == "infer" and path.startswith("/v1/")]

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from tests.engines.process import Process, built, free_port, placed
+from bench.processes import free_port
+from tests.engines.process import Process, built, placed
 
 
 def find() -> Path | None:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.request
@@ -34,13 +33,6 @@ def placed(binary: Path, folder: Path) -> Path:
     """A copy that everybody can run: the toolchain lies in a home folder that only root may enter."""
     folder.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy2(binary, folder))
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 class Process:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from larder_sidecar.weights.errors import GgufError
 
-from tests.engines.process import built, free_port, lacking
+from bench.processes import free_port
+from tests.engines.process import built, lacking
 from tests.sidecar.weights.store.test_gguf import BAD, SIZES, check, many, one, tables, tensor
 
 _READ = re.compile(r"gguf_init|not within the file bounds|architecture|is duplicated")

@@ -11,11 +11,12 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.serve import running
 from larder_sidecar.log import Log
 
+from bench.processes import free_port
 from components.serving import llama_server
 from testbed.hub.repository import Repositories
 from testbed.hub.server import Hub
 from testbed.hub.tiny_model import tiny_model
-from tests.engines.process import Process, built, free_port, lacking, placed
+from tests.engines.process import Process, built, lacking, placed
 from tests.engines.test_ollama_store import CHAT, ENTRY, fill
 from tests.sidecar.gateway import download_script
 from tests.sidecar.gateway.scripted import ask

@@ -14,9 +14,10 @@ from larder_sidecar.config.gateway import GatewayConfig
 from larder_sidecar.gateway.serve import Running, running
 from larder_sidecar.log import Log
 
+from bench.processes import free_port
 from components.serving import llama_server
 from tests.engines.ollama_process import Ollama, find
-from tests.engines.process import Process, built, free_port, lacking, placed
+from tests.engines.process import Process, built, lacking, placed
 from tests.engines.test_ollama_store import ENTRY, fill, seal, unseal
 from tests.sidecar.gateway import scripted
 from tests.sidecar.gateway.scripted import Response, ask

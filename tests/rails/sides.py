@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any, cast
 
 import httptools
 
+from bench.processes import free_port, listens
 from tests.rails.clients import Writes
 from tests.rails.engine import Engine
 from tests.rails.trees import RailError, Tree
@@ -159,7 +159,7 @@ async def running(tree: Tree, config: str, folder: Path) -> AsyncIterator[Side]:
     """Run the gateway of a checkout with the configuration of that name. Raises RailError."""
     engine = Engine()
     async with engine.listening():
-        port, admin = _free_port(), _free_port()
+        port, admin = free_port(), free_port()
         document = {
             "listen": f"127.0.0.1:{port}",
             "admin": f"127.0.0.1:{admin}",
@@ -182,7 +182,7 @@ def _process(tree: Tree, config: Mapping[str, Any], port: int, folder: Path) -> 
         process = subprocess.Popen(command, cwd=tree.root, env=tree.environment(), stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + _WITHIN
-        while not _listens(port) and process.poll() is None and time.monotonic() < deadline:
+        while not listens(port) and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         yield
         if process.poll() is not None:
@@ -191,19 +191,6 @@ def _process(tree: Tree, config: Mapping[str, Any], port: int, folder: Path) -> 
     finally:
         process.kill()
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def metric_names(side: Side) -> dict[str, list[str]]:

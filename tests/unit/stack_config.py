@@ -55,6 +55,18 @@ GOOD: dict[str, Any] = {
     "larder:ollama": {"pool": "cpu"},
 }
 
+EKS: dict[str, Any] = {
+    "kind": "eks",
+    "context": "prod",
+    "name": "prod",
+    "region": "eu-central-1",
+    "subnets": ["subnet-1"],
+    "node-role": "arn:aws:iam::123456789012:role/nodes",
+}
+GKE: dict[str, Any] = {"kind": "gke", "context": "prod", "name": "prod", "project": "p", "location": "europe-west4"}
+AKS: dict[str, Any] = {"kind": "aks", "context": "prod", "name": "prod", "subscription": "0", "resource-group": "prod"}
+"""A right cluster of each cloud."""
+
 
 def settings(changes: Mapping[str, Any] | None = None, stack: str = "dev") -> Settings:
     """The good config with changes merged in; None takes a block out."""

@@ -16,7 +16,7 @@ from components.settings.kserve import KServeSettings
 from components.settings.node_pools import NodePoolSettings
 from components.settings.sources import merged
 from components.settings.strategies import STRATEGIES
-from tests.unit.settings.test_room import EKS
+from tests.unit.settings.test_room import ON_EKS
 from tests.unit.stack_config import CATALOG, DIGEST, GOOD, entry, settings
 
 IMAGES = {"strategy": "image-volume", "image-volume": {"images": {"beta": f"registry/beta@{DIGEST}"}}}
@@ -30,8 +30,8 @@ def _said(changes: dict[str, Any]) -> list[str]:
 
 
 def _on_eks(disk: str, **changes: Any) -> dict[str, Any]:
-    pools = {**EKS["larder:node-pools"], "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": disk}}
-    return {**EKS, "larder:node-pools": pools, **changes}
+    pools = {**ON_EKS["larder:node-pools"], "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": disk}}
+    return {**ON_EKS, "larder:node-pools": pools, **changes}
 
 
 def _disks(changes: dict[str, Any]) -> list[str]:
@@ -43,10 +43,10 @@ def _disks(changes: dict[str, Any]) -> list[str]:
     [
         ("21Gi", {}, None),
         ("20Gi", {}, "21Gi"),
-        ("20Gi", {"larder:cache": {**EKS["larder:cache"], **IMAGES}}, None),
-        ("18Gi", {"larder:cache": {**EKS["larder:cache"], **IMAGES}}, "19Gi"),
-        ("20Gi", {"larder:cache": {**EKS["larder:cache"], **SHARED}}, "21Gi"),
-        ("4Gi", {"larder:cache": {**EKS["larder:cache"], **DIRECT}}, None),
+        ("20Gi", {"larder:cache": {**ON_EKS["larder:cache"], **IMAGES}}, None),
+        ("18Gi", {"larder:cache": {**ON_EKS["larder:cache"], **IMAGES}}, "19Gi"),
+        ("20Gi", {"larder:cache": {**ON_EKS["larder:cache"], **SHARED}}, "21Gi"),
+        ("4Gi", {"larder:cache": {**ON_EKS["larder:cache"], **DIRECT}}, None),
         ("21Gi", {"larder:ollama": {"replicas": 3}}, "29Gi"),
     ],
     ids=["two pods", "a bit less", "images", "images, less", "copies of a share", "no copies", "replicas on a machine"],
@@ -91,7 +91,7 @@ def test_replicas_that_cannot_spread_cause_a_warning(replicas: int, cache: dict[
 
 
 def test_a_class_for_one_node_causes_a_warning_with_a_better_class() -> None:
-    (line,) = _said(_on_eks("100Gi", **{"larder:cache": {**EKS["larder:cache"], **SHARED}}))
+    (line,) = _said(_on_eks("100Gi", **{"larder:cache": {**ON_EKS["larder:cache"], **SHARED}}))
     assert line.startswith("larder:cache.shared-storage.storage-class: gp2 gives disks that one node mounts at a time")
     assert "EFS" in line
     assert "gp3" in line
@@ -121,7 +121,7 @@ def test_needs_name_the_sources_of_the_models() -> None:
 
 def test_every_plan_has_the_warnings_about_weights() -> None:
     """The matrix and the plan share a source: both warn about a class for one node."""
-    found = settings(_on_eks("100Gi", **{"larder:cache": {**EKS["larder:cache"], **SHARED}}))
+    found = settings(_on_eks("100Gi", **{"larder:cache": {**ON_EKS["larder:cache"], **SHARED}}))
     plan = make_plan(found)
     assert any("gp2" in line for line in warnings(found, plan))
     assert set(about_weights(found, plan)) <= set(warnings(found, plan))

@@ -12,17 +12,9 @@ import yaml
 from components import ROOT
 from components.settings.clusters import KINDS, ClusterSettings, Facts, by_kind, clouds, is_testbed
 from tests.unit.floors import modules
-from tests.unit.stack_config import GOOD, problems_of, settings_of
+from tests.unit.stack_config import EKS, GOOD, problems_of, settings_of
 
 REGISTRY = "components.settings.clusters"
-EKS = {
-    "kind": "eks",
-    "context": "prod",
-    "name": "prod",
-    "region": "eu-central-1",
-    "subnets": ["subnet-1"],
-    "node-role": "arn:aws:iam::123456789012:role/nodes",
-}
 KEYS = (
     "context, kind, kubernetes, location, name, namespace, node-role, project, region, resource-group, subnets, "
     "subscription"

@@ -6,18 +6,8 @@ import pytest
 
 from components.settings.node_pools import NodePoolSettings, Taint, taints_of
 from components.settings.sources import merged
-from tests.unit.stack_config import GOOD, problems, problems_of, settings
+from tests.unit.stack_config import AKS, EKS, GKE, GOOD, problems, problems_of, settings
 
-EKS = {
-    "kind": "eks",
-    "context": "prod",
-    "name": "prod",
-    "region": "eu-central-1",
-    "subnets": ["subnet-1"],
-    "node-role": "arn:aws:iam::123456789012:role/nodes",
-}
-GKE = {"kind": "gke", "context": "prod", "name": "prod", "project": "p", "location": "europe-west4"}
-AKS = {"kind": "aks", "context": "prod", "name": "prod", "subscription": "0", "resource-group": "prod"}
 CLOUDS: dict[str, tuple[dict[str, Any], str]] = {
     "eks": (EKS, "m6i.xlarge"),
     "gke": (GKE, "n2-standard-4"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as some
 
 from components.settings.quantities import size_bytes
 from components.settings.room import Place, roomy_for, to_drop
-from tests.unit.stack_config import problems
+from tests.unit.stack_config import EKS, problems
 
 GIB = 2**30
 places = some.builds(
@@ -87,15 +87,8 @@ def test_a_proposed_volume_has_no_finding(weights: int) -> None:
     assert Place(setting="size", size=roomy_for(weights)).finding({"a": weights}) is None
 
 
-EKS: dict[str, Any] = {
-    "larder:cluster": {
-        "kind": "eks",
-        "context": "prod",
-        "name": "prod",
-        "region": "eu-central-1",
-        "subnets": ["subnet-1"],
-        "node-role": "arn:aws:iam::123456789012:role/nodes",
-    },
+ON_EKS: dict[str, Any] = {
+    "larder:cluster": EKS,
     "larder:node-pools": {
         "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": "2Gi"},
         "spare": {"hosts": None, "instance": "m6i.xlarge"},
@@ -107,12 +100,12 @@ EKS: dict[str, Any] = {
 
 def test_a_disk_smaller_than_the_weights_is_refused_with_the_size_that_fits() -> None:
     # 2 pods x (1.1 x 3 GiB + 256 MiB) + 10 GiB of system and images, in 85 % of the disk
-    assert problems(EKS) == [
+    assert problems(ON_EKS) == [
         "larder:node-pools.cpu.disk: 2Gi has room for 0 B of weights (2 pods of a machine each keep a copy while "
         "one follows another, beside the system), but larder:models need 3.0 GiB. Fix: set disk: 21Gi."
     ]
 
 
 def test_the_proposed_size_is_accepted() -> None:
-    pools = {**EKS["larder:node-pools"], "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": "21Gi"}}
-    assert problems({**EKS, "larder:node-pools": pools}) == []
+    pools = {**ON_EKS["larder:node-pools"], "cpu": {"hosts": None, "instance": "m6i.xlarge", "disk": "21Gi"}}
+    assert problems({**ON_EKS, "larder:node-pools": pools}) == []
