@@ -1,13 +1,11 @@
 """Processes under measurement, each on its own core, with their use of CPU and memory."""
 
 import contextlib
-import functools
 import os
 import signal
 import socket
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,33 +17,15 @@ CORES = os.sched_getaffinity(0)
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-@functools.cache
-def image_python() -> str:
-    """Return the interpreter of the sidecar's image: Debian's if this host has the same version, else our own.
-
-    It is built with a profile of itself (PGO), which others are not: 13 % less for a request.
-    """
-    debian, ours = "/usr/bin/python3", sys.implementation.cache_tag
-    ask = [debian, "-c", "import sys; print(sys.implementation.cache_tag)"]
-    with contextlib.suppress(OSError):
-        if subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip() == ours:
-            return debian
-    return sys.executable
-
-
 @contextlib.contextmanager
 def started(core: int | None, *command: str) -> Iterator[tuple[int, str]]:
     """A Python module as a process on `core`, or on any: its pid and the first line it prints; killed at the end.
 
     What it prints goes to a file, as a container's log does. Raises RuntimeError when it prints nothing.
     """
-    env = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "sidecar", sysconfig.get_path("purelib"))))
-    }
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
-            [image_python(), "-m", *command],
-            env=env,
+            [sys.executable, "-m", *command],
             stdout=log,
             preexec_fn=lambda: os.sched_setaffinity(0, CORES if core is None else {core}),
         )

@@ -101,11 +101,13 @@ class Objects:
         return self._client.apply(path, manifest, force=force, dry_run=dry_run, manager=manager)
 
     def give_up(self, manifest: Manifest, manager: str) -> None:
-        """Undo a patch: fields that nobody else holds disappear; an object that is gone needs nothing."""
-        if self.read(manifest):
-            identity = {key: manifest[key] for key in ("apiVersion", "kind")}
-            where = {key: manifest["metadata"][key] for key in ("name", "namespace") if key in manifest["metadata"]}
-            self.patch({**identity, "metadata": where}, manager, dry_run=False)
+        """Undo a patch: fields without another manager disappear; an object that is gone is made again, empty.
+
+        The official plugin (`ssa.Relinquish`) asks for no object either.
+        """
+        identity = {key: manifest[key] for key in ("apiVersion", "kind")}
+        where = {key: manifest["metadata"][key] for key in ("name", "namespace") if key in manifest["metadata"]}
+        self.patch({**identity, "metadata": where}, manager, dry_run=False)
 
     def ready(self, inputs: Manifest, live: Manifest, timeout: float, progress: Progress) -> Manifest:
         """Return the object once it is ready; `timeout` 0 means the default of its kind."""

@@ -51,6 +51,17 @@ def claim(name: str, **spec: object) -> dict:
     }
 
 
+def bound_claim(name: str) -> dict:
+    """Return a claim on one volume, which nothing waits for, as the program's claims are.
+
+    The official plugin waits for the phase Pending where the class waits for a consumer, but this claim may be bound
+    before the first look.
+    """
+    one = claim(name, volumeName=name)
+    one["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
+    return one
+
+
 def job(name: str = "populate", image: str = "sidecar:1", **spec: object) -> dict:
     pod = UNSCHEDULED | {"restartPolicy": "Never", "containers": [{"name": "fetch", "image": image}]}
     return {
@@ -66,7 +77,7 @@ def store(stack: Stack, *, path: str = "/var/lib/larder/venus", image: str = "si
     stack.declare(
         declared("class", storage_class(name)),
         declared("volume", volume(name, path), after=["class"], **kept),
-        declared("claim", claim(name, volumeName=name), after=["volume"], **kept),
+        declared("claim", bound_claim(name), after=["volume"], **kept),
         declared("populate", job(image=image), after=["claim"]),
     )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from larder_sidecar.gateway.routes import CATALOG_ONLY, PULLS, ROUTES
 
+from tests.source_code import READS_CODE, nodes
+
 ROOT = Path(__file__).parents[2]
 OF_THE_CLUSTER = {(409, "conflict"), (422, "refused"), (503, "cluster_unavailable"), (503, "state_unwritable")}
 """Codes that the manager chooses by the API server's status: manager/activation.py, RefusedError."""
@@ -23,9 +25,9 @@ def paths(section: str) -> dict[str, str]:
     return {path: method for names, method in rows for path in re.findall(r"`([^`]+)`", names)}
 
 
-def codes(tree: ast.AST) -> Iterator[tuple[int, str]]:
+def codes(file: Path) -> Iterator[tuple[int, str]]:
     """Every literal status and code that an error is made of."""
-    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    for node in (node for node in nodes(file) if isinstance(node, ast.Call)):
         values = [part.value for part in node.args if isinstance(part, ast.Constant)]
         match values:
             case [int(status), str(code), *_] if 400 <= status < 600 and code.isidentifier():
@@ -42,8 +44,7 @@ def test_paths_of_the_gateway() -> None:
     ("section", "module"), [("Port 9090", "gateway/admin.py"), ("The model manager", "manager/app.py")]
 )
 def test_paths_of_other_ports(section: str, module: str) -> None:
-    tree = ast.parse((CODE / module).read_text())
-    tables = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    tables = [node for node in nodes(CODE / module) if isinstance(node, ast.Dict)]
     served = {
         key.value
         for table in tables
@@ -54,8 +55,9 @@ def test_paths_of_other_ports(section: str, module: str) -> None:
     assert set(paths(section)) - {"/models/{id}"} == served
 
 
+@READS_CODE
 def test_error_codes() -> None:
-    made = {found for file in CODE.rglob("*.py") for found in codes(ast.parse(file.read_text()))}
+    made = {found for file in CODE.rglob("*.py") for found in codes(file)}
     rows = re.findall(r"^\| (\d{3}) \| (`.*?) \|", PAGE, flags=re.MULTILINE)
     told = {(int(status), code) for status, names in rows for code in re.findall(r"`(\w+)`", names)}
     own = PAGE.split("Its own codes")[1]

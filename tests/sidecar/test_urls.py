@@ -14,6 +14,8 @@ from larder_sidecar.config.weights import WeightsFile
 from pydantic import ValidationError
 from urllib3.util import parse_url
 
+from tests.source_code import READS_CODE, nodes
+
 ROOT = Path(__file__).parents[2]
 READ_DIFFERENTLY = [
     *("thief.test\\@hub.test", "hub.test@thief.test", "hub.test:pass@thief.test", "@hub.test", "thief.test\\.hub.test"),
@@ -77,13 +79,14 @@ OTHER_PARSERS = {
 """Uses of another parser than the one that connects, and why nothing depends on it."""
 
 
+@READS_CODE
 def test_no_second_parser_decides() -> None:
     found = set()
     for folder in ("components", "manifests", "policies", "preview", "sidecar/larder_sidecar"):
         for path in (ROOT / folder).rglob("*.py"):
             names = {
                 node.id if isinstance(node, ast.Name) else node.attr
-                for node in ast.walk(ast.parse(path.read_text()))
+                for node in nodes(path)
                 if isinstance(node, ast.Name | ast.Attribute)
             }
             if names & {"urlsplit", "urlparse", "urljoin", "urldefrag", "is_private", "is_loopback", "proxy_bypass"}:

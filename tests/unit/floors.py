@@ -1,10 +1,12 @@
 """The floors of the program, and the imports between its modules as the code has them."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 from components import ROOT
+from tests.source_code import nodes
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("components", "manifests", "dev.paths", "dev.processes", "dev.progress"),
@@ -72,10 +74,15 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
 
 
-def imports(module: str, file: Path) -> Iterator[str]:
-    """Yield what a module imports, wherever in it; of our own the modules, of others the names as written."""
+@functools.cache
+def imports(module: str, file: Path) -> tuple[str, ...]:
+    """Return what a module imports, wherever in it; of our own the modules, of others the names as written."""
+    return tuple(_imports(module, file))
+
+
+def _imports(module: str, file: Path) -> Iterator[str]:
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from components import ROOT
+from tests.source_code import READS_CODE
 from tests.unit.floors import FLOORS, graph
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
@@ -38,5 +39,6 @@ def test_an_addition_is_few_files_that_are_there(title: str, most: int) -> None:
         assert path.parent.is_dir() if "<name>" in file else path.is_file(), file
 
 
+@READS_CODE
 def test_the_imports_are_those_of_the_code() -> None:
     assert graph() in _section("Imports as they are"), f"write this:\n{graph()}"

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from components import serving
 from components.settings.images import Images
 from components.settings.stacks import STACKS
+from tests.source_code import READS_CODE, nodes
 from tests.unit.floors import modules
 from tests.unit.words import compared
 
@@ -53,6 +54,7 @@ def test_an_engine_beside_a_gateway_has_an_address_on_loopback() -> None:
     assert {engine for engine, facts in ENGINES.items() if facts.listens_by} == beside
 
 
+@READS_CODE
 def test_nobody_but_its_own_class_compares_an_engine_or_a_stack_with_a_word() -> None:
     words = {*ENGINES, *STACKS} - {"gateway"}
     own = {f"components.settings.{name}" for name in STACKS}
@@ -60,6 +62,6 @@ def test_nobody_but_its_own_class_compares_an_engine_or_a_stack_with_a_word() ->
         f"{name}: {text}"
         for name, file in modules()
         if name.startswith(("components", "preview", "policies")) and name not in own
-        for text in compared(file.read_text(), words)
+        for text in compared(nodes(file), words)
     ]
     assert found == []

@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 from components import ROOT
+from tests.source_code import READS_CODE
 from tests.unit.floors import FLOORS, floor, imports, is_ours, modules, room
 
+pytestmark = READS_CODE
 MODULES = dict(modules())
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from components import ROOT
+from tests.source_code import READS_CODE, nodes
+
+pytestmark = READS_CODE
 
 FORBIDDEN = frozenset(("What", "Whose", "Of", "Whether", "That", "Where", "Who", "How", "Whoever", "Whatever", "Upon"))
 ROOMS = ("__main__.py", "bench", "components", "dev", "manifests", "policies", "preview", "sidecar", "testbed", "tests")
@@ -14,7 +17,7 @@ ROOMS = ("__main__.py", "bench", "components", "dev", "manifests", "policies", "
 
 def docstrings(file: Path) -> Iterator[tuple[int, str]]:
     """Yield every docstring of a module with its line: of the module, its classes, functions, and values."""
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.lineno, node.value.value
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import larder_sidecar.weights
 import pytest
 
+from tests.source_code import READS_CODE, nodes
+
+pytestmark = READS_CODE
 WEIGHTS = Path(larder_sidecar.weights.__path__[0])
 GROUND = "the ground"
 """The modules beside the wings, which every wing may import."""
@@ -25,7 +28,7 @@ def _imported(path: Path) -> set[str]:
     """The wings that a module imports from, its own not among them."""
     package = ("weights", *path.relative_to(WEIGHTS).parts[:-1])
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in nodes(path):
         if not isinstance(node, ast.ImportFrom) or not 1 <= node.level <= len(package):
             continue
         target = [*package[: len(package) - node.level + 1], *(node.module or "").split(".")]

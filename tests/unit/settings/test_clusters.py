@@ -11,6 +11,7 @@ import yaml
 
 from components import ROOT
 from components.settings.clusters import KINDS, ClusterSettings, Facts, by_kind, clouds, is_testbed
+from tests.source_code import READS_CODE, nodes
 from tests.unit.floors import modules
 from tests.unit.stack_config import EKS, GOOD, problems_of, settings_of
 
@@ -125,9 +126,9 @@ def test_the_testbed_is_recognized_before_the_settings_are_read(block: object, i
     assert is_testbed(block) is is_it
 
 
-def _compared(tree: ast.AST) -> Iterator[str]:
+def _compared(file: Path) -> Iterator[str]:
     """Yield every literal word in a comparison of the code."""
-    for node in ast.walk(tree):
+    for node in nodes(file):
         if isinstance(node, ast.Compare):
             sides: list[ast.expr] = [node.left, *node.comparators]
         elif isinstance(node, ast.MatchValue):
@@ -140,26 +141,24 @@ def _compared(tree: ast.AST) -> Iterator[str]:
             )
 
 
-def _words(tree: ast.AST) -> Iterator[str]:
-    yield from (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+def _words(file: Path) -> Iterator[str]:
+    yield from (node.value for node in nodes(file) if isinstance(node, ast.Constant) and isinstance(node.value, str))
 
 
 CODE = {name: file for name, file in modules() if not name.startswith(REGISTRY)}
 
 
+@READS_CODE
 def test_no_code_compares_kinds_outside_the_table() -> None:
     assert len(CODE) > 100
-    assert [(name, word) for name, file in CODE.items() for word in _compared(_read(file)) if word in KINDS] == []
+    assert [(name, word) for name, file in CODE.items() for word in _compared(file) if word in KINDS] == []
 
 
+@READS_CODE
 def test_no_module_of_the_program_names_a_kind_outside_the_table() -> None:
     program = {name: file for name, file in CODE.items() if name.startswith(("components", "preview", "policies"))}
     assert len(program) > 80
-    assert [(name, word) for name, file in program.items() for word in _words(_read(file)) if word in KINDS] == []
-
-
-def _read(file: Path) -> ast.AST:
-    return ast.parse(file.read_text())
+    assert [(name, word) for name, file in program.items() for word in _words(file) if word in KINDS] == []
 
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
