@@ -1,5 +1,6 @@
 """Programs in other languages that ask by the clients which people have there (tests/engines/clients/)."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ LANGUAGES = ("javascript", "go", "java")
 
 def program(language: str) -> list[str]:
     """The command that runs it, made ready first; skips, or fails in CI, where the language is not there."""
-    tool = {"javascript": "npm", "go": "go", "java": "java"}[language]
+    tool = {"javascript": "npm", "go": "go", "java": "javac"}[language]
     if shutil.which(tool) is None:
         lacking(f"no {tool} on PATH, for the clients in {language}")
     HOME.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,28 @@ def _go() -> list[str]:
 
 
 def _java() -> list[str]:
-    return ["java", str(SOURCES / "java" / "Client.java")]
+    """Compile the program against the jars of the lock. Maven has no lock, so the jars' hashes are compared here."""
+    folder, source = HOME / "java", SOURCES / "java"
+    jars, classes = folder / "lib", folder / "classes"
+    lines = (source / "jars.sha256").read_text().splitlines()
+    locked = {name: digest for digest, name in map(str.split, lines)}
+    if _digests(jars) != locked:
+        if shutil.which("mvn") is None:
+            lacking("no mvn on PATH, to fetch the clients in Java")
+        shutil.rmtree(jars, ignore_errors=True)
+        into = (f"-Dmaven.repo.local={CACHE / 'maven'}", f"-DoutputDirectory={jars}")
+        with alone(CACHE / "maven.lock", "another checkout fetches the clients in Java"):
+            _run(["mvn", "-q", "-B", "dependency:copy-dependencies", *into], source)
+        fetched = _digests(jars)
+        other = sorted(name for name, _ in fetched.items() ^ locked.items())
+        fix = "`make clean-cache`, then try again; if you changed pom.xml, do what it says"
+        assert not other, f"{jars}: other jars than in jars.sha256: {', '.join(dict.fromkeys(other))}. Fix: {fix}"
+    _run(["javac", "-cp", f"{jars}/*", "-d", str(classes), "Client.java"], source)
+    return ["java", "-cp", os.pathsep.join((str(classes), f"{jars}/*")), "Client"]
+
+
+def _digests(jars: Path) -> dict[str, str]:
+    return {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars.glob("*")}
 
 
 def _run(command: list[str], folder: Path, **env: str) -> None:

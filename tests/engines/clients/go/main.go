@@ -21,6 +21,23 @@ type told struct {
 	Step   string `json:"step"`
 	Result any    `json:"result,omitempty"`
 	Error  string `json:"error,omitempty"`
+	Status int    `json:"status,omitempty"`
+}
+
+// status reads it from the error in which a client tells a refusal; 0 for any other.
+func status(err error) int {
+	var byOpenAI *openai.Error
+	var byAnthropic *anthropic.Error
+	var byOllama api.StatusError
+	switch {
+	case errors.As(err, &byOpenAI):
+		return byOpenAI.StatusCode
+	case errors.As(err, &byAnthropic):
+		return byAnthropic.StatusCode
+	case errors.As(err, &byOllama):
+		return byOllama.StatusCode
+	}
+	return 0
 }
 
 func main() {
@@ -80,10 +97,6 @@ func main() {
 		}},
 		{"openai error", func() (any, error) {
 			_, err := o.Chat.Completions.New(ctx, chat("nobody"))
-			var refused *openai.Error
-			if errors.As(err, &refused) {
-				return nil, errors.New(refused.Message)
-			}
 			return nil, err
 		}},
 		{"openai models", func() (any, error) {
@@ -167,7 +180,7 @@ func main() {
 		line := told{Step: step.name}
 		result, err := step.run()
 		if err != nil {
-			line.Error = err.Error()
+			line.Error, line.Status = err.Error(), status(err)
 		} else {
 			line.Result = result
 		}
