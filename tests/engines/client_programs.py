@@ -85,4 +85,4 @@ def _run(command: list[str], folder: Path, **env: str) -> None:
     done = subprocess.run(
         command, cwd=folder, env=os.environ | env, capture_output=True, text=True, timeout=900, check=False
     )
-    assert done.returncode == 0, done.stderr[-4000:]
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]  # Maven reports on stdout

@@ -11,6 +11,9 @@ from typing import Any
 WORDS = ("hel", "lo")
 TEXT = "".join(WORDS)
 LOAD_SECONDS = 0.3
+BROKEN = "broken"
+"""A model that the engine cannot load. An engine that need not load it ends its streams too early."""
+NO_MEMORY = "model requires more system memory"
 NUMBERS = [0.5, 0.25, 0.125]
 _AT = "2026-01-01T00:00:00Z"
 _USAGE = {"input_tokens": 7, "output_tokens": 2}
@@ -54,9 +57,9 @@ def _native(asked: Mapping[str, Any]) -> Any:
     return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
 
 
-def _loaded(_: Mapping[str, Any]) -> Any:
+def _loaded(asked: Mapping[str, Any]) -> Any:
     time.sleep(LOAD_SECONDS)
-    return {"done": True}
+    return {"error": NO_MEMORY} if asked["model"] == BROKEN else {"done": True}
 
 
 _ANSWERS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -85,18 +88,25 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(listed if self.path == "/api/tags" else {"models": []})
 
     def do_POST(self) -> None:
-        self._send(_ANSWERS[self.path](json.loads(self.rfile.read(int(self.headers["content-length"])))))
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self._send(_ANSWERS[self.path](asked), broken=asked.get("model") == BROKEN)
 
-    def _send(self, answer: Any) -> None:
+    def _send(self, answer: Any, *, broken: bool = False) -> None:
         if isinstance(answer, bytes):
             content, kind = answer, "application/x-ndjson"
         elif isinstance(answer, list):
             content, kind = b"".join(map(_event, answer)), "text/event-stream"
         else:
             content, kind = json.dumps(answer).encode(), "application/json"
-        self.send_response(200)
+        self.send_response(500 if isinstance(answer, dict) and "error" in answer else 200)
         self.send_header("content-type", kind)
-        self.send_header("content-length", str(len(content)))
+        if kind == "application/json":
+            self.send_header("content-length", str(len(content)))
+        else:  # as engines stream
+            self.send_header("transfer-encoding", "chunked")
+            content = b"".join(content.splitlines(keepends=True)[:2]) if broken else content
+            content = b"%x\r\n%b\r\n" % (len(content), content) + (b"" if broken else b"0\r\n\r\n")
+            self.close_connection = broken
         self.end_headers()
         self.wfile.write(content)
 

@@ -9,7 +9,7 @@ from tests.engines.client_programs import LANGUAGES, asked, program
 from tests.engines.ollama_process import Ollama
 from tests.engines.process import Process
 from tests.engines.serving import serving
-from tests.engines.speaking import NUMBERS, TEXT, speaking
+from tests.engines.speaking import BROKEN, NO_MEMORY, NUMBERS, TEXT, speaking
 from tests.engines.test_clients import server
 from tests.engines.test_llama_server import router
 from tests.engines.test_ollama_store import ENTRY
@@ -37,7 +37,7 @@ def told(ask: Callable[[str, str], Told], request: pytest.FixtureRequest) -> Ite
     """By an engine of few words, which holds its models, or loads one for each request."""
     slow = {"residency": {"strategy": "none", "heartbeat-seconds": 0.1}}
     kind, more = ("gateway", {}) if request.param == "at once" else ("ollama", slow)
-    models = [{"id": "tiny", "engine-name": "tiny"}]
+    models = [{"id": model, "engine-name": model} for model in ("tiny", BROKEN)]
     with speaking() as engine, serving(engines=[{"kind": kind, "url": engine}], models=models, **more) as url:
         yield ask(url, "tiny")
 
@@ -72,6 +72,12 @@ def test_they_read_why_they_were_refused(told: Told, step: str) -> None:
     assert UNKNOWN in told[step]["error"]
     assert told[step]["status"] == 404
     assert "[object" not in told[step]["error"]
+
+
+@pytest.mark.parametrize("step", ["openai broken", "anthropic broken", "ollama broken"])
+def test_they_read_why_a_stream_failed(told: Told, step: str, request: pytest.FixtureRequest) -> None:
+    reason = NO_MEMORY if "after" in request.node.callspec.id else "the engine closed the connection"
+    assert reason in told[step]["error"]
 
 
 def test_ollama_s_clients_read_why_nothing_is_pulled(told: Told) -> None:

@@ -17,7 +17,7 @@ import (
 	"github.com/openai/openai-go/option"
 )
 
-type told struct {
+type outcome struct {
 	Step   string `json:"step"`
 	Result any    `json:"result,omitempty"`
 	Error  string `json:"error,omitempty"`
@@ -63,6 +63,22 @@ func main() {
 			Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("hello"))},
 		}
 	}
+	streamed := func(model string) (any, error) {
+		stream, said := o.Chat.Completions.NewStreaming(ctx, chat(model)), ""
+		for stream.Next() {
+			if choices := stream.Current().Choices; len(choices) > 0 {
+				said += choices[0].Delta.Content
+			}
+		}
+		return said, stream.Err()
+	}
+	told := func(model string) (any, error) {
+		stream, said := a.Messages.NewStreaming(ctx, message(model)), ""
+		for stream.Next() {
+			said += stream.Current().Delta.Text
+		}
+		return said, stream.Err()
+	}
 	native := func(model string, stream bool) (any, error) {
 		said := ""
 		err := l.Chat(ctx, &api.ChatRequest{
@@ -86,15 +102,8 @@ func main() {
 			}
 			return answer.Choices[0].Message.Content, nil
 		}},
-		{"openai stream", func() (any, error) {
-			stream, said := o.Chat.Completions.NewStreaming(ctx, chat(model)), ""
-			for stream.Next() {
-				if choices := stream.Current().Choices; len(choices) > 0 {
-					said += choices[0].Delta.Content
-				}
-			}
-			return said, stream.Err()
-		}},
+		{"openai stream", func() (any, error) { return streamed(model) }},
+		{"openai broken", func() (any, error) { return streamed("broken") }},
 		{"openai error", func() (any, error) {
 			_, err := o.Chat.Completions.New(ctx, chat("nobody"))
 			return nil, err
@@ -130,13 +139,8 @@ func main() {
 			}
 			return said, nil
 		}},
-		{"anthropic stream", func() (any, error) {
-			stream, said := a.Messages.NewStreaming(ctx, message(model)), ""
-			for stream.Next() {
-				said += stream.Current().Delta.Text
-			}
-			return said, stream.Err()
-		}},
+		{"anthropic stream", func() (any, error) { return told(model) }},
+		{"anthropic broken", func() (any, error) { return told("broken") }},
 		{"anthropic error", func() (any, error) {
 			_, err := a.Messages.New(ctx, message("nobody"))
 			return nil, err
@@ -153,6 +157,7 @@ func main() {
 		{"ollama heartbeat", func() (any, error) { return "there", l.Heartbeat(ctx) }},
 		{"ollama chat", func() (any, error) { return native(model, false) }},
 		{"ollama stream", func() (any, error) { return native(model, true) }},
+		{"ollama broken", func() (any, error) { return native("broken", true) }},
 		{"ollama error", func() (any, error) { return native("nobody", false) }},
 		{"ollama pull", func() (any, error) {
 			return nil, l.Pull(ctx, &api.PullRequest{Model: "nobody"}, func(api.ProgressResponse) error { return nil })
@@ -177,7 +182,7 @@ func main() {
 		}},
 	}
 	for _, step := range steps {
-		line := told{Step: step.name}
+		line := outcome{Step: step.name}
 		result, err := step.run()
 		if err != nil {
 			line.Error, line.Status = err.Error(), status(err)

@@ -61,19 +61,22 @@ public class Client {
     private static void addOpenAI(Map<String, Callable<Object>> steps, OpenAIClient client, String model) {
         var completions = client.chat().completions();
         steps.put("openai chat", () -> completions.create(chat(model)).choices().get(0).message().content().orElse(""));
-        steps.put("openai stream", () -> {
-            try (var answer = completions.createStreaming(chat(model))) {
-                return answer.stream()
-                    .flatMap(chunk -> chunk.choices().stream())
-                    .flatMap(choice -> choice.delta().content().stream())
-                    .collect(Collectors.joining());
-            }
-        });
+        steps.put("openai stream", () -> streamed(client, model));
+        steps.put("openai broken", () -> streamed(client, "broken"));
         steps.put("openai error", () -> completions.create(chat("nobody")));
         steps.put("openai models", () -> client.models().list().data().stream().map(one -> one.id()).toList());
         steps.put("openai embeddings", () -> client.embeddings()
             .create(EmbeddingCreateParams.builder().model(model).input("hello").build())
             .data().get(0).embedding().size());
+    }
+
+    private static String streamed(OpenAIClient client, String model) {
+        try (var answer = client.chat().completions().createStreaming(chat(model))) {
+            return answer.stream()
+                .flatMap(chunk -> chunk.choices().stream())
+                .flatMap(choice -> choice.delta().content().stream())
+                .collect(Collectors.joining());
+        }
     }
 
     private static ChatCompletionCreateParams chat(String model) {
@@ -85,19 +88,22 @@ public class Client {
             .flatMap(block -> block.text().stream())
             .map(block -> block.text())
             .collect(Collectors.joining()));
-        steps.put("anthropic stream", () -> {
-            try (var answer = client.messages().createStreaming(message(model))) {
-                return answer.stream()
-                    .flatMap(event -> event.contentBlockDelta().stream())
-                    .flatMap(event -> event.delta().text().stream())
-                    .map(delta -> delta.text())
-                    .collect(Collectors.joining());
-            }
-        });
+        steps.put("anthropic stream", () -> streamed(client, model));
+        steps.put("anthropic broken", () -> streamed(client, "broken"));
         steps.put("anthropic error", () -> client.messages().create(message("nobody")));
         steps.put("anthropic count", () -> client.messages()
             .countTokens(MessageCountTokensParams.builder().model(model).addUserMessage("hello").build())
             .inputTokens());
+    }
+
+    private static String streamed(AnthropicClient client, String model) {
+        try (var answer = client.messages().createStreaming(message(model))) {
+            return answer.stream()
+                .flatMap(event -> event.contentBlockDelta().stream())
+                .flatMap(event -> event.delta().text().stream())
+                .map(delta -> delta.text())
+                .collect(Collectors.joining());
+        }
     }
 
     private static MessageCreateParams message(String model) {
@@ -107,6 +113,7 @@ public class Client {
     private static void addOllama(Map<String, Callable<Object>> steps, Ollama client, String model) {
         steps.put("ollama chat", () -> client.chat(model, false));
         steps.put("ollama stream", () -> client.chat(model, true));
+        steps.put("ollama broken", () -> client.chat("broken", true));
         steps.put("ollama error", () -> client.chat("nobody", false));
         steps.put("ollama pull", () -> client.post("/api/pull", Map.of("model", "nobody")));
         steps.put("ollama models", () -> client.get("/api/tags").stream()

@@ -19,22 +19,29 @@ async function joined(stream, text) {
   return said;
 }
 
+const byOpenAI = async (model) =>
+  joined(await openai.chat.completions.create({ ...ask, model, stream: true }), (part) => part.choices[0]?.delta?.content);
+const byAnthropic = (model) =>
+  joined(anthropic.messages.stream({ ...ask, model }), (part) => part.type === 'content_block_delta' && part.delta.text);
+const byOllama = async (model) =>
+  joined(await ollama.chat({ model, messages, stream: true, options: few }), (part) => part.message.content);
+
 const steps = {
   'openai chat': async () => (await openai.chat.completions.create(ask)).choices[0].message.content,
-  'openai stream': async () =>
-    joined(await openai.chat.completions.create({ ...ask, stream: true }), (part) => part.choices[0]?.delta?.content),
+  'openai stream': () => byOpenAI(model),
+  'openai broken': () => byOpenAI('broken'),
   'openai error': () => openai.chat.completions.create({ ...ask, model: 'nobody' }),
   'openai models': async () => (await openai.models.list()).data.map((one) => one.id),
   'openai embeddings': async () =>
     (await openai.embeddings.create({ model, input: 'hello', encoding_format: 'float' })).data[0].embedding.length,
   'anthropic chat': async () => (await anthropic.messages.create(ask)).content.map((part) => part.text ?? '').join(''),
-  'anthropic stream': async () =>
-    joined(anthropic.messages.stream(ask), (part) => part.type === 'content_block_delta' && part.delta.text),
+  'anthropic stream': () => byAnthropic(model),
+  'anthropic broken': () => byAnthropic('broken'),
   'anthropic error': () => anthropic.messages.create({ ...ask, model: 'nobody' }),
   'anthropic count': async () => (await anthropic.messages.countTokens({ model, messages })).input_tokens,
   'ollama chat': async () => (await ollama.chat({ model, messages, options: few })).message.content,
-  'ollama stream': async () =>
-    joined(await ollama.chat({ model, messages, stream: true, options: few }), (part) => part.message.content),
+  'ollama stream': () => byOllama(model),
+  'ollama broken': () => byOllama('broken'),
   'ollama error': () => ollama.chat({ model: 'nobody', messages }),
   'ollama pull': () => ollama.pull({ model: 'nobody' }),
   'ollama models': async () => (await ollama.list()).models.map((one) => one.name),
