@@ -6,6 +6,7 @@ import pulumi
 from pulumi_kubernetes.batch import v1 as batch
 
 from .manifest import Container, Volume, container_security, content_name, labels, metadata, pod
+from .names import ROLE, Role
 from .node_pools import Placement, tolerations
 from .settings.node_pools import Taint
 
@@ -14,6 +15,7 @@ def run_once(
     name: str,
     description: str,
     *,
+    role: Role,
     container: Container,
     volumes: list[Volume],
     host: str | None = None,
@@ -76,6 +78,8 @@ def run_once(
             namespace=namespace,
             # A failed Job stays failed, so the next `up` must replace it and not wait for it.
             annotations={"pulumi.com/replaceUnready": "true"},
+            # Not a label of its pods: a new pod template is a new Job, which would do its work again.
+            more_labels={ROLE: role},
         ),
         spec=spec,
         opts=pulumi.ResourceOptions.merge(

@@ -1,6 +1,7 @@
 """Names and constants that the plan and the components share."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 from pydantic import JsonValue
 
@@ -20,8 +21,10 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
     "deploymentStrategy": {"type": "Recreate"},
 }
 """Part of the predictor that larder:kserve and larder:manager share."""
-POPULATE = "populate"
-"""Name, or its prefix, of the Jobs that fill volumes with weights."""
+ROLE = "app.kubernetes.io/component"
+"""Label of a Job with its role."""
+Role = Literal["populate", "prepare", "preflight", "prune"]
+"""Role of a Job: fill a volume, make its folder, prove images, or remove weights of pruned plans."""
 HOLD_SECONDS = 30
 """Time that a request is held for an engine that takes no connections. A crashed container restarts within seconds,
 and a pod that cannot overlap with its successor is back after its image has started. Clients give up after a minute."""

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from components.names import ROLE
+from manifests.reading import mapping
 from manifests.replaced import among, replacing
 
 from .document import Planned
@@ -34,6 +36,11 @@ class Change:
     def title(self) -> str:
         """Return kind and name of the object."""
         return f"{self.kind} {self.name}"
+
+    @property
+    def role(self) -> str | None:
+        """Return the role of a Job; None for other objects, and for Jobs of versions without roles."""
+        return mapping(mapping(self.inputs.get("metadata")).get("labels")).get(ROLE) if self.kind == "Job" else None
 
 
 def changes(before: Sequence[Planned], after: Sequence[Planned]) -> list[Change]:

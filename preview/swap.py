@@ -41,7 +41,7 @@ def _fetched(found: Sequence[Change], *, by: str) -> str:
     if strategy is None:  # documents are files, and another version may have written them
         return f"by strategy {by}, which this version does not know"
     made = [change for change in found if change.what in ("created", "replaced")]
-    return strategy.fetched([Made(change.kind, change.name) for change in made])
+    return strategy.fetched([Made(change.kind, change.name, change.role) for change in made])
 
 
 def _pods(found: Sequence[Change], *, fronted: bool) -> Iterator[str]:

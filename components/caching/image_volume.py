@@ -41,6 +41,7 @@ class ImageVolume(KeepsNothing[ImageVolumeSettings]):
         preflight = run_once(
             "preflight",
             "pulls the images of the weights and compares them with the plan before any pod rolls",
+            role="preflight",
             container=linker,
             volumes=[store, *volumes, demand.config.volume(), scratch()],
             # The engine's nodes: other machines may have another architecture, or no disk space for the image.

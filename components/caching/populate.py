@@ -9,7 +9,6 @@ from pulumi_kubernetes.networking import v1 as networking
 from ..component import Component
 from ..jobs import run_once
 from ..manifest import metadata, scratch, selector
-from ..names import POPULATE
 from ..network import sources_egress
 from .base import Demand, Store
 from .fetch import fetch_container, patient
@@ -17,7 +16,7 @@ from .fetch import fetch_container, patient
 
 def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
     """Declare the Job that fetches the plan into `store`. Jobs of two strategies run beside each other in a swap."""
-    name = store.job(POPULATE)
+    name = store.job("populate")
     policy = networking.NetworkPolicy(
         f"{name}-policy",
         metadata=metadata(
@@ -37,6 +36,7 @@ def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[
     return run_once(
         name,
         f"fills {store.place} with the weights, once",
+        role="populate",
         container=fetch_container(
             demand, store.mount, way=(*patient(demand), *(("--model-folders",) if demand.folders else ()))
         ),

@@ -49,6 +49,7 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         preflight = run_once(
             "preflight",
             "pulls the engine's image and finds the weights of the plan in it before any pod rolls",
+            role="preflight",
             container=proof,
             volumes=[scratch()],
             # The engine's nodes: other machines may have another architecture, or no disk space for the image.

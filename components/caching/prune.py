@@ -60,6 +60,7 @@ class Prune(Component):
         return run_once(
             name,
             f"{does} what only forgotten plans wanted: {forgotten}",
+            role="prune",
             container=fetch_container(demand, mount, way=way),
             volumes=[store.volume, demand.config.volume(), scratch()],
             host=store.host,

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 from larder_sidecar.catalog import CatalogEntry
 
-from ..names import POPULATE
 from .base import Block, Known
 from .prune import Prune
 from .quantities import size_bytes
@@ -35,6 +34,8 @@ class Made:
 
     kind: str
     name: str
+    role: str | None = None
+    """Role of a Job."""
 
 
 class StrategySettings(Block, ABC):
@@ -118,7 +119,7 @@ class StrategySettings(Block, ABC):
 
 def populates(made: Sequence[Made]) -> str:
     """Name the Jobs that fill volumes, among the resources of a swap."""
-    jobs = [one.name for one in made if one.kind == "Job" and one.name.startswith(POPULATE)]
+    jobs = [one.name for one in made if one.role == "populate"]
     return f"by {', '.join(jobs)} before any pod is moved; nothing where the volume has it already"
 
 

@@ -111,6 +111,7 @@ class LocalVolume(Component):
         return run_once(
             self._prepares,
             f"makes the folder {settings.path} on node {self.node}",
+            role="prepare",
             container={
                 "name": "prepare",
                 "image": image,

@@ -1,12 +1,14 @@
 """Names of immutable objects contain a hash of their content; other objects keep their names."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from components.manifest import labels
-from tests.program.previews import Preview, preview_of
+from components.names import ROLE, Role
+from preview.objects import kind
+from tests.program.previews import CASES, Preview, preview_of
 
 Previews = Callable[..., Preview]
 OTHER_IMAGE = {"larder:images": {"sidecar": f"registry.example/sidecar@sha256:{'3' * 64}"}}
@@ -38,6 +40,14 @@ def test_a_change_of_pod_labels_makes_a_new_job(
     before = preview("node-local")
     monkeypatch.setattr("components.jobs.labels", lambda name: {**labels(name), "more": "labels"})
     assert _name(before, "Job", prefix) != _name(preview_of("node-local"), "Job", prefix)
+
+
+@pytest.mark.parametrize(("stack", "strategy"), CASES)
+def test_every_job_says_its_role_and_its_pods_do_not(preview: Previews, stack: str, strategy: str) -> None:
+    """A label of the template would make a new Job whenever a version renames a role."""
+    jobs = [resource.inputs for resource in preview(strategy, stack=stack).objects() if kind(resource) == "Job"]
+    assert {job["metadata"]["labels"].get(ROLE) for job in jobs} <= {*get_args(Role)}
+    assert [job for job in jobs if ROLE in job["spec"]["template"]["metadata"]["labels"]] == []
 
 
 def test_an_unchanged_job_keeps_its_name(preview: Previews) -> None:

@@ -43,6 +43,16 @@ def test_it_describes_the_fetch_the_rollout_and_the_kept_volumes(preview: Previe
     assert kept == "kept    larder-model-storage, shared-model-storage, with their contents"
 
 
+def test_a_fetch_is_told_by_the_role_of_its_job_and_not_by_its_name(preview: Previews) -> None:
+    before, after = _document(preview, "none"), _document(preview, "node-local")
+    urns = {resource.urn for resource in after.resources if resource.name.startswith("populate-")}
+    renamed = [
+        resource.model_copy(update={"name": "filler"}) if resource.urn in urns else resource
+        for resource in after.resources
+    ]
+    assert swap(before, after.model_copy(update={"resources": renamed}))[1].startswith("fetched by filler before")
+
+
 def test_it_reports_a_build_of_the_image(preview: Previews) -> None:
     block = {"larder:cache": {"prebuilt-image": {"image": None, "build": {"to": "registry.example/prebuilt/ollama"}}}}
     there = _document(preview, "prebuilt-image", block)
