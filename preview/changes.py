@@ -29,6 +29,8 @@ class Change:
     reason: str
     rolls: bool = False
     """True if pods give way to others."""
+    paths: tuple[str, ...] = ()
+    """Property paths that differ, with the names of list items where all have one."""
     inputs: Mapping[str, Property] = field(default_factory=dict)
     """The inputs as they will be."""
 
@@ -83,6 +85,7 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
         name=after.name,
         reason=renamed + ", ".join(fields[:_SHOWN]) + more + why,
         rolls=any(path.startswith(_POD.get(after.kind, "no such path")) for path in paths),
+        paths=tuple(paths),
         inputs=inputs,
     )
 

@@ -14,6 +14,13 @@ from typing import Any
 
 import pytest
 
+from components.plan.plan import make_plan
+from components.settings import parse
+from components.settings.read import read_catalog
+from components.settings.sources import holds_ciphertext, merged, read_overlay
+from dev.paths import STATE
+from preview.document import Planned, document
+from preview.program import record, stack_config
 from testbed.cluster import cluster, shared
 from testbed.cluster.cluster import Cluster
 from testbed.cluster.layout import DISK, HOST
@@ -74,6 +81,15 @@ class Platform:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return list(json.loads(done.stdout.splitlines()[-1]))
+
+    def plan(self) -> list[Planned]:
+        """Return what a preview without a cluster plans, for the stack file and the values of the last run."""
+        overlay = read_overlay(str(STATE / "overlay.dev.json"))
+        config = merged(stack_config("dev", self.stack_file.parent), overlay)
+        encrypted = frozenset(key for key, value in config.items() if holds_ciphertext(value))
+        settings = parse(config, stack="dev", catalog=read_catalog(ROOT), encrypted=encrypted)
+        recording = record(config, stack="dev", secret_keys=encrypted)
+        return document("dev", settings, make_plan(settings), recording, []).resources
 
     def engine_pod(self) -> dict[str, Any]:
         """Return the engine's pod that is not terminating."""

@@ -8,7 +8,9 @@ from itertools import pairwise
 import pytest
 
 from dev.paths import STATE
+from preview.changes import changes
 
+from .agreement import disagreements
 from .conftest import ROOT, Platform
 from .load import Load
 from .walk import Step, Stopwatch, Walk, readable_seconds, tour
@@ -43,6 +45,7 @@ def test_clients_never_notice_a_swap_and_what_is_there_is_not_fetched_again(plat
     assert [step.failed for step in walk.steps] == [[]] * len(walk.steps)
     assert [step.hurt for step in walk.steps] == [[]] * len(walk.steps)
     assert [step.left for step in walk.steps] == [[]] * len(walk.steps)
+    assert [step.disagreements for step in walk.steps] == [[]] * len(walk.steps)
     assert load.answers > 50
     kinds = {change["kind"] for step in walk.steps for change in step.preview}
     assert kinds & {"Deployment", "Job"} == {"Deployment", "Job"}
@@ -56,9 +59,11 @@ def test_clients_never_notice_a_swap_and_what_is_there_is_not_fetched_again(plat
 
 def step(platform: Platform, load: Load, before: str, after: str) -> Step:
     """Swap under load, and record the effects."""
+    old = platform.plan()
     platform.write_strategy(after)
     blobs, sent, (answers, failures) = platform.weights(), platform.bytes_sent_by_hub(), load.so_far()
     preview = platform.preview()
+    expected = changes(old, platform.plan())
     watch = Stopwatch()
     platform.make("up")
     seconds = watch.seconds()
@@ -68,6 +73,7 @@ def step(platform: Platform, load: Load, before: str, after: str) -> Step:
         before=before,
         after=after,
         preview=preview,
+        disagreements=disagreements(expected, preview),
         answered=answered - answers,
         failed=load.failures[failures:failed],
         fetched_bytes=platform.bytes_sent_by_hub() - sent,

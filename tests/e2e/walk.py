@@ -39,6 +39,8 @@ class Step:
     """Blobs that lay on a volume before, and after it were gone or had another sha256 than their name says."""
     left: list[str] = field(default_factory=list)
     """Objects that either the cluster or Pulumi's state has, and not both."""
+    disagreements: list[str] = field(default_factory=list)
+    """Objects of which Pulumi's preview and the one without a cluster say different things."""
 
 
 @dataclass(frozen=True, kw_only=True)
