@@ -248,7 +248,11 @@ class Exchange:
         self._seen_body = True
         if self._watch is not None:
             self._watch.see(body)
-        if self._request.method == "HEAD":
+            body = self._watch.lines.take(body)
+        self._pass(body, out)
+
+    def _pass(self, body: bytes, out: list[bytes]) -> None:
+        if self._request.method == "HEAD" or not body:  # an empty chunk would end the response
             return
         if self._chunked:
             out += [b"%x\r\n" % len(body), body, b"\r\n"]
@@ -264,6 +268,7 @@ class Exchange:
                     self._client.write(b"".join(out))
                 self._truncated("unfinished", "the engine ended the stream before the answer was complete")
                 return
+            self._pass(watch.lines.rest(), out)
             if watch.failed:
                 self._line.metrics.truncated("engine_error")
                 self._request.code = "engine_error"
@@ -333,7 +338,7 @@ class Exchange:
         watch.finish()
         # The answer is complete, or the engine has told the client of its error.
         told = watch.ended or watch.told
-        self._end_stream(b"" if told else self._stream.failure(message, watch.last))
+        self._end_stream(watch.lines.rest() if told else self._stream.failure(message, watch.last))
 
     def _end_stream(self, last: bytes) -> None:
         self._leave()

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 
 from . import splice
+from .lines import WholeLines
 
 LONGEST = 256 * 1024
 """Limit for an incomplete event in memory, in bytes; of a longer one the beginning is kept."""
@@ -35,7 +36,7 @@ class Sign(enum.Enum):
 class Watch:
     """Watches the bytes of one stream."""
 
-    __slots__ = ("_cut", "_events", "_gap", "_hints", "_judge", "_open", "_return", "aborted", "ended", "told")
+    __slots__ = ("_cut", "_events", "_gap", "_hints", "_judge", "_open", "_return", "aborted", "ended", "lines", "told")
 
     def __init__(self, judge: Callable[[bytes, bytes], Sign], hints: tuple[bytes, ...], *, events: bool) -> None:
         """Take a judge. `events`: the stream has server-sent events, else lines."""
@@ -43,6 +44,8 @@ class Watch:
         self._hints = hints
         self._events = events
         self._gap = b"\n\n" if events else b"\n"
+        self.lines = WholeLines()
+        """The lines to pass on."""
         self._open = b""
         """The last, incomplete event, with LF for each line end."""
         self._return = False
@@ -87,14 +90,19 @@ class Watch:
         if not self._open:
             return
         name, data = self._read(self._open)
-        self._open = self._open[-2:]
         if not self._cut and (data.strip() == b"[DONE]" or json_object(data) is not None):
             self._take(self._judge(name, data))
 
     @property
     def last(self) -> bytes:
-        """Return the end of the stream that decides what must precede further bytes."""
-        return self._open[-2:] or self._gap
+        """Return the end of what was passed on, which decides what must precede an error: b"" within a line."""
+        if self.lines.broken:
+            return b""
+        if not self._events:
+            return b"\n"
+        text = self._open + b"\n" * self._return
+        # A name without data is no event: the error's own name takes its place.
+        return b"\n" if b"\ndata" in b"\n" + text[: text.rfind(b"\n") + 1] else b"\n\n"
 
     def _unify_line_ends(self, piece: bytes) -> bytes:
         if self._return:

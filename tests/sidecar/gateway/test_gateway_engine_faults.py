@@ -9,6 +9,7 @@ import time
 
 import pytest
 from larder_sidecar.gateway import exchange
+from larder_sidecar.gateway.lines import LONGEST
 from larder_sidecar.gateway.serve import Running
 from larder_sidecar.http.pool import Pool
 
@@ -33,7 +34,7 @@ async def test_a_client_that_leaves_stops_the_engine(
         if window != "headers":
             await turn.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n" + head + b"\r\n\r\n")
         if window == "stream":
-            await turn.send(b"5\r\nhello\r\n" if stream else b"hello")
+            await turn.send(b"5\r\nhell\n\r\n" if stream else b"hell\n")
         reached.set()
         await turn.gone.wait()
         gone.set()
@@ -94,15 +95,56 @@ async def test_a_stream_that_breaks_ends_with_an_error(
         assert list(json.loads(last)) == ["error"]
 
 
-async def test_an_event_cut_in_half_is_ended_before_the_error(gateway: Running, engine: Engine) -> None:
+FAULT = b'data: {"error": '
+NAMED = b'event: error\ndata: {"type": "error"'
+LINE = b'{"error": '
+
+
+@pytest.mark.parametrize(
+    ("path", "passed", "cut", "fault"),
+    [
+        (CHAT, b"", b'data: {"cho', FAULT),
+        (CHAT, b"data: {}\n\n", b'data: {"cho', FAULT),
+        (CHAT, b"data: {}\r\n\r\n", b"da", FAULT),
+        (CHAT, b"data: {}\r\r", b'data: {"cho', FAULT),
+        (CHAT, b": loading\n", b'data: {"cho', FAULT),
+        (CHAT, b"data: {}\n", b"", b"\n" + FAULT),
+        (CHAT, b"data: {}\r\n", b"da", b"\n" + FAULT),
+        (CHAT, b"data: {}\r", b"", b"\n" + FAULT),
+        (CHAT, b"data: {" + b" " * LONGEST, b"", b"\n\n" + FAULT),
+        ("/v1/messages", b"event: content_block_delta\n", b'data: {"ty', NAMED),
+        ("/v1/messages", b"event: content_block_delta\ndata: {}\n", b"", b"\n" + NAMED),
+        ("/v1/messages", b"event: ping\ndata: {}\n\n", b"event: content_bl", NAMED),
+        ("/v1/responses", b"event: response.created\ndata: {}\n\n", b'data: {"ty', NAMED),
+        ("/api/chat", b"", b'{"message":', LINE),
+        ("/api/chat", b'{"done":false}\n', b'{"message":', LINE),
+        ("/api/chat", b'{"done":false}\r\n', b'{"message":', LINE),
+        ("/api/chat", b'{"message":"' + b" " * LONGEST, b"", b"\n" + LINE),
+    ],
+)
+@pytest.mark.parametrize("pieces", ["one", "two", "bytes"])
+@pytest.mark.parametrize("how", ["reset", "end"])
+async def test_clients_never_see_half_a_line_before_an_error(
+    gateway: Running, engine: Engine, path: str, passed: bytes, cut: bytes, fault: bytes, pieces: str, how: str
+) -> None:
+    """A client that parses half an event reports its own fault in place of the gateway's reason."""
+    said = passed + cut
+    size = {"one": len(said), "two": max(len(passed), 1), "bytes": max(1, len(said) // 40)}[pieces]
+
     async def script(turn: Turn) -> None:
-        await turn.stream_head()
-        await turn.chunk(b'data: {"cho')
-        turn.reset()
+        await turn.stream_head("application/x-ndjson" if path == "/api/chat" else "text/event-stream")
+        for at in range(0, len(said), size):
+            await turn.chunk(said[at : at + size])
+            await asyncio.sleep(0.002)
+        if how == "reset":
+            turn.reset()
+        else:
+            await turn.end()
 
     engine.script = script
-    response = await ask(gateway.port, CHAT, b"{}")
-    assert response.body.startswith(b'data: {"cho\n\ndata: {"error": ')
+    body = (await ask(gateway.port, path, b"{}")).body
+    assert body.startswith(passed + fault), body[-300:]
+    assert b"the engine" in body[len(passed) :]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.gateway import watch
+from larder_sidecar.gateway.lines import WholeLines
 from larder_sidecar.gateway.streams import ANTHROPIC, NDJSON, OPENAI, RESPONSES, Stream, watch_for
 from larder_sidecar.gateway.watch import Watch
 
@@ -218,6 +219,27 @@ def test_any_stream_is_read_as_the_standard_reads_it(text: str, data: st.DataObj
     places = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=6)))
     pieces = [raw[a:b] for a, b in itertools.pairwise([0, *places, len(raw)])]
     assert seen(OPENAI, *pieces) == reference(raw)
+
+
+@PROPERTY
+@given(st.text("ab\r\n", max_size=40), st.data())
+def test_lines_are_passed_on_whole_and_none_is_lost(text: str, data: st.DataObject) -> None:
+    raw = text.encode()
+    places = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=6)))
+    whole, passed = WholeLines(), b""
+    for a, b in itertools.pairwise([0, *places, len(raw)]):
+        passed += whole.take(raw[a:b])
+        assert raw.startswith(passed)
+        assert passed == b"" or passed.endswith((b"\r", b"\n"))
+    assert passed + whole.rest() == raw
+
+
+def test_a_line_too_long_to_hold_is_passed_on_as_it_comes() -> None:
+    whole, piece = WholeLines(), b"a" * 2**16
+    passed = [len(whole.take(piece)) for _ in range(6)]
+    assert passed == [0, 0, 0, 4 * 2**16, 2**16, 2**16]
+    assert whole.take(b"b\nc") == b"b\n"
+    assert whole.take(b"\n") == b"c\n"
 
 
 SCALARS = st.booleans() | st.none() | st.sampled_from(["", "x", '"done":true', "\n"])
