@@ -8,7 +8,7 @@ messages for each test: with thousands of short tests, a fifth of the time went 
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from struct import Struct
@@ -44,7 +44,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
 
 
 def batches(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
-    """Items in groups, the named ones first, which are long; otherwise, at most `LARGEST` of one module."""
+    """Items in groups: named ones, and else at most `LARGEST` of one module.
+
+    Groups are long and compute; many modules wait for processes. So the groups are spread over the first half, and
+    modules come from both ends in turns: then some worker computes while others wait.
+    """
     named: dict[str, list[pytest.Item]] = {}
     free: list[list[pytest.Item]] = []
     for group, those in groupby(items, key=_group):
@@ -53,7 +57,12 @@ def batches(items: Sequence[pytest.Item]) -> list[list[pytest.Item]]:
             free += [of_module[at : at + LARGEST] for at in range(0, len(of_module), LARGEST)]
         else:
             named.setdefault(group, []).extend(those)
-    return [*named.values(), *free]
+    half = (len(free) + 1) // 2
+    free = [batch for pair in zip_longest(free[:half], reversed(free[half:])) for batch in pair if batch]
+    step = half // len(named) if named else 0
+    for index, group_of_items in enumerate(named.values()):
+        free.insert(index * (step + 1), group_of_items)
+    return free
 
 
 def _group(item: pytest.Item) -> str:

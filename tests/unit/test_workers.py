@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace as Item
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from components import ROOT
 from tests.workers import LARGEST, batches
 
@@ -50,7 +53,14 @@ def _item(path: str, group: str = "") -> Item:
     return Item(path=path, get_closest_marker=lambda name: mark)
 
 
-def test_a_group_is_one_batch_and_the_first() -> None:
-    alone, those = [_item("/a.py") for _ in range(LARGEST + 1)], [_item(f"/{name}.py", "g") for name in "bc"]
+def test_a_group_is_one_batch_and_batches_of_modules_come_from_both_ends() -> None:
+    alone, those = [_item("/a.py") for _ in range(3 * LARGEST + 1)], [_item(f"/{name}.py", "g") for name in "bc"]
+    one, two, three, last = (alone[at : at + LARGEST] for at in range(0, len(alone), LARGEST))
     items = [those[0], *alone, those[1]]
-    assert batches(items) == [those, alone[:LARGEST], alone[LARGEST:]]  # type: ignore[arg-type]  # all that it looks at
+    assert batches(items) == [those, one, last, two, three]  # type: ignore[arg-type]  # all that it looks at
+
+
+@given(st.lists(st.sampled_from(["/a.py", "/b.py", "/c.py"]), max_size=200), st.integers(0, 5))
+def test_every_item_is_in_one_batch(paths: list[str], groups: int) -> None:
+    items = [*map(_item, paths), *(_item("/z.py", f"group {number}") for number in range(groups))]
+    assert sorted(map(id, (item for batch in batches(items) for item in batch))) == sorted(map(id, items))  # type: ignore[arg-type]
