@@ -13,7 +13,7 @@ from components.manifest import object_name
 from preview.objects import kind
 from preview.program import record
 from preview.recorder import Registered
-from tests.examples import up_to
+from tests.examples import some_of, up_to
 from tests.program.previews import CASES, CATALOG, ON_A_SHORT_STACK, STACKS, Preview, config_of
 from tests.unit.stack_config import entry
 
@@ -133,7 +133,7 @@ def _awkward() -> Iterator[tuple[str, str, int]]:
             yield stack, strategy, 4
 
 
-AWKWARD = [*_awkward()]
+AWKWARD = some_of(_awkward())
 
 
 @pytest.fixture
