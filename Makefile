@@ -38,7 +38,7 @@ lint: clouds ## ruff and mypy
 	@$(PYTHON) -m mypy __main__.py components manifests policies preview bench dev testbed sidecar/larder_sidecar tests
 
 test: clouds ## every test that needs neither a cluster nor an engine (EXAMPLES=all: more inputs for each property)
-	@$(PYTHON) -m pytest -p tests.workers --workers 6 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e --ignore=tests/engines --ignore=tests/rails)
+	@$(PYTHON) -m pytest -p tests.workers --workers 8 $(if $(ONLY),tests/$(ONLY),--ignore=tests/e2e --ignore=tests/engines --ignore=tests/rails)
 
 e2e: ## the stacks on the embedded cluster with the real engines (PART=core, 2 or 3; ONLY=a suite)
 	@python3 -m testbed e2e
