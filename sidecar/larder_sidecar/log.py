@@ -13,7 +13,7 @@ from .http.request import Request
 
 LEVELS = ("debug", "info", "warning", "error")
 _INFO = LEVELS.index("info")
-_quoted = json.encoder.encode_basestring_ascii
+quoted = json.encoder.encode_basestring_ascii
 
 
 KEPT_BYTES = 2**20
@@ -90,17 +90,14 @@ class Log:
         """Write the line of an answered request, without json: that would be half the cost of a small request."""
         if self._least > _INFO:
             return
-        code = f', "code": {_quoted(request.code)}' if request.code else ""
-        rule = f', "rule": {_quoted(request.rule)}' if request.rule else ""
-        queued = f', "queue_ms": {request.queued * 1000:.0f}' if request.queued > 0 else ""
+        code = f', "code": {quoted(request.code)}' if request.code else ""
         # A method needs no escapes, nor do the characters that a request id may have.
-        model = _quoted(request.model) if request.model else "null"
-        path = _quoted(request.path[:200])
+        path = quoted(request.path[:200])
         self._add(
             f'{{"time": "{self._stamp()}", "level": "info", "message": "request", "method": "{request.method}", '
-            f'"path": {path}, "status": {request.status}, "model": {model}, "duration_ms": {seconds * 1000:.3f}, '
+            f'"path": {path}, "status": {request.status}, "duration_ms": {seconds * 1000:.3f}, '
             f'"bytes_in": {request.received}, "bytes_out": {request.sent}, '
-            f'"request_id": "{name.decode("latin-1")}"{rule}{queued}{code}}}'
+            f'"request_id": "{name.decode("latin-1")}"{request.log_members()}{code}}}'
         )
 
     def _stamp(self) -> str:

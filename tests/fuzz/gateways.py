@@ -209,6 +209,8 @@ def generations(raw: bytes) -> None:
 
 
 class _Consumer:
+    request = Request
+
     def __init__(self) -> None:
         self.seen: list[tuple[object, ...]] = []
 

@@ -31,7 +31,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 Mutations = Literal["token", "open"]
-Place = Literal["alone", "front", "behind"]
+Role = Literal["alone", "front", "behind"]
 DRAIN = ("x-larder-drain", "1")
 """The header of `GET /drain` that the pods' preStop hooks send. A web page cannot: a browser asks us first."""
 
@@ -129,7 +129,7 @@ class GatewayConfig(Model):
     listen: Address = f"[::]:{CLIENTS}"
     """Address for clients. `[::]` stands for all addresses of both families, or of IPv4 if there is no IPv6."""
     admin: Address = f"[::]:{ADMIN}"
-    place: Place = "alone"
+    place: Role = "alone"
     """Position of the gateway: in front of its pod's engine, of other pods' engines, or in a pod behind a front."""
     engines: list[Engine] = Field(min_length=1)
     models: list[ServedModel] = Field(min_length=1)

@@ -46,6 +46,8 @@ class Admin:
             "/drain": self._drain,
         }
 
+    request = Request
+
     def closing(self) -> bool:
         """Return False: probes keep their connections, also during a drain."""
         return False

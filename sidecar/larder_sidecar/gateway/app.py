@@ -12,11 +12,10 @@ from ..http.answer import RETRY_SOON, TURNED_AWAY, Answer, document, error, goin
 from ..http.answering import Answering
 from ..http.application import Outcome, Responder
 from ..http.headers import TO_ENGINE, header_value
-from ..http.request import Request, take_id
+from ..http.request import take_id
 from ..http.server import ServerConnection
 from ..log import Log
 from ..residency.load_options import LoadOptions, LoadOptionsError
-from ..residency.slot import ModelSlot
 from . import splice
 from .chooser import Chooser, Chosen
 from .control import NAME_IT, Control
@@ -29,6 +28,7 @@ from .names import Model, Names, Unknown, is_open
 from .origins import Origins
 from .pages import greeting, page
 from .pull_stream import refusal
+from .request import GatewayRequest
 from .routes import GENERATE, PULLS, Route, find_route, is_catalog_only
 from .stats import stats
 from .stop import is_stop, stopped
@@ -38,7 +38,7 @@ from .upstreams import Upstream, Upstreams
 if TYPE_CHECKING:
     from .pulls import Pulls
 
-Handler: TypeAlias = Callable[[Request, ServerConnection, Route], Outcome]
+Handler: TypeAlias = Callable[[GatewayRequest, ServerConnection, Route], Outcome]
 DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
 """Outcomes of a request after which the engine's loaded models may have changed."""
 SILENT = LoadOptions(None, splice.NOTHING)
@@ -52,7 +52,7 @@ class Gateway:
         self,
         names: Names,
         chooser: Chooser,
-        place: config.Place,
+        role: config.Role,
         upstreams: Upstreams,
         pulls: "Pulls | None",
         origins: Origins,
@@ -63,7 +63,7 @@ class Gateway:
     ) -> None:
         self._names = names
         self._chooser = chooser
-        self._place = place
+        self._role = role
         self._upstreams = upstreams
         self._pulls = pulls
         self._origins = origins
@@ -77,7 +77,7 @@ class Gateway:
             "infer": self._infer,
             "proxy": self._proxy,
             # A front passes operators' requests on.
-            "control": self._infer if place == "front" else lambda request, client, _: control.respond(request, client),
+            "control": self._infer if role == "front" else lambda request, client, _: control.respond(request, client),
             "explain": lambda request, client, _: self._turns.run(self._chooser.explain(request), request, client),
             "models": lambda request, _, __: self._models(request.path),
             "page": lambda request, _, __: page(request.path),
@@ -90,11 +90,13 @@ class Gateway:
 
     # --- the protocol of an application
 
+    request = GatewayRequest
+
     def closing(self) -> bool:
         """Tell if every response says `Connection: close`."""
         return self._lifecycle.closing
 
-    def admit(self, request: Request) -> Answer | None:
+    def admit(self, request: GatewayRequest) -> Answer | None:
         """Refuse by origin, path and method, before a body is read."""
         if (judged := self._origins.judge(request)) is not None:
             return judged
@@ -102,7 +104,7 @@ class Gateway:
             return going_away()
         route = PULLS.get(request.path) if self._pulls else None
         route = route or find_route(request.path)
-        if route and route.kind == "explain" and self._place == "behind":
+        if route and route.kind == "explain" and self._role == "behind":
             return error(404, "path_not_found", "the front chooses the model. Fix: send this request to the front")
         if route is None or (route.kind in ("infer", "proxy") and self._upstreams.speaking(route.engine_path) is None):
             return self._refuse_unknown(request.path, route)
@@ -116,22 +118,22 @@ class Gateway:
             return error(405, "method_not_allowed", message, headers=headers)
         return self._admit_service(request, route) if route.kind in ("pulls", "control") else None
 
-    def respond(self, request: Request, client: ServerConnection) -> Outcome:
+    def respond(self, request: GatewayRequest, client: ServerConnection) -> Outcome:
         """Answer from here, or carry the request to the engine."""
         route = request.route
-        if not isinstance(route, Route):  # admit has refused it already
+        if route is None:  # admit has refused it already
             return error(404, "path_not_found", "there is nothing here")
         return self._handlers[route.kind](request, client, route)
 
-    def finished(self, request: Request) -> None:
+    def finished(self, request: GatewayRequest) -> None:
         """Count the request and write its line."""
         seconds = request.seconds()
-        if isinstance(place := request.place, ModelSlot) and (residency := self._upstreams.of(request.model).residency):
-            residency.leave(place, doubtful=request.status >= 500 or request.code in DOUBTFUL)
+        if (slot := request.slot) and (residency := self._upstreams.of(request.model).residency):
+            residency.leave(slot, doubtful=request.status >= 500 or request.code in DOUBTFUL)
         self._metrics.request(request.operation or "other", request.model, request.code or str(request.status), seconds)
         self._log.request(request, request.id or self._id(request), seconds)
 
-    def identify(self, request: Request) -> bytes:
+    def identify(self, request: GatewayRequest) -> bytes:
         """Return `x-request-id`, the headers for browsers, and `x-larder-model` once it is known."""
         if request.cors is None:  # refused before `admit`, perhaps before all headers were read
             request.by_browser = True
@@ -152,11 +154,11 @@ class Gateway:
 
     # --- inside
 
-    def _admit_service(self, request: Request, route: Route) -> Answer | None:
+    def _admit_service(self, request: GatewayRequest, route: Route) -> Answer | None:
         refused = None
         if self._pulls and route.kind == "pulls":
             refused = self._pulls.admit(request)
-        elif self._place != "front":
+        elif self._role != "front":
             # Behind a front, the gateway in the engine's pod checks the token.
             refused = self._control.admit(request)
         if refused is None and route.changes and not request.is_json():
@@ -171,12 +173,12 @@ class Gateway:
         what = f"engine {kinds} does not answer" if route else "there is nothing at"
         return error(404, "path_not_found", f"{what} {path[:100]}")
 
-    def _id(self, request: Request) -> bytes:
+    def _id(self, request: GatewayRequest) -> bytes:
         """Return a new id, for a client that sent none."""
         request.id = self._id_prefix + b"%d" % next(self._ids)
         return request.id
 
-    def _infer(self, request: Request, client: ServerConnection, route: Route) -> Outcome:
+    def _infer(self, request: GatewayRequest, client: ServerConnection, route: Route) -> Outcome:
         """Find the model of the request, and carry the request to its engine.
 
         Nearly every body begins with its model, and needs no other turn of the loop.
@@ -193,7 +195,7 @@ class Gateway:
         return self._hand_on(request, client, route, upstream, model.engine_name, fields, SILENT)
 
     def _infer_in_turns(
-        self, request: Request, client: ServerConnection, route: Route, fields: splice.Fields | None
+        self, request: GatewayRequest, client: ServerConnection, route: Route, fields: splice.Fields | None
     ) -> Steps:
         """Do the same for every other body, and for one whose `fields` are known and leave the choice to rules."""
         model = None
@@ -224,12 +226,12 @@ class Gateway:
             fields = {name: field for name, field in fields.items() if name not in said}
         return self._hand_on(request, client, route, upstream, model.engine_name, fields, words)
 
-    def _find_named(self, request: Request, route: Route, named: str) -> Chosen | Answer | None:
+    def _find_named(self, request: GatewayRequest, route: Route, named: str) -> Chosen | Answer | None:
         """Return the model by the front's choice, else by the name in the body; None if rules choose."""
         if route.kind == "control" and is_open(named):
             return NAME_IT
         # Only the front reaches this gateway, and it has chosen already.
-        if self._place == "behind" and (chosen := request.header(b"x-larder-model").decode("latin-1")):
+        if self._role == "behind" and (chosen := request.header(b"x-larder-model").decode("latin-1")):
             model = self._chooser.named(chosen)
             if isinstance(model, Chosen):
                 return model
@@ -238,7 +240,7 @@ class Gateway:
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
         return None if is_open(named) else self._chooser.named(named)
 
-    def _upstream(self, request: Request, route: Route, model: Chosen) -> Upstream | Answer:
+    def _upstream(self, request: GatewayRequest, route: Route, model: Chosen) -> Upstream | Answer:
         """Return the engine of the chosen model, or a refusal if it does not know the path."""
         request.model, request.rule = model.id, model.rule
         if model.rule:
@@ -250,7 +252,7 @@ class Gateway:
 
     def _hand_on(
         self,
-        request: Request,
+        request: GatewayRequest,
         client: ServerConnection,
         route: Route,
         upstream: Upstream,
@@ -266,7 +268,7 @@ class Gateway:
         carry = functools.partial(self._carry, request, client, route, upstream, body)
         return Held(residency, client, request, route.stream, carry, keep_alive).wait(engine_name)
 
-    def _proxy(self, request: Request, client: ServerConnection, route: Route) -> Outcome:
+    def _proxy(self, request: GatewayRequest, client: ServerConnection, route: Route) -> Outcome:
         """Carry the request to the first engine that serves the path, for any model."""
         upstream = self._upstreams.speaking(route.path)
         if upstream is None:  # admit has refused it already
@@ -275,7 +277,7 @@ class Gateway:
 
     def _carry(
         self,
-        request: Request,
+        request: GatewayRequest,
         client: ServerConnection,
         route: Route,
         upstream: Upstream,
@@ -290,7 +292,7 @@ class Gateway:
         return exchange
 
     def _wire(
-        self, request: Request, route: Route, body: list[bytes | memoryview], upstream: Upstream
+        self, request: GatewayRequest, route: Route, body: list[bytes | memoryview], upstream: Upstream
     ) -> list[bytes | memoryview]:
         """Return the request as the engine gets it."""
         line = route.line
@@ -303,7 +305,7 @@ class Gateway:
         ]
         if route.kind == "control":  # at the front: the next gateway checks it
             head += [b"authorization: %b\r\n" % value for name, value in request.headers if name == b"authorization"]
-        if self._place == "front" and request.model:
+        if self._role == "front" and request.model:
             head.append(b"x-larder-model: %b\r\n" % header_value(request.model))
         size = sum(map(len, body))
         if route.method == "POST":
@@ -335,7 +337,7 @@ def _model_name(fields: splice.Fields, route: Route) -> str:
     return ""
 
 
-def _refuse_path(request: Request, kind: str) -> Answer:
+def _refuse_path(request: GatewayRequest, kind: str) -> Answer:
     message = f"model {request.model!r} is on engine {kind}, which does not answer {request.path[:100]}"
     return error(400, "api_not_served", message, param="model")
 

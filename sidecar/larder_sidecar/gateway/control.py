@@ -10,13 +10,13 @@ from ..config.gateway import Auth
 from ..http.answer import RETRY_SOON, Answer, document, error
 from ..http.answering import Answering
 from ..http.application import Outcome
-from ..http.request import Request
 from ..http.server import ServerConnection
 from ..residency import operators
 from ..residency.scheduler import Scheduler
 from ..residency.slot import RefusedError
 from .held import refusal
 from .names import Names, Unknown, is_open
+from .request import GatewayRequest
 from .stats import described
 from .upstreams import Upstreams
 
@@ -42,7 +42,7 @@ class Control:
         self._open = auth.mutations == "open"
         self._token = Token(Path(auth.token_file)) if auth.token_file and not self._open else None
 
-    def admit(self, request: Request) -> Answer | None:
+    def admit(self, request: GatewayRequest) -> Answer | None:
         """Refuse by the head alone."""
         if not self._open and self._token is None:
             message = "no token is configured for changes. Fix: name a Secret in larder:gateway.auth.secret"
@@ -58,14 +58,14 @@ class Control:
             return TOO_LARGE
         return None
 
-    def respond(self, request: Request, client: ServerConnection) -> Outcome:
+    def respond(self, request: GatewayRequest, client: ServerConnection) -> Outcome:
         """Carry the request out, and answer when it is done."""
         found = self._find_model(request)
         if isinstance(found, Answer):
             return found
         return Answering(self._carry_out(request.operation, *found), request, client)
 
-    def _find_model(self, request: Request) -> tuple[Scheduler, str, str, bool] | Answer:
+    def _find_model(self, request: GatewayRequest) -> tuple[Scheduler, str, str, bool] | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
             return TOO_LARGE
         try:

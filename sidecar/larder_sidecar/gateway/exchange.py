@@ -9,10 +9,10 @@ from ..config.gateway import Limits
 from ..http.answer import RETRY_SOON, TURNED_AWAY, error, status_line
 from ..http.headers import TO_CLIENT, Filter, render
 from ..http.pool import Pool
-from ..http.request import Request
 from ..http.server import ServerConnection
 from ..http.upstream import ResponseHead, UpstreamConnection
 from .metrics import Metrics
+from .request import GatewayRequest
 from .streams import Stream, watch_for
 from .watch import Watch
 
@@ -74,7 +74,7 @@ class Exchange:
         self,
         line: Line,
         client: ServerConnection,
-        request: Request,
+        request: GatewayRequest,
         wire: Sequence[bytes | memoryview],
         extra: bytes,
         stream: Stream | None,

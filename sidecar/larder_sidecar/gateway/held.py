@@ -5,12 +5,12 @@ from typing import Protocol
 
 from ..http.answer import Answer, error, going_away
 from ..http.application import Responder
-from ..http.request import Request
 from ..http.server import ServerConnection
 from ..residency.scheduler import Scheduler
 from ..residency.slot import ModelSlot, RefusedError
 from . import splice
 from .exchange import stream_head
+from .request import GatewayRequest
 from .streams import Stream
 
 _COMMENT = b": loading\n"
@@ -28,7 +28,7 @@ class Carry(Protocol):
         """Send it. `begun`: the client has its 200 already."""
 
 
-def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -> bool:
+def admitted(residency: Scheduler, request: GatewayRequest, keep_alive: float | None) -> bool:
     """Tell if the model of the request is loaded; if so, count the request on it.
 
     `keep_alive` is the one granted to its client, in seconds.
@@ -36,7 +36,7 @@ def admitted(residency: Scheduler, request: Request, keep_alive: float | None) -
     slot = residency.enter(request.model)
     if slot is None:
         return False
-    request.place, request.queued = slot, 0.0
+    request.slot, request.queued = slot, 0.0
     if keep_alive is not None:
         residency.keep(slot, keep_alive)
     return True
@@ -49,7 +49,7 @@ class Held:
         self,
         residency: Scheduler,
         client: ServerConnection,
-        request: Request,
+        request: GatewayRequest,
         stream: Stream | None,
         carry: Carry,
         keep_alive: float | None,
@@ -86,7 +86,7 @@ class Held:
         """Carry the request to the engine: its model is loaded."""
         self._quiet()
         self._slot = None
-        self._request.place = slot
+        self._request.slot = slot
         # The loop's clock ticks in milliseconds, and 0 would mean that the model was loaded.
         self._request.queued = max(self._client.loop.time() - self._since, 1e-6)
         if self._keep_alive is not None:

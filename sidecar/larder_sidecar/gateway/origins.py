@@ -10,9 +10,9 @@ import ipaddress
 import re
 
 from ..config.cors import ANY, Cors
-from ..config.gateway import Place
+from ..config.gateway import Role
 from ..http.answer import Answer, error
-from ..http.request import Request
+from .request import GatewayRequest
 
 MAX_AGE = 7200
 """Seconds that a browser may cache a preflight; Chrome's limit."""
@@ -27,8 +27,8 @@ _READS = ("GET", "HEAD")
 class Origins:
     """Judges requests by their heads."""
 
-    def __init__(self, place: Place, cors: Cors) -> None:
-        self._place = place
+    def __init__(self, role: Role, cors: Cors) -> None:
+        self._role = role
         self.read(cors)
 
     def read(self, cors: Cors) -> None:
@@ -39,10 +39,10 @@ class Origins:
         self._pattern = re.compile(b"|".join(patterns)) if patterns else None
         self._vary = b"vary: origin\r\n" if cors.origins else b""
 
-    def judge(self, request: Request) -> Answer | None:
+    def judge(self, request: GatewayRequest) -> Answer | None:
         """Refuse, answer a preflight, or let pass; sets the header lines in `request.cors` for every answer."""
         request.cors = self._vary
-        if not request.by_browser or self._place == "behind":  # browsers reach the front, not this gateway
+        if not request.by_browser or self._role == "behind":  # browsers reach the front, not this gateway
             return None
         origins = [value for name, value in request.headers if name == b"origin"]
         if not origins:
@@ -61,7 +61,7 @@ class Origins:
 
     # --- inside
 
-    def _without_origin(self, request: Request, site: bytes) -> Answer | None:
+    def _without_origin(self, request: GatewayRequest, site: bytes) -> Answer | None:
         """Judge a browser's GET, or its POST from the gateway's own page."""
         host = _strip_port(request.host or b"")
         if not self._is_own_host(host):
@@ -104,7 +104,7 @@ def _pattern(origin: str) -> bytes:
     return f"(?:{re.escape(scheme)}://{text})".encode()
 
 
-def _preflight(request: Request) -> Answer:
+def _preflight(request: GatewayRequest) -> Answer:
     """Allow any method and any header: the request itself is judged when it comes."""
     headers = [(b"access-control-allow-methods", b"GET, HEAD, POST"), (b"access-control-max-age", b"%d" % MAX_AGE)]
     wanted = request.header(b"access-control-request-headers").strip()

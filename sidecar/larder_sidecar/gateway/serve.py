@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..config.gateway import GatewayConfig, Limits
 from ..http.application import Application
@@ -143,5 +144,5 @@ async def serve(file: Path, config: GatewayConfig, log: Log) -> None:
     log.close()
 
 
-def _protocol(app: Application, limits: Limits, registry: Registry) -> ServerConnection:
+def _protocol(app: Application[Any], limits: Limits, registry: Registry) -> ServerConnection:
     return ServerConnection(app, limits, registry)

@@ -1,6 +1,6 @@
 """Protocols between a listener and the application that answers its requests."""
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 from .answer import Answer
 from .request import Request
@@ -29,20 +29,26 @@ Outcome: TypeAlias = Answer | Responder
 """A whole response, which the connection writes, or the responder that writes it."""
 
 
-class Application(Protocol):
+RequestT = TypeVar("RequestT", bound=Request)
+
+
+class Application(Protocol[RequestT]):
     """The application behind a listener."""
+
+    request: type[RequestT]
+    """The class of its requests."""
 
     def closing(self) -> bool:
         """Tell if every response says `Connection: close`."""
 
-    def admit(self, request: Request) -> Answer | None:
+    def admit(self, request: RequestT) -> Answer | None:
         """Judge a complete head: None to have the body read, an answer to refuse."""
 
-    def respond(self, request: Request, client: "ServerConnection") -> Outcome:
+    def respond(self, request: RequestT, client: "ServerConnection") -> Outcome:
         """Answer a complete request."""
 
-    def finished(self, request: Request) -> None:
+    def finished(self, request: RequestT) -> None:
         """Act on the end of a request: the response is written, or the client has gone."""
 
-    def identify(self, request: Request) -> bytes:
+    def identify(self, request: RequestT) -> bytes:
         """Return the headers for every response to this request, each with its line end."""

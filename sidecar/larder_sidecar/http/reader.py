@@ -27,6 +27,9 @@ _START_LINE = 256
 class Consumer(Protocol):
     """The receiver of the requests."""
 
+    request: type[Request]
+    """The class of its requests."""
+
     def admit(self, request: Request) -> Answer | None:
         """Judge a complete head: None to have the body read, an answer to refuse."""
 
@@ -115,7 +118,7 @@ class RequestReader:
     def reject(self, answer: Answer) -> None:
         """Refuse the request that is being read, answer it in its turn, and read no further."""
         if not self.deaf:
-            request = self.current or Request()
+            request = self.current or self._consumer.request()
             request.refusal = answer
             self._cut(request)
 
@@ -136,7 +139,7 @@ class RequestReader:
         """Start a request."""
         if self.deaf:
             raise _DeafError
-        self.current = Request()
+        self.current = self._consumer.request()
         self._odd_coding = self._odd_trailer = False
 
     def on_url(self, url: bytes) -> None:

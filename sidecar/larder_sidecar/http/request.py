@@ -20,7 +20,10 @@ _SANE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class Request:
-    """One request. `status`, `sent`, `model` and `failure` are set while it is answered."""
+    """One request as HTTP has it. `status`, `sent` and `code` are set while it is answered.
+
+    An application may have a class of its own, with what it finds out about the request.
+    """
 
     __slots__ = (
         "ahead",
@@ -29,7 +32,6 @@ class Request:
         "chunked",
         "code",
         "content_length",
-        "cors",
         "expects_continue",
         "head_done",
         "headers",
@@ -39,16 +41,10 @@ class Request:
         "last",
         "method",
         "minor",
-        "model",
-        "operation",
         "path",
-        "place",
         "query",
-        "queued",
         "received",
         "refusal",
-        "route",
-        "rule",
         "sent",
         "started",
         "status",
@@ -75,28 +71,24 @@ class Request:
         self.ahead = 0
         """Bytes of its head if it came before its turn; they count as memory of bodies."""
         self.refusal: Answer | None = None
-        self.route: object = None
-        """The application's route for the path."""
         self.last = False
         """True if the rest of the connection is not read: close it after the answer."""
         self.by_browser = False
         """True if it has a header that only browsers send."""
-        self.cors: bytes | None = None
-        """Header lines for browsers on any answer; None until the application has judged it."""
         self.yields = False
         """True if its connection may make room for another one during the answer."""
         self.id = b""
         self.status = 0
         self.sent = 0
-        self.model = ""
-        self.rule = ""
-        """The rule that chose the model, or `default`, if the request left the choice."""
-        self.place: object = None
-        """The slot in which the application counts it while the engine answers it."""
-        self.queued = -1.0
-        """Seconds that it waited for its model: 0 if that was loaded, negative if unknown."""
-        self.operation = ""
         self.code = ""
+        """Reason of its outcome, in one word, for logs and metrics; empty if its status says all."""
+
+    def log_members(self) -> str:
+        """Return what the application adds to its line of log, as members of JSON, each after a comma."""
+        return ""
+
+    def forget_choice(self) -> None:
+        """Drop what the application found out, after a failure: the headers of the next answer must not fail too."""
 
     def head_size(self) -> int:
         """Return the bytes of the target and the headers, with separators."""

@@ -6,7 +6,7 @@ import math
 import termios
 import time
 from collections import deque
-from typing import cast
+from typing import Any, cast
 
 from ..config.gateway import Limits
 from .answer import RETRY_SOON, Answer, error
@@ -29,8 +29,9 @@ LEAST_RATE = 1024
 class ServerConnection(asyncio.Protocol):
     """The connection of one client."""
 
-    def __init__(self, app: Application, limits: Limits, registry: Registry) -> None:
+    def __init__(self, app: Application[Any], limits: Limits, registry: Registry) -> None:
         self._app = app
+        self.request: type[Request] = app.request
         self._limits = limits
         self._registry = registry
         self._reader = RequestReader(self, limits, registry)
@@ -347,7 +348,7 @@ class ServerConnection(asyncio.Protocol):
         if request.sent:
             self.abort()
             return
-        request.model = request.rule = ""  # the answer must not fail as well
+        request.forget_choice()
         self.answer(request, error(500, "internal", f"{message}; the log says why"))
 
     def _report(self, request: Request, reason: Exception) -> str:

@@ -49,6 +49,8 @@ class Manager:
 
     # --- the protocol of an application
 
+    request = Request
+
     def closing(self) -> bool:
         """Return False: connections are kept until the process ends."""
         return False
@@ -185,6 +187,8 @@ def _refused(reason: RefusedError) -> Answer:
 
 class Probes:
     """The application behind port 9090: /livez, and /readyz once a catalog has been read."""
+
+    request = Request
 
     def __init__(self, catalog: SyncedCatalog) -> None:
         self._catalog = catalog

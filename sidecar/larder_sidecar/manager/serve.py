@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 from ..bearer import Token
 from ..config.gateway import Limits
@@ -48,7 +49,7 @@ async def running(config: ManagerConfig, log: Log) -> AsyncIterator[Running]:
         activations = Activations(config, api, history, log)
         stack.push_async_callback(activations.stop)
 
-        async def listen(key: str, address: str, app: Application, limits: Limits) -> int:
+        async def listen(key: str, address: str, app: Application[Any], limits: Limits) -> int:
             registry = Registry(limits.connections)
             listener = await Listener.open(key, address, lambda: ServerConnection(app, limits, registry))
             stack.callback(registry.close_all)

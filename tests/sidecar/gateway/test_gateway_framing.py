@@ -62,6 +62,8 @@ class Wire(asyncio.Transport):
 class Echo:
     """An application that answers with the request it read."""
 
+    request = Request
+
     def closing(self) -> bool:
         return False
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from larder_sidecar.gateway.metrics import Metrics
+from larder_sidecar.gateway.request import GatewayRequest
 from larder_sidecar.http.headers import header_value
-from larder_sidecar.http.request import Request
 from larder_sidecar.log import Log
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
@@ -117,7 +117,7 @@ def test_a_metric_that_fails_to_render_affects_no_other() -> None:
 @pytest.mark.parametrize("field", ["model", "rule", "code"])
 @pytest.mark.parametrize("value", [*map(os.fsdecode, NAMES.values())], ids=NAMES)
 def test_the_line_of_a_request_is_json_whatever_it_names(log: Lines, field: str, value: str) -> None:
-    asked = Request()
+    asked = GatewayRequest()
     setattr(asked, field, value)
     written = Log("info", log)
     written.request(asked, b"req-1", 0.1)

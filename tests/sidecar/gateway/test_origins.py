@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from larder_sidecar.config.cors import Cors
 from larder_sidecar.gateway.origins import Origins
-from larder_sidecar.http.request import Request
+from larder_sidecar.gateway.request import GatewayRequest
 
 from tests.sidecar.gateway.scripted import PROPERTY
 
@@ -29,8 +29,8 @@ PIECES = (
 VALUE = st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=8).map(b"".join)
 
 
-def request(method: str, *headers: tuple[bytes, bytes]) -> Request:
-    made = Request()
+def request(method: str, *headers: tuple[bytes, bytes]) -> GatewayRequest:
+    made = GatewayRequest()
     made.method, made.headers, made.by_browser = method, [*headers], True
     return made
 
