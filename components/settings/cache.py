@@ -56,9 +56,13 @@ class Cache(GrowingBlock):
         for strategy in strategies:
             if strategy.HELP:
                 shape: Any = Annotated[strategy | None, AfterValidator(_fits(strategy))]
-                field = Field(None, alias=strategy.NAME, validate_default=True, description=strategy.HELP)
+                field = Field(None, alias=strategy.NAME, validate_default=True, description=_described(strategy))
                 fields[_field(strategy)] = (shape, field)
         cls.take(fields)
+
+
+def _described(strategy: type[StrategySettings]) -> str:
+    return f"{strategy.HELP} Default: none; required by strategy {strategy.NAME}."
 
 
 def _field(strategy: type[StrategySettings]) -> str:

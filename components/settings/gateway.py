@@ -33,7 +33,7 @@ class Auth(Block):
     mutations: Mutations = "token"
     """Clients that may load, unload, pull or delete models: token (holders of the token) or open (all; in dev only)."""
     secret: ObjectName | None = None
-    """An existing Secret with the token under its key `token`. Default: larder-api-token, if it exists."""
+    """An existing Secret with the token for changes under its key `token`. Default: larder-api-token, if it exists."""
 
 
 class Cors(Block):

@@ -39,7 +39,7 @@ class KServeSettings(StackSettings):
     GATEWAY = False
 
     active: str | None = Field(None, validate_default=True)
-    """Catalog id of the model to serve; another one replaces it in place. Not with larder:manager."""
+    """Catalog id of the model to serve, without larder:manager; another one replaces it in place. Default: none."""
     gpus: Annotated[int, Field(ge=1, le=16)] = 1
     """GPUs of the predictor, amd.com/gpu; the model is split over them."""
     args: list[Annotated[str, AfterValidator(_more)]] = Field(default_factory=list)

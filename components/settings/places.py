@@ -46,6 +46,11 @@ class Place:
         return self.by_kind.any_kind if self.by_kind else self.block
 
     @property
+    def is_list(self) -> bool:
+        """Tell if it is a list."""
+        return getattr(_mapping_or_list(self.shape), "__origin__", None) is list
+
+    @property
     def keys(self) -> list[str]:
         """Return the keys of the block at this place, those of other kinds included."""
         block = self.any_block

@@ -54,7 +54,7 @@ class ShimmySettings(EngineStackSettings):
     engine: Literal["llama-server", "shimmy"] = "llama-server"
     """The engine: llama-server (any number of models) or shimmy (one model, computed on a Vulkan device)."""
     pulls: Pulls | None = Field(None, validate_default=True)
-    """The download service. Without the block the models are those of larder:models. An empty block takes defaults."""
+    """The download service; {} takes all defaults. Default: none, the models are those of larder:models."""
 
     @field_validator("pulls")
     @classmethod

@@ -6,7 +6,7 @@ A table stands between two comments, the first of which names its block. A test 
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -23,27 +23,38 @@ _DESCRIPTION = re.compile(r"(?P<meaning>.*?)(?: Default: (?P<default>.*)\.)?", r
 
 
 def page(text: str) -> str:
-    """Return a page with all its tables written from the settings. Raises KeyError for an unknown block."""
-    return _TABLE.sub(lambda found: f"{found['key']}{found['note']}\n{table(found['key'])}\n", text)
+    """Return a page with all its tables written from the settings. Raises KeyError for an unknown block.
+
+    A table leaves out the settings of a block inside that has a table of its own on the page.
+    """
+    own = {found["key"] for found in _TABLE.finditer(text)}
+    return _TABLE.sub(lambda found: f"{found['key']}{found['note']}\n{table(found['key'], own)}\n", text)
 
 
-def table(key: str) -> str:
-    """Return the table of a block, in Markdown."""
-    field = Settings.model_fields[key.removeprefix(NAMESPACE).replace("-", "_")]
-    lines = ["| key | meaning | default |", "|---|---|---|", *_rows(key, Place.of(field))]
+def table(key: str, own: Collection[str] = ()) -> str:
+    """Return the table of a block, in Markdown, without the settings below other paths in `own`."""
+    first, *parts = key.removeprefix(NAMESPACE).split(".")
+    place = Place.of(Settings.model_fields[first.replace("-", "_")])
+    for part in parts:
+        place = place.below(part)
+    if place.field is None:
+        raise KeyError(key)
+    lines = ["| key | meaning | default |", "|---|---|---|", *_rows(key, place, {*own} - {key})]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _rows(path: str, place: Place, required: str | None = None) -> Iterator[str]:
+def _rows(path: str, place: Place, own: Collection[str], required: str | None = None) -> Iterator[str]:
     field = place.field or FieldInfo()
     words = _DESCRIPTION.fullmatch(field.description or "")
     meaning, default = (words["meaning"], words["default"]) if words else ("", None)
     yield f"| `{path}` | {_text(meaning)} | {required or (_text(default) if default else _default(field))} |"
+    if path in own:
+        return
     below, step = place, ""
     if place.any_block is None:
-        below, step = place.below("<name>"), ".<name>"
+        below, step = place.below("<name>"), "[]" if place.is_list else ".<name>"
     for name, member in below.any_block.model_fields.items() if below.any_block else ():
-        yield from _rows(f"{path}{step}.{member.alias or name}", Place.of(member), _kinds(place.by_kind, name))
+        yield from _rows(f"{path}{step}.{member.alias or name}", Place.of(member), own, _kinds(place.by_kind, name))
 
 
 def _kinds(by_kind: ByKind | None, name: str) -> str | None:

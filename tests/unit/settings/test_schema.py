@@ -67,6 +67,26 @@ def test_a_table_names_the_kinds_that_require_a_setting() -> None:
     assert "embedded \\| on-prem" in tables.table("larder:cluster")
 
 
+def test_a_block_with_its_own_table_is_one_row_of_the_table_around_it() -> None:
+    own = {"larder:gateway", "larder:gateway.residency"}
+    around, inside = (tables.table(key, own) for key in sorted(own))
+    assert "`larder:gateway.residency`" in around
+    assert "`larder:gateway.residency.pin`" not in around
+    assert "`larder:gateway.residency.pin`" in inside
+    assert "`larder:gateway.residency.pin`" in tables.table("larder:gateway")
+
+
+def test_an_item_of_a_list_has_brackets_and_one_of_a_mapping_a_name() -> None:
+    assert "`larder:gateway.routing.rules[].model`" in tables.table("larder:gateway.routing.rules")
+    assert "`larder:node-pools.<name>.hosts`" in tables.table("larder:node-pools")
+
+
+@pytest.mark.parametrize("key", ["larder:nothing", "larder:gateway.nothing"])
+def test_a_table_of_an_unknown_block_is_an_error(key: str) -> None:
+    with pytest.raises(KeyError):
+        tables.table(key)
+
+
 @pytest.mark.parametrize("path", SETTINGS)
 def test_every_setting_has_a_description(path: str) -> None:
     assert SETTINGS[path].description
