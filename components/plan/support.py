@@ -70,7 +70,7 @@ def _verdicts(strategy: str, config: Mapping[str, Any], settings: Settings, read
 
 
 def _of(stack: str, problems: tuple[str, ...], settings: Settings) -> list[str]:
-    others = tuple(f"{NAMESPACE}{name}." for name in settings.blocks if name != stack)
+    others = tuple(f"{NAMESPACE}{name}{end}" for name in settings.blocks if name != stack for end in ".:")
     return [problem for problem in problems if not problem.startswith(others)]
 
 

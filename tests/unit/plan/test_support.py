@@ -1,12 +1,13 @@
 """The support matrix: verdicts on every strategy, from the settings."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import pytest
 
 from components.plan.support import Verdict, support, tried
-from components.settings import SettingsError, parse
+from components.settings import Settings, SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged
 from components.settings.strategies import STRATEGIES
@@ -78,6 +79,20 @@ def test_a_verdict_omits_problems_of_other_stacks() -> None:
     }
     verdict = _matrix(both)["none kserve"]
     assert [line.partition(": ")[0] for line in verdict.reasons] == ["larder:kserve.pool"]
+
+
+def test_a_problem_of_another_stack_as_a_whole_is_omitted_too() -> None:
+    raw = {key: value for key, value in merged(GOOD, KSERVE | {"larder:ollama": {"pool": "rocm"}}).items() if value}
+    raw["larder:models"] = ["alpha", "gamma"]
+    raw["larder:images"] |= GOOD["larder:images"]
+    found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
+    problems = ["larder:ollama: other stacks name all of larder:models.", "larder:kserve.pool: has no GPU."]
+
+    def refuse(config: Mapping[str, Any]) -> Settings:
+        raise SettingsError(problems)
+
+    verdicts = {verdict.stack: verdict.reasons for verdict in support(raw, found, refuse)}
+    assert verdicts == {"ollama": problems[:1], "kserve": problems[1:]}
 
 
 def test_a_change_is_at_most_two_lines_with_a_valid_block() -> None:
