@@ -134,7 +134,14 @@ def _step(step: dict[str, Any]) -> dict[str, object]:
     if not state["type"].startswith("kubernetes:") or "inputs" not in state:
         return {}
     name, kind = state["inputs"]["metadata"]["name"], state["type"].rpartition(":")[2]
-    return {"op": step["op"], "kind": kind, "name": name, "differs": sorted(step.get("detailedDiff") or {})}
+    return {
+        "op": step["op"],
+        "urn": step["urn"],
+        "kind": kind,
+        "name": name,
+        "differs": sorted(step.get("detailedDiff") or {}),
+        "replaced_for": sorted(step.get("replaceReasons") or []),
+    }
 
 
 def _id(metadata: Mapping[str, str]) -> str:
@@ -178,7 +185,7 @@ class Stack:
         return dict(last.get("resourceChanges", {}))
 
     def preview(self) -> list[dict[str, object]]:
-        """Return what `up` would do to the cluster's objects: op, kind, name and the paths that differ."""
+        """Return each change that `up` would make to an object: op, URN, names, and paths that differ or replace."""
         self._select()
         self._unlock()
         found = json.loads(self.pulumi.run("preview", "--json", *self._where()))

@@ -24,6 +24,8 @@ class Change:
 
     what: str
     """created, changed, replaced, deleted, or refused (`up` fails and leaves the resource as it is)."""
+    urn: str
+    """URN of the resource as it will be, or as it was if it is deleted."""
     kind: str
     name: str
     reason: str
@@ -31,6 +33,8 @@ class Change:
     """True if pods give way to others."""
     paths: tuple[str, ...] = ()
     """Property paths that differ, with the names of list items where all have one."""
+    replaced_for: tuple[str, ...] = ()
+    """Those of them that replace the resource."""
     inputs: Mapping[str, Property] = field(default_factory=dict)
     """The inputs as they will be."""
 
@@ -69,8 +73,10 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
         one = after or before
         assert one is not None  # noqa: S101 (the caller has it from one of the two)
         if after is not None:
-            return Change(what="created", kind=one.kind, name=one.name, reason=one.purpose, inputs=one.inputs)
-        return Change(what="deleted", kind=one.kind, name=one.name, reason=_stays(one))
+            return Change(
+                what="created", urn=one.urn, kind=one.kind, name=one.name, reason=one.purpose, inputs=one.inputs
+            )
+        return Change(what="deleted", urn=one.urn, kind=one.kind, name=one.name, reason=_stays(one))
     inputs = with_ignored(before.inputs, after.inputs, after.ignored)
     paths = list(_differing("", before.inputs, inputs))
     if not paths:
@@ -81,11 +87,13 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
     renamed = f"was {before.name}; " if before.name != after.name else ""
     return Change(
         what=what,
+        urn=after.urn,
         kind=after.kind,
         name=after.name,
         reason=renamed + ", ".join(fields[:_SHOWN]) + more + why,
         rolls=any(path.startswith(_POD.get(after.kind, "no such path")) for path in paths),
         paths=tuple(paths),
+        replaced_for=tuple(deciding) if what == "replaced" else (),
         inputs=inputs,
     )
 

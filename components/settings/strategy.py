@@ -119,7 +119,7 @@ class StrategySettings(Block, ABC):
 
 def populates(made: Sequence[Made]) -> str:
     """Name the Jobs that fill volumes, among the resources of a swap."""
-    jobs = [one.name for one in made if one.role == "populate"]
+    jobs = [one.name for one in made if one.role == "populate"] or ["no Job"]
     return f"by {', '.join(jobs)} before any pod is moved; nothing where the volume has it already"
 
 

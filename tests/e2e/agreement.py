@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from preview.changes import Change
@@ -15,30 +16,72 @@ WHAT = {
 }
 """Operations of Pulumi, each with the word of previews. The other half of a replacement (delete-replaced) has none."""
 _QUOTED = re.compile(r"\[\"([^\"]*)\"\]")
+_ITEM = re.compile(r"\[[^]]*\]")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One object in one comparison. `[]` stands for any item of a list: Pulumi numbers items, previews name them."""
+
+    title: str
+    what: str
+    paths: tuple[str, ...]
+    """Property paths that differ."""
+    replaced_for: tuple[str, ...]
+    """Those that replace the object."""
+
+    def agrees(self, other: "Outcome") -> bool:
+        """Tell if both do the same for the same properties."""
+        same = (self.title, self.what) == (other.title, other.what)
+        return same and _match(self.paths, other.paths) and _match(self.replaced_for, other.replaced_for)
+
+    def __str__(self) -> str:
+        """Return the outcome in words."""
+        reasons = f" for {', '.join(self.replaced_for)}" if self.replaced_for else ""
+        return f"{self.what}{reasons} {', '.join(self.paths)}".strip()
 
 
 def disagreements(ours: Sequence[Change], theirs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a line for each object of which the two differ: in what happens to it, or in the fields that change."""
-    one = {change.title: (change.what, _fields(change.paths)) for change in ours}
+    """Return a line for each object of which the two differ: in the operation, or in the properties that change."""
+    one = {
+        change.urn: Outcome(change.title, change.what, _plain(change.paths), _plain(change.replaced_for))
+        for change in ours
+    }
     other = {
-        f"{step['kind']} {step['name']}": (WHAT[step["op"]], _fields(step["differs"]))
+        step["urn"]: Outcome(
+            f"{step['kind']} {step['name']}",
+            WHAT.get(step["op"], step["op"]),
+            _plain(step["differs"]),
+            _plain(step["replaced_for"]),
+        )
         for step in theirs
         if step["op"] != "delete-replaced"
     }
     return [
-        f"{title}: previews say {_said(one.get(title))}, Pulumi says {_said(other.get(title))}"
-        for title in sorted({*one, *other})
-        if one.get(title) != other.get(title)
+        f"{(mine or its).title}: previews say {mine or 'nothing'}, Pulumi says {its or 'nothing'}"  # type: ignore[union-attr]
+        for mine, its in ((one.get(urn), other.get(urn)) for urn in sorted({*one, *other}))
+        if not (mine and its and mine.agrees(its))
     ]
 
 
-def _fields(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the paths up to the first list: Pulumi numbers its items, previews name them."""
-    return tuple(sorted({_QUOTED.sub(r".\1", path).partition("[")[0] for path in paths}))
+def _plain(paths: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted({_ITEM.sub("[]", _QUOTED.sub(r".\1", path)) for path in paths}))
 
 
-def _said(outcome: tuple[str, tuple[str, ...]] | None) -> str:
-    if outcome is None:
-        return "nothing"
-    what, fields = outcome
-    return f"{what} {', '.join(fields)}".strip()
+def _match(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+    """Tell if each path has its like on the other side: the same one, or one above or below it.
+
+    Below a list whose items come and go, only the list counts: by their numbers other items differ than by their names.
+    """
+    least = [path for path in ours if not any(path != above and _below(path, above) for above in ours)]
+    return all(any(_related(path, its) for its in theirs) for path in least) and all(
+        any(_related(path, its) for path in least) for its in theirs
+    )
+
+
+def _related(one: str, other: str) -> bool:
+    return _below(one, other) or _below(other, one)
+
+
+def _below(path: str, above: str) -> bool:
+    return path == above or path.startswith((f"{above}.", f"{above}["))
