@@ -27,20 +27,20 @@ class Step:
     before: str
     after: str
     preview: list[dict[str, Any]]
-    """Objects that the preview said would change: op, kind, name, differs."""
+    """Changed objects according to the preview: op, kind, name, differs."""
     answered: int
     failed: list[str]
     fetched_bytes: int
     """Bytes that the hub sent."""
     readable_seconds: int
-    """From the making of the engine's pod until its weights were there; Kubernetes tells whole seconds."""
+    """Time from the creation of the engine's pod until its weights are readable; Kubernetes gives whole seconds."""
     up_seconds: float
     hurt: list[str] = field(default_factory=list)
-    """Blobs that lay on a volume before, and after it were gone or had another sha256 than their name says."""
+    """Blobs on a volume that were missing after the step, or whose sha256 differed from their name."""
     left: list[str] = field(default_factory=list)
-    """Objects that either the cluster or Pulumi's state has, and not both."""
+    """Objects that only the cluster or only Pulumi's state has."""
     disagreements: list[str] = field(default_factory=list)
-    """Objects of which Pulumi's preview and the one without a cluster say different things."""
+    """Objects for which Pulumi's preview and the preview without a cluster differ."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class Walk:
 
 
 def tour(places: Sequence[str]) -> list[str]:
-    """A closed walk that takes every ordered pair of `places` once: each way from the last place not yet gone."""
+    """Return a closed walk that takes every ordered pair of `places` once (Hierholzer's algorithm)."""
     left = {place: [other for other in places if other != place] for place in places}
     walk, path = [], [places[0]]
     while path:
@@ -83,9 +83,9 @@ def machine() -> str:
 
 
 def readable_seconds(pod: Mapping[str, Any]) -> int:
-    """Whole seconds from the making of a pod until the container that brings its weights was done.
+    """Return the whole seconds from the creation of a pod until the container that fetches its weights ended.
 
-    Where none does, they come with the engine's image, and are there when it starts.
+    If the pod has no such container, the engine's image holds the weights, which are readable when the engine starts.
     """
     status = pod["status"]
     brought = [c["state"]["terminated"]["finishedAt"] for c in status["initContainerStatuses"] if c["name"] == "fetch"]
@@ -98,49 +98,49 @@ def _time(text: str) -> float:
 
 
 def summary(changes: Iterable[Mapping[str, Any]]) -> str:
-    """`~1 ±1 +2 -2`: how many objects, by what happens to them."""
+    """Return the numbers of objects by operation, as in `~1 ±1 +2 -2`."""
     signs = Counter(SIGNS.get(change["op"], change["op"]) for change in changes)
     return " ".join(f"{sign}{signs[sign]}" for sign in ("~", "±", "+", "-") if signs[sign]) or "nothing"
 
 
 def rendered(walk: Walk) -> str:
-    """The page for people: of a walk through all pairs first the pairs, and of its previews those of the showpiece."""
+    """Return the page. A walk through all pairs begins with their table, and shows the previews of SHOWPIECE alone."""
     steps = {(step.before, step.after): step for step in walk.steps}
     places = list(dict.fromkeys(step.before for step in walk.steps))
     every = steps.keys() == set(permutations(places, 2))
     failed, hurt, left = (sum(len(getattr(step, what)) for step in walk.steps) for what in ("failed", "hurt", "left"))
     lines = [
-        "# A swap, walked",
+        "# Swaps between strategies, recorded",
         "",
         f"Recorded by `{'FULL=1 ' if every else ''}RECORD=1 make e2e ONLY=swap` on {walk.date}: {walk.machine}, "
         f"Kubernetes {walk.kubernetes}, model `{walk.model}` ({_size(walk.weights_bytes)}), "
         f"{walk.clients} clients that stream without pause.",
         "",
-        f"{len(walk.steps)} swaps, {sum(step.answered for step in walk.steps):,} streamed chats answered whole, "
-        f"{failed} failed. Blobs on volumes that a swap lost or changed: {hurt}. Objects that after a swap the cluster "
-        f"had and Pulumi's state had not, or the other way round: {left}.",
+        f"{len(walk.steps)} swaps, {sum(step.answered for step in walk.steps):,} streamed chats answered completely, "
+        f"{failed} failed. Blobs on volumes that a swap lost or changed: {hurt}. Objects that only the cluster or only "
+        f"Pulumi's state had after a swap: {left}.",
         *(["", *_matrix(places, steps)] if every else []),
     ]
     for step in (steps[pair] for pair in SHOWPIECE) if every else walk.steps:
         lines += ["", f"## {step.before} → {step.after}", "", "```diff"]
         lines += [f"{SIGNS[c['op']]} {c['kind']} {c['name']}{_paths(c)}" for c in step.preview if SIGNS.get(c["op"])]
         lines += ["```"]
-    lines += ["", "## Each step, as walked", "", *_table(COLUMNS, map(_row, walk.steps)), "", *LEGEND]
+    lines += ["", "## All swaps in order", "", *_table(COLUMNS, map(_row, walk.steps)), "", *LEGEND]
     return "\n".join(lines) + "\n"
 
 
 LEGEND = (
-    "- **preview**: objects that `pulumi preview` said would change (~ in place, ± replaced, + new, - gone).",
-    "- **answered**, **failed**: streamed chats that came whole during the step, and those that did not.",
-    "- **fetched from the hub**: by whomever; on the way to `image-volume` and `prebuilt-image` by whoever publishes.",
-    "- **weights readable**: from the making of the engine's pod until its weights were there, to the second. "
-    "What a Job does before (fill a volume, pull an image) is part of the last column only.",
-    "- **whole `make up`**: without publishing, which was done for the preview.",
+    "- **preview**: changed objects according to `pulumi preview` (~ in place, ± replaced, + created, - deleted).",
+    "- **answered**, **failed**: streamed chats that were complete during the swap, and those that were not.",
+    "- **fetched from the hub**: by pods and Jobs; in swaps to `image-volume` and `prebuilt-image`, by `publish`.",
+    "- **weights readable**: from the creation of the engine's pod until its weights were readable, in whole seconds. "
+    "Earlier work of a Job (filling a volume, pulling an image) is part of the last column only.",
+    "- **whole `make up`**: without `publish`, which ran for the preview.",
 )
 
 
 def _matrix(places: Sequence[str], steps: Mapping[tuple[str, str], Step]) -> list[str]:
-    """A row for each strategy that is left, a column for each that is reached."""
+    """Return a table: a row for each strategy before a swap, a column for each one after it."""
 
     def cell(before: str, after: str) -> str:
         if (step := steps.get((before, after))) is None:
@@ -150,7 +150,7 @@ def _matrix(places: Sequence[str], steps: Mapping[tuple[str, str], Step]) -> lis
 
     head = ("from, to", *places)
     rows = [(f"**{before}**", *(cell(before, after) for after in places)) for before in places]
-    lead = "Seconds of the whole `make up`, and what was fetched from the hub:"
+    lead = "Seconds of the whole `make up`, and bytes fetched from the hub:"
     return [lead, "", *_table(head, rows)]
 
 

@@ -1,4 +1,4 @@
-"""The page of a walk says what was recorded, and nothing else."""
+"""The page of a recorded walk has the figures of the record."""
 
 import json
 from dataclasses import replace
@@ -59,9 +59,9 @@ def test_a_walk_through_all_pairs_shows_the_pairs_and_the_previews_of_its_showpi
     replace(walk(), steps=steps).record(tmp_path)
     page = (tmp_path / "swap.md").read_text()
     assert "Recorded by `FULL=1 RECORD=1 make e2e ONLY=swap`" in page
-    assert "6 swaps, 246 streamed chats answered whole, 1 failed." in page
+    assert "6 swaps, 246 streamed chats answered completely, 1 failed." in page
     assert "lost or changed: 6." in page
-    assert "the other way round: 6." in page
+    assert "state had after a swap: 6." in page
     assert "| from, to | none | node-local | image-volume |\n|---|--:|--:|--:|\n" in page
     assert "| **none** |  | 30 s, 3.0 MiB, **1 failed** | 30 s, 3.0 MiB |" in page
     assert page.count("```diff") == 3
