@@ -95,8 +95,6 @@ def _run(names: Sequence[str]) -> dict[str, proof.Outcome]:
     env = os.environ | {"LARDER_STATE": str(HOME / "e2e"), "LARDER_E2E": "1"}
     with alone(HOME / "e2e.lock", "another make e2e runs in this checkout"):
         try:
-            if "plugin" in names:  # the one suite that does not begin with `make up`
-                subprocess.run([sys.executable, "-m", "testbed", "cluster"], cwd=ROOT, env=env, check=True)
             subprocess.run(pytest, cwd=ROOT, env=env, check=False)
         finally:
             if not os.environ.get("KEEP"):

@@ -3,13 +3,15 @@
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dev.paths import CACHE
+from dev.paths import CACHE, ROOT
 from testbed.cluster import cluster
+from testbed.cluster.cluster import Cluster
 from testbed.plugin import kubeconfig
 from testbed.plugin.client import Client
 from tests.plugin.stack import Stack
@@ -22,13 +24,22 @@ def _lacking(what: str) -> None:
     pytest.skip(what)
 
 
+def _cluster() -> Cluster:
+    """Return the running cluster of this checkout. Start one if a suite before this one has dropped it."""
+    if (running := cluster.running()) is None:
+        subprocess.run(["python3", "-m", "testbed", "cluster"], cwd=ROOT, check=True)
+        running = cluster.running()
+    assert running is not None
+    return running
+
+
 @pytest.fixture(scope="session")
 def kubeconfig_path() -> Path:
     """Return the kubeconfig of an API server that tests may write to."""
     named = os.environ.get("KUBECONFIG_TEST")
-    # The cluster of this checkout is for `make e2e`, which starts it: `make test` stays quick beside a running one.
-    if not named and os.environ.get("LARDER_E2E") and (running := cluster.running()):
-        named = str(running.kubeconfig)
+    # The cluster of this checkout is for `make e2e`: `make test` stays quick beside a running one.
+    if not named and os.environ.get("LARDER_E2E"):
+        named = str(_cluster().kubeconfig)
     if not named:
         _lacking("no API server: KUBECONFIG_TEST names no kubeconfig")
     path = Path(str(named))
