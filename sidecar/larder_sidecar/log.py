@@ -80,9 +80,9 @@ class Log:
         """Write a line."""
         if not self.enabled(level):
             return
-        told = {"time": self._stamp(), "level": level, "message": message, **fields}
+        line = {"time": self._stamp(), "level": level, "message": message, **fields}
         try:
-            self._add(json.dumps(told, default=str))
+            self._add(json.dumps(line, default=str))
         except (TypeError, ValueError, RecursionError):  # a value that json cannot encode
             self._drop()
 

@@ -147,9 +147,9 @@ class GatewayConfig(Model):
 
     def fixed(self) -> dict[str, Any]:
         """Return the settings that a running gateway keeps: all but names, rules, origins and residency times."""
-        told = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency", "cors"})
+        settings = self.model_dump(mode="json", by_alias=True, exclude={"routing", "models", "residency", "cors"})
         served = sorted([model.id, model.engine_name] for model in self.models)
-        return {**told, "models": served, "residency": self.residency is not None}
+        return {**settings, "models": served, "residency": self.residency is not None}
 
     def engine_of(self) -> dict[str, Engine]:
         """Return the engine that answers for each model, by the model's id."""

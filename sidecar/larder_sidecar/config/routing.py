@@ -71,13 +71,13 @@ def _compiles(pattern: str) -> str:
         msg = "is not text: it contains half of a surrogate pair"
         raise ValueError(msg) from None
     except re2.error as reason:
-        said = reason.args[0].decode(errors="replace") if reason.args else "it does not compile"
+        problem = reason.args[0].decode(errors="replace") if reason.args else "it does not compile"
         hint = ""
-        if said.startswith(_BEYOND_RE2):
+        if problem.startswith(_BEYOND_RE2):
             hint = ". RE2 has no look-around and no back-reference, which can take for ever. Fix: use several rules"
-        elif "too large" in said:
+        elif "too large" in problem:
             hint = ". Its repetitions multiply to a program of over 512 KiB. Fix: use smaller ones"
-        msg = f"is not an RE2 pattern: {said}{hint}"
+        msg = f"is not an RE2 pattern: {problem}{hint}"
         raise ValueError(msg) from None
     return pattern
 
@@ -134,8 +134,8 @@ class Rule(Model):
 
     def conditions(self) -> int:
         """Return the number of conditions."""
-        said = (self.pattern, self.min_characters, self.max_characters, self.endpoint)
-        return len(self.header) + sum(condition is not None for condition in said)
+        conditions = (self.pattern, self.min_characters, self.max_characters, self.endpoint)
+        return len(self.header) + sum(condition is not None for condition in conditions)
 
     def covers(self, other: "Rule") -> bool:
         """Tell if this rule holds wherever the other one does. True only if their conditions show it."""

@@ -71,7 +71,7 @@ class Adapter:
         """Return the document of a 200 answer. Raises OSError, EngineError."""
         status, text = await self._ask(path, body, seconds=seconds)
         if status != 200:
-            raise EngineError(said(status, text))
+            raise EngineError(describe_failure(status, text))
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
@@ -79,11 +79,11 @@ class Adapter:
             raise EngineError(message) from None
 
 
-def said(status: int, body: bytes) -> str:
+def describe_failure(status: int, body: bytes) -> str:
     """Return the engine's own account of a failure: the message of its error, or the beginning of its answer."""
     try:
-        told = json.loads(body)["error"]
-        told = told["message"] if isinstance(told, dict) else told
+        reason = json.loads(body)["error"]
+        reason = reason["message"] if isinstance(reason, dict) else reason
     except (ValueError, KeyError, TypeError, RecursionError):
-        told = body.decode(errors="replace")
-    return f"{status} {str(told).strip()[:300]}".strip()
+        reason = body.decode(errors="replace")
+    return f"{status} {str(reason).strip()[:300]}".strip()

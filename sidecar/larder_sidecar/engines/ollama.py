@@ -1,7 +1,7 @@
 """Adapter of Ollama's own API, as far as the gateway needs it."""
 
 from ..config.weights import canonical
-from .adapter import COMMON, EMBEDDING, EngineError, said
+from .adapter import COMMON, EMBEDDING, EngineError, describe_failure
 from .resident import Loaded, Resident
 
 _NATIVE = frozenset(
@@ -23,7 +23,7 @@ class Ollama(Resident):
         if status == 400 and b"does not support generate" in answer:  # it only embeds
             status, answer = await self._ask("/api/embed", body, seconds=seconds)
         if status != 200:
-            raise EngineError(said(status, answer))
+            raise EngineError(describe_failure(status, answer))
 
     async def unload(self, name: str, seconds: float) -> None:
         """Ask for the unload, and poll /api/ps until the model has gone; a GPU's memory may be freed later."""

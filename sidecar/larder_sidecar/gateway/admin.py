@@ -84,10 +84,10 @@ class Admin:
         engines = [] if self._front else await self._upstreams.health()
         loaded = all(upstream.residency.ready for upstream in self._upstreams if upstream.residency)
         ready = not draining and loaded and all(engine["ok"] for engine in engines)
-        told = {"ready": ready, "draining": draining, "engines": engines, "first_loads_done": loaded}
+        state = {"ready": ready, "draining": draining, "engines": engines, "first_loads_done": loaded}
         if self._reload and self._reload.problem:
-            told["config"] = self._reload.problem
-        return document(told, 200 if ready else 503)
+            state["config"] = self._reload.problem
+        return document(state, 200 if ready else 503)
 
     async def _enginez(self) -> Answer:
         engines = await self._upstreams.health()

@@ -22,7 +22,7 @@ from .control import NAME_IT, Control
 from .drain import Lifecycle
 from .exchange import Exchange
 from .generation import Generation
-from .held import Held, admitted
+from .held import Held, enter_loaded
 from .metrics import Metrics
 from .names import Model, Names, Unknown, is_open
 from .origins import Origins
@@ -30,7 +30,7 @@ from .pages import greeting, page
 from .pull_stream import refusal
 from .request import GatewayRequest
 from .routes import GENERATE, PULLS, Route, find_route, is_catalog_only
-from .stats import stats
+from .stats import collect_stats
 from .stop import is_stop, stopped
 from .turns import Steps, Turns
 from .upstreams import Upstream, Upstreams
@@ -82,7 +82,7 @@ class Gateway:
             "models": lambda request, _, __: self._models(request.path),
             "page": lambda request, _, __: page(request.path),
             "greeting": lambda _, __, ___: greeting(native=upstreams.speaking("/api/tags") is not None),
-            "stats": lambda request, client, _: Answering(stats(upstreams, metrics.rules_hit), request, client),
+            "stats": lambda request, client, _: Answering(collect_stats(upstreams, metrics.rules_hit), request, client),
         }
         if pulls:
             self._handlers["pulls"] = lambda request, client, _: pulls.respond(request, client, self.identify(request))
@@ -212,18 +212,18 @@ class Gateway:
         upstream = self._upstream(request, route, model)
         if isinstance(upstream, Answer):
             return upstream
-        said = _load_members(request.body, fields, route.values) if route.values else splice.NOTHING
+        load_members = _load_members(request.body, fields, route.values) if route.values else splice.NOTHING
         words = SILENT
-        if upstream.residency and said:
+        if upstream.residency and load_members:
             try:
-                words = upstream.residency.load_options(model.id, model.engine_name, said)
-                stops = yield from is_stop(route.path, request.body, said)
+                words = upstream.residency.load_options(model.id, model.engine_name, load_members)
+                stops = yield from is_stop(route.path, request.body, load_members)
             except LoadOptionsError as reason:
                 return error(400, "bad_keep_alive", str(reason), param="keep_alive")
             if stops:
                 return stopped(upstream.residency, route.path, model.id, model.engine_name, words)
-        elif said:
-            fields = {name: field for name, field in fields.items() if name not in said}
+        elif load_members:
+            fields = {name: field for name, field in fields.items() if name not in load_members}
         return self._hand_on(request, client, route, upstream, model.engine_name, fields, words)
 
     def _find_named(self, request: GatewayRequest, route: Route, named: str) -> Chosen | Answer | None:
@@ -263,7 +263,7 @@ class Gateway:
         """Send the request to its engine, at once if the model is there."""
         body = splice.replace(request.body, fields, engine_name, words.members)
         residency, keep_alive = upstream.residency, words.keep_alive
-        if residency is None or not route.loads or admitted(residency, request, keep_alive):
+        if residency is None or not route.loads or enter_loaded(residency, request, keep_alive):
             return self._carry(request, client, route, upstream, body)
         carry = functools.partial(self._carry, request, client, route, upstream, body)
         return Held(residency, client, request, route.stream, carry, keep_alive).wait(engine_name)

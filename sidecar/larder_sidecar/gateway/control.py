@@ -17,7 +17,7 @@ from ..residency.slot import RefusedError
 from .held import refusal
 from .names import Names, Unknown, is_open
 from .request import GatewayRequest
-from .stats import described
+from .stats import engine_stats
 from .upstreams import Upstreams
 
 BODY_BYTES = 4096
@@ -96,5 +96,5 @@ class Control:
                 operators.pin(residency, model, named, pinned=pinned)
         except RefusedError as reason:
             return refusal(reason)
-        (told,) = (one for one in described(residency)["models"] if one["model"] == model)
-        return document(told)
+        (state,) = (one for one in engine_stats(residency)["models"] if one["model"] == model)
+        return document(state)

@@ -263,7 +263,7 @@ class Exchange:
         watch = self._watch
         if watch is not None:
             watch.finish()
-            if not (watch.ended or watch.told):
+            if not (watch.ended or watch.error_seen):
                 if out:
                     self._client.write(b"".join(out))
                 self._truncated("unfinished", "the engine ended the stream before the answer was complete")
@@ -337,8 +337,8 @@ class Exchange:
             return
         watch.finish()
         # The answer is complete, or the engine has told the client of its error.
-        told = watch.ended or watch.told
-        self._end_stream(watch.lines.rest() if told else self._stream.failure(message, watch.last))
+        reported = watch.ended or watch.error_seen
+        self._end_stream(watch.lines.rest() if reported else self._stream.failure(message, watch.last))
 
     def _end_stream(self, last: bytes) -> None:
         self._leave()

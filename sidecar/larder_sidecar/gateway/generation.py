@@ -2,7 +2,7 @@
 
 import json
 
-from ..engines.adapter import said
+from ..engines.adapter import describe_failure
 from ..http.answer import Answer, document, error
 from ..http.upstream import ResponseHead
 from .exchange import Exchange
@@ -51,7 +51,9 @@ class Generation(Exchange):
 def generated(model: str, status: int, body: bytes) -> Answer:
     """Return the answer to a client, from an engine's answer to a completion."""
     if status != 200:
-        return error(status if status >= 400 else 502, "engine_error", f"the engine answered {said(status, body)}")
+        return error(
+            status if status >= 400 else 502, "engine_error", f"the engine answered {describe_failure(status, body)}"
+        )
     try:
         answer = json.loads(body, parse_constant=lambda _: None)  # NaN is no JSON
         choice = answer["choices"][0]

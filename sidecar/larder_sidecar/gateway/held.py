@@ -28,7 +28,7 @@ class Carry(Protocol):
         """Send it. `begun`: the client has its 200 already."""
 
 
-def admitted(residency: Scheduler, request: GatewayRequest, keep_alive: float | None) -> bool:
+def enter_loaded(residency: Scheduler, request: GatewayRequest, keep_alive: float | None) -> bool:
     """Tell if the model of the request is loaded; if so, count the request on it.
 
     `keep_alive` is the one granted to its client, in seconds.

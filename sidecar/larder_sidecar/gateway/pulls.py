@@ -162,8 +162,8 @@ class Pulls:
 
     async def _health(self) -> Answer:
         health = await self._engine.health()
-        said = {"status": "ok" if health.ok else "error", "engine": self._engine.kind, "detail": health.detail}
-        return document(said, 200 if health.ok else 503)
+        report = {"status": "ok" if health.ok else "error", "engine": self._engine.kind, "detail": health.detail}
+        return document(report, 200 if health.ok else 503)
 
     def _read_target(self, request: Request) -> PullTarget | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
@@ -247,8 +247,8 @@ class Pulls:
         model = pulled.path.stem
         servable = model in await self._engine.names()
         self._job = None
-        said = {"path": str(pulled.path), "size_mb": round(pulled.bytes / 2**20, 1), "id": model}
+        file = {"path": str(pulled.path), "size_mb": round(pulled.bytes / 2**20, 1), "id": model}
         state = {"reused": pulled.reused, "servable": servable}
-        self._log.say("info", "pull complete", **said, **state)
-        line: Line = {"status": "complete", "filename": job.wanted.filename, **said, **state}
+        self._log.say("info", "pull complete", **file, **state)
+        line: Line = {"status": "complete", "filename": job.wanted.filename, **file, **state}
         job.end(lambda stream: stream.finish(line))

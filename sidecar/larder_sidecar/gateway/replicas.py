@@ -44,8 +44,8 @@ class Replica:
 
     async def look(self) -> None:
         """Ask for its loaded models; without an answer it has none."""
-        told = await self.gateway.stats() or {}
-        loaded, most = told.get("loaded_models"), told.get("max_models")
+        stats = await self.gateway.stats() or {}
+        loaded, most = stats.get("loaded_models"), stats.get("max_models")
         self.loaded = frozenset(map(str, loaded)) if isinstance(loaded, list) else frozenset()
         self.full = isinstance(most, int) and len(self.loaded) >= most
         self.pool.close_idle(IDLE_SECONDS)

@@ -70,7 +70,7 @@ class Reader:
             if end < len(body) and (len(text) - len(text.rstrip(b"\\"))) % 2:
                 end -= 1
                 text = text[:-1]
-            text = masked(text)
+            text = mask_escapes(text)
             self.work += _ESCAPE_WORK * len(text)
         pieces = text.split(b'"')
         inside = self._inside != (len(pieces) % 2 == 0)
@@ -147,7 +147,7 @@ class Reader:
             raise _malformed("the end of the object", len(self._body))
 
 
-def masked(text: bytes) -> bytes:
+def mask_escapes(text: bytes) -> bytes:
     """Replace escapes, so that each quote begins or ends a string; no wanted name has a `~`."""
     return text if b"\\" not in text else text.replace(b"\\\\", b"~~").replace(b'\\"', b"~~")
 
@@ -174,7 +174,7 @@ def _malformed(wanted: str, at: int) -> BodyError:
 
 def value_end(body: bytes, start: int) -> int:
     """Return the index after the value of any kind that begins at `start`."""
-    text = masked(body[start : start + VALUE_BYTES + 1])
+    text = mask_escapes(body[start : start + VALUE_BYTES + 1])
     end = len(text)
     if text[:1] in (b"{", b"["):
         depth = 0

@@ -10,7 +10,7 @@ import re
 from collections.abc import Generator, Mapping
 from typing import NamedTuple
 
-from .scanner import BodyError, Reader, masked, value_end
+from .scanner import BodyError, Reader, mask_escapes, value_end
 
 __all__ = ["BodyError", "Field", "Fields", "at_once", "find", "is_true", "members", "replace", "scan"]
 
@@ -139,7 +139,7 @@ def _field(name: str, body: bytes, start: int) -> Field:
     raw = body[start : start + _NAME_BYTES]
     if raw.startswith(b"null"):
         return Field("", start, start + 4)
-    end = masked(raw).find(b'"', 1) if raw.startswith(b'"') else -1
+    end = mask_escapes(raw).find(b'"', 1) if raw.startswith(b'"') else -1
     if end < 0:
         raise _no_name(name)
     return Field(_text(name, raw[1:end]), start, start + end + 1)

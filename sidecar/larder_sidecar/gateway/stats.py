@@ -12,24 +12,26 @@ from ..residency.scheduler import Scheduler
 from ..residency.slot import ModelSlot
 from .upstreams import Upstreams
 
-PUT_TOGETHER = frozenset(("cache_strategy", "loaded_models", "avg_swap_time_ms", "cache_hits", "cache_misses", "swaps"))
-PUT_TOGETHER |= {"swap_times_ms", "waiting", "models"}
+MERGED_FIELDS = frozenset(
+    ("cache_strategy", "loaded_models", "avg_swap_time_ms", "cache_hits", "cache_misses", "swaps")
+)
+MERGED_FIELDS |= {"swap_times_ms", "waiting", "models"}
 """Fields taken from the stats of a gateway behind a front."""
 
 
-async def stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
+async def collect_stats(upstreams: Upstreams, rules_hit: Mapping[str, int]) -> Answer:
     """Return the stats of the engine whose residency is managed here, or of all engines behind a front that answer."""
-    mine = next((described(upstream.residency) for upstream in upstreams if upstream.residency), None)
-    if mine is None:
+    found = next((engine_stats(upstream.residency) for upstream in upstreams if upstream.residency), None)
+    if found is None:
         asked = {name: gateway for upstream in upstreams for name, gateway in upstream.gateways().items()}
-        told = await asyncio.gather(*(gateway.stats() for gateway in asked.values()))
-        mine = together(
-            {name: one for name, one in zip(asked, told, strict=True) if one and one.keys() >= PUT_TOGETHER}
+        answers = await asyncio.gather(*(gateway.stats() for gateway in asked.values()))
+        found = merge_stats(
+            {name: one for name, one in zip(asked, answers, strict=True) if one and one.keys() >= MERGED_FIELDS}
         )
-    return document({**mine, "rules_hit": rules_hit})
+    return document({**found, "rules_hit": rules_hit})
 
 
-def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def merge_stats(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return the combined stats of several engines: sums and weighted means first, then each engine."""
     hits, misses = (sum(int(one[word]) for one in engines.values()) for word in ("cache_hits", "cache_misses"))
     loads = sum(sum(one["swaps"].values()) for one in engines.values())
@@ -50,7 +52,7 @@ def together(engines: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def described(residency: Scheduler) -> dict[str, Any]:
+def engine_stats(residency: Scheduler) -> dict[str, Any]:
     """Return the stats of one engine, the four original fields first; units as in their names, sizes in bytes."""
     figures, config, slots = residency.figures, residency.config, residency.slots()
     mean = figures.mean_load()

@@ -14,12 +14,12 @@ _EMPTY = {"/api/generate": ("prompt", (b'""', b"null")), "/api/chat": ("messages
 _LONGEST = 8
 
 
-def is_stop(path: str, body: bytes, said: Mapping[str, bytes]) -> Generator[None, None, bool]:
+def is_stop(path: str, body: bytes, load_members: Mapping[str, bytes]) -> Generator[None, None, bool]:
     """Tell if Ollama would unload the model and do nothing else. Yields at the end of a turn.
 
     Raises LoadOptionsError.
     """
-    if path not in _EMPTY or "keep_alive" not in said or parse_keep_alive(said["keep_alive"]) != 0:
+    if path not in _EMPTY or "keep_alive" not in load_members or parse_keep_alive(load_members["keep_alive"]) != 0:
         return False
     member, empty = _EMPTY[path]
     try:

@@ -31,8 +31,8 @@ class Stream:
             fault = {"type": "error", "error": {"type": "api_error", "message": message}}
             name = b"event: error\n"
         elif self is RESPONSES:  # OpenAI's clients raise their exceptions from `error` in it
-            told = {"code": "upstream_failed", "message": message, "param": None, "sequence_number": 0}
-            fault = {"type": "error", **told, **fault}
+            details = {"code": "upstream_failed", "message": message, "param": None, "sequence_number": 0}
+            fault = {"type": "error", **details, **fault}
             name = b"event: error\n"
         begun = b"" if last.endswith(b"\n\n") else b"\n" if last.endswith(b"\n") else b"\n\n"
         return begun + name + b"data: " + json.dumps(fault).encode() + b"\n\n"
@@ -41,9 +41,9 @@ class Stream:
 def _openai(name: bytes, data: bytes) -> Sign:
     if data.strip() == b"[DONE]":
         return Sign.END
-    said = top_level(data, "error", "object", "choices")
+    members = top_level(data, "error", "object", "choices")
     # An older vLLM's errors have no `error`, but `"object": "error"`.
-    if name == b"error" or said.get("error") or said.get("object") == b'"error"':
+    if name == b"error" or members.get("error") or members.get("object") == b'"error"':
         return Sign.ERROR
     # vLLM sends [DONE] also after it has aborted a request.
     return Sign.ABORT if (b'"abort"' in data or b'"error"' in data) and _is_aborted(data) else Sign.NONE
@@ -69,10 +69,10 @@ def _judge_by_name(*ends: bytes) -> Callable[[bytes, bytes], Sign]:
 
 
 def _line(_name: bytes, data: bytes) -> Sign:
-    said = top_level(data, "done", "error")
-    if said.get("error"):
+    members = top_level(data, "done", "error")
+    if members.get("error"):
         return Sign.ERROR
-    return Sign.END if said.get("done") == b"true" else Sign.NONE
+    return Sign.END if members.get("done") == b"true" else Sign.NONE
 
 
 _RESPONSE = (b"response.completed", b"response.incomplete", b"response.failed", b"response.cancelled")

@@ -80,11 +80,11 @@ class Upstreams:
 
     def watches(self) -> list[Coroutine[Any, Any, None]]:
         """Return the coroutines that run as long as the gateway does."""
-        told: list[Coroutine[Any, Any, None]] = []
+        watches: list[Coroutine[Any, Any, None]] = []
         for upstream in self:
-            told.append(upstream.pool.sweep())
-            told += [one.watch() for one in (upstream.residency, upstream.replicas) if one]
-        return told
+            watches.append(upstream.pool.sweep())
+            watches += [one.watch() for one in (upstream.residency, upstream.replicas) if one]
+        return watches
 
     def close(self) -> None:
         """Refuse waiting requests, and close idle connections."""

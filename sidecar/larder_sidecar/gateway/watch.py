@@ -36,7 +36,19 @@ class Sign(enum.Enum):
 class Watch:
     """Watches the bytes of one stream."""
 
-    __slots__ = ("_cut", "_events", "_gap", "_hints", "_judge", "_open", "_return", "aborted", "ended", "lines", "told")
+    __slots__ = (
+        "_cut",
+        "_events",
+        "_gap",
+        "_hints",
+        "_judge",
+        "_open",
+        "_return",
+        "aborted",
+        "ended",
+        "error_seen",
+        "lines",
+    )
 
     def __init__(self, judge: Callable[[bytes, bytes], Sign], hints: tuple[bytes, ...], *, events: bool) -> None:
         """Take a judge. `events`: the stream has server-sent events, else lines."""
@@ -54,7 +66,7 @@ class Watch:
         """True if the middle of the open event was dropped."""
         self.ended = False
         """True if the answer is complete."""
-        self.told = False
+        self.error_seen = False
         """True if the client has seen an error."""
         self.aborted = False
         """True if the engine gave up without an error."""
@@ -62,7 +74,7 @@ class Watch:
     @property
     def failed(self) -> bool:
         """Tell if the answer failed, even if its stream ended as it should."""
-        return self.told or self.aborted
+        return self.error_seen or self.aborted
 
     def see(self, piece: bytes) -> None:
         """Take the next bytes of the body."""
@@ -127,7 +139,7 @@ class Watch:
         elif self._cut:
             events[0] = events[0][: LONGEST - 1]
         for event in reversed(events):
-            if (self.ended and self.told) or left <= 0:
+            if (self.ended and self.error_seen) or left <= 0:
                 return
             if any(hint in event for hint in self._hints):
                 name, data = self._read(event)
@@ -142,7 +154,7 @@ class Watch:
         if sign is Sign.END:
             self.ended = True
         elif sign is Sign.ERROR:
-            self.told = True
+            self.error_seen = True
         elif sign is Sign.ABORT:
             self.aborted = True
 

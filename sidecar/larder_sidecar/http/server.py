@@ -10,7 +10,7 @@ from .reader import RequestReader
 from .registered import RegisteredConnection, too_many
 from .registry import Registry
 from .request import Request
-from .shapes import shaped
+from .shapes import shape_error
 
 PIPELINED = 64
 """Limit for requests taken from a connection while an earlier one is answered."""
@@ -140,7 +140,7 @@ class ServerConnection(RegisteredConnection, asyncio.Protocol):
         """Write a whole response, and finish; do nothing if the client has gone meanwhile."""
         if self._active is not request:
             return
-        answer = shaped(answer, request)
+        answer = shape_error(answer, request)
         request.status = answer.status
         request.code = request.code or answer.code
         keep = self.keeps(request)

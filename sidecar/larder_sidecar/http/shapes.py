@@ -19,7 +19,7 @@ _ANTHROPIC: Mapping[int, str] = {
 """Anthropic's error types; other statuses are `invalid_request_error` below 500, and `api_error` above."""
 
 
-def shaped(answer: Answer, request: Request) -> Answer:
+def shape_error(answer: Answer, request: Request) -> Answer:
     """Return an error in the shape of the request's path; other answers unchanged."""
     if not answer.message:
         return answer

@@ -80,27 +80,27 @@ class LoadOptions:
 
 
 def resolve_load_options(
-    config: Residency, said: Mapping[str, bytes], *, keep_alive: float, pinned: bool
+    config: Residency, load_members: Mapping[str, bytes], *, keep_alive: float, pinned: bool
 ) -> LoadOptions:
     """Resolve the members `keep_alive` and `options` that the client sent. Raises LoadOptionsError.
 
     `keep_alive` and `pinned` hold for the model so far.
     """
-    if long := [name for name, value in said.items() if len(value) > LONGEST]:
+    if long := [name for name, value in load_members.items() if len(value) > LONGEST]:
         message = f"{long[0]} is longer than {LONGEST} bytes"
         raise LoadOptionsError(message)
     members: dict[str, bytes] = {}
     granted = None
-    if "keep_alive" in said:
-        asked = parse_keep_alive(said["keep_alive"])
+    if "keep_alive" in load_members:
+        asked = parse_keep_alive(load_members["keep_alive"])
         if asked is not None and config.client_keep_alive != "ignore" and not pinned:
             granted = asked if config.client_keep_alive == "obey" else min(asked, config.keep_alive)
         sent = None if pinned else engine_keep_alive_for(keep_alive if granted is None else granted)
         members["keep_alive"] = b"-1" if sent is None else b"%d" % math.ceil(sent)
-    if "options" in said:
-        members["options"] = said["options"]
+    if "options" in load_members:
+        members["options"] = load_members["options"]
         if config.client_options == "ignore":
-            members["options"] = drop_reloading_options(said["options"])
+            members["options"] = drop_reloading_options(load_members["options"])
     return LoadOptions(granted, members)
 
 

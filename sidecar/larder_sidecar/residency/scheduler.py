@@ -103,10 +103,10 @@ class Scheduler:
         if not slot.busy and (not slot.open or now + slot.keep_alive < self._wake or self.waiting):
             self.soon()
 
-    def load_options(self, model: str, named: str, said: Mapping[str, bytes]) -> LoadOptions:
+    def load_options(self, model: str, named: str, load_members: Mapping[str, bytes]) -> LoadOptions:
         """Resolve the load options that a client asks for. Raises LoadOptionsError."""
         slot = self.slot(model, named)
-        return resolve_load_options(self.config, said, keep_alive=slot.keep_alive, pinned=slot.pinned)
+        return resolve_load_options(self.config, load_members, keep_alive=slot.keep_alive, pinned=slot.pinned)
 
     def keep(self, slot: ModelSlot, seconds: float) -> None:
         """Set the keep-alive that a client was granted, until the model is unloaded."""

@@ -79,8 +79,8 @@ def _find_text(content: object) -> str | None:
         return None
     for message in reversed(content):
         if isinstance(message, dict) and message.get("role") == "user":
-            said = message.get("content")
-            text = _join_texts(said) if isinstance(said, list) else said
+            parts = message.get("content")
+            text = _join_texts(parts) if isinstance(parts, list) else parts
             if isinstance(text, str):
                 return text
     strings = [text for text in content if isinstance(text, str)]
