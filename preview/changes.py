@@ -1,14 +1,14 @@
 """Differences between the resources of two plans, as Pulumi would carry them out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.names import ROLE
+from components.settings.quantities import size_bytes
+from manifests.fixed import FIXED, Fixed, among, at, replacing
 from manifests.reading import mapping
-from manifests.replaced import among, replacing
 
 from .document import Planned
-from .fixed import refused
 from .ignoring import with_ignored
 from .properties import Property
 
@@ -115,9 +115,25 @@ def _outcome(
         return "refused", ": protected, so pulumi does not replace it until `pulumi state unprotect`", anew
     if anew:
         return "replaced", "; the old one goes first" if after.delete_before_replace else "", anew
-    if fixed := refused(after.kind, paths, before.inputs, inputs):
+    if fixed := _refused(after.kind, paths, before.inputs, inputs):
         return "refused", ": cannot be changed: the API server refuses it. Keep the value", fixed
     return "changed", "", paths
+
+
+def _refused(
+    kind: str, paths: Iterable[str], before: Mapping[str, Property], after: Mapping[str, Property]
+) -> list[str]:
+    """Return the paths whose change the API server refuses."""
+    fixed = FIXED.get(kind, Fixed())
+    smaller = [field for field in fixed.refused_if_smaller if _shrinks(at(before, field), at(after, field))]
+    return among(paths, [*fixed.refused, *smaller], before, after)
+
+
+def _shrinks(before: Property, after: Property) -> bool:
+    try:
+        return size_bytes(after) < size_bytes(before)
+    except (ValueError, TypeError, AttributeError):
+        return False
 
 
 def _differing(path: str, before: Property, after: Property) -> Iterator[str]:

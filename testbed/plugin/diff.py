@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Any, Final
 
-from manifests.replaced import among, replacing
+from manifests.fixed import among, replacing
 from testbed.plugin.values import UNKNOWN, Manifest
 
 Path = tuple[str | int, ...]

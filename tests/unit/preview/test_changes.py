@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from manifests.replaced import REPLACED
+from manifests.fixed import FIXED
 from preview.changes import Change, changes
 from preview.document import Planned
-from preview.fixed import REFUSED
 from testbed.plugin import diff
 
 PHASES = {"ConfigMap": 40, "Job": 70, "Deployment": 80}
@@ -190,14 +189,14 @@ def test_who_is_deleted_first_is_said_to_be() -> None:
     assert _one(*sides).reason == "was a; metadata.name; the old one goes first"
 
 
-@pytest.mark.parametrize("kind", sorted(REPLACED))
+@pytest.mark.parametrize("kind", sorted(FIXED))
 def test_what_is_replaced_here_is_replaced_by_the_plugin(kind: str) -> None:
     version = {"Deployment": "apps/v1", "StorageClass": "storage.k8s.io/v1"}.get(kind, "v1")
     version = "rbac.authorization.k8s.io/v1" if kind == "RoleBinding" else version
-    for field in REPLACED[kind]:
+    for field in FIXED[kind].replaced:
         old, new = (_nested(field, value, {"apiVersion": version, "kind": kind}) for value in ("a", "b"))
         assert [change.replaces for change in diff.changes(old, new)] == [True], field
-    for field in REFUSED.get(kind, ()):
+    for field in FIXED[kind].refused:
         old, new = (_nested(field, value, {"apiVersion": version, "kind": kind}) for value in ("a", "b"))
         assert [change.replaces for change in diff.changes(old, new)] == [False], field
 
