@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pulumi
 
-from .settings import Settings, SettingsError
+from .settings import Problem, Settings, SettingsError
 
 KEY = "larder:images"
 
@@ -27,8 +27,8 @@ def _resolved(tagged: Mapping[str, str]) -> dict[str, str]:
         # Only stacks that name a tag import it: Pulumi downloads its plugin too.
         from pulumi_docker import Provider, get_registry_image
     except ModuleNotFoundError as error:
-        msg = f"{KEY}: a tag needs the Python package {error.name}. Fix: run make clouds, or name digests."
-        raise SettingsError([msg]) from error
+        msg = f"a tag needs the Python package {error.name}. Fix: run make clouds, or name digests."
+        raise SettingsError([Problem(KEY, msg)]) from error
     # The provider asks registries over HTTPS, so `up` needs no Docker daemon.
     asking = pulumi.InvokeOptions(provider=Provider("registries", disable_docker_daemon_check=True))
     found: dict[str, str] = {}
@@ -37,9 +37,8 @@ def _resolved(tagged: Mapping[str, str]) -> dict[str, str]:
         try:
             found[name] = f"{image}@{get_registry_image(name=image, opts=asking).sha256_digest}"
         except Exception as error:  # noqa: BLE001 (the SDK raises no narrower class)
-            problems.append(
-                f"{KEY}.{name}: no digest of {image}: {error}. Fix: name a tag that the registry has, or a digest."
-            )
+            msg = f"no digest of {image}: {error}. Fix: name a tag that the registry has, or a digest."
+            problems.append(Problem(f"{KEY}.{name}", msg))
     if problems:
         raise SettingsError(problems)
     for name, reference in found.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components import ROOT
-from components.settings import SettingsError
+from components.settings import Problem, SettingsError
 from components.settings.clusters import is_testbed
 from components.settings.sources import NAMESPACE
 
@@ -50,7 +50,7 @@ def _plan(options: argparse.Namespace) -> int:
         return _planned(options)
     except SettingsError as error:
         if options.json:
-            options.json.write_text(PlanDocument(stack=options.stack, problems=list(error.problems)).to_json())
+            options.json.write_text(PlanDocument(stack=options.stack, problems=list(error.lines)).to_json())
         raise
 
 
@@ -103,7 +103,9 @@ def _check(options: argparse.Namespace) -> int:
         raise SettingsError([*wrong, *error.problems]) from error
     known = ", ".join(options.node)
     wrong += [
-        f"larder:node-pools.{name}.hosts[{index}]: the cluster has no node {host!r}. Fix: name one of {known}."
+        Problem(
+            f"larder:node-pools.{name}.hosts[{index}]", f"the cluster has no node {host!r}. Fix: name one of {known}."
+        )
         for name, pool in settings.node_pools.items()
         for index, host in enumerate(pool.hosts or ())
         if options.node and host not in options.node
@@ -120,14 +122,14 @@ def _served(offered: list[str], written: object) -> object:
     return [model for model in offered if isinstance(written, list) and model in written] or offered[:1] or written
 
 
-def _unknown_models(options: argparse.Namespace, written: Mapping[str, object]) -> list[str]:
+def _unknown_models(options: argparse.Namespace, written: Mapping[str, object]) -> list[Problem]:
     """Return the problems of the models in the file, if the run serves others."""
     if not options.model:
         return []
     try:
         _read(options, written)
     except SettingsError as error:
-        return [line for line in error.problems if line.startswith(MODELS)]
+        return [problem for problem in error.problems if problem.within(MODELS)]
     return []
 
 
@@ -174,7 +176,10 @@ def _render(options: argparse.Namespace) -> int:
     if unknown := list(later(_read(options, config))):
         # A tool that applies files resolves no digests.
         raise SettingsError(
-            [f"{image}. Files are written before. Fix: name the image by its digest." for image in unknown]
+            [
+                Problem(image.path, f"{image.text}. Files are written before. Fix: name the image by its digest.")
+                for image in unknown
+            ]
         )
     files, left_out = render(record(config, stack=options.stack, secret_keys=_encrypted(config)))
     try:

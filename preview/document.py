@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from components.plan.admission import admission
 from components.plan.plan import Plan
 from components.plan.support import Verdict
-from components.settings import Settings, SettingsError
+from components.settings import Problem, Settings, SettingsError
 
 from . import properties
 from .objects import kind, phase
@@ -87,12 +87,12 @@ class PlanDocument(Model):
             return cls.from_json(path.read_bytes())
         except OSError as error:
             raise SettingsError(
-                [f"{path}: cannot read it: {error.strerror}. Fix: write it with make plan JSON=…"]
+                [Problem(str(path), f"cannot read it: {error.strerror}. Fix: write it with make plan JSON=…")]
             ) from error
         except ValidationError as error:
             what = error.errors()[0]["msg"]
             raise SettingsError(
-                [f"{path}: is no plan of this version: {what}. Fix: write it with make plan JSON=…"]
+                [Problem(str(path), f"is no plan of this version: {what}. Fix: write it with make plan JSON=…")]
             ) from error
 
 

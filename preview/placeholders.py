@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from components.settings import Problem
 from components.settings.clusters import is_testbed
 from components.settings.images import UNKNOWN
 from components.settings.stacks import STACKS
@@ -38,11 +39,11 @@ def stand_in(config: dict[str, object]) -> list[str]:
     return notes
 
 
-def later(settings: "Settings") -> Iterator[str]:
+def later(settings: "Settings") -> Iterator[Problem]:
     """Yield the settings of images whose digests are unknown before `up`, with the reason."""
     for name, image in settings.images.tagged.items():
-        yield f"{IMAGES}.{name}: {image} is a tag; `up` asks the registry for its digest"
-    yield from (f"{CACHE}.{settings.cache.strategy}.{line}" for line in settings.cache.block.later())
+        yield Problem(f"{IMAGES}.{name}", f"{image} is a tag; `up` asks the registry for its digest")
+    yield from settings.cache.block.later()
 
 
 def _images(config: Mapping[str, Any]) -> dict[str, Any] | None:

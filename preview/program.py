@@ -18,7 +18,7 @@ from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.stack import run_in_stack
 
 from components import ROOT
-from components.settings import SettingsError
+from components.settings import Problem, SettingsError
 from components.settings.sources import OVERLAY
 
 from .recorder import Recording, RecordingEngine, RecordingMonitor
@@ -34,10 +34,10 @@ def stack_config(stack: str, folder: Path = ROOT) -> dict[str, Any]:
     try:
         document = load_document(file) or {}
     except DocumentError as error:
-        raise SettingsError([f"{file.name}: {error}."]) from error
+        raise SettingsError([Problem(file.name, f"{error}.")]) from error
     config = document.get("config") or {} if isinstance(document, dict) else None
     if not isinstance(config, dict) or not all(isinstance(key, str) for key in config):
-        raise SettingsError([f"{file.name}: must be a mapping with a mapping of settings under 'config'."])
+        raise SettingsError([Problem(file.name, "must be a mapping with a mapping of settings under 'config'.")])
     return config
 
 

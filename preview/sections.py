@@ -9,7 +9,7 @@ from components import ROOT
 from components.plan.needs import needs
 from components.plan.plan import make_plan
 from components.plan.support import Verdict, support, tried
-from components.settings import Settings, SettingsError, parse
+from components.settings import Problem, Settings, SettingsError, parse
 from components.settings.former import understood
 from components.settings.read import read_catalog
 from components.settings.strategies import STRATEGIES
@@ -52,11 +52,11 @@ def _deployed(file: Path, stack: str) -> PlanDocument:
     """Return the plan in `file`. Raise SettingsError if it is of another stack, or of refused settings."""
     plan = PlanDocument.read(file)
     if plan.stack != stack:
-        raise SettingsError([f"{file}: is a plan of stack {plan.stack}. Fix: name a plan of stack {stack}."])
+        msg = f"is a plan of stack {plan.stack}. Fix: name a plan of stack {stack}."
+        raise SettingsError([Problem(str(file), msg)])
     if plan.problems:
-        raise SettingsError(
-            [f"{file}: is a plan of refused settings, which nobody deployed. Fix: name an earlier plan."]
-        )
+        msg = "is a plan of refused settings, which nobody deployed. Fix: name an earlier plan."
+        raise SettingsError([Problem(str(file), msg)])
     return plan
 
 

@@ -5,7 +5,7 @@ from larder_sidecar.config.layout import STORE, marker_path
 
 from ..jobs import run_once
 from ..manifest import TMP, Container, scratch
-from ..settings import Settings, SettingsError
+from ..settings import Problem, Settings, SettingsError
 from ..settings.prebuilt_image import Build, PrebuiltImageSettings
 from .base import CachingStrategy, Demand, Weights
 
@@ -73,7 +73,7 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         try:
             from .built_image import built_image
         except ModuleNotFoundError as error:
-            msg = f"larder:cache.{NAME}.build: needs the Python package {error.name}. Fix: run make clouds."
-            raise SettingsError([msg]) from error
+            msg = f"needs the Python package {error.name}. Fix: run make clouds."
+            raise SettingsError([Problem(f"larder:cache.{NAME}.build", msg)]) from error
         built = built_image(demand, engine, build, self.child())
         return built.reference, built.tag

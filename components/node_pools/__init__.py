@@ -6,7 +6,7 @@ from typing import Any
 
 import pulumi
 
-from ..settings import Settings, SettingsError
+from ..settings import Problem, Settings, SettingsError
 from ..settings.clusters import KINDS, ClusterSettings
 from .base import Placement, Pool, tolerations
 
@@ -19,8 +19,8 @@ def pool_class(kind: str) -> type[Pool[Any]]:
     try:
         chosen: type[Pool[Any]] = resolve_name(KINDS[kind].FACTS.pools)
     except ModuleNotFoundError as error:
-        msg = f"larder:cluster.kind: {kind} needs the Python package {error.name}. Fix: run make clouds."
-        raise SettingsError([msg]) from error
+        msg = f"{kind} needs the Python package {error.name}. Fix: run make clouds."
+        raise SettingsError([Problem("larder:cluster.kind", msg)]) from error
     return chosen
 
 

@@ -1,13 +1,13 @@
 """Support of each strategy for each stack of a stack file: the settings are read once with every strategy."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import yaml
 from larder_sidecar.config.base import Model
 from pydantic import Field
 
-from ..settings import Settings, SettingsError
+from ..settings import Problem, Settings, SettingsError
 from ..settings.sources import NAMESPACE
 from ..settings.strategies import STRATEGIES
 from .admission import about_weights
@@ -57,9 +57,9 @@ def _verdicts(strategy: str, config: Mapping[str, Any], settings: Settings, read
         found = read(attempt)
     except SettingsError as error:
         for name in settings.blocks:
-            reasons = _of(name, error.problems, settings)
+            reasons = _of(name, error.problems, settings) or error.problems
             # Problems of other stacks alone: this stack would work without them.
-            yield Verdict(strategy=strategy, stack=name, status="refused", reasons=reasons or list(error.problems))
+            yield Verdict(strategy=strategy, stack=name, status="refused", reasons=[*map(str, reasons)])
         return
     findings = list(about_weights(found, make_plan(found)))
     in_force = strategy == settings.cache.strategy
@@ -69,9 +69,9 @@ def _verdicts(strategy: str, config: Mapping[str, Any], settings: Settings, read
         yield Verdict(strategy=strategy, stack=name, status=status, reasons=findings, change=change)
 
 
-def _of(stack: str, problems: tuple[str, ...], settings: Settings) -> list[str]:
-    others = tuple(f"{NAMESPACE}{name}{end}" for name in settings.blocks if name != stack for end in ".:")
-    return [problem for problem in problems if not problem.startswith(others)]
+def _of(stack: str, problems: Sequence[Problem], settings: Settings) -> Sequence[Problem]:
+    others = [block.key() for name, block in settings.blocks.items() if name != stack]
+    return [problem for problem in problems if not any(map(problem.within, others))]
 
 
 def _change(strategy: str, config: Mapping[str, Any], attempt: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Base of the stack file's blocks: kebab-case keys, no unknown keys, and the context that validators check against."""
+"""Base of the stack file's blocks: kebab-case keys, and no unknown keys."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.base import Model
-from pydantic import ConfigDict, Field, ValidationInfo
+from pydantic import ConfigDict, Field
 from pydantic.fields import FieldInfo
 
-if TYPE_CHECKING:
-    from .clusters import ClusterSettings
-    from .stack import StackSettings
+from .problem import Problem, Unread
 
 ObjectName = Annotated[str, Field(max_length=63, pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
 """Name of an object in the namespace."""
@@ -28,6 +26,22 @@ class Block(Model):
     """Base of every block under `larder:`."""
 
     model_config = ConfigDict(populate_by_name=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def in_part(cls, values: Mapping[str, Any], written: Iterable[str] = ()) -> Self:
+        """Return a block with these settings, by their fields. Access to any other raises Unread."""
+        block = cls.model_construct(_fields_set={*written}, **values)
+        for name in cls.model_fields.keys() - values.keys():
+            block.__dict__.pop(name, None)  # a default
+        return block
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Raise Unread for a setting that could not be read."""
+            if name in type(self).model_fields:
+                raise Unread.setting(name)
+            return super().__getattr__(name)
 
 
 class GrowingBlock(Block):
@@ -53,61 +67,13 @@ class Catalog:
     """The models of catalog/models."""
 
     entries: Mapping[str, CatalogEntry]
-    wrong: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wrong: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict)
     """Problems of each file that is not a valid entry, by the file's name."""
 
     def of(self, models: Iterable[str]) -> tuple[CatalogEntry, ...]:
-        """Return the entries of these models."""
-        return tuple(self.entries[model] for model in models)
-
-
-@dataclass(frozen=True)
-class Known:
-    """Context of a validation: the stack, the catalog, and the blocks that were read before this one.
-
-    The part of a block that could not be read is None, so that no problem is reported twice.
-    """
-
-    stack: str
-    catalog: Catalog
-    pools: Mapping[str, tuple[str, ...]] | None = None
-    """Hosts of each node pool; empty if its machines come from a cloud."""
-    gpu_pools: frozenset[str] | None = None
-    """Node pools that offer GPUs."""
-    stacks: Mapping[str, "type[StackSettings]"] = field(default_factory=dict)
-    """Class of each stack block in the file, valid or not."""
-    replicated: frozenset[str] = frozenset()
-    """Stacks with more than one replica."""
-    named: Mapping[str, str] = field(default_factory=dict)
-    """Stack that names a model as its own, by model."""
-    cluster: "ClusterSettings | None" = None
-    """The cluster."""
-    strategy: str | None = None
-    """The strategy in force."""
-    models: tuple[CatalogEntry, ...] | None = None
-    """Entries of `larder:models`."""
-    git_sync: bool | None = None
-    """True if larder:images names git-sync."""
-    has_token: bool = False
-    """True if larder:api-token is set."""
-    notes: tuple[str, ...] = ()
-    """A line for each former name in the config, with today's name."""
-    manager: bool = False
-    """True if the file has larder:manager, valid or not."""
-    weights_hosts: tuple[str, ...] | None = None
-    """The only nodes that can reach the weights; None if all can."""
-
-    @property
-    def kubernetes(self) -> tuple[int, int] | None:
-        """Return the major and minor version of the cluster's Kubernetes; None if it is unknown."""
-        return self.cluster.version if self.cluster else None
-
-    @property
-    def hosts(self) -> frozenset[str] | None:
-        """Return the hosts of all node pools; None if they are unknown."""
-        return None if self.pools is None else frozenset(host for hosts in self.pools.values() for host in hosts)
-
-    @classmethod
-    def of(cls, info: ValidationInfo) -> Self | None:
-        """Return the context of the running validation; None if it checks only the shape."""
-        return info.context if isinstance(info.context, cls) else None
+        """Return the entries of these models. Raises Unread if one has no valid entry."""
+        named = tuple(models)
+        for model in named:
+            if model in self.wrong or model not in self.entries:
+                raise Unread.setting(model)
+        return tuple(self.entries[model] for model in named)

@@ -11,7 +11,6 @@ from pydantic import (
     GetJsonSchemaHandler,
     Tag,
     TypeAdapter,
-    ValidationInfo,
     create_model,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -44,13 +43,13 @@ class ByKind:
         return self.classes.get(kind, self.any_kind)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_plain_validator_function(self._read)
+        return core_schema.no_info_plain_validator_function(self._read)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         union: Any = Union[tuple(self.classes.values())]  # noqa: UP007 (the classes are known at run time only)
         return handler(TypeAdapter[Any](Annotated[union, Field(discriminator="kind")]).core_schema)
 
-    def _read(self, value: object, info: ValidationInfo) -> Block:
+    def _read(self, value: object) -> Block:
         if isinstance(value, self.base):
             return value
         any_kind = self.any_kind
@@ -59,7 +58,7 @@ class ByKind:
             some = {field.alias for name, field in any_kind.model_fields.items() if name not in self.base.model_fields}
             value = {key: item for key, item in value.items() if item is not None or key not in some}
         members = ((UNKNOWN, any_kind), *self.classes.items())
-        block: Block = _union(members).validate_python(value, context=info.context)
+        block: Block = _union(members).validate_python(value)
         return block
 
 

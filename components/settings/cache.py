@@ -1,12 +1,12 @@
 """larder:cache: the caching strategy in force, and the data volumes, which outlive a change of strategy."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from larder_sidecar.config.base import Choices
-from pydantic import AfterValidator, Field, ValidationInfo
+from pydantic import Field
 
-from .base import GrowingBlock, Known
+from .base import GrowingBlock
 from .prune import Prune
 from .quantities import Bandwidth
 from .strategies import STRATEGIES
@@ -55,9 +55,8 @@ class Cache(GrowingBlock):
         fields: dict[str, tuple[Any, Any]] = {}
         for strategy in strategies:
             if strategy.HELP:
-                shape: Any = Annotated[strategy | None, AfterValidator(_fits(strategy))]
-                field = Field(None, alias=strategy.NAME, validate_default=True, description=_described(strategy))
-                fields[_field(strategy)] = (shape, field)
+                field = Field(None, alias=strategy.NAME, description=_described(strategy))
+                fields[_field(strategy)] = (strategy | None, field)
         cls.take(fields)
 
 
@@ -67,22 +66,6 @@ def _described(strategy: type[StrategySettings]) -> str:
 
 def _field(strategy: type[StrategySettings]) -> str:
     return strategy.NAME.replace("-", "_")
-
-
-def _fits(strategy: type[S]) -> Callable[[S | None, ValidationInfo], S | None]:
-    def fits(block: S | None, info: ValidationInfo) -> S | None:
-        in_force = info.data.get("strategy") == strategy.NAME
-        if block is None and in_force:
-            msg = (
-                f"is missing, but strategy {strategy.NAME!r} requires it. Fix: write {strategy.EXAMPLE}, or choose "
-                "strategy none."
-            )
-            raise ValueError(msg)
-        if block is not None and (in_force or strategy.ALWAYS) and (known := Known.of(info)):
-            block.check(known)
-        return block
-
-    return fits
 
 
 Cache.admit(STRATEGIES.values())

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from .names import choices, did_you_mean
 from .places import Place, places
+from .problem import Problem
 
 _MOST_LINES = 50
 """Limit for the problems reported of one block, since a file may be wrong in every line."""
@@ -21,14 +22,19 @@ _MOST_CHARACTERS = 200
 class SettingsError(pulumi.RunError):
     """All problems of the stack config. It is a RunError, which Pulumi prints without a stack trace."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(map(_one_line, problems))
-        super().__init__("\n".join(self.problems))
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(Problem(_one_line(problem.path), _one_line(problem.text)) for problem in problems)
+        super().__init__("\n".join(self.lines))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return the problems as lines."""
+        return tuple(map(str, self.problems))
 
 
-def _one_line(problem: str) -> str:
-    """Return the problem without line breaks, control characters and users in URLs."""
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(problem.split()))
+def _one_line(text: str) -> str:
+    """Return the text without line breaks, control characters and users in URLs."""
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))
     return _USER_IN_URL.sub("//…@", line)
 
 
@@ -36,23 +42,24 @@ _USER_IN_URL = re.compile(r"//[^/\s@]*@")
 """User part of a URL, which probably holds a password and is never printed."""
 
 
-def entry_lines(name: str, why: ValidationError | str) -> list[str]:
-    """Return the problems of one file of the catalog."""
+def entry_problems(name: str, why: ValidationError | str) -> list[Problem]:
+    """Return the problems of one file of the catalog. Each has the file as its path."""
     file = f"catalog/models/{name}.yaml"
     if isinstance(why, str):
-        return [f"{file}: {why}."]
-    return [line.replace(f"{file}.", f"{file}: ", 1) for line in lines(file, FieldInfo(annotation=CatalogEntry), why)]
+        return [Problem(file, f"{why}.")]
+    found = block_problems("", FieldInfo(annotation=CatalogEntry), why)
+    return [Problem(file, str(problem).removeprefix(".").removeprefix(": ")) for problem in found]
 
 
-def lines(key: str, block: FieldInfo, error: ValidationError) -> list[str]:
+def block_problems(key: str, block: FieldInfo, error: ValidationError) -> list[Problem]:
     """Return the problems of one block, which was read as the type of its field."""
     errors = error.errors(include_url=False)
-    more = [f"{key}: and {len(errors) - _MOST_LINES} more problems."] if len(errors) > _MOST_LINES else []
-    return [_line(key, e, places(block, e)) for e in errors[:_MOST_LINES]] + more
+    more = [Problem(key, f"and {len(errors) - _MOST_LINES} more problems.")] if len(errors) > _MOST_LINES else []
+    return [_problem(key, e, places(block, e)) for e in errors[:_MOST_LINES]] + more
 
 
-def _line(key: str, error: ErrorDetails, way: list[Place]) -> str:
-    return f"{key}{_short(''.join(place.step for place in way))}: {_text(error, way)}"
+def _problem(key: str, error: ErrorDetails, way: list[Place]) -> Problem:
+    return Problem(f"{key}{_short(''.join(place.step for place in way))}", _text(error, way))
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .base import Catalog
 from .no_cache import NoCacheSettings
+from .problem import Problem
 from .room import roomy_for
 from .sources import NAMESPACE, merged
 
@@ -27,7 +28,7 @@ class Understood:
     raw: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     """A line for each former name in the config, with today's name."""
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 def understood(raw: Mapping[str, Any], catalog: Catalog) -> Understood:
@@ -77,20 +78,20 @@ def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterat
     """Yield each strategy that is switched on, with its path and its block."""
     readers = {"prebuiltimage": _prebuilt_image, "sharedstorage": _shared_storage, "harbor": _harbor}
     if not isinstance(value, Mapping):
-        done.problems.append(f"{path}: must be a mapping. Fix: remove it, and write larder:cache: {{strategy: …}}.")
+        done.problems.append(Problem(path, "must be a mapping. Fix: remove it, and write larder:cache: {strategy: …}."))
         return
     for key, inner in value.items():
         at = f"{path}.{key}"
         reader = readers.get(_plain(key))
         if reader is None:
-            done.problems.append(f"{at}: unknown key. Known keys: harbor, prebuiltImage, sharedStorage.")
+            done.problems.append(Problem(at, "unknown key. Known keys: harbor, prebuiltImage, sharedStorage."))
         elif _switch(inner) is False:
             done.notes.append(f"{at}: has no effect. Fix: remove it; {CACHE}.strategy names the strategy in force.")
         else:
             try:
                 strategy, block = reader(inner, words)
             except _FormerError as error:
-                done.problems.append(f"{at}: {error}")
+                done.problems.append(Problem(at, str(error)))
             else:
                 yield at, strategy, block
 
@@ -99,7 +100,8 @@ def _take(done: Understood, path: str, strategy: str, block: dict[str, Any]) -> 
     cache = done.raw.get(CACHE)
     chosen = cache.get("strategy") if isinstance(cache, Mapping) else None
     if chosen not in (None, NoCacheSettings.NAME, strategy):
-        done.problems.append(f"{path}: wants {strategy}, but {CACHE}.strategy is {chosen!r}. Fix: remove one of them.")
+        wanted = f"wants {strategy}, but {CACHE}.strategy is {chosen!r}. Fix: remove one of them."
+        done.problems.append(Problem(path, wanted))
         return
     more = {strategy: block} if block else {}
     done.raw[CACHE] = merged(merged(more, cache if isinstance(cache, Mapping) else {}), {"strategy": strategy})

@@ -9,7 +9,7 @@ from larder_sidecar.config.cors import Origins, open_to_all
 from larder_sidecar.config.gateway import Mutations, ServedModel
 from pydantic import Field, ValidationInfo, field_validator
 
-from .base import Block, Known, ObjectName
+from .base import Block, ObjectName
 from .clusters import ServiceType
 from .residency import Residency
 from .routing import Routing
@@ -70,16 +70,6 @@ class Gateway(Block):
         """Return these models with all their names, as a gateway's file lists them."""
         return served(entries, self.routing.aliases)
 
-    @field_validator("front")
-    @classmethod
-    def _check_front(cls, front: bool | None, info: ValidationInfo) -> bool | None:
-        if front is False and (known := Known.of(info)) and needs_front(known.stacks.values(), known.replicated):
-            stacks = " and ".join(f"larder:{stack}" for stack in sorted(known.stacks))
-            several = "" if needs_front(known.stacks.values()) else " and its replicas"
-            msg = f"no gateway leads to all models of {stacks}{several} without a front. Fix: remove the key."
-            raise ValueError(msg)
-        return front
-
     @field_validator("cors")
     @classmethod
     def _check_open_mutations(cls, cors: Cors, info: ValidationInfo) -> Cors:
@@ -88,13 +78,3 @@ class Gateway(Block):
             msg = f"{problem}, or set auth.mutations: token."
             raise ValueError(msg)
         return cors
-
-    @field_validator("node_port")
-    @classmethod
-    def _check_node_port(cls, port: int | None, info: ValidationInfo) -> int | None:
-        known = Known.of(info)
-        service = info.data.get("service") or (known.cluster.FACTS.service if known and known.cluster else None)
-        if port is not None and service == "ClusterIP":
-            msg = "has no effect with service ClusterIP. Fix: remove it, or set service: NodePort."
-            raise ValueError(msg)
-        return port

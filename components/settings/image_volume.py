@@ -1,16 +1,19 @@
 """larder:cache.image-volume: images of weights, which nodes pull and pods mount."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.weights import ModelId
 from pydantic import Field
 
-from .base import Known
 from .images import UNKNOWN, ImageReference
 from .names import choices
+from .problem import Problem, each
 from .strategy import PULLED, Made, Need, StrategySettings
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 LEAST_KUBERNETES = (1, 33)
 """First version with image volumes in beta, behind feature gate ImageVolume; on by default from 1.35."""
@@ -65,24 +68,34 @@ class ImageVolumeSettings(StrategySettings):
                 "is on."
             )
 
-    def check(self, known: Known) -> None:
-        """Refuse a model without an image, and a Kubernetes that mounts none. Raises ValueError."""
-        models = [entry.id for entry in known.models or ()]
+    def check_in_force(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem for models without an image, and for a Kubernetes that mounts none."""
+        yield from each(self._check_images(file), self._check_version(file))
+
+    def _check_images(self, file: "StackFile") -> Iterator[Problem]:
+        models = [entry.id for entry in file.entries]
         if missing := [model for model in models if model not in self.images]:
-            msg = (
-                f"images: no image for {choices(missing)}. Fix: make it with `larder-sidecar publish`, "
-                "write the reference it prints, or choose strategy none."
+            yield Problem(
+                f"{self.key()}.images",
+                f"no image for {choices(missing)}. Fix: make it with `larder-sidecar publish`, "
+                "write the reference it prints, or choose strategy none.",
             )
-            raise ValueError(msg)
         if RESERVED in models:
-            msg = f"images: a model named {RESERVED!r} would be mounted over the engine's store. Fix: rename the entry."
-            raise ValueError(msg)
-        if known.kubernetes and known.kubernetes < LEAST_KUBERNETES:
-            msg = (
+            yield Problem(
+                f"{self.key()}.images",
+                f"a model named {RESERVED!r} would be mounted over the engine's store. Fix: rename the entry.",
+            )
+
+    def _check_version(self, file: "StackFile") -> Iterator[Problem]:
+        version = file.settings.cluster.version
+        if version and version < LEAST_KUBERNETES:
+            yield Problem(
+                self.key(),
                 "requires Kubernetes {}.{} or newer, but larder:cluster.kubernetes is {}.{}. "
-                "Fix: upgrade the cluster, or choose strategy node-local or shared-storage."
-            ).format(*LEAST_KUBERNETES, *known.kubernetes)
-            raise ValueError(msg)
+                "Fix: upgrade the cluster, or choose strategy node-local or shared-storage.".format(
+                    *LEAST_KUBERNETES, *version
+                ),
+            )
 
     def place(self, total: int) -> str:  # noqa: ARG002
         """Describe the place of the weights."""

@@ -1,16 +1,19 @@
 """larder:kserve: vLLM on AMD GPUs, run by KServe, with one active model at a time."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field
 
 from ..names import INFERENCE_SERVICE
-from .base import Known
 from .image_volume import ImageVolumeSettings
 from .node_local import NodeLocalSettings
-from .stack import StackSettings, refuse_foreign
+from .problem import Problem, each
+from .stack import StackSettings
 from .strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 GPU = "amd.com/gpu"
 """Resource of AMD's device plugin, which vLLM's ROCm build requires."""
@@ -38,8 +41,8 @@ class KServeSettings(StackSettings):
     }
     GATEWAY = False
 
-    active: str | None = Field(None, validate_default=True)
-    """Catalog id of the model to serve, without larder:manager; another one replaces it in place. Default: none."""
+    active: str | None = None
+    """Catalog id of the model to serve; another one replaces it in place. It is required without larder:manager."""
     gpus: Annotated[int, Field(ge=1, le=16)] = 1
     """GPUs of the predictor, amd.com/gpu; the model is split over them."""
     args: list[Annotated[str, AfterValidator(_more)]] = Field(default_factory=list)
@@ -68,45 +71,49 @@ class KServeSettings(StackSettings):
         """Return the models that can be activated; without `models`, only the active one."""
         return tuple(self.models or ([self.active] if self.active else ()))
 
-    @field_validator("pool")
-    @classmethod
-    def _check_gpus(cls, pool: str, info: ValidationInfo) -> str:
-        known = Known.of(info)
-        if known and known.gpu_pools is not None and pool not in known.gpu_pools:
-            msg = (
-                f"pool {pool!r} has no {GPU}, which vLLM's ROCm build requires. Fix: choose a pool that has it, write "
-                f"`accelerator: {GPU}` in larder:node-pools.{pool}, or serve the model by larder:ollama."
-            )
-            raise ValueError(msg)
-        if known and known.strategy is not None and not STRATEGIES[known.strategy].GIVES_URI:
-            # A cloud replaces nodes together with their disks.
-            nearest = (
-                ImageVolumeSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings
-            ).NAME
-            msg = (
-                f"strategy {known.strategy!r} brings no weights into KServe's pods. Fix: choose {nearest} in "
-                "larder:cache.strategy, or serve the model by larder:ollama."
-            )
-            raise ValueError(msg)
-        return pool
+    def check(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield problems as well of its GPUs, of the strategy, and of the active model."""
+        yield from each(
+            super().check(file), self._check_gpus(file), self._check_strategy(file), self._check_active(file)
+        )
 
-    @field_validator("active")
-    @classmethod
-    def _check_active(cls, active: str | None, info: ValidationInfo) -> str | None:
-        known = Known.of(info)
-        if known and known.manager and active is not None:
-            msg = "larder:manager chooses the model, by POST /models/activate. Fix: remove this key, or that block."
-            raise ValueError(msg)
-        if active is None:
-            if known and not known.manager:
-                msg = "is missing. Fix: write the catalog id of the model to serve, or add larder:manager."
-                raise ValueError(msg)
-            return None
-        refuse_foreign(active, info, by=cls.NAME)
-        models = info.data.get("models")
-        if models and active not in models:
-            msg = (
-                f"{active!r} is not among the models of this block. Fix: list it there, or choose: {', '.join(models)}."
+    def _check_gpus(self, file: "StackFile") -> Iterator[Problem]:
+        pool = file.settings.node_pools.get(self.pool)
+        if pool and not pool.accelerator:
+            yield Problem(
+                f"{self.key()}.pool",
+                f"pool {self.pool!r} has no {GPU}, which vLLM's ROCm build requires. Fix: choose a pool that has it, "
+                f"write `accelerator: {GPU}` in larder:node-pools.{self.pool}, or serve the model by larder:ollama.",
             )
-            raise ValueError(msg)
-        return active
+
+    def _check_strategy(self, file: "StackFile") -> Iterator[Problem]:
+        strategy = file.settings.cache.strategy
+        if not STRATEGIES[strategy].GIVES_URI:
+            # A cloud replaces nodes together with their disks.
+            nearest = (ImageVolumeSettings if file.on_cloud else NodeLocalSettings).NAME
+            yield Problem(
+                f"{self.key()}.pool",
+                f"strategy {strategy!r} brings no weights into KServe's pods. Fix: choose {nearest} in "
+                "larder:cache.strategy, or serve the model by larder:ollama.",
+            )
+
+    def _check_active(self, file: "StackFile") -> Iterator[Problem]:
+        path, managed = f"{self.key()}.active", "manager" in file.written
+        if self.active is None:
+            if not managed:
+                yield Problem(
+                    path, "is missing. Fix: write the catalog id of the model to serve, or add larder:manager."
+                )
+            return
+        if managed:
+            yield Problem(
+                path,
+                "larder:manager chooses the model, by POST /models/activate. Fix: remove this key, or that block.",
+            )
+        yield from each(self.check_own(file, path, self.active))
+        if self.models and self.active not in self.models:
+            yield Problem(
+                path,
+                f"{self.active!r} is not among the models of this block. Fix: list it there, or choose: "
+                f"{', '.join(self.models)}.",
+            )

@@ -2,19 +2,22 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.weights import ModelId
 from pydantic import AfterValidator, Field
 
-from .base import Known
 from .names import choices
 from .node_local import folder
+from .problem import Problem, each
 from .quantities import Size
 from .room import roomy_for
 from .sources import NAMESPACE
-from .strategy import Made, Need, StrategySettings, refuse_too_small, share
+from .strategy import Made, Need, StrategySettings, share
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 AGENT_LABEL = ("kserve/localmodel", "worker")
 """Label of the nodes that run KServe's agent (config/localmodelnodes of KServe 0.20)."""
@@ -63,7 +66,6 @@ class KServeCacheSettings(StrategySettings):
         ),
     )
     EXAMPLE = "{size}"
-    ALWAYS = True  # KServe fetches a model as soon as its LocalModelCache exists
 
     size: Size
     """Limit for KServe's use of each node's disk; at least the weights of larder:models."""
@@ -87,25 +89,33 @@ class KServeCacheSettings(StrategySettings):
         """Return the limit for KServe's use of each node's disk."""
         return self.size
 
-    def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[str]:
+    def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[Problem]:
         """Yield a problem if the nodes lack the label of KServe's agent."""
         label, value = AGENT_LABEL
         if labels.get(label) != value:
-            yield (
-                f"{NAMESPACE}node-pools.{pool}.labels: lack {label}: {value}, without which KServe's agent does not "
-                "run. Fix: write labels: {{{label}: {value}}}."
+            yield Problem(
+                f"{NAMESPACE}node-pools.{pool}.labels",
+                f"lack {label}: {value}, without which KServe's agent does not run. "
+                f"Fix: write labels: {{{label}: {value}}}.",
             )
 
-    def check(self, known: Known) -> None:
-        """Raise ValueError if the disk is too small, or if KServe cannot fetch a model from one address."""
-        refuse_too_small(self.size, known)
-        many = [e.id for e in known.models or () if (len(e.files) > 1 or e.oci) and e.id not in self.sources]
+    def check(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem if the disk is too small, or if KServe cannot fetch a model from one address."""
+        # It counts under every strategy: KServe fetches a model as soon as its LocalModelCache exists.
+        yield from each(self.check_room(file), self._check_sources(file))
+
+    def check_in_force(self, file: "StackFile") -> Iterator[Problem]:  # noqa: ARG002
+        """Yield nothing more."""
+        yield from ()
+
+    def _check_sources(self, file: "StackFile") -> Iterator[Problem]:
+        many = [e.id for e in file.entries if (len(e.files) > 1 or e.oci) and e.id not in self.sources]
         if many:
-            msg = (
-                f"sources: KServe fetches one URL for each model, but {choices(many)} has several files or is an "
-                "artifact. Fix: name its source, as in hf://org/repo:revision, or choose strategy node-local."
+            yield Problem(
+                f"{self.key()}.sources",
+                f"KServe fetches one URL for each model, but {choices(many)} has several files or is an "
+                "artifact. Fix: name its source, as in hf://org/repo:revision, or choose strategy node-local.",
             )
-            raise ValueError(msg)
 
     def place(self, total: int) -> str:
         """Describe the place of the weights."""

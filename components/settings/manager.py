@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from larder_sidecar.config.manager import ID, StorageUri
 from larder_sidecar.config.url import UrlError, authority
 from larder_sidecar.config.weights import RelativePath
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
-from .base import Block, Known, Subdomain
+from .base import Block, Subdomain
 from .node_local import NodeFolder
 
 API_TOKEN = "larder:api-token"  # noqa: S105 (the name of a key)
@@ -73,9 +73,9 @@ class Manager(Block):
     """Workload that runs the manager; knative is refused with the reason."""
     catalog: SyncedCatalog
     """The repository that git-sync copies: {repo, ref, period, path, secret}."""
-    inference: Inference | None = Field(None, validate_default=True)
-    """The InferenceService to apply: {storage-uri, runtime, model-format, args}; only without larder:kserve."""
-    api_token: ApiToken | None = Field(None, validate_default=True)
+    inference: Inference | None = None
+    """The InferenceService to apply: {storage-uri, runtime, model-format, args}; required without larder:kserve."""
+    api_token: ApiToken | None = None
     """The token that changes require: {secret}. Default: Secret larder-api-token, made from larder:api-token."""
     state: NodeFolder
     """Volume model-manager-state, with the history: {node, path, size}."""
@@ -91,34 +91,3 @@ class Manager(Block):
             )
             raise ValueError(msg)
         return workload
-
-    @field_validator("inference")
-    @classmethod
-    def _check_inference(cls, inference: Inference | None, info: ValidationInfo) -> Inference | None:
-        known = Known.of(info)
-        if known and (not all(stack.GATEWAY for stack in known.stacks.values())) == (inference is not None):
-            msg = (
-                "repeats larder:kserve. Fix: remove it, or that block."
-                if inference
-                else "is missing. Fix: write {storage-uri: pvc://<claim>/{id}}, or add larder:kserve."
-            )
-            raise ValueError(msg)
-        return inference
-
-    @field_validator("catalog")
-    @classmethod
-    def _check_git_sync(cls, catalog: SyncedCatalog, info: ValidationInfo) -> SyncedCatalog:
-        known = Known.of(info)
-        if known and known.git_sync is False:
-            msg = "requires git-sync. Fix: name its image in larder:images.git-sync, by digest."
-            raise ValueError(msg)
-        return catalog
-
-    @field_validator("api_token")
-    @classmethod
-    def _check_token(cls, block: ApiToken | None, info: ValidationInfo) -> ApiToken | None:
-        known = Known.of(info)
-        if known and block is None and not known.has_token:
-            msg = f"is missing, and there is no {API_TOKEN}. Fix: name a Secret, or run `{SET_TOKEN}`."
-            raise ValueError(msg)
-        return block

@@ -1,20 +1,24 @@
 """larder:cache.node-local: folders on the disks of nodes, and the base of every block with a folder on a node."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from larder_sidecar.catalog import CatalogEntry
-from pydantic import AfterValidator, ValidationInfo, model_validator
+from pydantic import AfterValidator, model_validator
 
-from .base import Block, Known
+from .base import Block
 from .names import choices, did_you_mean
-from .node_pools import Host
-from .prune import Prune, refuse_own
+from .node_pools import Host, hosts_of, unknown_pool
+from .problem import Problem, each
+from .prune import Prune
 from .quantities import Size
 from .room import roomy_for
-from .strategy import Made, Need, StrategySettings, populates, refuse_too_small, share
+from .strategy import Made, Need, StrategySettings, populates, share
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 _OF_THE_SYSTEM = ("bin", "boot", "dev", "etc", "lib", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr")
 _OF_A_DAEMON = ("cni", "containerd", "containers", "crio", "docker", "dpkg", "etcd", "kubelet", "rancher", "systemd")
@@ -42,32 +46,19 @@ def folder(path: str) -> str:
     return "/" + "/".join(parts[1:])
 
 
-def _check_host(node: str | None, info: ValidationInfo) -> str | None:
-    known = Known.of(info)
-    if node is not None and known and known.hosts is not None and node not in known.hosts:
-        if known.cluster and known.cluster.makes_machines:
-            raise ValueError(_FLEETING.format(known.cluster.kind))
-        msg = (
-            f"no node pool provides host {node!r}. {did_you_mean(node, known.hosts)}"
-            f"Known hosts: {choices(known.hosts)}. Fix: add it to larder:node-pools or choose one of them."
+def host_problem(file: "StackFile", path: str, node: str) -> Iterator[Problem]:
+    """Yield a problem if no pool has the node, or if its disk does not last."""
+    hosts = frozenset(host for hosts in hosts_of(file.settings.node_pools).values() for host in hosts)
+    if node in hosts:
+        return
+    if file.on_cloud:
+        yield Problem(path, _FLEETING.format(file.settings.cluster.kind))
+    else:
+        yield Problem(
+            path,
+            f"no node pool provides host {node!r}. {did_you_mean(node, hosts)}"
+            f"Known hosts: {choices(hosts)}. Fix: add it to larder:node-pools or choose one of them.",
         )
-        raise ValueError(msg)
-    return node
-
-
-def _check_pool(pool: str | None, info: ValidationInfo) -> str | None:
-    known = Known.of(info)
-    if pool is None or known is None or known.pools is None:
-        return pool
-    if known.cluster and known.cluster.makes_machines:
-        raise ValueError(_FLEETING.format(known.cluster.kind))
-    if pool not in known.pools:
-        msg = (
-            f"no pool {pool!r} in larder:node-pools. {did_you_mean(pool, known.pools)}"
-            f"Known pools: {choices(known.pools)}."
-        )
-        raise ValueError(msg)
-    return pool
 
 
 class Folder(Block):
@@ -84,7 +75,7 @@ class Folder(Block):
 class NodeFolder(Folder):
     """A folder on the disk of one node, as a volume of its own."""
 
-    node: Annotated[Host, AfterValidator(_check_host)]
+    node: Host
     """The node with the disk; a host of a pool in larder:node-pools."""
 
 
@@ -105,9 +96,9 @@ class NodeLocalSettings(Folder, StrategySettings):
     )
     EXAMPLE = "{node | pool, path, size}"
 
-    node: Annotated[Host | None, AfterValidator(_check_host)] = None
+    node: Host | None = None
     """The node with the disk, a host of a pool in larder:node-pools; or pool."""
-    pool: Annotated[str | None, AfterValidator(_check_pool)] = None
+    pool: str | None = None
     """The pool whose nodes each hold the weights, all in the same folder; or node."""
     prune: Prune | None = None
     """Plans to prune from the disks: {forget: [<digest>] | [others], dry-run}. Default: none."""
@@ -147,10 +138,22 @@ class NodeLocalSettings(Folder, StrategySettings):
         """Return the nodes that hold the weights. `pools` has the hosts of each pool."""
         return (self.node,) if self.node else tuple(pools.get(self.pool or "", ()))
 
-    def check(self, known: Known) -> None:
-        """Raise ValueError if the volume is too small, or if `prune` names the plan in force."""
-        refuse_too_small(self.size, known)
-        refuse_own(self.prune, known)
+    def check(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem if its node or its pool is not in larder:node-pools, or does not keep its disk."""
+        yield from each(self._check_node(file), self._check_pool(file))
+
+    def _check_node(self, file: "StackFile") -> Iterator[Problem]:
+        if self.node is not None:
+            yield from host_problem(file, f"{self.key()}.node", self.node)
+
+    def _check_pool(self, file: "StackFile") -> Iterator[Problem]:
+        if self.pool is None:
+            return
+        pools = file.settings.node_pools
+        if file.on_cloud:
+            yield Problem(f"{self.key()}.pool", _FLEETING.format(file.settings.cluster.kind))
+        elif self.pool not in pools:
+            yield unknown_pool(f"{self.key()}.pool", self.pool, pools)
 
     def place(self, total: int) -> str:
         """Describe the place of the weights."""

@@ -15,9 +15,10 @@ from pydantic import (
     model_serializer,
 )
 
-from .base import Block, Known
-from .clusters import KINDS, ClusterSettings, clouds
-from .names import all_of, one_of
+from .base import Block
+from .clusters import KINDS, clouds
+from .names import all_of, choices, did_you_mean, one_of
+from .problem import Problem
 from .quantities import Size
 
 POOL_LABEL = "larder.dev/pool"
@@ -78,10 +79,10 @@ TaintText = Annotated[
 ]
 
 
-def _with(accelerator: str) -> str:
+def offers(accelerator: str) -> str:
     """Return the machines that may have the accelerator, in words."""
-    offers = {kind: offer for kind, cloud in clouds().items() if (offer := cloud.accelerators.get(accelerator))}
-    return one_of([*(f"{offer.mark} on {kind}" for kind, offer in offers.items()), "nodes of your own"])
+    found = {kind: offer for kind, cloud in clouds().items() if (offer := cloud.accelerators.get(accelerator))}
+    return one_of([*(f"{offer.mark} on {kind}" for kind, offer in found.items()), "nodes of your own"])
 
 
 class NodePoolSettings(Block):
@@ -89,7 +90,6 @@ class NodePoolSettings(Block):
 
     instance: str | None = Field(
         None,
-        validate_default=True,
         description=(
             f"Machine type of the cloud, as in {one_of(machines.example for machines in clouds().values())}; "
             f"required on {all_of(clouds())}, and refused elsewhere."
@@ -97,7 +97,6 @@ class NodePoolSettings(Block):
     )
     hosts: Annotated[list[Host], Field(min_length=1)] | None = Field(
         None,
-        validate_default=True,
         description=(
             "Names of the nodes (label kubernetes.io/hostname); "
             f"required on {all_of(kind for kind in KINDS if kind not in clouds())}, and refused elsewhere."
@@ -115,7 +114,7 @@ class NodePoolSettings(Block):
         None,
         description=(
             "Resource of AMD's device plugin, amd.com/gpu, if the machines have it "
-            f"({_with('amd.com/gpu')}); larder:kserve requires it."
+            f"({offers('amd.com/gpu')}); larder:kserve requires it."
         ),
     )
     labels: Mapping[LabelKey, LabelValue] = Field(default_factory=dict)
@@ -137,54 +136,13 @@ class NodePoolSettings(Block):
         """Return the taints that the pool's pods tolerate."""
         return tuple(map(Taint.of, self.taints))
 
-    @field_validator("instance")
-    @classmethod
-    def _check_instance(cls, instance: str | None, info: ValidationInfo) -> str | None:
-        cluster = _cluster(info)
-        if cluster is None:
-            return instance
-        if (machines := cluster.FACTS.machines) is None:
-            if instance is not None:
-                msg = f"Larder makes no machines on a cluster of kind {cluster.kind}. Fix: name its nodes in hosts."
-                raise ValueError(msg)
-            return instance
-        if instance is None:
-            msg = f"kind {cluster.kind} requires a machine type. Fix: add one, as in {machines.example}."
-            raise ValueError(msg)
-        if instance == "auto":
-            msg = f"'auto' is not supported yet. Fix: write a machine type, as in {machines.example}."
-            raise ValueError(msg)
-        if not machines.types.fullmatch(instance):
-            msg = (
-                f"{instance[:80]!r} is not a machine type of {cluster.kind}. Fix: write one, as in {machines.example}."
-            )
-            raise ValueError(msg)
-        return instance
-
     @field_validator("hosts")
     @classmethod
-    def _check_hosts(cls, hosts: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        cluster = _cluster(info)
-        if cluster and cluster.makes_machines and hosts is not None:
-            msg = f"the cloud names and replaces nodes of kind {cluster.kind}. Fix: write a machine type in instance."
-            raise ValueError(msg)
-        if cluster and not cluster.makes_machines and hosts is None and "instance" in info.data:
-            msg = f"kind {cluster.kind} requires names of nodes. Fix: add them, as in label kubernetes.io/hostname."
-            raise ValueError(msg)
+    def _check_hosts(cls, hosts: list[str] | None) -> list[str] | None:
         if twice := sorted({host for host in hosts or () if hosts and hosts.count(host) > 1}):
             msg = f"node {twice[0]!r} appears twice. Fix: name each node once."
             raise ValueError(msg)
         return hosts
-
-    @field_validator(*OF_A_CLOUD)
-    @classmethod
-    def _check_cloud_settings(cls, value: int | str | None, info: ValidationInfo) -> int | str | None:
-        cluster = _cluster(info)
-        if cluster and not cluster.makes_machines:
-            what = "there are no spot machines" if info.field_name == "spot" else "Larder makes no machines"
-            msg = f"{what} on a cluster of kind {cluster.kind}. Fix: remove the key."
-            raise ValueError(msg)
-        return value
 
     @field_validator("max")
     @classmethod
@@ -195,27 +153,8 @@ class NodePoolSettings(Block):
             raise ValueError(msg)
         return most
 
-    @field_validator("accelerator")
-    @classmethod
-    def _check_accelerator(cls, accelerator: str | None, info: ValidationInfo) -> str | None:
-        cluster, instance = _cluster(info), info.data.get("instance")
-        if not accelerator or cluster is None or (machines := cluster.FACTS.machines) is None:
-            return accelerator
-        if (offer := machines.accelerators.get(accelerator)) is None:
-            msg = f"no machine of {cluster.kind} has {accelerator}. Fix: remove the key, or use {_with(accelerator)}."
-            raise ValueError(msg)
-        if instance and offer.mark not in instance:
-            msg = f"{instance} has no {accelerator}. Fix: write {offer.example} in instance, or remove the key."
-            raise ValueError(msg)
-        return accelerator
 
-
-def _cluster(info: ValidationInfo) -> ClusterSettings | None:
-    known = Known.of(info)
-    return known.cluster if known else None
-
-
-def _check_pools(pools: dict[str, NodePoolSettings], info: ValidationInfo) -> dict[str, NodePoolSettings]:
+def _check_shared(pools: dict[str, NodePoolSettings]) -> dict[str, NodePoolSettings]:
     for name, pool in pools.items():
         for other in pools.keys() - {name} if pool.labels or pool.taints else ():
             if shared := set(pool.hosts or ()) & set(pools[other].hosts or ()):
@@ -224,15 +163,16 @@ def _check_pools(pools: dict[str, NodePoolSettings], info: ValidationInfo) -> di
                     "Larder writes belongs to one pool. Fix: remove it from one of them."
                 )
                 raise ValueError(msg)
-    cluster = _cluster(info)
-    names = cluster.FACTS.machines.pool_names if cluster and cluster.FACTS.machines else None
-    if names and (wrong := [name for name in pools if not names.pattern.fullmatch(name)]):
-        msg = f"{names.rule}, unlike {one_of(map(repr, wrong))}. Fix: choose another name."
-        raise ValueError(msg)
     return pools
 
 
-NodePools = Annotated[dict[PoolName, NodePoolSettings], Field(min_length=1), AfterValidator(_check_pools)]
+NodePools = Annotated[dict[PoolName, NodePoolSettings], Field(min_length=1), AfterValidator(_check_shared)]
+
+
+def unknown_pool(path: str, pool: str, pools: Mapping[str, NodePoolSettings]) -> Problem:
+    """Return the problem of a setting at `path` that names a pool which is not there."""
+    near = did_you_mean(pool, pools)
+    return Problem(path, f"no pool {pool!r} in larder:node-pools. {near}Known pools: {choices(pools)}.")
 
 
 def hosts_of(pools: Mapping[str, NodePoolSettings]) -> dict[str, tuple[str, ...]]:

@@ -1,14 +1,18 @@
 """larder:cache.prebuilt-image: the engine's image with the weights inside."""
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from larder_sidecar.catalog import CatalogEntry
 from pydantic import Field, model_validator
 
-from .base import Block, Known
+from .base import Block
 from .images import UNKNOWN, ImageReference
+from .problem import Problem
 from .strategy import PULLED, Made, Need, StrategySettings
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 
 class Build(Block):
@@ -78,21 +82,21 @@ class PrebuiltImageSettings(StrategySettings):
         built = any(one.kind == "Image" for one in made)
         return f"by the builder, which pushes an image of them; then {PULLED}" if built else PULLED
 
-    def later(self) -> Iterator[str]:
-        """Yield a line if `up` builds the image, whose digest is unknown before."""
+    def later(self) -> Iterator[Problem]:
+        """Yield the image if `up` builds it."""
         if self.build:
-            yield "build: `up` builds the image, and its digest is known then"
+            yield Problem(f"{self.key()}.build", "`up` builds the image, and its digest is known then")
 
-    def check(self, known: Known) -> None:
-        """Raise ValueError if there are several engines, since an image holds one."""
+    def check_in_force(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem if there are several engines, since an image holds one."""
         # A stack without a gateway reports by itself that it cannot use this strategy.
-        engines = sorted(name for name, stack in known.stacks.items() if stack.GATEWAY)
+        engines = sorted(name for name, stack in file.stacks.items() if stack.GATEWAY)
         if len(engines) > 1:
-            msg = (
-                f"image: an image holds one engine, but the file has larder:{' and larder:'.join(engines)}. "
-                "Fix: remove one of them, or choose strategy image-volume, whose images every engine mounts."
+            yield Problem(
+                self.key(),
+                f"an image holds one engine, but the file has larder:{' and larder:'.join(engines)}. "
+                "Fix: remove one of them, or choose strategy image-volume, whose images every engine mounts.",
             )
-            raise ValueError(msg)
 
     def place(self, total: int) -> str:  # noqa: ARG002
         """Describe the place of the weights."""

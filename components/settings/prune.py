@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Annotated
 
+from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.weights import FIRST_PULL
 from pydantic import Field
 
-from .base import Block, Known
+from .base import Block
 from .weights_plan import weights_plan
 
 OTHERS = "others"
@@ -29,20 +30,18 @@ class Prune(Block):
         return OTHERS in self.forget
 
 
-def refuse_own(prune: Prune | None, known: Known) -> None:
-    """Raise ValueError if `forget` names the plan in force."""
-    if prune is None or not known.models:
-        return
+def forgets_own(prune: Prune, entries: Sequence[CatalogEntry]) -> str | None:
+    """Return the problem of a `forget` that names the plan in force, which has these entries; None without one."""
     # A plan's digest depends on the URLs only if a file has no sha256 yet; then the Job refuses.
-    plan = weights_plan(known.models, "https://any.hub")
+    plan = weights_plan(entries, "https://any.hub")
     if any(file.sha256 == FIRST_PULL for model in plan.models for file in model.files):
-        return
+        return None
     if own := _named(prune.forget, plan.digest()):
-        msg = (
-            f"prune.forget: {own} is the plan of larder:models, which is in force. "
+        return (
+            f"{own} is the plan of larder:models, which is in force. "
             "Fix: name another plan; with dry-run: true the Job lists the plans of the volume."
         )
-        raise ValueError(msg)
+    return None
 
 
 def _named(words: Sequence[str], digest: str) -> str | None:

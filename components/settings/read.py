@@ -1,7 +1,8 @@
 """Reads the raw stack config as `Settings`, and reports all of its problems at once."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,18 @@ from larder_sidecar.catalog.models import CatalogError
 from larder_sidecar.config.base import kebab
 from pydantic import TypeAdapter, ValidationError
 
-from .base import Catalog, Known
-from .cache import Cache
-from .clusters import ClusterSettings
-from .errors import SettingsError, entry_lines, lines
+from .base import Catalog
+from .checks import check_block, check_stacks
+from .errors import SettingsError, block_problems, entry_problems
 from .former import understood
-from .images import Images
 from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
-from .node_pools import NodePools, hosts_of
+from .places import Place
+from .problem import Problem, Unread
+from .readable import readable
 from .root import Settings
 from .sources import NAMESPACE, encrypted_keys, raw_config
-from .stacks import STACKS, shared_out
+from .stack_file import StackFile
 
 
 def read(root: Path) -> Settings:
@@ -39,45 +40,61 @@ def read_catalog(root: Path) -> Catalog:
     try:
         return Catalog(load_catalog(root / "catalog" / "models"))
     except CatalogError as error:
-        return Catalog(error.entries, {name: tuple(entry_lines(name, why)) for name, why in error.wrong.items()})
+        return Catalog(error.entries, {name: tuple(entry_problems(name, why)) for name, why in error.wrong.items()})
     except OSError as error:
-        raise SettingsError([f"catalog/models: cannot be read: {error.strerror}."]) from error
+        raise SettingsError([Problem("catalog/models", f"cannot be read: {error.strerror}.")]) from error
 
 
 def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: frozenset[str] = frozenset()) -> Settings:
     """Read `larder:` keys. Raises SettingsError with all problems of the blocks and the catalog."""
-    fields = Settings.model_fields
-    keys = {NAMESPACE + kebab(name): name for name in fields}
     former = understood(raw, catalog)
     raw = former.raw
-    problems = [line for wrong in catalog.wrong.values() for line in wrong] + former.problems
-    problems += [
-        f"{key}: unknown key. {_near(key, keys)}Known keys: {choices(keys)}."
-        for key in raw
-        if key not in {*keys, API_TOKEN}
-    ]
-    if API_TOKEN in raw and API_TOKEN not in encrypted:
-        problems.append(f"{API_TOKEN}: is in plain text in the stack file. Fix: remove it and run `{SET_TOKEN}`.")
-    done: dict[str, Any] = {}
-    for key, name in keys.items():
-        field = fields[name]
-        if key in encrypted:
-            # The program would write its value into ConfigMaps and outputs in plain text.
-            problems.append(f"{key}: is encrypted, but none of its settings is a secret. Fix: set it without --secret.")
-        elif raw.get(key) is None:
-            if field.is_required():
-                problems.append(f"{key}: is missing. {field.description}")
-        else:
-            try:
-                done[name] = _shape(name).validate_python(raw[key], context=_known(stack, catalog, raw, done))
-            except ValidationError as error:
-                problems += lines(key, field, error)
-    known = _known(stack, catalog, raw, done)
-    problems += shared_out(known, done)
+    problems = [problem for wrong in catalog.wrong.values() for problem in wrong] + former.problems
+    problems += _of_keys(raw, encrypted)
+    written = frozenset(key.removeprefix(NAMESPACE) for key, value in raw.items() if value is not None)
+    file = StackFile(
+        stack=stack, catalog=catalog, written=written, has_token=API_TOKEN in raw, notes=tuple(former.notes)
+    )
+    for name in Settings.model_fields:
+        block, found = _block(name, raw, encrypted)
+        read = replace(file, blocks={**file.blocks, **block})
+        found += check_block(name, read)
+        # The checks of other blocks would only repeat its problems.
+        file = file if found else read
+        problems += found
+    problems += check_stacks(file)
     if problems:
         raise SettingsError(problems)
-    by_alias = {kebab(name): value for name, value in done.items()}
-    return Settings.model_validate(by_alias, context=replace(known, notes=tuple(former.notes)))
+    return file.settings
+
+
+def _of_keys(raw: Mapping[str, Any], encrypted: frozenset[str]) -> Iterator[Problem]:
+    keys = [NAMESPACE + kebab(name) for name in Settings.model_fields]
+    for key in raw:
+        if key not in {*keys, API_TOKEN}:
+            yield Problem(key, f"unknown key. {_near(key, keys)}Known keys: {choices(keys)}.")
+    if API_TOKEN in raw and API_TOKEN not in encrypted:
+        yield Problem(API_TOKEN, f"is in plain text in the stack file. Fix: remove it and run `{SET_TOKEN}`.")
+
+
+def _block(name: str, raw: Mapping[str, Any], encrypted: frozenset[str]) -> tuple[dict[str, Any], list[Problem]]:
+    """Return a block by the name of its field, as far as it can be read, and the problems of its shape."""
+    field, key = Settings.model_fields[name], NAMESPACE + kebab(name)
+    if key in encrypted:
+        # The program would write its value into ConfigMaps and outputs in plain text.
+        fix = "is encrypted, but none of its settings is a secret. Fix: set it without --secret."
+        return {}, [Problem(key, fix)]
+    if raw.get(key) is None:
+        if field.is_required():
+            return {}, [Problem(key, f"is missing. {field.description}")]
+        return {name: field.get_default(call_default_factory=True, validated_data={})}, []
+    try:
+        return {name: _shape(name).validate_python(raw[key])}, []
+    except ValidationError as error:
+        found = block_problems(key, field, error)
+        with suppress(Unread):
+            return {name: readable(Place.of(field), raw[key], [problem["loc"] for problem in error.errors()])}, found
+        return {}, found
 
 
 @functools.cache
@@ -86,31 +103,7 @@ def _shape(name: str) -> TypeAdapter[Any]:
     return TypeAdapter(Settings.model_fields[name].rebuild_annotation())
 
 
-def _known(stack: str, catalog: Catalog, raw: Mapping[str, Any], done: Mapping[str, Any]) -> Known:
-    pools: NodePools | None = done.get("node_pools")
-    models: list[str] | None = done.get("models")
-    cluster: ClusterSettings | None = done.get("cluster")
-    cache: Cache | None = done.get("cache")
-    images: Images | None = done.get("images")
-    return Known(
-        stack=stack,
-        catalog=catalog,
-        pools=None if pools is None else hosts_of(pools),
-        gpu_pools=None if pools is None else frozenset(name for name, pool in pools.items() if pool.accelerator),
-        stacks={name: stack for name, stack in STACKS.items() if raw.get(NAMESPACE + name) is not None},
-        replicated=frozenset(name for name in STACKS if name in done and done[name].replicated > 1),
-        named={model: name for name in STACKS if name in done for model in done[name].named},
-        strategy=None if cache is None else cache.strategy,
-        cluster=cluster,
-        models=None if models is None or catalog.wrong.keys() & models else catalog.of(models),
-        git_sync=None if images is None else images.git_sync is not None,
-        has_token=API_TOKEN in raw,
-        manager=raw.get(f"{NAMESPACE}manager") is not None,
-        weights_hosts=None if cache is None or pools is None else cache.weights_hosts(hosts_of(pools)),
-    )
-
-
-def _near(key: str, keys: Mapping[str, str]) -> str:
+def _near(key: str, keys: Iterable[str]) -> str:
     # Compared without the namespace, which every key shares.
     near = did_you_mean(key.removeprefix(NAMESPACE), [k.removeprefix(NAMESPACE) for k in keys])
     return near.replace("'", f"'{NAMESPACE}", 1)

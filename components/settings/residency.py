@@ -9,7 +9,6 @@ from pydantic import Field
 
 from .base import Block
 from .quantities import Duration, Size, seconds, size_bytes
-from .routing import Served
 
 LONGEST_WAIT = 86_400
 """Upper bound in seconds, a day, for every wait that is computed from sizes and bandwidth."""
@@ -26,9 +25,9 @@ class Residency(Block):
     """lru: evict the least recently used model if room is short; immediate: evict idle models for any other model."""
     keep_alive: Duration | None = None
     """Time that an idle model stays loaded, as in 30m. Default: the strategy's."""
-    pin: list[Served] = Field(default=[])
+    pin: list[str] = Field(default=[])
     """Models that are loaded at the start and never unloaded."""
-    preload: list[Served] = Field(default=[])
+    preload: list[str] = Field(default=[])
     """Models that are loaded at the start, in this order; the pod is ready after that."""
     min_residency: Duration | None = None
     """Least time that a model stays loaded, as in 5s. Default: the time that its load took."""

@@ -1,13 +1,13 @@
 """All settings of a stack as one value."""
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, Self, TypeVar
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.weights import WeightsPlan
 from pydantic import Field, PrivateAttr
 
-from .base import GrowingBlock, Known
+from .base import Catalog, GrowingBlock
 from .cache import Cache
 from .clusters import KINDS, AnyCluster, ServiceType
 from .gateway import DEFAULT_NODE_PORT, Gateway, needs_front
@@ -28,7 +28,7 @@ SLACK_SECONDS = 120
 
 
 class Settings(GrowingBlock):
-    """The stack config. Blocks are read in this order, and a block may be checked against those above it.
+    """The stack config. Its blocks are read and checked in this order, each against those above it.
 
     The blocks of the stacks follow `images`, in the order of the registry.
     """
@@ -51,26 +51,27 @@ class Settings(GrowingBlock):
     manager: Manager | None = None
     """The model manager: {catalog: {repo}, inference: {storage-uri}, state: {node, path, size}}. Default: none."""
 
-    _entries: tuple[CatalogEntry, ...] = PrivateAttr(())
+    _catalog: Catalog = PrivateAttr(Catalog({}))
     _has_token: bool = PrivateAttr(default=False)
     _notes: tuple[str, ...] = PrivateAttr(())
 
-    def model_post_init(self, context: object) -> None:
-        """Keep the catalog entries of the models, and the rest of the context that later steps need."""
-        if isinstance(context, Known):
-            self._entries = context.models or ()
-            self._has_token = context.has_token
-            self._notes = context.notes
+    @classmethod
+    def of_blocks(cls, blocks: Mapping[str, Any], *, catalog: Catalog, has_token: bool, notes: Iterable[str]) -> Self:
+        """Return the settings with these blocks, by their fields. Access to any other block raises Unread."""
+        settings = cls.in_part(blocks)
+        known = (catalog, has_token, tuple(notes))
+        settings._catalog, settings._has_token, settings._notes = known  # noqa: SLF001 (of this class)
+        return settings
 
     @property
     def entries(self) -> tuple[CatalogEntry, ...]:
         """Return the catalog entries of `models`, in their order."""
-        return self._entries
+        return self._catalog.of(self.models)
 
     @property
     def weights(self) -> WeightsPlan:
         """Return weights.json of all models."""
-        return weights_plan(self._entries, self.hub.endpoint)
+        return weights_plan(self.entries, self.hub.endpoint)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -100,7 +101,7 @@ class Settings(GrowingBlock):
     def stacks(self) -> dict[str, tuple[CatalogEntry, ...]]:
         """Return the models of each deployed stack: those it serves, or those that the manager may activate."""
         served = served_by(self.blocks, self.models)
-        return {name: tuple(e for e in self._entries if e.id in mine) for name, mine in served.items()}
+        return {name: tuple(e for e in self.entries if e.id in mine) for name, mine in served.items()}
 
     def of(self, stack: type[S]) -> S | None:
         """Return the block of a stack; None if the stack file has none."""
@@ -119,7 +120,7 @@ class Settings(GrowingBlock):
     def served(self) -> tuple[CatalogEntry, ...]:
         """Return the models that clients reach, in the order of `models`."""
         answered = {entry.id for entries in self.stacks.values() for entry in entries}
-        return tuple(entry for entry in self._entries if entry.id in answered)
+        return tuple(entry for entry in self.entries if entry.id in answered)
 
     @property
     def front(self) -> bool:

@@ -21,11 +21,11 @@ def served(entries: Iterable[CatalogEntry], aliases: Mapping[str, str]) -> list[
     ]
 
 
-def refuse_ambiguous(models: list[ServedModel]) -> None:
-    """Raise ValueError for names that the gateway would refuse at its start."""
+def ambiguous(models: list[ServedModel]) -> str | None:
+    """Return the reason for which the gateway would refuse these names at its start, or None."""
     try:
         GatewayConfig(engines=[Engine(kind="ollama", url=_ANY_ENGINE)], models=models)
     except ValidationError as error:
         reason = error.errors()[0]
-        msg = f"{reason.get('ctx', {}).get('error', reason['msg'])}. The gateway would refuse it: choose other names."
-        raise ValueError(msg) from error
+        return f"{reason.get('ctx', {}).get('error', reason['msg'])}. The gateway would refuse it: choose other names."
+    return None

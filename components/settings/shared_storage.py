@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Self
 from larder_sidecar.catalog import CatalogEntry
 from pydantic import AfterValidator, Field, model_validator
 
-from .base import Block, Known, ObjectName, Subdomain
-from .prune import Prune, refuse_own
+from .base import Block, ObjectName, Subdomain
+from .prune import Prune
 from .quantities import Size
 from .room import roomy_for
-from .strategy import Made, Need, StrategySettings, populates, refuse_too_small, share
+from .strategy import Made, Need, StrategySettings, populates, share
 
 
 def _exported(path: str) -> str:
@@ -106,11 +106,6 @@ class SharedStorageSettings(StrategySettings):
     def pruning(self) -> Prune | None:
         """Return the plans to prune from the share."""
         return self.prune
-
-    def check(self, known: Known) -> None:
-        """Raise ValueError if the volume is too small, or if `prune` names the plan in force."""
-        refuse_too_small(self.size, known)
-        refuse_own(self.prune, known)
 
     def place(self, total: int) -> str:
         """Describe the place of the weights."""

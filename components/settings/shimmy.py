@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from larder_sidecar.config.engines import ENGINES
 from larder_sidecar.config.gateway import Pulls as PullsConfig
 from larder_sidecar.config.layout import TOKENS
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import ValidationInfo, field_validator
 
 from .base import Block, ObjectName
 from .quantities import Size
@@ -53,7 +53,7 @@ class ShimmySettings(EngineStackSettings):
 
     engine: Literal["llama-server", "shimmy"] = "llama-server"
     """The engine: llama-server (any number of models) or shimmy (one model, computed on a Vulkan device)."""
-    pulls: Pulls | None = Field(None, validate_default=True)
+    pulls: Pulls | None = None
     """The download service; {} takes all defaults. Default: none, the models are those of larder:models."""
 
     @field_validator("pulls")

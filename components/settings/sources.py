@@ -11,6 +11,7 @@ from larder_sidecar.config.document import DocumentError, load_document
 from pulumi.runtime import config as pulumi_config
 
 from .errors import SettingsError
+from .problem import Problem
 
 NAMESPACE = "larder:"
 OVERLAY = "LARDER_OVERLAY"
@@ -55,9 +56,9 @@ def read_overlay(path: str | None) -> dict[str, Any]:
     try:
         overlay = load_document(Path(path)) or {}
     except DocumentError as error:
-        raise SettingsError([f"{OVERLAY}: cannot read {path}: {error}"]) from error
+        raise SettingsError([Problem(OVERLAY, f"cannot read {path}: {error}")]) from error
     if not isinstance(overlay, dict) or any(not str(key).startswith(NAMESPACE) for key in overlay):
-        raise SettingsError([f"{OVERLAY}: {path} must be a mapping of {NAMESPACE}<block> keys."])
+        raise SettingsError([Problem(OVERLAY, f"{path} must be a mapping of {NAMESPACE}<block> keys.")])
     return overlay
 
 

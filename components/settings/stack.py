@@ -1,17 +1,23 @@
 """Base of the stack blocks: pool, models and resources of an engine."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from larder_sidecar.config.gateway import Pulls as PullsConfig
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 
-from .base import Block, Known
+from .base import Block
 from .names import choices, did_you_mean
 from .no_cache import NoCacheSettings
 from .node_local import NodeLocalSettings
+from .node_pools import unknown_pool
+from .problem import Problem, each
 from .quantities import Cores, Size
+from .sources import NAMESPACE
 from .strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 
 class StackSettings(Block):
@@ -36,6 +42,11 @@ class StackSettings(Block):
     """Memory of the engine's container. Default: the needs of its models by the catalog, and the engine's own."""
     cpu: Cores | None = None
     """CPU request of the engine's container, as in 2 or 500m. Default: the largest need of its models."""
+
+    @classmethod
+    def key(cls) -> str:
+        """Return the path of its block in a stack file."""
+        return f"{NAMESPACE}{cls.NAME}"
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -74,36 +85,41 @@ class StackSettings(Block):
         """Return the key of its engine in larder:images."""
         return self.NAME
 
-    @field_validator("pool")
-    @classmethod
-    def _check_pool(cls, pool: str, info: ValidationInfo) -> str:
-        known = Known.of(info)
-        if known and known.pools is not None and pool not in known.pools:
-            msg = (
-                f"no pool {pool!r} in larder:node-pools. {did_you_mean(pool, known.pools)}"
-                f"Known pools: {choices(known.pools)}."
-            )
-            raise ValueError(msg)
-        if (
-            known
-            and known.pools
-            and known.weights_hosts
-            and not ({*known.weights_hosts} & {*(hosts := known.pools[pool])})
-        ):
-            msg = (
-                f"pool {pool!r} ({choices(hosts)}) has none of the nodes where strategy {known.strategy!r} keeps the "
-                f"weights ({choices(known.weights_hosts)}). Fix: choose a pool with one, or another place in "
-                f"larder:cache.{known.strategy}."
-            )
-            raise ValueError(msg)
-        return pool
+    def check(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield problems of the block with the pools, the strategy, the models and the other stacks."""
+        yield from each(self._check_pool(file), self._check_place(file), self._check_models(file))
 
-    @field_validator("models")
-    @classmethod
-    def _check_models(cls, models: list[str] | None, info: ValidationInfo) -> list[str] | None:
-        for model in models or ():
-            refuse_foreign(model, info, by=cls.NAME)
-        return models
+    def _check_pool(self, file: "StackFile") -> Iterator[Problem]:
+        if self.pool not in file.settings.node_pools:
+            yield unknown_pool(f"{self.key()}.pool", self.pool, file.settings.node_pools)
+
+    def _check_place(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem if no node of the pool reaches the weights."""
+        hosts, strategy = file.settings.weights_hosts, file.settings.cache.strategy
+        pool = file.settings.node_pools.get(self.pool)
+        if hosts and pool and not {*hosts} & {*(pool.hosts or ())}:
+            yield Problem(
+                f"{self.key()}.pool",
+                f"pool {self.pool!r} ({choices(pool.hosts or ())}) has none of the nodes where strategy {strategy!r} "
+                f"keeps the weights ({choices(hosts)}). Fix: choose a pool with one, or another place in "
+                f"larder:cache.{strategy}.",
+            )
+
+    def _check_models(self, file: "StackFile") -> Iterator[Problem]:
+        for model in self.models or ():
+            yield from self.check_own(file, f"{self.key()}.models", model)
+
+    def check_own(self, file: "StackFile", path: str, model: str) -> Iterator[Problem]:
+        """Yield a problem if larder:models does not list the model, or if a stack before this one names it."""
+        if model not in (ids := [entry.id for entry in file.entries]):
+            yield Problem(
+                path, f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+            )
+        elif other := next((name for name, stack in file.before(self) if model in stack.named), None):
+            yield Problem(
+                path,
+                f"larder:{other} names {model!r} too, but one stack serves a model. Fix: name it in one of them.",
+            )
 
 
 class EngineStackSettings(StackSettings):
@@ -117,29 +133,16 @@ class EngineStackSettings(StackSettings):
         """Return the number of its replicas."""
         return self.replicas
 
-    @field_validator("pool")
-    @classmethod
-    def _check_mounted(cls, pool: str, info: ValidationInfo) -> str:
-        known = Known.of(info)
-        if known and known.strategy is not None and not STRATEGIES[known.strategy].MOUNTED:
-            nearest = (NoCacheSettings if known.cluster and known.cluster.makes_machines else NodeLocalSettings).NAME
-            msg = (
-                f"strategy {known.strategy!r} brings weights into KServe's pods only, not into those of "
-                f"larder:{cls.NAME}. Fix: choose {nearest} in larder:cache.strategy, or serve the model by "
-                "larder:kserve."
+    def check(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem as well if the strategy brings no weights into pods of Larder."""
+        yield from each(super().check(file), self._check_mounted(file))
+
+    def _check_mounted(self, file: "StackFile") -> Iterator[Problem]:
+        strategy = file.settings.cache.strategy
+        if not STRATEGIES[strategy].MOUNTED:
+            nearest = (NoCacheSettings if file.on_cloud else NodeLocalSettings).NAME
+            yield Problem(
+                f"{self.key()}.pool",
+                f"strategy {strategy!r} brings weights into KServe's pods only, not into those of {self.key()}. "
+                f"Fix: choose {nearest} in larder:cache.strategy, or serve the model by larder:kserve.",
             )
-            raise ValueError(msg)
-        return pool
-
-
-def refuse_foreign(model: str, info: ValidationInfo, *, by: str) -> None:
-    """Raise ValueError if larder:models does not list the model, or if another stack names it."""
-    known = Known.of(info)
-    if known is None or known.models is None:
-        return
-    if model not in (ids := [entry.id for entry in known.models]):
-        msg = f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
-        raise ValueError(msg)
-    if (other := known.named.get(model, by)) != by:
-        msg = f"larder:{other} names {model!r} too, but one stack serves a model. Fix: name it in one of them."
-        raise ValueError(msg)

@@ -3,14 +3,19 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from larder_sidecar.catalog import CatalogEntry
 
-from .base import Block, Known
-from .prune import Prune
+from .base import Block
+from .problem import Problem, each
+from .prune import Prune, forgets_own
 from .quantities import size_bytes
 from .room import Place
+from .sources import NAMESPACE
+
+if TYPE_CHECKING:
+    from .stack_file import StackFile
 
 Keeps = Literal["pod", "image", "node", "share"]
 """Place of the weights: in each pod, as images on nodes, on disks of nodes, or on a volume of many nodes."""
@@ -49,14 +54,17 @@ class StrategySettings(Block, ABC):
     """Description of its block for a stack file; empty for a strategy without settings, which has no block."""
     EXAMPLE: ClassVar[str] = ""
     """Text to write if the block is missing."""
-    ALWAYS: ClassVar[bool] = False
-    """True if the block takes effect under every strategy."""
     MOUNTED: ClassVar[bool] = True
     """True if it brings weights into Larder's own pods; False if it serves only KServe's."""
     GIVES_URI: ClassVar[bool] = False
     """True if it can give KServe the URI of a model."""
     PUBLISHED: ClassVar[Literal["weights", "engine"] | None] = None
     """Images that `larder-sidecar publish` makes for it: of weights, or of the engine with the weights inside."""
+
+    @classmethod
+    def key(cls) -> str:
+        """Return the path of its block in a stack file."""
+        return f"{NAMESPACE}cache.{cls.NAME}"
 
     @classmethod
     def page(cls) -> str:
@@ -82,8 +90,26 @@ class StrategySettings(Block, ABC):
     def place(self, total: int) -> str:
         """Describe the place of `total` bytes of weights, for a plan."""
 
-    def check(self, known: Known) -> None:
-        """Raise ValueError for settings that the strategy cannot work with."""
+    def check(self, file: "StackFile") -> Iterator[Problem]:  # noqa: ARG002
+        """Yield problems of the block, whichever strategy is in force."""
+        yield from ()
+
+    def check_in_force(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield problems of the block that count only while its strategy is in force."""
+        yield from each(self.check_room(file), self.check_pruning(file))
+
+    def check_room(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem if the strategy's volume cannot hold the weights of larder:models."""
+        if self.volume_size is not None:
+            models = {entry.id: entry.bytes for entry in file.entries}
+            place = Place(setting=f"{self.key()}.size", size=self.volume_size)
+            if place.cannot_hold(sum(models.values())):
+                yield Problem(place.setting, f"{place.finding(models)}")
+
+    def check_pruning(self, file: "StackFile") -> Iterator[Problem]:
+        """Yield a problem if `prune` names the plan in force."""
+        if self.pruning and (finding := forgets_own(self.pruning, file.entries)):
+            yield Problem(f"{self.key()}.prune.forget", finding)
 
     @property
     def copies(self) -> bool:
@@ -104,7 +130,7 @@ class StrategySettings(Block, ABC):
         """Return the only nodes that can reach the weights; None if all can. `pools` has the hosts of each pool."""
         return None
 
-    def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[str]:  # noqa: ARG002
+    def pool_problems(self, pool: str, labels: Mapping[str, str]) -> Iterator[Problem]:  # noqa: ARG002
         """Yield problems of KServe's pool, by its name and its nodes' labels, with the weights."""
         yield from ()
 
@@ -112,8 +138,8 @@ class StrategySettings(Block, ABC):
         """Yield warnings for a cluster of this version of Kubernetes; None if it is unknown."""
         yield from ()
 
-    def later(self) -> Iterator[str]:
-        """Yield a line for each image without a digest before `up`: its path in the block, and the reason."""
+    def later(self) -> Iterator[Problem]:
+        """Yield each image without a digest before `up`, with the reason."""
         yield from ()
 
 
@@ -124,15 +150,6 @@ def populates(made: Sequence[Made]) -> str:
 
 
 PULLED = "by the runtime of each node, as an image, proved by Job preflight before any pod is moved"
-
-
-def refuse_too_small(size: str, known: Known) -> None:
-    """Raise ValueError if a volume cannot hold the weights of larder:models."""
-    models = {entry.id: entry.bytes for entry in known.models or ()}
-    place = Place(setting="size", size=size)
-    if place.cannot_hold(sum(models.values())):
-        msg = f"size: {place.finding(models)}"
-        raise ValueError(msg)
 
 
 def share(total: int, size: str) -> str:

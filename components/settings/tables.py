@@ -75,7 +75,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, BaseModel):
         return "all defaults"
-    if value is None and field.validate_default:
+    if value is None and "required" in (field.description or ""):
         return "depends"  # on other settings, as the meaning says
     if value is None or value in ([], {}, ()):
         return "none"

@@ -115,7 +115,7 @@ def refusals(stack: str, strategy: str) -> tuple[str, ...]:
     try:
         parse(config_of(stack, strategy), stack=stack, catalog=CATALOG)
     except SettingsError as error:
-        return error.problems
+        return error.lines
     return ()
 
 

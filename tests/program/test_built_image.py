@@ -133,7 +133,7 @@ def test_a_missing_package_is_reported_with_its_fix(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pulumi_docker_build", None)
     with pytest.raises(SettingsError) as refused:
         preview_of("prebuilt-image", _overlay())
-    assert refused.value.problems == (
+    assert refused.value.lines == (
         "larder:cache.prebuilt-image.build: needs the Python package pulumi_docker_build. Fix: run make clouds.",
     )
 

@@ -38,7 +38,7 @@ def toys() -> Iterator[pytest.MonkeyPatch]:
 def _problems(overlay: dict[str, Any]) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as refusal:
         parse(merged({**stack_config("dev"), "larder:images": IMAGES}, overlay), stack="dev", catalog=CATALOG)
-    return refusal.value.problems
+    return refusal.value.lines
 
 
 def _gateway(seen: Preview, name: str) -> GatewayConfig:

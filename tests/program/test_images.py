@@ -47,7 +47,7 @@ def test_an_unknown_tag_is_reported_with_its_setting(monkeypatch: pytest.MonkeyP
     both = {"ollama": TAG, "llama-server": "ghcr.io/ggml-org/llama.cpp:server-b1"}
     with pytest.raises(SettingsError) as refused:
         preview_of("none", {**models, "larder:shimmy": shimmy, "larder:images": both})
-    first, second = refused.value.problems
+    first, second = refused.value.lines
     assert first.startswith(f"larder:images.ollama: no digest of {TAG}: ")
     assert first.endswith("manifest unknown (name). Fix: name a tag that the registry has, or a digest.")
     assert second.startswith("larder:images.llama-server: no digest of ghcr.io/ggml-org/llama.cpp:server-b1: ")
@@ -57,6 +57,6 @@ def test_a_missing_package_is_reported_with_its_fix(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pulumi_docker", None)
     with pytest.raises(SettingsError) as refused:
         preview_of("none", TAGGED)
-    assert refused.value.problems == (
+    assert refused.value.lines == (
         "larder:images: a tag needs the Python package pulumi_docker. Fix: run make clouds, or name digests.",
     )

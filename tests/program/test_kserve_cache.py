@@ -131,4 +131,4 @@ def test_a_manager_gets_every_source(preview: Previews) -> None:
 def test_invalid_settings_are_refused_at_preview(preview: Previews, changes: dict[str, Any], line: str) -> None:
     with pytest.raises(SettingsError) as refused:
         preview("kserve-cache", {**STACK, **changes})
-    assert [problem for problem in refused.value.problems if problem.startswith(line)]
+    assert [problem for problem in refused.value.lines if problem.startswith(line)]

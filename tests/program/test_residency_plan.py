@@ -102,7 +102,7 @@ BAD = [
 def test_impossible_rules_are_refused_at_preview(preview: Previews, block: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError) as refused:
         preview("none", residency(**block))
-    (problem,) = refused.value.problems
+    (problem,) = refused.value.lines
     assert problem.startswith(said)
 
 

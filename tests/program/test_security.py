@@ -157,7 +157,7 @@ def test_no_configured_secret_is_in_plain_text(preview: Previews, strategy: str)
 def test_an_encrypted_setting_is_refused_without_its_value(preview: Previews) -> None:
     with pytest.raises(SettingsError) as refused:
         preview("none", {"larder:hub": {"endpoint": "https://hunter2"}}, secrets=frozenset({"larder:hub"}))
-    assert refused.value.problems == (
+    assert refused.value.lines == (
         "larder:hub: is encrypted, but none of its settings is a secret. Fix: set it without --secret.",
     )
 

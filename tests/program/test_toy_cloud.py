@@ -77,7 +77,7 @@ def _config(cluster: dict[str, Any] | None = None, pool: dict[str, Any] | None =
 def _problems(cluster: dict[str, Any] | None = None, pool: dict[str, Any] | None = None) -> list[str]:
     with pytest.raises(SettingsError) as refused:
         parse(_config(cluster, pool), stack="dev", catalog=CATALOG)
-    return list(refused.value.problems)
+    return list(refused.value.lines)
 
 
 def test_a_stack_of_the_cloud_previews(preview: Previews) -> None:

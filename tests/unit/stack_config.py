@@ -5,7 +5,7 @@ from typing import Any
 
 from larder_sidecar.catalog import CatalogEntry
 
-from components.settings import Settings, SettingsError, parse
+from components.settings import Problem, Settings, SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged
 
@@ -84,11 +84,11 @@ def problems(changes: Mapping[str, Any], stack: str = "dev") -> list[str]:
 
 
 def problems_of(
-    raw: Mapping[str, Any], stack: str = "dev", wrong: Mapping[str, tuple[str, ...]] | None = None
+    raw: Mapping[str, Any], stack: str = "dev", wrong: Mapping[str, tuple[Problem, ...]] | None = None
 ) -> list[str]:
     """Return the problems of a whole config."""
     try:
         parse(raw, stack=stack, catalog=Catalog(CATALOG, wrong=wrong or {}))
     except SettingsError as error:
-        return list(error.problems)
+        return list(error.lines)
     return []

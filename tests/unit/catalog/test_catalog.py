@@ -50,7 +50,7 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "tiny-random.yaml").write_text(good)
     catalog = read_catalog(project)
     assert catalog.entries.keys() == {"tiny-random"}
-    problems = [line for lines in catalog.wrong.values() for line in lines]
+    problems = [str(problem) for found in catalog.wrong.values() for problem in found]
     for expected in (
         "a-cloud.yaml: id: 'a-cloud' ends in a word that Ollama reads as a source of models",
         "broken.yaml: not YAML",

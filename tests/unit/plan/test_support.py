@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from components.plan.support import Verdict, support, tried
-from components.settings import Settings, SettingsError, parse
+from components.settings import Problem, Settings, SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged
 from components.settings.strategies import STRATEGIES
@@ -61,7 +61,7 @@ def test_a_verdict_agrees_with_the_settings(changes: dict[str, Any]) -> None:
         if verdict.status == "refused":
             with pytest.raises(SettingsError) as refused:
                 parse(attempt, stack="dev", catalog=Catalog(CATALOG))
-            assert verdict.reasons == list(refused.value.problems)
+            assert verdict.reasons == list(refused.value.lines)
         else:
             assert parse(attempt, stack="dev", catalog=Catalog(CATALOG)).cache.strategy == verdict.strategy
 
@@ -86,13 +86,16 @@ def test_a_problem_of_another_stack_as_a_whole_is_omitted_too() -> None:
     raw["larder:models"] = ["alpha", "gamma"]
     raw["larder:images"] |= GOOD["larder:images"]
     found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
-    problems = ["larder:ollama: other stacks name all of larder:models.", "larder:kserve.pool: has no GPU."]
+    problems = [
+        Problem("larder:ollama", "other stacks name all of larder:models."),
+        Problem("larder:kserve.pool", "has no GPU."),
+    ]
 
     def refuse(config: Mapping[str, Any]) -> Settings:
         raise SettingsError(problems)
 
     verdicts = {verdict.stack: verdict.reasons for verdict in support(raw, found, refuse)}
-    assert verdicts == {"ollama": problems[:1], "kserve": problems[1:]}
+    assert verdicts == {"ollama": [str(problems[0])], "kserve": [str(problems[1])]}
 
 
 def test_a_change_is_at_most_two_lines_with_a_valid_block() -> None:

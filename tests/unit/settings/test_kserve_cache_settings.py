@@ -32,7 +32,7 @@ def _refused(changes: dict[str, Any], catalog: dict[str, CatalogEntry] | None = 
     raw = {key: value for key, value in merged(GOOD, changes).items() if value is not None}
     with pytest.raises(SettingsError) as refused:
         parse(raw, stack="dev", catalog=Catalog(catalog or {"alpha": entry("alpha")}))
-    return list(refused.value.problems)
+    return list(refused.value.lines)
 
 
 @pytest.mark.parametrize("strategy", ["none", "node-local"])
@@ -40,13 +40,13 @@ def test_a_model_of_several_files_needs_a_source_under_every_strategy(strategy: 
     block = {"larder:cache": {"strategy": strategy, "kserve-cache": {"size": "20Gi"}}}
     (line,) = _refused(block, {"alpha": _of_two_files("alpha")})
     assert line.startswith(
-        "larder:cache.kserve-cache: sources: KServe fetches one URL for each model, but alpha has several"
+        "larder:cache.kserve-cache.sources: KServe fetches one URL for each model, but alpha has several"
     )
 
 
 def test_a_cache_too_small_for_the_weights_is_refused_under_every_strategy() -> None:
     (line,) = _refused({"larder:cache": {"kserve-cache": {"size": "1Ki"}}})
-    assert line.startswith("larder:cache.kserve-cache: size: 1Ki has room for 921 B of weights")
+    assert line.startswith("larder:cache.kserve-cache.size: 1Ki has room for 921 B of weights")
 
 
 def test_nodes_without_the_agent_are_refused_under_every_strategy() -> None:

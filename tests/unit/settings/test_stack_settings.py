@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from components.settings import SettingsError, parse
+from components.settings import Problem, SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.clusters import KINDS
 from components.settings.node_local import NodeLocalSettings
@@ -83,7 +83,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cache": {"strategy": "image-volume", "image-volume": IMAGES}, "larder:models": ["alpha", "beta"]},
-        "larder:cache.image-volume: images: no image for beta. Fix: make it with `larder-sidecar publish`, write "
+        "larder:cache.image-volume.images: no image for beta. Fix: make it with `larder-sidecar publish`, write "
         "the reference it prints, or choose strategy none.",
     ),
     (
@@ -122,7 +122,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:shimmy": {"pool": "cpu", "models": ["beta"]},
             "larder:images": {"llama-server": f"registry/llama-server@{DIGEST}"},
         },
-        "larder:cache.prebuilt-image: image: an image holds one engine, but the file has larder:ollama and "
+        "larder:cache.prebuilt-image: an image holds one engine, but the file has larder:ollama and "
         "larder:shimmy. Fix: remove one of them, or choose strategy image-volume, whose images every engine mounts.",
     ),
     (
@@ -149,7 +149,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:cache": {"strategy": "shared-storage", "shared-storage": {"size": "2Gi", "nfs": NFS}},
             "larder:models": ["beta"],
         },
-        "larder:cache.shared-storage: size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. "
+        "larder:cache.shared-storage.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. "
         "Fix: set size: 4Gi.",
     ),
     (
@@ -214,7 +214,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:models": ["beta"]},
-        "larder:cache.node-local: size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
+        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
         "set size: 4Gi.",
     ),
     (
@@ -435,11 +435,11 @@ def test_all_errors_are_reported_at_once() -> None:
         "larder:models[1]",
         "larder:cache.strategy",
         "larder:cache.node-local.size",
-        "larder:cache.node-local.node",
         "larder:cache.min-bandwith",
+        "larder:cache.node-local.node",
         "larder:images.sidecar",
-        "larder:ollama.pool",
         "larder:ollama.cpu",
+        "larder:ollama.pool",
         "larder:hub.endpoint",
     ]
 
@@ -451,18 +451,18 @@ def test_an_invalid_block_causes_no_errors_in_dependent_blocks() -> None:
 
 def test_an_invalid_catalog_file_is_reported_once_with_the_rest() -> None:
     raw = merged(GOOD, {"larder:models": ["broken", "omega"], "larder:cache": {"strategy": "nfs"}})
-    why = "catalog/models/broken.yaml: hub.files[0].sha256: is missing."
+    why = Problem("catalog/models/broken.yaml", "hub.files[0].sha256: is missing.")
     found = problems_of(raw, wrong={"broken": (why,)})
-    assert found[0] == why
+    assert found[0] == str(why)
     assert [line.partition(": ")[0] for line in found[1:]] == ["larder:models[1]", "larder:cache.strategy"]
-    assert problems_of(merged(GOOD, {"larder:models": ["broken"]}), wrong={"broken": (why,)}) == [why]
+    assert problems_of(merged(GOOD, {"larder:models": ["broken"]}), wrong={"broken": (why,)}) == [str(why)]
 
 
 def test_an_encrypted_block_is_reported_with_the_rest_and_not_read() -> None:
     raw = merged(GOOD, {"larder:hub": {"endpoint": "hunter2"}, "larder:ollama": {"pool": "gpu"}})
     with pytest.raises(SettingsError) as refused:
         parse(raw, stack="dev", catalog=Catalog(CATALOG), encrypted=frozenset({"larder:hub"}))
-    assert [line.partition(": ")[0] for line in refused.value.problems] == ["larder:ollama.pool", "larder:hub"]
+    assert [line.partition(": ")[0] for line in refused.value.lines] == ["larder:ollama.pool", "larder:hub"]
     assert "hunter2" not in str(refused.value)
 
 

@@ -217,6 +217,13 @@ def test_a_file_without_stacks_is_refused() -> None:
     ]
 
 
+def test_a_stack_without_models_is_one_problem_beside_any_gateway() -> None:
+    changes = {"larder:ollama": {"pool": "cpu"}, "larder:shimmy": {"pool": "cpu", "models": ["alpha"]}}
+    images = {"larder:images": {"llama-server": f"registry/llama@{DIGEST}"}}
+    found = problems(changes | images | {"larder:gateway": {"residency": {"max-models": 2}}})
+    assert [line.partition(": ")[0] for line in found] == ["larder:ollama"]
+
+
 def test_weights_without_a_stack_cause_a_warning() -> None:
     found = settings(merged(merged(KSERVE, THREE), {"larder:ollama": {"models": ["alpha"]}}))
     assert "larder:models: beta: no stack serves it, but its weights are fetched." in list(
