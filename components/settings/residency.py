@@ -61,5 +61,5 @@ class Residency(Block):
         return Rules(**told, load_seconds=longest, wait_seconds=longest)
 
     def problem(self, models: Collection[str], *, more: bool) -> str | None:
-        """Return the problem of these rules for such an engine, or None."""
+        """Return the problem of these rules for such an engine, as `setting: text`; None without one."""
         return self.rules(models, load_seconds=0, more=more).problem(models, more=more)

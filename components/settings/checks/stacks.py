@@ -87,7 +87,8 @@ def _residency(file: StackFile) -> Iterator[Problem]:
     for name, stack in moved.items():
         # A stack without models is a problem of its own.
         if answered[name] and (problem := residency.problem(answered[name], more=stack.pulling)):
-            yield Problem(key, f"{problem} (for {stack.key()}).")
+            setting, _, text = problem.partition(": ")
+            yield Problem(f"{key}.{setting}", f"{text} (for {stack.key()}).")
     here = [model for name in moved for model in answered[name]]
     for word, models in (("pin", residency.pin), ("preload", residency.preload)):
         if strangers := [model for model in models if model not in here]:
