@@ -83,24 +83,28 @@ def _text(error: ErrorDetails, way: list[Place]) -> str:
         case "missing":
             if parent.kind:
                 return f"kind {parent.kind} requires this key. Fix: add it.{remedy}"
-            return f"is missing.{remedy}"
+            return f"is missing. Fix: add it.{remedy}"
         case "literal_error":
             valid = re.findall(r"'([^']*)'", error["ctx"]["expected"])
             near = did_you_mean(str(error["input"]), valid) if isinstance(error["input"], str) else ""
-            return f"{given} is not one of the choices. {near}Choices: {', '.join(valid)}."
+            return f"{given} is not one of the choices. {near}Fix: choose one of {', '.join(valid)}."
         case "value_error":
             return str(error["ctx"]["error"])
         case "model_type" | "dict_type" | "model_attributes_type":
             return f"must be a mapping, not {given}.{f' Keys: {choices(place.keys)}.' if place.keys else ''}"
         case "too_short":
-            return f"must not be empty.{remedy}"
+            return f"must not be empty. Fix: add an item.{remedy}"
         case "string_pattern_mismatch":
-            return f"{given} is not allowed here.{remedy} Pattern: {error['ctx']['pattern']}"
+            return f"{given} is not allowed here.{remedy} Fix: write text that matches {error['ctx']['pattern']}"
         case _:
-            return f"{error['msg'][0].lower()}{error['msg'][1:]}, not {given}.{remedy}"
+            return f"{_SUBJECT.sub('must ', error['msg'])}, not {given}.{remedy}"
+
+
+_SUBJECT = re.compile(r"^[A-Z]\w* should ")
+"""Begin of pydantic's messages, as in `Input should be a valid string`."""
 
 
 def _unknown_key(key: str, parent: Place) -> str:
     if parent.by_kind and parent.kind and key in parent.keys:
         return f"a {parent.by_kind.noun} of kind {parent.kind} has no {key}. Fix: remove the key."
-    return f"unknown key. {did_you_mean(key, parent.keys)}Known keys: {choices(parent.keys)}."
+    return f"unknown key. {did_you_mean(key, parent.keys)}Fix: use one of {choices(parent.keys)}."

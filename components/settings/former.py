@@ -84,7 +84,7 @@ def _wanted(path: str, value: object, words: _Words, done: Understood) -> Iterat
         at = f"{path}.{key}"
         reader = readers.get(_plain(key))
         if reader is None:
-            done.problems.append(Problem(at, "unknown key. Known keys: harbor, prebuiltImage, sharedStorage."))
+            done.problems.append(Problem(at, "unknown key. Fix: use one of harbor, prebuiltImage, sharedStorage."))
         elif _switch(inner) is False:
             done.notes.append(f"{at}: has no effect. Fix: remove it; {CACHE}.strategy names the strategy in force.")
         else:
@@ -126,9 +126,8 @@ def _fields(value: object, **known: str) -> dict[str, str]:
         if _plain(key) == "enabled":
             continue
         if (today := known.get(_plain(key))) is None or not isinstance(inner, str | int | float):
-            msg = (
-                f"{key} is not a known key with text. Known keys: enabled, {', '.join(dict.fromkeys(known.values()))}."
-            )
+            names = ", ".join(dict.fromkeys(["enabled", *known.values()]))
+            msg = f"{key} is not a known key with text. Fix: use one of {names}."
             raise _FormerError(msg)
         found[today] = str(inner)
     return found

@@ -172,7 +172,7 @@ NodePools = Annotated[dict[PoolName, NodePoolSettings], Field(min_length=1), Aft
 def unknown_pool(path: str, pool: str, pools: Mapping[str, NodePoolSettings]) -> Problem:
     """Return the problem of a setting at `path` that names a pool which is not there."""
     near = did_you_mean(pool, pools)
-    return Problem(path, f"no pool {pool!r} in larder:node-pools. {near}Known pools: {choices(pools)}.")
+    return Problem(path, f"no pool {pool!r} in larder:node-pools. {near}Fix: choose one of {choices(pools)}.")
 
 
 def hosts_of(pools: Mapping[str, NodePoolSettings]) -> dict[str, tuple[str, ...]]:

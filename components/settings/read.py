@@ -72,7 +72,7 @@ def _of_keys(raw: Mapping[str, Any], encrypted: frozenset[str]) -> Iterator[Prob
     keys = [NAMESPACE + kebab(name) for name in Settings.model_fields]
     for key in raw:
         if key not in {*keys, API_TOKEN}:
-            yield Problem(key, f"unknown key. {_near(key, keys)}Known keys: {choices(keys)}.")
+            yield Problem(key, f"unknown key. {_near(key, keys)}Fix: use one of {choices(keys)}.")
     if API_TOKEN in raw and API_TOKEN not in encrypted:
         yield Problem(API_TOKEN, f"is in plain text in the stack file. Fix: remove it and run `{SET_TOKEN}`.")
 
@@ -86,7 +86,7 @@ def _block(name: str, raw: Mapping[str, Any], encrypted: frozenset[str]) -> tupl
         return {}, [Problem(key, fix)]
     if raw.get(key) is None:
         if field.is_required():
-            return {}, [Problem(key, f"is missing. {field.description}")]
+            return {}, [Problem(key, f"is missing. Fix: add it. {field.description}")]
         return {name: field.get_default(call_default_factory=True, validated_data={})}, []
     try:
         return {name: _shape(name).validate_python(raw[key])}, []

@@ -113,7 +113,8 @@ class StackSettings(Block):
         """Yield a problem if larder:models does not list the model, or if a stack before this one names it."""
         if model not in (ids := [entry.id for entry in file.entries]):
             yield Problem(
-                path, f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+                path,
+                f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Fix: choose one of {choices(ids)}.",
             )
         elif other := next((name for name, stack in file.before(self) if model in stack.named), None):
             yield Problem(

@@ -74,7 +74,7 @@ def test_each_engine_gets_the_pins_of_its_own_models(preview: Previews) -> None:
 BAD = [
     (
         {"strategy": "disk"},
-        "larder:gateway.residency.strategy: 'disk' is not one of the choices. Choices: ram, ssd, none.",
+        "larder:gateway.residency.strategy: 'disk' is not one of the choices. Fix: choose one of ram, ssd, none.",
     ),
     (
         {"keep-alive": "30"},
@@ -111,7 +111,9 @@ def test_a_pin_is_of_a_model_whose_engine_loads_on_demand(preview: Previews) -> 
         "larder:ollama": {"pool": "cpu", "models": ["tinyllama-1.1b-chat", "tiny-random"]},
         "larder:shimmy": {"pool": "cpu", "models": ["tiny-second"], "engine": "shimmy"},
     }
-    with pytest.raises(SettingsError, match=r"pin: 'tiny-second' is in no engine that loads on demand\. Choices: tiny"):
+    with pytest.raises(
+        SettingsError, match=r"pin: 'tiny-second' is in no engine that loads on demand\. Fix: choose one of tiny"
+    ):
         preview("none", {**residency(pin=["tiny-second"]), **stacks})
 
 

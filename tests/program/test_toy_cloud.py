@@ -103,11 +103,12 @@ def test_its_settings_are_its_own() -> None:
 def test_what_is_wrong_is_told_at_once_with_its_own_paths_and_words() -> None:
     assert _problems({"planet": "Mars", "region": [1], "subnets": ["a"], "moon": 1, "name": None}) == [
         "larder:cluster.name: kind toy requires this key. Fix: add it. The cluster's name in its cloud.",
-        "larder:cluster.planet: 'Mars' is not allowed here. The planet of the cluster, as in mars. Pattern: ^[a-z]+$",
-        "larder:cluster.region[0]: input should be a valid string, not 1. "
+        "larder:cluster.planet: 'Mars' is not allowed here. The planet of the cluster, as in mars. Fix: write "
+        "text that matches ^[a-z]+$",
+        "larder:cluster.region[0]: must be a valid string, not 1. "
         "Continents of the planet: EKS has a setting of this name too.",
         "larder:cluster.subnets: a cluster of kind toy has no subnets. Fix: remove the key.",
-        "larder:cluster.moon: unknown key. Known keys: context, kind, kubernetes, location, "
+        "larder:cluster.moon: unknown key. Fix: use one of context, kind, kubernetes, location, "
         "name, namespace, node-role, planet, project, region, resource-group, subnets, subscription.",
     ]
 

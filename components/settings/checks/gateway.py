@@ -39,7 +39,8 @@ def _strangers(file: StackFile, named: Mapping[str, str]) -> Iterator[Problem]:
     for path, model in named.items():
         if model not in ids:
             yield Problem(
-                path, f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Choices: {choices(ids)}."
+                path,
+                f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Fix: choose one of {choices(ids)}.",
             )
 
 

@@ -74,9 +74,9 @@ def _routes(file: StackFile) -> Iterator[Problem]:
         model = names.get(canonical(target))
         if model is None:
             near = did_you_mean(target, [*ids, *routing.aliases])
-            yield Problem(path, f"{target!r} names no model. {near}Choices: {choices(ids)}.")
+            yield Problem(path, f"{target!r} names no model. {near}Fix: choose one of {choices(ids)}.")
         elif model not in ids:
-            yield Problem(path, f"no stack serves {model!r} now. Choices: {choices(ids)}.")
+            yield Problem(path, f"no stack serves {model!r} now. Fix: choose one of {choices(ids)}.")
 
 
 def _residency(file: StackFile) -> Iterator[Problem]:
@@ -94,7 +94,7 @@ def _residency(file: StackFile) -> Iterator[Problem]:
         if strangers := [model for model in models if model not in here]:
             yield Problem(
                 f"{key}.{word}",
-                f"{strangers[0]!r} is in no engine that loads on demand. Choices: {choices(here)}.",
+                f"{strangers[0]!r} is in no engine that loads on demand. Fix: choose one of {choices(here)}.",
             )
 
 

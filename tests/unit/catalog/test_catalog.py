@@ -57,9 +57,10 @@ def test_every_problem_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         "bytes.yaml: not YAML",
         "empty.yaml: must be a mapping, not None",
         "escape.yaml: hub.files[0].path: must be a relative path without '..': '../x'",
-        "escape.yaml: extra: unknown key. Known keys: ",
+        "escape.yaml: extra: unknown key. Fix: use one of ",
         "gone.yaml: No such file",
-        "no-hash.yaml: hub.files[0].sha256: is missing. Write the sha256 of the file, 64 lower-case hex digits, or",
+        "no-hash.yaml: hub.files[0].sha256: is missing. Fix: add it. Write the sha256 of the file, 64 "
+        "lower-case hex digits, or",
         "none.yaml: needs.memory: '0Mi' is not allowed here. As in 512Mi or 2Gi.",
         "other-name.yaml: id: is 'tiny-random'",
         "twice.yaml: not YAML: key 'format' is there twice (line ",

@@ -20,7 +20,7 @@ KEYS = (
     "context, kind, kubernetes, location, name, namespace, node-role, project, region, resource-group, subnets, "
     "subscription"
 )
-CHOICES = "Choices: embedded, on-prem, eks, gke, aks."
+CHOICES = "Fix: choose one of embedded, on-prem, eks, gke, aks."
 
 
 def _of(cluster: object) -> list[str]:
@@ -58,7 +58,7 @@ def test_all_problems_of_a_cluster_are_reported_at_once(cluster: object, lines: 
         ({"kind": ""}, [f"larder:cluster.kind: '' is not one of the choices. {CHOICES}"]),
         (
             {"context": "a"},
-            ["larder:cluster.kind: is missing. Kind of the cluster: embedded, on-prem, eks, gke or aks."],
+            ["larder:cluster.kind: is missing. Fix: add it. Kind of the cluster: embedded, on-prem, eks, gke or aks."],
         ),
         (["eks"], [f"larder:cluster: must be a mapping, not ['eks']. Keys: {KEYS}."]),
         (
@@ -72,9 +72,11 @@ def test_all_problems_of_a_cluster_are_reported_at_once(cluster: object, lines: 
                 "The AWS region of the cluster, as in eu-central-1."
             ],
         ),
-        ({**EKS, "regoin": "x"}, [f"larder:cluster.regoin: unknown key. Did you mean 'region'? Known keys: {KEYS}."]),
+        ({**EKS, "regoin": "x"}, ["larder:cluster.regoin: unknown key. Did you mean 'region'? Fix: use one of "
+                 f"{KEYS}."]),
         ({**EKS, "subnets": []}, [
-            "larder:cluster.subnets: must not be empty. Ids of the subnets that get the machines, as in "
+            "larder:cluster.subnets: must not be empty. Fix: add an item. Ids of the subnets that get the "
+            "machines, as in "
             "subnet-0a1b2c3d4e5f."
         ]),
     ],

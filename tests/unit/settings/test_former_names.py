@@ -113,9 +113,9 @@ def test_todays_names_have_no_note() -> None:
         (
             {"sharedStorage": {"mountPath": "/x"}},
             {},
-            "mountPath is not a known key with text. Known keys: enabled, storage-class",
+            "mountPath is not a known key with text. Fix: use one of enabled, storage-class",
         ),
-        ({"nfs": True}, {}, "unknown key. Known keys: harbor, prebuiltImage, sharedStorage."),
+        ({"nfs": True}, {}, "unknown key. Fix: use one of harbor, prebuiltImage, sharedStorage."),
         (
             {"sharedStorage": {**CLASS, "size": []}},
             {},

@@ -88,11 +88,11 @@ def test_a_block_has_either_an_image_or_a_build(block: dict[str, Any], problem: 
 @pytest.mark.parametrize(
     ("build", "problem"),
     [
-        ({}, "to: is missing. Name of the image without a tag, as in registry.example/prebuilt/ollama"),
+        ({}, "to: is missing. Fix: add it. Name of the image without a tag, as in registry.example/prebuilt/ollama"),
         ({"to": "prebuilt/ollama"}, "to: 'prebuilt/ollama' is not allowed here. Name of the image"),
         ({"to": f"{TO}:1"}, f"to: '{TO}:1' is not allowed here. "),
         ({"to": f"https://{TO}"}, f"to: 'https://{TO}' is not allowed here. "),
-        ({"to": TO, "platforms": []}, "platforms: must not be empty. The platforms of the nodes"),
+        ({"to": TO, "platforms": []}, "platforms: must not be empty. Fix: add an item. The platforms of the nodes"),
         ({"to": TO, "platforms": ["windows/amd64"]}, "platforms[0]: 'windows/amd64' is not one of the choices."),
         ({"to": TO, "builder": "a b"}, "builder: 'a b' is not allowed here. A builder that `docker buildx ls` lists"),
         ({"to": TO, "push": True}, "push: unknown key. "),

@@ -80,7 +80,8 @@ CLOUD_BAD: list[tuple[str, dict[str, Any], str]] = [
     (
         "eks",
         {"accelerator": "nvidia.com/gpu"},
-        "accelerator: 'nvidia.com/gpu' is not one of the choices. Did you mean 'amd.com/gpu'? Choices: amd.com/gpu.",
+        "accelerator: 'nvidia.com/gpu' is not one of the choices. Did you mean 'amd.com/gpu'? Fix: choose one "
+        "of amd.com/gpu.",
     ),
     (
         "gke",

@@ -39,7 +39,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "no list": (local({}), "node-local.prune.forget: is missing"),
     "no digest": (local({"forget": ["tinyllama"]}), "node-local.prune.forget[0]: 'tinyllama' is not allowed here"),
     "too little of a digest": (local({"forget": ["1f0c9a7"]}), "prune.forget[0]: '1f0c9a7' is not allowed here"),
-    "a number, where nobody wrote quotes": (local({"forget": [123456789012]}), "prune.forget[0]: input should be a"),
+    "a number, where nobody wrote quotes": (local({"forget": [123456789012]}), "prune.forget[0]: must be a"),
     "the plan in force": (local({"forget": [OWN[:12]]}), f"prune.forget: {OWN[:12]} is the plan of larder:models"),
     "the plan in force, on a share": (shared(CLASS, {"forget": [OWN]}), "is the plan of larder:models"),
     "all others of a claim of others": (shared(CLAIM, {"forget": ["others"]}), "may include plans of other stacks"),

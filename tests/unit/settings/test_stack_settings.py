@@ -50,21 +50,23 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:cache": {"node-local": {"node": None, "pool": "cpus"}}},
         "larder:cache.node-local.pool: no pool 'cpus' in larder:node-pools. Did you mean 'cpu'? "
-        "Known pools: cpu, spare.",
+        "Fix: choose one of cpu, spare.",
     ),
     (
         {"larder:cache": {"strategy": "nodelocal"}},
-        "larder:cache.strategy: 'nodelocal' is not one of the choices. Did you mean 'node-local'? Choices: none, "
+        "larder:cache.strategy: 'nodelocal' is not one of the choices. Did you mean 'node-local'? Fix: choose "
+        "one of none, "
         "prebuilt-image, image-volume, shared-storage, node-local, kserve-cache.",
     ),
     (
         {"larder:cache": {"stratgy": "none"}},
         "larder:cache.stratgy: unknown key. Did you mean 'strategy'? "
-        "Known keys: image-volume, kserve-cache, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy.",
+        "Fix: use one of image-volume, kserve-cache, min-bandwidth, node-local, prebuilt-image, shared-storage, "
+        "strategy.",
     ),
     (
         {"larder:modles": ["alpha"]},
-        f"larder:modles: unknown key. Did you mean 'larder:models'? Known keys: {BLOCKS}.",
+        f"larder:modles: unknown key. Did you mean 'larder:models'? Fix: use one of {BLOCKS}.",
     ),
     (
         {"larder:node-pools": {"spare": {"hosts": ["pluto", "mars", "pluto"]}}},
@@ -101,7 +103,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:cluster": {"kubernetes": 1.30}},
-        "larder:cluster.kubernetes: input should be a valid string, not 1.3. Version of the cluster in quotes, as in "
+        "larder:cluster.kubernetes: must be a valid string, not 1.3. Version of the cluster in quotes, as in "
         "'1.36', for checks of a preview. Default: known if embedded.",
     ),
     (
@@ -159,11 +161,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:models": []},
-        f"larder:models: must not be empty. {SERVED}",
+        f"larder:models: must not be empty. Fix: add an item. {SERVED}",
     ),
     (
         {"larder:models": None},
-        f"larder:models: is missing. {SERVED}",
+        f"larder:models: is missing. Fix: add it. {SERVED}",
     ),
     (
         {"larder:models": ["alpha", "beta", "alpha", "beta"]},
@@ -210,7 +212,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:ollama": {"cpu": "1\u0663"}},
         "larder:ollama.cpu: '1٣' is not allowed here. CPU request of the engine's container, as in 2 or 500m. "
-        "Default: the largest need of its models. Pattern: ^[1-9][0-9]{0,5}m?$",
+        "Default: the largest need of its models. Fix: write text that matches ^[1-9][0-9]{0,5}m?$",
     ),
     (
         {"larder:models": ["beta"]},
@@ -219,7 +221,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:ollama": {"pool": "cpus"}},
-        "larder:ollama.pool: no pool 'cpus' in larder:node-pools. Did you mean 'cpu'? Known pools: cpu, spare.",
+        "larder:ollama.pool: no pool 'cpus' in larder:node-pools. Did you mean 'cpu'? Fix: choose one of cpu, spare.",
     ),
     (
         {"larder:ollama": {"pool": "spare"}},
@@ -238,7 +240,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:images": None},
-        "larder:images: is missing. Digest references {sidecar, ollama, …}; `make up` passes those of the images "
+        "larder:images: is missing. Fix: add it. Digest references {sidecar, ollama, …}; `make up` passes those "
+        "of the images "
         "that it builds.",
     ),
     (
@@ -253,11 +256,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"default": "beta"}}},
-        "larder:gateway.routing.default: 'beta' is not among larder:models. Choices: alpha.",
+        "larder:gateway.routing.default: 'beta' is not among larder:models. Fix: choose one of alpha.",
     ),
     (
         {"larder:gateway": {"routing": {"aliases": {"gpt": "aplha"}}}},
-        "larder:gateway.routing.aliases.gpt: 'aplha' is not among larder:models. Did you mean 'alpha'? Choices: alpha.",
+        "larder:gateway.routing.aliases.gpt: 'aplha' is not among larder:models. Did you mean 'alpha'? Fix: "
+        "choose one of alpha.",
     ),
     (
         {"larder:gateway": {"routing": {"aliases": {"auto": "alpha"}}}},
@@ -289,7 +293,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a", "model": "alhpa"}]}}},
-        "larder:gateway.routing.rules[0].model: 'alhpa' names no model. Did you mean 'alpha'? Choices: alpha.",
+        "larder:gateway.routing.rules[0].model: 'alhpa' names no model. Did you mean 'alpha'? Fix: choose one "
+        "of alpha.",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"name": "default", "pattern": "a", "model": "alpha"}]}}},
@@ -298,7 +303,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:gateway": {"routing": {"rules": [{"header": {"x-a": " b"}, "model": "alpha"}]}}},
         "larder:gateway.routing.rules[0].header.x-a: ' b' is not allowed here. Request headers, each with exactly this "
-        "value. Pattern: ^[!-~]([ -~]{0,254}[!-~])?$",
+        "value. Fix: write text that matches ^[!-~]([ -~]{0,254}[!-~])?$",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"model": "alpha"}]}}},
@@ -307,7 +312,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a", "model": "alpha", "confidence": 0.9}]}}},
-        "larder:gateway.routing.rules[0].confidence: unknown key. Known keys: endpoint, header, max-characters, "
+        "larder:gateway.routing.rules[0].confidence: unknown key. Fix: use one of endpoint, header, max-characters, "
         "min-characters, model, name, pattern.",
     ),
     (
@@ -320,7 +325,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"node-port": 80}},
-        "larder:gateway.node-port: input should be greater than or equal to 30000, not 80. The port of every node that "
+        "larder:gateway.node-port: must be greater than or equal to 30000, not 80. The port of every node that "
         "leads to the entry, 30000 to 32767; only with NodePort. Default: 30080.",
     ),
     (
@@ -521,7 +526,8 @@ def test_keys_are_kebab_case_only() -> None:
     changes = {"larder:cache": {"min_bandwidth": "1MiB/s"}}
     assert problems(changes) == [
         "larder:cache.min_bandwidth: unknown key. Did you mean 'min-bandwidth'? "
-        "Known keys: image-volume, kserve-cache, min-bandwidth, node-local, prebuilt-image, shared-storage, strategy."
+        "Fix: use one of image-volume, kserve-cache, min-bandwidth, node-local, prebuilt-image, shared-storage, "
+        "strategy."
     ]
 
 

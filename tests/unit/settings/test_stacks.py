@@ -106,7 +106,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:kserve": {"active": "gama"}},
-        "larder:kserve.active: 'gama' is not among larder:models. Did you mean 'gamma'? Choices: alpha, gamma.",
+        "larder:kserve.active: 'gama' is not among larder:models. Did you mean 'gamma'? Fix: choose one of "
+        "alpha, gamma.",
     ),
     (
         {"larder:ollama": {"models": ["gamma"]}},
@@ -138,12 +139,12 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {**THREE, "larder:kserve": {"models": ["gamma", "beta"]}, "larder:gateway": {"routing": {"default": "beta"}}},
-        "larder:gateway.routing.default: no stack serves 'beta' now. Choices: alpha, gamma.",
+        "larder:gateway.routing.default: no stack serves 'beta' now. Fix: choose one of alpha, gamma.",
     ),
     (
         {"larder:node-pools": {"rocm": {"accelerator": "nvidia.com/gpu"}}},
         "larder:node-pools.rocm.accelerator: 'nvidia.com/gpu' is not one of the choices. Did you mean "
-        "'amd.com/gpu'? Choices: amd.com/gpu.",
+        "'amd.com/gpu'? Fix: choose one of amd.com/gpu.",
     ),
 ]
 
@@ -182,7 +183,7 @@ BESIDE: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {**ONE, "larder:shimmy": {"pool": "cpu", "engine": "vllm"}},
-        "larder:shimmy.engine: 'vllm' is not one of the choices. Choices: llama-server, shimmy.",
+        "larder:shimmy.engine: 'vllm' is not one of the choices. Fix: choose one of llama-server, shimmy.",
     ),
     (
         {**ONE, "larder:shimmy": {"pool": "cpu", "pulls": {}}, "larder:gateway": {"front": True}},
