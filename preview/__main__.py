@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from components import ROOT
 from components.settings import Problem, SettingsError
 from components.settings.clusters import is_testbed
-from components.settings.sources import NAMESPACE
+from components.settings.sources import NAMESPACE, keys_with_ciphertext
 
 from .placeholders import later, stand_in
 
@@ -66,11 +66,11 @@ def _planned(options: argparse.Namespace) -> int:
     config = _config(options)
     notes = stand_in(config)
     settings = _read(options, config)
-    plan, recording = make_plan(settings), record(config, stack=options.stack, secret_keys=_encrypted(config))
+    plan, recording = make_plan(settings), record(config, stack=options.stack, secret_keys=keys_with_ciphertext(config))
     found = findings(recording, options.stack)
     planned = document(options.stack, settings, plan, recording, found)
     asked, planned = more(
-        config, settings, planned, secret_keys=_encrypted(config), before=options.before, why=options.why
+        config, settings, planned, secret_keys=keys_with_ciphertext(config), before=options.before, why=options.why
     )
     print(report(options.stack, settings, plan, recording, found, notes, asked), end="")
     if options.json:
@@ -85,7 +85,7 @@ def _read(options: argparse.Namespace, config: Mapping[str, object]) -> "Setting
     from components.settings import parse
     from components.settings.read import read_catalog
 
-    return parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=_encrypted(config))
+    return parse(config, stack=options.stack, catalog=read_catalog(ROOT), encrypted=keys_with_ciphertext(config))
 
 
 def _check(options: argparse.Namespace) -> int:
@@ -181,7 +181,7 @@ def _render(options: argparse.Namespace) -> int:
                 for image in unknown
             ]
         )
-    files, left_out = render(record(config, stack=options.stack, secret_keys=_encrypted(config)))
+    files, left_out = render(record(config, stack=options.stack, secret_keys=keys_with_ciphertext(config)))
     try:
         changed = write(files, options.out)
     except OSError as error:
@@ -203,12 +203,6 @@ def _config(options: argparse.Namespace) -> dict[str, object]:
 
 def _ours(config: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in config.items() if key.startswith(NAMESPACE)}
-
-
-def _encrypted(config: Mapping[str, object]) -> frozenset[str]:
-    from components.settings.sources import holds_ciphertext
-
-    return frozenset(key for key, value in config.items() if holds_ciphertext(value))
 
 
 def _stacks() -> list[str]:

@@ -35,6 +35,11 @@ def encrypted_keys() -> frozenset[str]:
     return frozenset({*pulumi_config.get_config_secret_keys_env(), *secret})
 
 
+def keys_with_ciphertext(config: Mapping[str, object]) -> frozenset[str]:
+    """Return the keys of a stack file with an encrypted value or part of one."""
+    return frozenset(key for key, value in config.items() if holds_ciphertext(value))
+
+
 def holds_ciphertext(value: object) -> bool:
     """Tell if a value of a stack file has an encrypted part, `{secure: …}`."""
     if isinstance(value, Mapping):

@@ -17,7 +17,7 @@ import pytest
 from components.plan.plan import make_plan
 from components.settings import parse
 from components.settings.read import read_catalog
-from components.settings.sources import holds_ciphertext, merged, read_overlay
+from components.settings.sources import keys_with_ciphertext, merged, read_overlay
 from dev.paths import STATE
 from preview.document import Planned, document
 from preview.program import record, stack_config
@@ -86,7 +86,7 @@ class Platform:
         """Return what a preview without a cluster plans, for the stack file and the values of the last run."""
         overlay = read_overlay(str(STATE / "overlay.dev.json"))
         config = merged(stack_config("dev", self.stack_file.parent), overlay)
-        encrypted = frozenset(key for key, value in config.items() if holds_ciphertext(value))
+        encrypted = keys_with_ciphertext(config)
         settings = parse(config, stack="dev", catalog=read_catalog(ROOT), encrypted=encrypted)
         recording = record(config, stack="dev", secret_keys=encrypted)
         return document("dev", settings, make_plan(settings), recording, []).resources
