@@ -60,6 +60,6 @@ class Residency(Block):
         longest = min(load_seconds, LONGEST_WAIT)
         return Rules(**told, load_seconds=longest, wait_seconds=longest)
 
-    def problem(self, models: Collection[str], *, more: bool) -> str | None:
-        """Return the problem of these rules for such an engine, as `setting: text`; None without one."""
+    def problem(self, models: Collection[str], *, more: bool) -> tuple[str, str] | None:
+        """Return a setting that is wrong for such an engine, and its problem; None without one."""
         return self.rules(models, load_seconds=0, more=more).problem(models, more=more)

@@ -87,7 +87,7 @@ def _residency(file: StackFile) -> Iterator[Problem]:
     for name, stack in moved.items():
         # A stack without models is a problem of its own.
         if answered[name] and (problem := residency.problem(answered[name], more=stack.pulling)):
-            setting, _, text = problem.partition(": ")
+            setting, text = problem
             yield Problem(f"{key}.{setting}", f"{text} (for {stack.key()}).")
     here = [model for name in moved for model in answered[name]]
     for word, models in (("pin", residency.pin), ("preload", residency.preload)):

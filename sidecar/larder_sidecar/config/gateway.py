@@ -220,7 +220,7 @@ class GatewayConfig(Model):
             msg = "residency: a front loads no models. Fix: set it on the gateways behind the front"
             raise ValueError(msg)
         if problem := self.residency.problem([m.id for m in self.models], more=self.pulls is not None):
-            msg = f"residency.{problem}"
+            msg = "residency.{}: {}".format(*problem)
             raise ValueError(msg)
         return self
 

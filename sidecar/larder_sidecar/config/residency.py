@@ -69,25 +69,24 @@ class Residency(Model):
     client_options: Literal["ignore", "obey"] = "ignore"
     """Treatment of options for which Ollama reloads a model, such as num_ctx."""
 
-    def problem(self, models: Collection[str], *, more: bool = False) -> str | None:
-        """Return the problem of this block for an engine with `models`, as `setting: text`; None without one.
+    def problem(self, models: Collection[str], *, more: bool = False) -> tuple[str, str] | None:
+        """Return a setting that is wrong for an engine with `models`, and its problem; None without one.
 
         With `more`, pulls add models.
         """
         for word, names in (("pin", self.pin), ("preload", self.preload)):
             if unknown := [name for name in names if name not in models]:
-                return f"{word}: {unknown[0]!r} is not among the models: {', '.join(models)}"
+                return word, f"{unknown[0]!r} is not among the models: {', '.join(models)}"
         first, pins = {*self.pin, *self.preload}, {*self.pin}
         if len(first) > self.max_models:
-            return (
-                f"max-models: is {self.max_models}, but pin and preload name {len(first)} models. Fix: raise it, or "
-                "name fewer models"
-            )
+            named = f"pin and preload name {len(first)} models"
+            return "max-models", f"is {self.max_models}, but {named}. Fix: raise it, or name fewer models"
         if len(pins) >= self.max_models and (more or pins < {*models}):
+            places = f"every place that max-models has ({self.max_models})"
             return (
-                f"pin: takes every place that max-models has ({self.max_models}), so no other model would be loaded. "
-                "Fix: raise max-models, or pin fewer models"
+                "pin",
+                f"takes {places}, so no other model would be loaded. Fix: raise max-models, or pin fewer models",
             )
         if not self.keep_alive and first - pins:
-            return "preload: has no effect with keep-alive 0, which unloads at once. Fix: pin the models instead"
+            return "preload", "has no effect with keep-alive 0, which unloads at once. Fix: pin the models instead"
         return None
