@@ -20,15 +20,25 @@ CONFIG = Path(CONFIG_FOLDER, CONFIG_FILE)
 ROOT = Path(STORE)
 
 
+def add_store_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for the plan and the store."""
+    parser.add_argument(
+        "--config", type=Path, default=CONFIG, metavar="FILE", help="plan, weights.json (default %(default)s)"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, metavar="DIR", help="store, Ollama's OLLAMA_MODELS (default %(default)s)"
+    )
+
+
 def read_plan(path: Path) -> WeightsPlan:
     """Read weights.json. Raises PlanError with every problem of the file."""
     try:
         return WeightsPlan.from_json(path.read_bytes())
     except OSError as error:
-        raise PlanError(f"{path}: {error.strerror}", "Pass --config FILE; --help shows a complete example.") from error
+        raise PlanError(f"{path}: {error.strerror}", "Pass a file with --config; --help shows an example.") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise PlanError(f"{path}: {problems}", "--help shows a complete example.") from error
+        raise PlanError(f"{path}: {problems}", "Correct the file; --help shows a complete example.") from error
 
 
 def read_token(path: Path | None) -> str | None:
@@ -44,5 +54,5 @@ def read_token(path: Path | None) -> str | None:
         except (OSError, UnicodeDecodeError):
             raise PlanError(f"{where}: the token cannot be read", "Check the Secret and its mount.") from None
     if not re.fullmatch(r"[!-~]+", token):
-        raise PlanError(f"{where}: holds no token", "One word of printable ASCII is expected.")
+        raise PlanError(f"{where}: the value is not a token", "Write one word of printable ASCII characters.")
     return token

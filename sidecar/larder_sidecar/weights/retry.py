@@ -68,12 +68,6 @@ class Tries:
                 raise error.after(progress)
             return wait
 
-    def pause(self, error: TransientError, reporter: Reporter, *, progress: int = 0) -> None:
-        """Report a failure, and wait as long as it needs. Raises `error` if it is one too many."""
-        wait = self.next_wait(error, began=time.monotonic(), progress=progress) or 0.0
-        report_wait(reporter, error, wait)
-        time.sleep(wait)
-
     def _failure(self, error: TransientError) -> float | None:
         self._failures += 1
         more = self._failures < self._patience.failures
@@ -92,14 +86,21 @@ def report_wait(reporter: Reporter, error: TransientError, wait: float, **facts:
     reporter.event(event, **facts, reason=error.reason, wait_seconds=round(wait, 1))
 
 
-def retry_request(attempt: Callable[[], T], patience: Patience, reporter: Reporter) -> T:
-    """Return the result of `attempt`, repeated as often as `patience` allows. Raises FetchError."""
+def retry_request(
+    attempt: Callable[[], T], patience: Patience, reporter: Reporter, progress: Callable[[], int] = lambda: 0
+) -> T:
+    """Return the result of `attempt`, repeated as often as `patience` allows. Raises FetchError.
+
+    `progress` returns the number of bytes that are there: new ones begin the count of failures again.
+    """
     tries = Tries(patience)
     while True:
         try:
             return attempt()
         except TransientError as error:
-            tries.pause(error, reporter)
+            wait = tries.next_wait(error, began=time.monotonic(), progress=progress()) or 0.0
+            report_wait(reporter, error, wait)
+            time.sleep(wait)
 
 
 PAUSES = Patience(first_wait=4.0, longest_wait=60.0)

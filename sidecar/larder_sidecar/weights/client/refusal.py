@@ -20,6 +20,7 @@ TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 509, *range(520, 531), 598, 599}
 _BUSY = {403, 429, 503}
 _BODY_SECONDS = 5.0
 _PAGES = ("text/html", "application/xhtml")
+_CHECK_ENTRY = "Check the catalog entry."
 
 
 class CdnError(TransientError):
@@ -34,7 +35,8 @@ class CdnError(TransientError):
 class Refusal:
     """An answer that is not content. `asked` is the first URL of the request, `url` the one that answered.
 
-    `who` names the server at the first URL, as in `the hub`; `words` is the message of the host that answered.
+    `who` names the server at the first URL, as in `the hub`; `words` is the message of the host that answered. Errors
+    begin with `subject`, or with the first URL.
     """
 
     who: str
@@ -43,6 +45,7 @@ class Refusal:
     status: int
     headers: Mapping[str, str]
     words: str
+    subject: str = ""
 
     @property
     def elsewhere(self) -> bool:
@@ -69,9 +72,9 @@ class Refusal:
         other = f" If a proxy said that, have it let {require_address(self.url).host} through."
         return f"{remedy}{other if self._proxy else ''}"
 
-    def error(self, denied: str, missing: str, other: str) -> HubError:
+    def error(self, denied: str, missing: str = _CHECK_ENTRY, other: str = _CHECK_ENTRY) -> HubError:
         """Return the error. The arguments are the remedies for 401 and 403, for 404, and for other statuses."""
-        where = redact_url(self.asked)
+        where = self.subject or redact_url(self.asked)
         if found := self.general_error():
             return found
         if self.status in {401, 403}:

@@ -15,10 +15,9 @@ from ..retry import Patience, retry_work
 from ..signals import exit_on_signals
 from ..sources.by_url import Sources
 from ..store.assemble import copy, link
-from ..store.marker import Stored
+from ..store.marker import Stored, wait_for
 from ..store.model_folders import make_model_folders
 from ..store.prune import Prune
-from ..store.wait import wait_for
 from .fetch import Fetch
 from .options import TERMINATION_LOG, add_options
 

@@ -9,6 +9,7 @@ import functools
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import urllib3
@@ -22,8 +23,7 @@ from ..errors import ContentError, HubError, StallError, TransientError
 from ..progress import Reporter, Transfer
 from ..retry import STALL_BYTES, Patience, Tries
 from ..sources.source import FileMetadata, Source
-from .attempts import Attempts
-from .hosts import Host
+from .hosts import Attempts, Host
 from .partial import Part
 from .pieces import Piece
 from .ranges import parse_range_end, range_headers, strong_etag
@@ -39,8 +39,8 @@ _CHECK_ENTRY = "Check the catalog entry; the file at the source may have been re
 class Download:
     """The download of one file. `guard` raises if we may no longer write; `fetched` counts received bytes.
 
-    `pause` waits before another attempt, in seconds. Downloads that share `host` share its limits. `chunk` limits the
-    bytes of a read, and so the memory of each connection.
+    `pause` waits before another attempt, in seconds. `reading` is entered while an answer is read. Downloads that share
+    `host` share its limits. `chunk` limits the bytes of a read, and so the memory of each connection.
     """
 
     def __init__(
@@ -52,10 +52,11 @@ class Download:
         reporter: Reporter,
         guard: Callable[[], None],
         pause: Callable[[float], object] = time.sleep,
+        reading: Callable[[urllib3.BaseHTTPResponse], AbstractContextManager[None]] = lambda _: nullcontext(),
         chunk: int = CHUNK,
     ) -> None:
         self._source, self._file, self._patience, self._reporter = source, file, patience, reporter
-        self._guard, self._host, self._chunk = guard, host, chunk
+        self._guard, self._host, self._reading, self._chunk = guard, host, reading, chunk
         self._attempts = Attempts(file.path, host, reporter, pause)
         self._counting = threading.Lock()
         self._ranges = True
@@ -139,7 +140,7 @@ class Download:
             return False
         try:
             asked = range_headers(part, piece) if self._ranges and (ranges or part.etag) else {}
-            with self._source.content(self._file, asked) as response:
+            with self._source.content(self._file, asked) as response, self._reading(response):
                 start, stop = self._start_answer(part, piece, response, workers)
                 self._receive(part, start, stop, response, guard, transfer)
         except HubError as error:
@@ -155,7 +156,11 @@ class Download:
         if (piece := part.take()) is None:
             return False
         try:
-            with self._source.content(self._file, range_headers(part, piece)) as response, workers.reading(response):
+            with (
+                self._source.content(self._file, range_headers(part, piece)) as response,
+                self._reading(response),
+                workers.reading(response),
+            ):
                 stop = parse_range_end(response, piece, self._file.bytes)
                 if stop is None or strong_etag(response) != part.etag:
                     # Only the leader may start over.

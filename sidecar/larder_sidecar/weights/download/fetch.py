@@ -20,7 +20,6 @@ from ..store.disk import STATE, make_folders, sweep, translate_os_errors
 from ..store.gguf import check_gguf
 from ..store.lease import Lease
 from ..store.lease_holder import Holder
-from ..store.manifests import write_model
 from ..store.marker import (
     Stored,
     complete,
@@ -31,7 +30,7 @@ from ..store.marker import (
     unchanged_files,
     verified_blobs,
 )
-from ..store.ollama_layout import StoredFile, blob_path, list_manifests, referenced_blobs
+from ..store.ollama_layout import StoredFile, blob_path, list_manifests, referenced_blobs, write_model
 from .files import Files, part_path
 
 SPARE = 16 * 2**20

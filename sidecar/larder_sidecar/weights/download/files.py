@@ -6,18 +6,15 @@ The first error ends all. Their parts stay, and the next run resumes them.
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
-
-import urllib3
 
 from ...config.weights import FIRST_PULL, WeightsFile
 from ..errors import GgufError, HubError
 from ..progress import Reporter
 from ..retry import Patience
-from ..sources.source import FileMetadata, Source
+from ..sources.source import Source
 from ..store.disk import PARTS
 from ..store.gguf import check_gguf
 from ..store.lease import Lease
@@ -103,17 +100,15 @@ class Files:
         self._lease.check()
 
     def _fetch_file(self, file: WeightsFile) -> str:
-        source = _Cuttable(self._source, self._workers)
-        host = self._hosts.for_url(file.url)
         download = Download(
-            source,
+            self._source,
             file,
-            host,
+            self._hosts.for_url(file.url),
             self._patience,
             self._reporter,
             self._check_stopped,
-            # Together they use no more memory than a single file.
-            chunk=CHUNK // self._at_once,
+            reading=self._workers.reading,
+            chunk=CHUNK // self._at_once,  # together they use no more memory than a single file
         )
         metadata = download.metadata()
         expected = metadata.sha256 if file.sha256 == FIRST_PULL else file.sha256
@@ -143,21 +138,6 @@ class Files:
                 return False
             self.reused += size
             return True
-
-
-class _Cuttable:
-    """A source whose answers are cut when the workers stop."""
-
-    def __init__(self, source: Source, workers: Workers) -> None:
-        self._source, self._workers = source, workers
-
-    def metadata(self, file: WeightsFile) -> FileMetadata:
-        return self._source.metadata(file)
-
-    @contextmanager
-    def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
-        with self._source.content(file, headers) as response, self._workers.reading(response):
-            yield response
 
 
 def part_path(root: Path, file: WeightsFile) -> Path:

@@ -1,12 +1,18 @@
-"""Limits of hosts: connections at one time, over all files, and pauses."""
+"""Limits of hosts: connections at one time, over all files, and pauses; and attempts within them."""
 
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 from urllib.parse import urlsplit
 
+from ..errors import BusyError, DeniedError, TransientError
+from ..progress import Reporter
+from ..retry import Tries, report_wait
+
+T = TypeVar("T")
 CONNECTIONS = 4
 """Connections to one host at a time. More gain little on any network that we know, and hubs answer them with 429."""
 _POLL = 0.2
@@ -81,3 +87,38 @@ class Hosts:
         """Return the host of a URL."""
         # This is not about trust: a name that is parsed wrongly only gets limits of its own.
         return self._hosts.setdefault(urlsplit(url).netloc, Host())
+
+
+class Attempts:
+    """Attempts for a file that events call `name`. `pause` waits before another one, in seconds."""
+
+    def __init__(self, name: str, host: Host, reporter: Reporter, pause: Callable[[float], object]) -> None:
+        self._name, self._host, self._reporter, self._pause = name, host, reporter, pause
+        self.served = False
+        """True once the source has begun to send the file: a later refusal may go away."""
+
+    def run(self, attempt: Callable[[], T], tries: Tries, guard: Callable[[], None], progress: Callable[[], int]) -> T:
+        """Return the result of `attempt`, repeated as `tries` allows. `guard` raises to give up. Raises HubError.
+
+        `progress` returns the number of bytes that are here.
+        """
+        while True:
+            with self._host.connection(guard, self._pause):
+                began = time.monotonic()
+                try:
+                    return attempt()
+                except (TransientError, DeniedError) as caught:
+                    error = self._require_transient(caught)
+                    guard()  # we may have cut the connection ourselves
+                    wait = tries.next_wait(error, began=began, progress=progress())
+                    if wait is not None:
+                        self._host.back_off(wait, busy=isinstance(error, BusyError))
+                        report_wait(self._reporter, error, wait, file=self._name)
+
+    def _require_transient(self, error: TransientError | DeniedError) -> TransientError:
+        """Return an error that may go away: also a refusal once the source has sent bytes. Raises every other error."""
+        if isinstance(error, TransientError):
+            return error
+        if not self.served:
+            raise error
+        return TransientError(error.reason, error.remedy)

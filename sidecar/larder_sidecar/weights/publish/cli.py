@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...config.weights import WeightsPlan
 from ..client.login import Login
 from ..download.fetch import Fetch
 from ..errors import FetchError, PlanError
-from ..inputs import CONFIG, ROOT, read_plan, read_token
+from ..inputs import add_store_options, read_plan, read_token
 from ..oci import parse_destination, parse_image_name
 from ..progress import Reporter
 from ..signals import exit_on_signals
 from ..sources.by_url import Sources
 from .engine import Engine, PublishEngine
 from .models import PublishModels
-from .push import Destination, Published
+from .push import Destination
 from .registry import Registry
 from .upload import CHUNK
 
@@ -28,19 +27,19 @@ if TYPE_CHECKING:
 SMALLEST_CHUNK, LARGEST_CHUNK = 1 << 20, 16 << 30
 
 EPILOG = """
-Try it (weights.json: see `larder-sidecar fetch --help`):
+Examples (weights.json: see `larder-sidecar fetch --help`):
   larder-sidecar publish --config weights.json --root ./store --to registry.example/weights --token-file token
   larder-sidecar publish --config weights.json --root ./store --to localhost:5000/weights --plain-http
   larder-sidecar publish --config weights.json --root ./store --to registry.example/engines \\
       --engine docker.io/ollama/ollama@sha256:…
 
-Without --engine each model becomes an image REGISTRY/PREFIX/<model id>, its files under /models. It is told in a line
-{"event": "pushed", "model": …, "reference": "…@sha256:…", …}: that reference is what goes into
-larder:cache.image-volume.images. With --engine all models go into one image REGISTRY/PREFIX/<last word of the engine's
-name>, under /weights/ollama, upon the engine's own layers: its reference goes into larder:cache.prebuilt-image.image.
+Without --engine, each model becomes an image REGISTRY/PREFIX/<model id> with its files under /models. A line
+{"event": "pushed", "model": …, "reference": "…@sha256:…", …} states its reference: write it into
+larder:cache.image-volume.images. With --engine, one image REGISTRY/PREFIX/<last word of the engine's name> holds the
+layers of the engine and all models under /weights/ollama: write its reference into larder:cache.prebuilt-image.image.
 
-The same weights and base give the same reference. Blobs that the registry has are not sent again, and those of another
-repository of it are taken over. Interrupted runs go on where they stopped. No docker daemon is needed.
+The same weights and base give the same reference. Blobs that are in the registry are not sent again; blobs of another
+repository of the registry are mounted. An interrupted run resumes. No Docker daemon is needed.
 """
 
 
@@ -49,37 +48,34 @@ def add_parser(subparsers: "Subparsers") -> None:
     parser = subparsers.add_parser(
         "publish",
         help="make images of the weights, or of an engine with them inside, and push them to a registry",
-        description="Fills the store with the models of weights.json where it is not yet, and pushes each model as an\n"
-        "image that Kubernetes mounts as a volume, or all of them inside an engine's image.",
+        description="Fetch the models of weights.json that the store lacks, and push each model as an image that\n"
+        "Kubernetes mounts as a volume, or all models inside an engine's image.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    add_store_options(parser)
     parser.add_argument(
-        "--config", type=Path, default=CONFIG, metavar="FILE", help="weights.json (default %(default)s)"
+        "--to", required=True, metavar="REGISTRY/PREFIX", help="destination of the images, as in host:port/weights"
     )
-    parser.add_argument("--root", type=Path, default=ROOT, metavar="DIR", help="store (default %(default)s)")
-    parser.add_argument(
-        "--to", required=True, metavar="REGISTRY/PREFIX", help="where images go, as in host:port/weights"
-    )
-    parser.add_argument("--engine", metavar="IMAGE", help="put the weights into this image, REGISTRY/NAME@sha256:…")
+    parser.add_argument("--engine", metavar="IMAGE", help="image to put the weights into, as in REGISTRY/NAME@sha256:…")
     parser.add_argument(
         "--platform",
         action="append",
         default=[],
         metavar="OS/ARCH",
-        help="of the engine's image, as in linux/arm64; may be given again (default: all it has)",
+        help="platform of the engine's image, as in linux/arm64; may be repeated (default: all)",
     )
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="file with a bearer token that may push")
     parser.add_argument(
         "--credentials-file", type=Path, metavar="FILE", help="file with user:password, as of a robot account"
     )
-    parser.add_argument("--plain-http", action="store_true", help="the registry speaks HTTP; nobody logs in then")
+    parser.add_argument("--plain-http", action="store_true", help="use HTTP without TLS, and send no credentials")
     parser.add_argument(
         "--chunk-size",
         type=_size,
         default=CHUNK,
         metavar="SIZE",
-        help="send blobs in parts of so many bytes, as in 32Mi (default 64Mi)",
+        help="bytes of each part of a blob, as in 32Mi (default 64Mi)",
     )
     parser.set_defaults(func=run)
 
@@ -110,7 +106,7 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> None:
     login = _read_login(options)
     engine = parse_image_name(options.engine) if options.engine else None
     if options.platform and not engine:
-        raise PlanError("--platform without --engine", "Images of weights are for every platform: drop it.")
+        raise PlanError("--platform without --engine", "Remove --platform: images of weights fit every platform.")
     plan = read_plan(options.config)
     with Sources(read_token(None)) as sources:
         Fetch(plan, options.root, sources, reporter).run()
@@ -123,13 +119,9 @@ def _run(options: argparse.Namespace, reporter: Reporter) -> None:
             # Credentials are for the destination; a base in another registry is read without any.
             source = registry if engine.host == to.host else stack.enter_context(Registry(engine.host))
             base = Engine(source, engine.repository, engine.digest)
-            pushed = [_publish_engine(base, plan, options, destination)]
+            pushed = [PublishEngine(plan, options.root, destination, base, options.platform).run()]
     uploaded, reused = sum(it.uploaded_bytes for it in pushed), sum(it.reused_bytes for it in pushed)
     reporter.event("done", images=len(pushed), uploaded_bytes=uploaded, reused_bytes=reused)
-
-
-def _publish_engine(base: Engine, plan: WeightsPlan, options: argparse.Namespace, to: Destination) -> Published:
-    return PublishEngine(plan, options.root, to, base, options.platform).run()
 
 
 def _read_login(options: argparse.Namespace) -> Login:
@@ -137,10 +129,10 @@ def _read_login(options: argparse.Namespace) -> Login:
     files = [name for name in ("token_file", "credentials_file") if getattr(options, name)]
     if options.plain_http and files:
         option = f"--{files[0].replace('_', '-')}"
-        raise PlanError(f"{option} with --plain-http", "A token is never sent in clear text: drop one of them.")
+        raise PlanError(f"{option} with --plain-http", "Remove one of them: credentials are never sent in clear text.")
     if len(files) > 1:
-        raise PlanError("--token-file and --credentials-file", "A registry takes one of them: drop the other.")
+        raise PlanError("--token-file with --credentials-file", "Remove one: a registry takes one kind of login.")
     password = read_token(options.credentials_file) if options.credentials_file else None
     if password and not all(password.partition(":")):
-        raise PlanError(f"{options.credentials_file}: holds no user:password", "One line with both is expected.")
+        raise PlanError(f"{options.credentials_file}: no user:password is in the file", "Write one line with both.")
     return Login(read_token(options.token_file) if options.token_file else None, password)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import ImageError
 from ..oci import CONFIG, IMAGE_INDEX, MANIFEST, MAX_MANIFEST
-from .image import Document, Image, make_document
+from .image import Image, make_image
 from .layer import LAYER, Descriptor
 
 _DOCKER = "application/vnd.docker"
@@ -112,31 +112,9 @@ def parse_base(it: PlatformManifest | None, manifest: bytes, config: bytes, wher
 
 def build_engine_image(bases: Sequence[Base], digest: str, layers: Sequence[tuple[Descriptor, str]]) -> Image:
     """Return the image of the bases from the image `digest`, with layers that each have a text for the history."""
-    configs = [make_document(CONFIG, _config(base, layers)) for base in bases]
-    manifests = [
-        make_document(
-            MANIFEST,
-            {
-                "schemaVersion": 2,
-                "mediaType": MANIFEST,
-                "config": config.descriptor.to_dict(),
-                "layers": [layer.to_dict() for layer in (*base.layers, *(it for it, _ in layers))],
-            },
-        )
-        for base, config in zip(bases, configs, strict=True)
-    ]
-    entries = [_index_entry(base, manifest) for base, manifest in zip(bases, manifests, strict=True)]
-    index = {
-        "schemaVersion": 2,
-        "mediaType": IMAGE_INDEX,
-        "manifests": entries,
-        "annotations": {"org.opencontainers.image.base.digest": digest},
-    }
-    return Image(tuple(configs), tuple(manifests), make_document(IMAGE_INDEX, index))
-
-
-def _index_entry(base: Base, manifest: Document) -> dict[str, object]:
-    return {**manifest.descriptor.to_dict(), "platform": dict(base.listed.platform)}
+    added = [layer for layer, _ in layers]
+    platforms = [(base.listed.platform, _config(base, layers), (*base.layers, *added)) for base in bases]
+    return make_image(platforms, {"org.opencontainers.image.base.digest": digest})
 
 
 def _config(base: Base, layers: Sequence[tuple[Descriptor, str]]) -> dict[str, object]:

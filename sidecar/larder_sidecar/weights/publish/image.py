@@ -40,33 +40,39 @@ def index_layer(model: str, files: Sequence[tuple[str, ImageFile]]) -> Layer:
 
 def build_image(model: str, layers: Sequence[Descriptor]) -> Image:
     """Return the image of these layers, for every platform."""
-    configs = [make_document(CONFIG, _config(platform, layers)) for platform in PLATFORMS]
-    manifests = [make_document(MANIFEST, _manifest(config.descriptor, layers)) for config in configs]
+    platforms = [({"architecture": name, "os": "linux"}, _config(name, layers), layers) for name in PLATFORMS]
+    return make_image(platforms, {"org.opencontainers.image.title": model})
+
+
+def make_image(
+    platforms: Sequence[tuple[Mapping[str, object], Mapping[str, object], Sequence[Descriptor]]],
+    annotations: Mapping[str, str],
+) -> Image:
+    """Return the image of a platform, a config and layers for each of its manifests."""
+    configs = tuple(make_document(CONFIG, config) for _, config, _ in platforms)
+    manifests = tuple(
+        make_document(
+            MANIFEST,
+            {
+                "schemaVersion": 2,
+                "mediaType": MANIFEST,
+                "config": config.descriptor.to_dict(),
+                "layers": [layer.to_dict() for layer in layers],
+            },
+        )
+        for config, (_, _, layers) in zip(configs, platforms, strict=True)
+    )
     listed = [
-        {**manifest.descriptor.to_dict(), "platform": {"architecture": platform, "os": "linux"}}
-        for platform, manifest in zip(PLATFORMS, manifests, strict=True)
+        {**manifest.descriptor.to_dict(), "platform": dict(platform)}
+        for manifest, (platform, _, _) in zip(manifests, platforms, strict=True)
     ]
-    index: dict[str, object] = {
-        "schemaVersion": 2,
-        "mediaType": IMAGE_INDEX,
-        "manifests": listed,
-        "annotations": {"org.opencontainers.image.title": model},
-    }
-    return Image(tuple(configs), tuple(manifests), make_document(IMAGE_INDEX, index))
+    index = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": listed, "annotations": annotations}
+    return Image(configs, manifests, make_document(IMAGE_INDEX, index))
 
 
 def _config(platform: str, layers: Sequence[Descriptor]) -> dict[str, object]:
     root: dict[str, object] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
     return {"architecture": platform, "os": "linux", "config": {}, "rootfs": root}
-
-
-def _manifest(config: Descriptor, layers: Sequence[Descriptor]) -> dict[str, object]:
-    return {
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "config": config.to_dict(),
-        "layers": [layer.to_dict() for layer in layers],
-    }
 
 
 def make_document(media_type: str, value: Mapping[str, object]) -> Document:

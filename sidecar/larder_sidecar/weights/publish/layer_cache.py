@@ -3,24 +3,20 @@
 An entry is trusted as long as a marker lists the file; if it is wrong, the registry refuses the upload.
 """
 
-import contextlib
-import hashlib
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from ...config.base import Model
-from ..errors import ImageError, StoreError
+from ..errors import ImageError
 from ..progress import Reporter
-from ..store import untrusted
-from ..store.disk import SCRATCH, STATE, require_inside, write_atomically
-from ..store.marker import Stored, verified_blobs
+from ..store.disk import STATE
+from ..store.entries import Entries
+from ..store.marker import verified_blobs
 from ..store.ollama_layout import blob_path
 from .layer import LAYER, Descriptor, Layer
 
 LAYERS = STATE / "layers"
-_LARGEST = 64 << 10
-"""Bytes of an entry."""
 
 
 class CachedLayer(Model):
@@ -41,13 +37,13 @@ class LayerCache:
 
     def __init__(self, root: Path, reporter: Reporter) -> None:
         self._root, self._reporter = root, reporter
-        self._vouched: dict[str, Stored] = verified_blobs(root)
+        self._entries, self._verified = Entries(root, LAYERS, CachedLayer), verified_blobs(root)
 
     def find(self, path: str, sha256: str, size: int) -> tuple[Layer, CachedLayer]:
         """Return the layer with the blob `sha256` at `path`. Raises ImageError if the blob has another hash."""
         blob = blob_path(sha256)
         layer = Layer(path, self._root / blob, size)
-        known = self._read(path, sha256, size) if blob in self._vouched else None
+        known = self._read(path, sha256, size) if blob in self._verified else None
         if known and known.size == layer.total:  # with another size, the registry would wait for bytes that never come
             return layer, known
         self._reporter.event("hashing", file=blob, bytes=size)
@@ -65,24 +61,18 @@ class LayerCache:
 
     def forget(self, layer: CachedLayer) -> None:
         """Remove an entry that was wrong."""
-        with contextlib.suppress(OSError):
-            self._path(layer.path, layer.sha256).unlink(missing_ok=True)
+        self._entries.remove(_key(layer.path, layer.sha256))
 
     def _read(self, path: str, sha256: str, size: int) -> CachedLayer | None:
-        try:
-            known = CachedLayer.from_json(untrusted.read_file(self._path(path, sha256), _LARGEST))
-        except (OSError, ValidationError):
-            return None
-        return known if (known.path, known.sha256, known.bytes) == (path, sha256, size) else None
+        known = self._entries.read(_key(path, sha256))
+        return known if known and (known.path, known.sha256, known.bytes) == (path, sha256, size) else None
 
     def _write(self, layer: CachedLayer) -> None:
-        with contextlib.suppress(OSError, StoreError):  # a read-only store is published too
-            require_inside(self._root, (self._root / LAYERS, self._root / SCRATCH))
-            content = layer.to_json().encode()
-            write_atomically(self._path(layer.path, layer.sha256), content, scratch=self._root / SCRATCH)
+        self._entries.write(_key(layer.path, layer.sha256), layer)
 
-    def _path(self, path: str, sha256: str) -> Path:
-        return self._root / LAYERS / f"{hashlib.sha256(f'{sha256} {path}'.encode()).hexdigest()[:32]}.json"
+
+def _key(path: str, sha256: str) -> str:
+    return f"{sha256} {path}"
 
 
 def layer_descriptor(layer: CachedLayer) -> Descriptor:

@@ -24,7 +24,7 @@ from ..client.connections import Body
 from ..client.login import Login
 from ..client.refusal import Refusal, read_start
 from ..client.server_words import read_message
-from ..errors import DeniedError, HubError, NotFoundError, RedirectError
+from ..errors import HubError, RedirectError
 from ..oci import registry_address
 
 _SAME_METHOD = {307, 308}
@@ -133,22 +133,19 @@ class RegistryHttp:
     def refusal(self, answer: Answer, repository: str, *, reading: bool = False) -> HubError:
         """Return the error for an unexpected answer."""
         words = read_message(answer.headers, answer.body, hide=self._login.secrets())
-        it = Refusal("the registry", self.base, answer.asked, answer.status, answer.headers, words)
-        where, status = f"{self.host}/{repository}", it.status
-        why = f"{where}: the registry answers {it.code}{f' ({words})' if words else ''}"
-        if status == 413:
-            return HubError(why, "Something before the registry limits its requests: pass a smaller --chunk-size.")
-        if found := it.general_error():
-            return found
-        if status in {401, 403}:
-            return DeniedError(why, it.denied_remedy(_credentials(answer.headers, "read" if reading else "push")))
-        if status == 404:
-            what = "image" if reading else "project"
-            return NotFoundError(why, f"Check the registry's name and whether its {what} exists.")
-        return HubError(why, "Check that this is a registry, and its limits.")
+        where = f"{self.host}/{repository}"
+        it = Refusal("the registry", self.base, answer.asked, answer.status, answer.headers, words, where)
+        if it.status == 413:
+            remedy = "Pass a smaller --chunk-size: something before the registry limits the size of requests."
+            return HubError(f"{where}: the registry answers {it.summary}", remedy)
+        return it.error(
+            denied=_login_remedy(answer.headers, "read" if reading else "push"),
+            missing=f"Check the registry's name, and that its {'image' if reading else 'project'} exists.",
+            other="Check that this is a registry, and its limits.",
+        )
 
 
-def _credentials(headers: urllib3.HTTPHeaderDict, may: str) -> str:
+def _login_remedy(headers: urllib3.HTTPHeaderDict, may: str) -> str:
     schemes = {it.scheme for it in parse_challenges(headers.getlist("WWW-Authenticate"))}
     if schemes and not schemes & _SCHEMES:
         offered = ", ".join(sorted(schemes))[:100]

@@ -8,9 +8,9 @@ registry how far it got. A registry that has forgotten the upload, or takes no p
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ..errors import ChunkError, ContentError, HubError, TransientError
+from ..errors import ChunkError, ContentError, HubError
 from ..progress import Reporter
-from ..retry import Patience, Tries
+from ..retry import Patience, retry_request
 from .layer import Descriptor
 from .registry import PartError, Registry
 from .upload_state import UploadStates
@@ -32,7 +32,7 @@ class Uploads:
     reporter: Reporter = field(default_factory=Reporter)
     patience: Patience = field(default_factory=Patience)
     chunk: int = CHUNK
-    _whole: bool = False
+    whole: bool = False
     """True once the registry has refused parts."""
 
     def push(self, repository: str, blob: Descriptor, content: Content, siblings: Iterable[str] = ()) -> int:
@@ -42,38 +42,27 @@ class Uploads:
         """
         transfer = self.reporter.transfer(blob.digest, total=blob.size, start=0)
         upload = _Upload(self, repository, blob, content, transfer.at)
-        tries = Tries(self.patience)
-        while True:
-            try:
-                if self.registry.has(repository, blob.digest) or upload.try_mount(siblings):
-                    upload.forget()
-                    return blob.size if upload.sent else 0
-                upload.send()
-            except ChunkError as error:
-                self._send_whole(error)
-            except ContentError as error:
-                upload.forget()
-                if self._whole or upload.confirmed:
-                    raise
-                self._send_whole(error)  # the parts that it did not confirm are missing
-            except PartError as error:
-                if upload.count_refusal() > _PARTS_REFUSED:
-                    self._send_whole(error)
-                else:
-                    tries.pause(error, self.reporter, progress=upload.sent)
-            except TransientError as error:
-                tries.pause(error, self.reporter, progress=upload.sent)
-            else:
-                upload.forget()
-                return blob.size
 
-    def _send_whole(self, error: HubError) -> None:
-        self._whole = True
-        self.reporter.event("whole", reason=error.reason)
+        def attempt() -> int:
+            while True:
+                try:
+                    there = self.registry.has(repository, blob.digest) or upload.try_mount(siblings)
+                    if not there:
+                        upload.send()
+                except (ChunkError, ContentError, PartError) as error:
+                    if not upload.must_be_whole(error):
+                        raise
+                    self.whole = True
+                    self.reporter.event("whole", reason=error.reason)
+                else:
+                    upload.forget()
+                    return 0 if there and not upload.sent else blob.size
+
+        return retry_request(attempt, self.patience, self.reporter, lambda: upload.sent)
 
     def in_parts(self, blob: Descriptor) -> bool:
         """Return True for a blob that goes in parts."""
-        return blob.size > max(self.chunk, self.registry.min_part) and not self._whole
+        return blob.size > max(self.chunk, self.registry.min_part) and not self.whole
 
 
 @dataclass
@@ -93,7 +82,15 @@ class _Upload:
     _refusals: int = 0
     _refused_at: int = 0
 
-    def count_refusal(self) -> int:
+    def must_be_whole(self, error: HubError) -> bool:
+        """Record an error of parts, and return True if only the whole blob can avoid it."""
+        if isinstance(error, ContentError):
+            self.forget()
+            # Parts that the registry did not confirm are missing.
+            return not self.uploads.whole and not self.confirmed
+        return isinstance(error, ChunkError) or self._count_refusal() > _PARTS_REFUSED
+
+    def _count_refusal(self) -> int:
         """Count a refused part, and return the refusals in a row without a new byte."""
         self._refusals = self._refusals + 1 if self.sent <= self._refused_at else 1
         self._refused_at = self.sent

@@ -2,22 +2,18 @@
 
 import contextlib
 import fcntl
-import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import ValidationError
-
 from ...config.base import Model
 from ..errors import StoreError
 from ..store import untrusted
-from ..store.disk import SCRATCH, STATE, require_inside, write_atomically
+from ..store.disk import SCRATCH, STATE, require_inside
+from ..store.entries import Entries
 
 UPLOADS = STATE / "uploads"
-_LARGEST = 64 << 10
-"""Bytes of a state file."""
 
 
 class UploadState(Model):
@@ -36,6 +32,7 @@ class UploadStates:
 
     def __init__(self, root: Path) -> None:
         self._root, self._lock = root, -1
+        self._entries = Entries(root, UPLOADS, UploadState)
         self._known: dict[str, str] = {}
 
     def __enter__(self) -> Self:
@@ -61,26 +58,17 @@ class UploadStates:
         """Return the address of an unfinished upload; None if there is none."""
         if upload in self._known or self._lock < 0:
             return self._known.get(upload)
-        try:
-            found = UploadState.from_json(untrusted.read_file(self._path(upload), _LARGEST))
-        except (OSError, ValidationError):
-            return None
-        return found.location if found.upload == upload else None
+        found = self._entries.read(upload)
+        return found.location if found and found.upload == upload else None
 
     def save(self, upload: str, location: str) -> None:
         """Save the address at which an upload goes on."""
         self._known[upload] = location
         if self._lock >= 0:
-            session = UploadState(upload=upload, location=location).to_json().encode()
-            with contextlib.suppress(OSError):  # a full disk costs the resumption, not the upload
-                write_atomically(self._path(upload), session, scratch=self._root / SCRATCH)
+            self._entries.write(upload, UploadState(upload=upload, location=location))
 
     def remove(self, upload: str) -> None:
         """Remove an upload."""
         self._known.pop(upload, None)
         if self._lock >= 0:
-            with contextlib.suppress(OSError):
-                self._path(upload).unlink(missing_ok=True)
-
-    def _path(self, upload: str) -> Path:
-        return self._root / UPLOADS / f"{hashlib.sha256(upload.encode()).hexdigest()[:32]}.json"
+            self._entries.remove(upload)

@@ -22,7 +22,7 @@ from ..client.login import Login
 from ..client.refusal import read_refusal, reject_web_page
 from ..errors import ContentError, HubError, NotFoundError
 from ..oci import MANIFEST, MAX_MANIFEST, registry_address, repository_name
-from .source import FileMetadata
+from .source import CONTENT, FileMetadata
 
 _MANIFESTS = (
     MANIFEST,
@@ -76,7 +76,7 @@ class Artifact:
         base, _ = _parse_url(file.url)
         url = f"{base}/blobs/{self._find_layer(file).digest}"
         with self._ask(url, base, headers) as response:
-            if response.status not in {200, 206, 416}:
+            if response.status not in CONTENT:
                 raise self._refusal(response, url, base)
             reject_web_page(response, file)
             yield response
@@ -131,9 +131,7 @@ class Artifact:
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, url: str, base: str) -> HubError:
         return read_refusal(response, url, "the registry", hide=self._login(base).secrets()).error(
-            _PUBLIC,
-            "Check the catalog entry, and whether the artifact is still there.",
-            "Check the catalog entry.",
+            _PUBLIC, "Check the catalog entry, and that the artifact is still there."
         )
 
 

@@ -1,38 +1,31 @@
-"""The sources of a plan: a file's URL, and whether it is pinned to a commit, select one."""
+"""The sources of a plan: a file's URL, and its pin to a commit, select one."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 import urllib3
 
 from ...config.weights import WeightsFile
 from ..client.client import Client
+from ..client.refusal import read_refusal, reject_web_page
 from .artifact import Artifact
-from .https import WebServer
 from .hub import Hub
-from .source import FileMetadata, Source
+from .source import CONTENT, FileMetadata, Source
 
 
 class Sources:
-    """All sources. `token` is for the hub."""
+    """All sources, which share the connections of one client. `token` is for the hub."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        client = Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
-        self._hub, self._plain, self._artifact = (
-            Hub(token, stall_seconds=stall_seconds),
-            WebServer(client),
-            Artifact(client),
-        )
-        self._open = contextlib.ExitStack()
-        self._open.enter_context(client)
-        self._open.enter_context(self._hub)
+        self._hub = Hub(token, stall_seconds=stall_seconds)
+        self._web, self._artifact = WebServer(self._hub.client), Artifact(self._hub.client)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        self._hub.client.close()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         """Return the metadata of a file from its source. Raises HubError."""
@@ -47,4 +40,27 @@ class Sources:
     def _source_of(self, file: WeightsFile) -> Source:
         if file.url.startswith("oci"):
             return self._artifact
-        return self._plain if file.revision is None else self._hub
+        return self._web if file.revision is None else self._hub
+
+
+class WebServer:
+    """Any web server, whose files are pinned only by the sha256 and size in the plan. It gets no credentials."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def metadata(self, file: WeightsFile) -> FileMetadata:
+        """Return empty metadata: the plan knows size and sha256, and many servers answer HEAD wrongly."""
+        del file
+        return FileMetadata(sha256=None, bytes=None)
+
+    @contextlib.contextmanager
+    def content(self, file: WeightsFile, headers: Mapping[str, str]) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Yield the answer to a GET with `headers`. Raises HubError."""
+        with self._client.ask("GET", file.url, headers) as response:
+            if response.status not in CONTENT:
+                raise read_refusal(response, file.url, "the server").error(
+                    "Make the file public: no credentials are sent to web servers."
+                )
+            reject_web_page(response, file)
+            yield response

@@ -19,17 +19,9 @@ from ..client.client import REDIRECTS, Client, Follow, follow_anywhere, follow_w
 from ..client.failures import LostError
 from ..client.headers import compression, parse_size
 from ..client.refusal import read_refusal, reject_web_page
-from ..errors import (
-    DeniedError,
-    HubError,
-    NotFoundError,
-    RedirectError,
-    RevisionError,
-    StallError,
-)
-from .source import FileMetadata
+from ..errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError, StallError
+from .source import CONTENT, FileMetadata
 
-_CONTENT = {200, 206, 416}
 _OF_ANY_QUESTION = {407, 408, 425, 429, 503}
 """Refusals that do not depend on the method HEAD."""
 _NAME = re.compile(r"(?![0-9a-fA-F]{7,64}\Z)[\w./-]{1,255}", re.ASCII)
@@ -52,7 +44,7 @@ class Hub:
     """A hub. `token` goes to the host of a file's own URL, and to no host that it redirects to."""
 
     def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        self._token, self._client = token, Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
+        self._token, self.client = token, Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
         self._places: dict[str, str] = {}
         """Signed URL at another host that sent a file's bytes, by the file's URL."""
 
@@ -60,7 +52,7 @@ class Hub:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self.client.close()
 
     def metadata(self, file: WeightsFile) -> FileMetadata:
         """Return hash and size of a file at its pinned revision. Raises HubError, RevisionError among them.
@@ -137,13 +129,13 @@ class Hub:
         """
         with self._forget_on_error(file):
             if place := self._places.get(file.url):
-                with self._client.ask("GET", place, headers, sender=require_address(file.url)) as response:
-                    if response.status in _CONTENT:
+                with self.client.ask("GET", place, headers, sender=require_address(file.url)) as response:
+                    if response.status in CONTENT:
                         yield response
                         return
             self._places.pop(file.url, None)
             with self._ask("GET", file, headers) as response:
-                if response.status not in _CONTENT:
+                if response.status not in CONTENT:
                     raise self._refusal(response, file)
                 reject_web_page(response, file)
                 if is_elsewhere(require_address(file.url), require_address(response.url or file.url)):
@@ -163,40 +155,37 @@ class Hub:
         self, method: str, file: WeightsFile, headers: Mapping[str, str], follow: Follow = follow_anywhere
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         auth = HubAuth(require_address(file.url), token=self._token)
-        return self._client.ask(method, file.url, headers, auth=auth, follow=follow)
+        return self.client.ask(method, file.url, headers, auth=auth, follow=follow)
 
     def _refusal(self, response: urllib3.BaseHTTPResponse, file: WeightsFile) -> HubError:
         """Return the error for a status that is not content. Codes: X-Error-Code of the hub's API."""
         it = read_refusal(response, file.url, "the hub", hide=[self._token or ""])
-        code, where = it.headers.get("X-Error-Code", "").lower(), redact_url(file.url)
-        if found := it.general_error():
-            return found
-        if code == "gatedrepo":
-            return DeniedError(
-                f"{where}: the repository is gated ({it.summary})",
+        code = it.headers.get("X-Error-Code", "").lower()
+        known = {
+            "gatedrepo": (
+                DeniedError,
+                "the repository is gated",
                 "Accept its terms on the hub's page and pass a token of that account with --token-file or HF_TOKEN.",
-            )
-        if code == "disabledrepo":
-            return DeniedError(f"{where}: the hub has disabled the repository ({it.summary})", "Choose another one.")
-        if it.status in {401, 403}:
-            may = "the token may not read it" if self._token else "the repository is private or does not exist"
-            return DeniedError(
-                f"{where}: access denied ({it.summary}); {may}",
-                it.denied_remedy(_NEEDS_RIGHTS if self._token else _NEEDS_ACCESS),
-            )
-        missing = {
-            "reponotfound": ("there is no such repository", "Check `hub.repo` of the catalog entry."),
-            "revisionnotfound": (f"the repository has no revision {file.revision}", "Check `hub.revision`."),
+            ),
+            "disabledrepo": (DeniedError, "the hub has disabled the repository", "Choose another repository."),
+            "reponotfound": (NotFoundError, "there is no such repository", "Check `hub.repo` of the catalog entry."),
+            "revisionnotfound": (
+                NotFoundError,
+                f"the repository has no revision {file.revision}",
+                "Check `hub.revision` of the catalog entry.",
+            ),
             "entrynotfound": (
+                NotFoundError,
                 f"the repository has no file {file.path}",
-                "Check `hub.files`; names are case-sensitive.",
+                "Check `hub.files` of the catalog entry; names are case-sensitive.",
             ),
         }
-        if it.status == 404 and code in missing:
-            reason, remedy = missing[code]
-            return NotFoundError(f"{where}: {reason} (404)", remedy)
+        kind, problem, remedy = known.get(code, (HubError, "", ""))
+        # The hub calls a repository missing with 401 too, if the request has no token that may read it.
+        if not it.general_error() and (kind is DeniedError or (kind is NotFoundError and it.status == 404)):
+            return kind(f"{redact_url(file.url)}: {problem} ({it.summary})", remedy)
         return it.error(
-            _NEEDS_ACCESS, "Check repository, revision and file of the catalog entry.", "Check the catalog entry."
+            _NEEDS_RIGHTS if self._token else _NEEDS_ACCESS, "Check repository, revision and file of the catalog entry."
         )
 
 

@@ -9,6 +9,9 @@ import urllib3
 
 from ...config.weights import WeightsFile
 
+CONTENT = {200, 206, 416}
+"""Statuses of an answer to a GET of a file: the rest is a refusal."""
+
 
 @dataclass(frozen=True)
 class FileMetadata:

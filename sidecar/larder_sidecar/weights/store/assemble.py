@@ -7,7 +7,6 @@ placed.
 import hashlib
 import os
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,13 +14,11 @@ from ...config.weights import FIRST_PULL, ModelWeights, WeightsFile, WeightsPlan
 from ..errors import ImageError, StoreError
 from ..progress import Reporter, Summary
 from . import untrusted
-from .disk import SCRATCH, link_atomically, make_folders, sweep, translate_os_errors
+from .disk import SCRATCH, link_atomically, make_folders, place_atomically, sweep, translate_os_errors
 from .gguf import check_gguf
 from .image_index import INDEX, MODELS, Contents, read_contents
-from .manifests import write_model
-from .marker import Stored, complete, describe_file, read_marker
-from .ollama_layout import StoredFile, blob_path
-from .wait import wait_for
+from .marker import Stored, complete, describe_file, read_marker, wait_for
+from .ollama_layout import StoredFile, blob_path, write_model
 
 Place = Callable[[ModelWeights, WeightsFile], str]
 """Puts the blob of a file into the store and returns its sha256. Raises FetchError."""
@@ -103,9 +100,12 @@ def _sha256_in(contents: Contents, file: WeightsFile, image: Path) -> str:
 
 
 def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, reporter: Reporter) -> None:
-    digest, temporary = hashlib.sha256(), scratch / f"{uuid.uuid4().hex}.tmp"
-    transfer = reporter.transfer(source.name, total=size, start=0)
-    with untrusted.open_file(source) as read, temporary.open("wb") as write:
+    digest, transfer = hashlib.sha256(), reporter.transfer(source.name, total=size, start=0)
+    with (
+        untrusted.open_file(source) as read,
+        place_atomically(target, scratch=scratch) as temporary,
+        temporary.open("wb") as write,
+    ):
         while chunk := read.read(_READ):
             if write.tell() + len(chunk) > size:
                 raise StoreError(f"{source} has more than the {size} bytes of the plan", _DAMAGED)
@@ -114,8 +114,6 @@ def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, rep
             transfer.at(write.tell())
         write.flush()
         os.fsync(write.fileno())
-    if digest.hexdigest() != sha256:
-        temporary.unlink()
-        raise StoreError(f"{source} has sha256 {digest.hexdigest()[:12]}…, which is not its name", _DAMAGED)
-    temporary.rename(target)
+        if digest.hexdigest() != sha256:
+            raise StoreError(f"{source} has sha256 {digest.hexdigest()[:12]}…, which is not its name", _DAMAGED)
     reporter.event("copied", file=source.name, bytes=size)

@@ -118,31 +118,32 @@ def _remove(name: str, folder: int) -> None:
             os.unlink(name, dir_fd=folder)
 
 
-def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
-    """Write `content` in `scratch` on the same filesystem, fsync it, rename it to `path`, and fsync the folder."""
+@contextlib.contextmanager
+def place_atomically(path: Path, *, scratch: Path) -> Iterator[Path]:
+    """Yield a path in `scratch` on the same filesystem; rename what is made there to `path`, and fsync the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch.mkdir(parents=True, exist_ok=True)
     temporary = scratch / f"{uuid.uuid4().hex}.tmp"
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         temporary.rename(path)
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def write_atomically(path: Path, content: bytes, *, scratch: Path) -> None:
+    """Write a small file that is whole and durable, or absent."""
+    with place_atomically(path, scratch=scratch) as temporary, temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def link_atomically(path: Path, target: str, *, scratch: Path) -> None:
     """Make `path` a symbolic link to `target`, also if it links to something else."""
-    temporary = scratch / f"{uuid.uuid4().hex}.tmp"
-    temporary.symlink_to(target)
-    try:
-        temporary.rename(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with place_atomically(path, scratch=scratch) as temporary:
+        temporary.symlink_to(target)
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """The lease of a store: one writer at a time, also on storage that nodes share, and after the death of a holder.
 
 The lease is a file, made with O_EXCL and touched every 10 s. It is abandoned if it was not touched for a minute
-(lease_clock.py chooses the clock), or at once if its holder ran under this kernel and no longer has its flock. A holder
+(`LeaseClock` chooses the clock), or at once if its holder ran under this kernel and no longer has its flock. A holder
 that has its flock is alive, however late it is, and keeps the lease: a waiting writer reports that, and gives up in the
 end. A writer that takes an abandoned lease first renames it, under the flock, and exactly one rename succeeds.
 
@@ -15,14 +15,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from .. import signals as stop
 from ..errors import LeaseError, StoreError
 from . import untrusted
-from .lease_clock import LeaseClock
 from .lease_holder import MAX_LEASE, Holder
 
 RENEW_SECONDS = 10.0
@@ -30,6 +30,31 @@ STALE_SECONDS = 60.0
 POLL_SECONDS = 1.0
 LOCK_SECONDS = 5.0
 """Seconds for others to release the flock of a lease that we made."""
+
+
+@dataclass
+class LeaseClock:
+    """A waiter's view of a lease whose holder renews it every `renew` seconds.
+
+    The lease is abandoned if it was unchanged for `stale` seconds of our own clock, which never jumps. If the storage's
+    clock agrees, two missed renewals suffice: that clock may be set, so it never decides alone.
+    """
+
+    renew: float
+    stale: float
+    clock: Callable[[], float] = time.monotonic
+    _sign: Hashable = None
+    _since: float = 0.0
+
+    def seconds_unchanged(self, sign: Hashable) -> float:
+        """Return the seconds since `sign` changed, as every renewal changes it."""
+        if sign != self._sign:
+            self._sign, self._since = sign, self.clock()
+        return self.clock() - self._since
+
+    def is_abandoned(self, sign: Hashable, age: float) -> bool:
+        """Return True for an abandoned lease. `age`: seconds since its last renewal by the storage's clock."""
+        return self.seconds_unchanged(sign) > (2 * self.renew if age > self.stale else self.stale)
 
 
 class Lease:

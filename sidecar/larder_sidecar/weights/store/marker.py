@@ -1,6 +1,7 @@
 """The done marker `<root>/.larder/<plan sha256>.json`: written last, it lists the files of a plan that is complete."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +13,8 @@ from pydantic import Field, ValidationError
 from ...config import layout
 from ...config.base import Model
 from ...config.weights import FIRST_PULL, WeightsFile, WeightsPlan
-from ..errors import StoreError
-from ..progress import Summary
+from ..errors import StoreError, WaitError
+from ..progress import PERIOD, Reporter, Summary
 from . import untrusted
 from .disk import SCRATCH, STATE, list_entries, write_atomically
 
@@ -21,6 +22,7 @@ _LARGEST = 16 << 20
 """Bytes of a marker: enough for ten thousand files."""
 MAX_BYTES = 64 << 20
 """Bytes of all markers of a store together."""
+POLL_SECONDS = 0.5
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """A sha256. The pattern matters: it becomes part of a path, and others may write a marker."""
 
@@ -99,12 +101,8 @@ def describe_file(path: Path, sha256: str) -> Stored:
 
 def find_faults(root: Path, marker: Marker) -> list[Fault]:
     """Compare the disk with the marker by existence, size and time, without reading contents."""
-    found = []
-    for path, was in marker.files.items():
-        state = _compare(root / path, was)
-        if state != "same":
-            found.append(Fault(path, touched=state == "touched"))
-    return found
+    states = {path: _compare(root / path, was) for path, was in marker.files.items()}
+    return [Fault(path, touched=state == "touched") for path, state in states.items() if state != "same"]
 
 
 def verified_blobs(root: Path) -> dict[str, Stored]:
@@ -143,6 +141,32 @@ def load_markers(root: Path) -> Iterator[tuple[Path, Marker | None]]:
                 where = f"{root / STATE}: the markers have more than {MAX_BYTES} bytes"
                 raise StoreError(where, "Remove those of plans that nobody wants.")
             yield path, _parse(content)
+
+
+def wait_for(plan: WeightsPlan, root: Path, seconds: float, reporter: Reporter) -> Summary:
+    """Return when the marker of `plan` is there and every file has its size. Raises WaitError after `seconds`."""
+    began, reported = time.monotonic(), 0.0
+    while (problem := _find_problem(plan, root)) is not None:
+        now = time.monotonic()
+        if now - began >= seconds:
+            raise WaitError(
+                f"{root} does not hold the plan {plan.digest()[:12]} after {seconds:g} s: {problem}",
+                "Look at the Job that fills it: kubectl get jobs, kubectl logs job/populate-...",
+            )
+        if now - reported >= PERIOD:
+            reporter.event("waiting", reason=problem, seconds=round(now - began))
+            reported = now
+        time.sleep(min(POLL_SECONDS, max(0.0, began + seconds - now)))
+    return Summary(0, plan.total_bytes(), time.monotonic() - began)
+
+
+def _find_problem(plan: WeightsPlan, root: Path) -> str | None:
+    marker = read_marker(root, plan.digest())
+    if marker is None:
+        return "it has no done marker yet"
+    # Another time is no fault here: copies change it, and a reader cannot repair it.
+    gone: list[Fault] = [fault for fault in find_faults(root, marker) if not fault.touched]
+    return f"{gone[0].path} is missing or has another size" if gone else None
 
 
 def _compare(path: Path, was: Stored) -> Literal["same", "touched", "gone"]:

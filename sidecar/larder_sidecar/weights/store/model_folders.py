@@ -4,12 +4,11 @@ They are hard links, because such a mount shows only that folder. Hard links cos
 """
 
 import os
-import uuid
 from pathlib import Path
 
 from ...config.weights import MODEL_FOLDERS, WeightsPlan
 from ..errors import StoreError
-from .disk import SCRATCH, sync_folder, translate_os_errors
+from .disk import SCRATCH, place_atomically, translate_os_errors
 from .marker import first_pulls, sha256_of
 from .ollama_layout import blob_path
 
@@ -33,11 +32,5 @@ def make_model_folders(plan: WeightsPlan, root: Path) -> None:
 def _link(source: Path, target: Path, *, scratch: Path) -> None:
     if target.exists() and target.samefile(source):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = scratch / f"{uuid.uuid4().hex}.link"
-    try:
-        os.link(source, aside)
-        aside.replace(target)
-    finally:
-        aside.unlink(missing_ok=True)
-    sync_folder(target.parent)
+    with place_atomically(target, scratch=scratch) as temporary:
+        os.link(source, temporary)

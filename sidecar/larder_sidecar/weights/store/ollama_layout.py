@@ -16,8 +16,9 @@ from ...config.layout import gguf_path
 from ...config.weights import ModelWeights, OllamaRecipe
 from ..errors import PlanError
 from . import untrusted
-from .disk import list_entries
+from .disk import SCRATCH, link_atomically, list_entries, sync_folder, write_atomically
 from .gguf import GgufInfo
+from .marker import Stored, describe_file
 
 _REGISTRY = "manifests/registry.ollama.ai/library"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -100,6 +101,25 @@ def lay_out(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
     )
 
 
+def write_model(model: ModelWeights, files: Sequence[StoredFile], root: Path) -> dict[str, Stored]:
+    """Write the files that engines need beside the weights, and return them for the marker. Raises PlanError."""
+    made = lay_out(model, files)
+    written: dict[str, Stored] = {}
+    for contents in (made.blobs, made.manifests):
+        for name, content in contents.items():
+            path = root / name
+            if not _has_content(path, content):
+                write_atomically(path, content, scratch=root / SCRATCH)
+            written[name] = describe_file(path, _sha256(content))
+    sync_folder(root / "manifests")
+    for name, target in made.links.items():
+        path = root / name
+        if not path.is_symlink() or str(path.readlink()) != target:
+            link_atomically(path, target, scratch=root / SCRATCH)
+        written[name] = describe_file(path, target.rpartition("-")[2])
+    return written
+
+
 def referenced_blobs(manifest: Path) -> set[str] | None:
     """Return the paths of the blobs that a manifest needs; None if the file is no manifest."""
     try:
@@ -114,6 +134,14 @@ def referenced_blobs(manifest: Path) -> set[str] | None:
 def list_manifests(root: Path) -> list[Path]:
     """Return the files that Ollama would list."""
     return [path for path in list_entries(root / "manifests", depth=3) if path.is_file()]
+
+
+def _has_content(path: Path, content: bytes) -> bool:
+    """Return True if a file with this content is there."""
+    try:
+        return untrusted.read_file(path, len(content)) == content
+    except OSError:
+        return False
 
 
 def _layer_kind(model: ModelWeights, file: StoredFile) -> str:

@@ -191,7 +191,7 @@ def test_the_command_pushes_as_who_it_is_told_and_never_says_by_what_secret(
     words = ["publish", "--config", str(kitchen.folder / "weights.json"), "--root", str(kitchen.root)]
     assert main([*words, "--to", f"{secure.host}/w", option, str(kitchen.folder / "secret")]) == status
     said = "".join(capfd.readouterr())
-    assert ("answers 401" in said or "gives no token (401)" in said) is (status == 1)
+    assert ("access denied by the registry (401" in said or "gives no token (401)" in said) is (status == 1)
     assert "hunter2" not in said
     assert any("/manifests/" in path for path in secure.stored) is (status == 0)
 
@@ -241,9 +241,9 @@ def test_a_registry_behind_a_proxy_that_ends_tls_may_call_itself_http(secure: Sm
 @pytest.mark.parametrize(
     ("content", "more", "words"),
     [
-        ("hunter2", [], "holds no user:password"),
+        ("hunter2", [], "no user:password is in the file"),
         (USER, ["--plain-http"], "--credentials-file with --plain-http"),
-        (USER, ["--token-file"], "drop the other"),
+        (USER, ["--token-file"], "Remove one"),
     ],
 )
 def test_credentials_that_cannot_be_used_are_refused(

@@ -200,7 +200,7 @@ SAID: dict[str, tuple[int, str, str, type[FetchError], str]] = {
         "disabled the repository.*is disabled",
     ),
     "a wrong token": (401, "", "Invalid credentials in Authorization header", DeniedError, "Invalid credentials"),
-    "private": (401, "RepoNotFound", "Repository not found", DeniedError, "private or does not exist"),
+    "private": (401, "RepoNotFound", "Repository not found", DeniedError, "access denied by the hub"),
     "gone": (410, "", "Removed at the author's wish", HubError, "410: Removed at"),
     "legal": (451, "", "Not in your country", HubError, "451: Not in your country"),
     "a code of tomorrow": (403, "QuotaExceeded", "Buy more", DeniedError, "QuotaExceeded: Buy more"),

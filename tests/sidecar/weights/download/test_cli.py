@@ -20,7 +20,7 @@ from larder_sidecar.weights.errors import (
     WaitError,
 )
 from larder_sidecar.weights.progress import Reporter
-from larder_sidecar.weights.store.wait import wait_for
+from larder_sidecar.weights.store.marker import wait_for
 from pydantic import ValidationError
 
 from testbed.hub.faults import Faults
@@ -49,7 +49,7 @@ def test_the_reason_of_a_failure_is_one_line_in_the_termination_log(kitchen: Kit
     assert process.returncode == EXIT_PERMANENT
     assert "Traceback" not in told
     assert log.read_text().count("\n") == 0
-    assert "has no file tiny.gguf (404)" in log.read_text()
+    assert "has no file tiny.gguf (404: " in log.read_text()
     assert '"done"' not in out
 
 
@@ -114,7 +114,7 @@ def test_a_token_comes_from_the_file_before_the_environment(tmp_path: Path, monk
     (tmp_path / "token").write_text("hf_file\n")
     assert inputs.read_token(tmp_path / "token") == "hf_file"
     (tmp_path / "token").write_text("")
-    with pytest.raises(PlanError, match="holds no token"):
+    with pytest.raises(PlanError, match="is not a token"):
         inputs.read_token(tmp_path / "token")
 
 

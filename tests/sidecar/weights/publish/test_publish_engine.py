@@ -19,9 +19,8 @@ from larder_sidecar.weights.publish.engine import Engine, PublishEngine
 from larder_sidecar.weights.publish.layer import LAYER, Descriptor
 from larder_sidecar.weights.publish.push import Destination, Published
 from larder_sidecar.weights.publish.registry import Registry
-from larder_sidecar.weights.store.marker import find_faults, read_marker
+from larder_sidecar.weights.store.marker import find_faults, read_marker, wait_for
 from larder_sidecar.weights.store.ollama_layout import manifest_path
-from larder_sidecar.weights.store.wait import wait_for
 
 from tests.sidecar.weights.bases import DOCKER, LAYERS, OCI, REPOSITORY, Base
 from tests.sidecar.weights.kitchen import PATIENCE, Kitchen
@@ -189,7 +188,7 @@ def test_a_base_that_cannot_be_built_upon_is_refused_before_a_byte_is_sent(
 
 def test_a_digest_that_the_registry_does_not_have_is_named(kitchen: Kitchen, host: str) -> None:
     kitchen.publish()
-    with pytest.raises(NotFoundError, match=rf"{REPOSITORY}: the registry answers 404.*whether its image exists"):
+    with pytest.raises(NotFoundError, match=rf"{REPOSITORY}: not found \(404.*that its image exists"):
         publish(kitchen, host, f"sha256:{'7' * 64}")
 
 
@@ -237,7 +236,7 @@ def test_layers_that_are_missing_are_the_registrys_fault(
 ) -> None:
     kitchen.publish()
     digest = Base().push(small.host, tmp_path / "base", whole=False)
-    with pytest.raises(NotFoundError, match="answers 404"):
+    with pytest.raises(NotFoundError, match="not found \\(404"):
         publish(kitchen, small.host, digest)
 
 

@@ -12,8 +12,8 @@ from larder_sidecar.weights.errors import ImageError, StoreError, WaitError
 from larder_sidecar.weights.progress import Reporter
 from larder_sidecar.weights.store.assemble import copy, link
 from larder_sidecar.weights.store.image_index import INDEX, Contents, ImageFile
+from larder_sidecar.weights.store.marker import wait_for
 from larder_sidecar.weights.store.ollama_layout import blob_path
-from larder_sidecar.weights.store.wait import wait_for
 
 from tests.sidecar.weights.kitchen import Kitchen
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.weights.store.lease_clock import LeaseClock
+from larder_sidecar.weights.store.lease import LeaseClock
 
 RENEW, STALE, POLL = 10.0, 60.0, 8.0
 OFFSETS = st.floats(-1e9, 1e9)

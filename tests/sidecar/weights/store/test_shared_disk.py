@@ -22,10 +22,9 @@ from larder_sidecar.weights.publish.upload_state import UPLOADS, UploadStates
 from larder_sidecar.weights.store import disk, marker
 from larder_sidecar.weights.store.assemble import copy
 from larder_sidecar.weights.store.lease import Lease
-from larder_sidecar.weights.store.marker import Marker, Stored, load_marker, marker_path, write_marker
+from larder_sidecar.weights.store.marker import Marker, Stored, load_marker, marker_path, wait_for, write_marker
 from larder_sidecar.weights.store.ollama_layout import blob_path, manifest_path, referenced_blobs
 from larder_sidecar.weights.store.prune import OTHERS, Prune
-from larder_sidecar.weights.store.wait import wait_for
 
 from testbed.hub.faults import Faults
 from tests.sidecar.weights.kitchen import BIG, IMPATIENT, Kitchen
