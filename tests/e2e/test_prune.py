@@ -31,7 +31,7 @@ def test_what_only_the_last_plan_wanted_goes_and_its_bytes_are_told(platform: Pl
     platform.stack_file.write_text(_pruning(two_plans, "forget: [others], dry-run: true"))
     platform.make("up")
     assert platform.weights() == before
-    announced = re.search(r"plan \w{12}.* would be forgotten and free (\d+) bytes", _told(platform))
+    announced = re.search(r"plan \w{12}.* would free (\d+) bytes", _told(platform))
     assert announced
 
     platform.stack_file.write_text(_pruning(two_plans, "forget: [others]"))

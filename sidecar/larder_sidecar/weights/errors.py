@@ -80,7 +80,7 @@ class ChunkError(HubError):
     """A registry that takes no blob in parts; the push goes on with the whole blob."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, "Blobs are sent as a whole then.")
+        super().__init__(reason, "Larder sends blobs as a whole then.")
 
 
 class TransientError(HubError):
@@ -88,9 +88,7 @@ class TransientError(HubError):
 
     permanent = False
 
-    def __init__(
-        self, reason: str, remedy: str = "Start again; what is here is kept and resumed.", wait: float = 0
-    ) -> None:
+    def __init__(self, reason: str, remedy: str = "Start again: the run resumes.", wait: float = 0) -> None:
         self.wait = wait
         super().__init__(reason, remedy)
 

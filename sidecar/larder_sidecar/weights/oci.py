@@ -59,7 +59,7 @@ def parse_destination(text: str) -> RegistryFolder:
     """Parse REGISTRY/PREFIX. Raises PlanError."""
     found = _DESTINATION.fullmatch(text)
     if found is None:
-        raise PlanError(f"--to {text!r} names no place", "Write REGISTRY/PREFIX, as in registry.example/weights.")
+        raise PlanError(f"--to {text!r} is not a destination", "Write REGISTRY/PREFIX, as in registry.example/weights.")
     return RegistryFolder(registry_name(found[1]), found[2])
 
 
@@ -68,7 +68,7 @@ def parse_image_name(text: str) -> ImageName:
     found = _IMAGE.fullmatch(text)
     # Without a dot or a port the first word is no host: docker would look for it at its own.
     if found is None or not (re.search(r"[.:]", found[1]) or found[1] == "localhost"):
-        what = "names a tag or nothing, and tags move" if "@" not in text else "is no image with its registry"
+        what = "is not pinned" if "@" not in text else "is not an image with its registry"
         raise PlanError(
             f"--engine {text!r} {what}", "Write REGISTRY/NAME@sha256:…, as in docker.io/ollama/ollama@sha256:…"
         )

@@ -136,7 +136,7 @@ def test_the_process_waits_for_another_writer_to_end_and_then_fills_the_store(ki
         assert process.stdout
         waiting, told = (json.loads(process.stdout.readline()) for _ in range(2))
     assert (waiting["event"], told["event"]) == ("waiting", "again")
-    assert "is being filled by" in told["reason"]
+    assert "has been filling the store" in told["reason"]
     assert told["seconds"] > 0
     out, _ = process.communicate(timeout=30)
     assert process.returncode == 0

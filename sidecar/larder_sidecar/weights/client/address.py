@@ -39,7 +39,7 @@ def parse_address(url: str) -> Address:
     try:
         parts = parse_url(url)
     except LocationParseError:
-        raise UrlError("names no host that is a name or an address") from None
+        raise UrlError("has no valid host") from None
     return Address(parts._replace(fragment=None).url, scheme, parts.host or "", port or _PORTS[scheme])
 
 
@@ -48,9 +48,7 @@ def require_address(url: str) -> Address:
     try:
         return parse_address(url)
     except UrlError as reason:
-        raise HubError(
-            f"{redact_url(url)} cannot be asked: it {reason}", "Write http(s)://HOST/… in its place."
-        ) from None
+        raise HubError(f"{redact_url(url)}: the URL {reason}", "Write http://HOST/… or https://HOST/….") from None
 
 
 def resolve_reference(sender: Address, reference: str) -> Address:
@@ -65,8 +63,8 @@ def resolve_redirect(sender: Address, location: str) -> Address:
     try:
         target = resolve_reference(sender, location)
     except UrlError as reason:
-        why = f"{redact_url(sender.url)} redirects to something that is no URL of a web server: it {reason}"
-        raise RedirectError(why, "Not followed. Check the endpoint.") from None
+        why = f"{redact_url(sender.url)} redirects to an invalid URL: it {reason}"
+        raise RedirectError(why, "Check the endpoint; the redirect was not followed.") from None
     check_tls(sender, target)
     return target
 
@@ -75,8 +73,8 @@ def check_tls(sender: Address, target: Address) -> None:
     """Raise RedirectError if the step from `sender` to `target` would end TLS."""
     if sender.scheme == "https" != target.scheme:
         raise RedirectError(
-            f"{redact_url(sender.url)} redirects to {redact_url(target.url)}: not over TLS",
-            "Not followed. Check the endpoint and what stands between it and the cluster.",
+            f"{redact_url(sender.url)} redirects to {redact_url(target.url)}, without TLS",
+            "Check the endpoint, and proxies before it; the redirect was not followed.",
         )
 
 
@@ -117,5 +115,5 @@ def redact_url(url: str) -> str:
     try:
         parts = parse_url(url)
     except LocationParseError:
-        return "a URL that is none"
+        return "an invalid URL"
     return f"{parts.scheme}://{parts.netloc or ''}{parts.path or ''}"[:300]

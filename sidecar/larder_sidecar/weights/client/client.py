@@ -131,7 +131,7 @@ class Client:
                 return response
             read_start(response)  # so that its connection can be kept
         if not isinstance(request.body, bytes | None):
-            raise TransientError(f"{auth.name}: the token ran out")  # and part of the body is gone
+            raise TransientError(f"{auth.name}: the token expired")  # and part of the body is gone
         return self._send_in_time(request, auth.credentials(), auth)
 
     def _send_in_time(self, request: _Request, credentials: Mapping[str, str], auth: Auth) -> urllib3.BaseHTTPResponse:
@@ -173,4 +173,4 @@ def _into_our_network(sender: Address | None, target: Address) -> RedirectError:
     reason = f"{redact_url(target.url)}: {target.host} was on the internet and is in the private network now"
     if sender is not None:
         reason = f"{redact_url(sender.url)} redirects into the private network, to {target.host}"
-    return RedirectError(reason, "Not followed. Check the endpoint and what stands between it and the cluster.")
+    return RedirectError(reason, "Check the endpoint, and proxies before it; the redirect was not followed.")

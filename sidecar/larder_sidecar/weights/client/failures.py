@@ -20,18 +20,18 @@ def translate_failures(url: str) -> Iterator[None]:
     try:
         yield
     except (urllib3.exceptions.ReadTimeoutError, TimeoutError):
-        raise StallError(f"{redact_url(url)}: no bytes came for the stall time") from None
+        raise StallError(f"{redact_url(url)}: no bytes came within the stall time") from None
     except urllib3.exceptions.SSLError as error:
         raise HubError(
             f"{redact_url(url)}: TLS failed: {_tls_problem(error.args[0] if error.args else error)}",
-            "Check the certificate; a private CA goes into SSL_CERT_FILE.",
+            "Check the certificate; name the file of a private CA in SSL_CERT_FILE.",
         ) from None
     except urllib3.exceptions.ProxyError as error:
         raise proxy.proxy_error(redact_url(url), error.original_error) from None
     except (urllib3.exceptions.NameResolutionError, urllib3.exceptions.NewConnectionError) as error:
         raise TransientError(
             f"{redact_url(url)}: cannot connect ({type(error).__name__})",
-            "Check DNS, network policy and proxy settings.",
+            "Check DNS, network policies and proxy settings.",
         ) from None
     except urllib3.exceptions.HTTPError as error:
         raise LostError(f"{redact_url(url)}: connection lost ({type(error).__name__})") from None

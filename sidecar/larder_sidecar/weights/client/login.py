@@ -80,9 +80,9 @@ class Login:
             self._bought[repository] = self._basic()
         elif bearers:
             raise RedirectError(
-                f"{redact_url(registry)} asks for a token and names no place that gives tokens: realm "
+                f"{redact_url(registry)} asks for a token, and its realm is not the URL of a token service: "
                 f"{bearers[0].parameters.get('realm', '')[:100]!r}",
-                "Check the registry's name; a realm is the URL of a token service.",
+                "Check the registry's name.",
             )
         return self.header(repository) != sent
 
@@ -105,7 +105,7 @@ class Login:
         if not _TOKEN.fullmatch(token):
             words = read_message({}, answer, hide=self.secrets()) if status not in _DONE else ""
             raise DeniedError(
-                f"{redact_url(realm)}: gives no token ({status}){words and f': {words}'}",
+                f"{redact_url(realm)}: the token service gives no token ({status}){words and f': {words}'}",
                 "Check user and password in --credentials-file." if self.password else self.remedy,
             )
         return token

@@ -83,8 +83,8 @@ def proxy_manager(proxy: str) -> urllib3.ProxyManager:
         address = parse_address(f"{scheme[0] if scheme else 'http://'}{place}")
     except UrlError:  # the value is not quoted: it may hold a password
         raise HubError(
-            "HTTPS_PROXY or HTTP_PROXY names no proxy that can be used",
-            "http://user:password@host:port is expected, with % codes for special characters in user and password.",
+            "HTTPS_PROXY or HTTP_PROXY is not the URL of a proxy",
+            "Write http://user:password@host:port, with % codes for special characters in user and password.",
         ) from None
     headers = {}
     if credentials:  # urllib3 does not read them
@@ -96,8 +96,8 @@ def proxy_manager(proxy: str) -> urllib3.ProxyManager:
 def credentials_error(url: str) -> HubError:
     """Return the error for 407, which only a proxy answers."""
     return DeniedError(
-        f"{url}: the proxy{describe_proxy(url, ' {}')} asks for other credentials (407)",
-        "Put user:password@ into HTTPS_PROXY and HTTP_PROXY, with % codes for special characters.",
+        f"{url}: the proxy{describe_proxy(url, ' {}')} refuses the credentials (407)",
+        "Write user:password@ into HTTPS_PROXY and HTTP_PROXY, with % codes for special characters.",
     )
 
 
@@ -108,8 +108,8 @@ def proxy_error(url: str, error: Exception) -> HubError:
         return credentials_error(url)
     if status:
         reason = f"the proxy answers {status[1]}{describe_proxy(url, ' ({})')}"
-        return TransientError(f"{url}: {reason}", f"Have the proxy let this host through. {_CHECK}")
-    return TransientError(f"{url}: cannot get through the proxy{describe_proxy(url, ' {}')}", _CHECK)
+        return TransientError(f"{url}: {reason}", f"Allow this host in the proxy. {_CHECK}")
+    return TransientError(f"{url}: cannot connect through the proxy{describe_proxy(url, ' {}')}", _CHECK)
 
 
 def describe_proxy(url: str, words: str) -> str:

@@ -69,7 +69,7 @@ class Refusal:
 
     def denied_remedy(self, remedy: str) -> str:
         """Return the remedy for 401 and 403, with the one for a proxy if a proxy may have answered."""
-        other = f" If a proxy said that, have it let {require_address(self.url).host} through."
+        other = f" If a proxy answered, allow {require_address(self.url).host} in it."
         return f"{remedy}{other if self._proxy else ''}"
 
     def error(self, denied: str, missing: str = _CHECK_ENTRY, other: str = _CHECK_ENTRY) -> HubError:
@@ -90,8 +90,8 @@ class Refusal:
             return proxy.credentials_error(where)
         if self.status == 511:
             return TransientError(
-                f"{where}: the network between asks for a login ({self.summary})",
-                "Log in to the network, or have it let this host through.",
+                f"{where}: the network asks for a login ({self.summary})",
+                "Log in to the network, or allow this host in it.",
             )
         limited = self.status == 403 and is_exhausted(self.headers) and "X-Error-Code" not in self.headers
         if self.status in TRANSIENT or limited:
@@ -103,8 +103,8 @@ class Refusal:
         if self.elsewhere:
             asked, host = redact_url(self.asked), require_address(self.url).host
             return CdnError(
-                f"{where} refuses ({self.summary}) what {asked} redirects to; {self.who} itself had answered",
-                f"Have firewall and proxy let {host} through; access to {self.who} is not the problem.",
+                f"{where} refuses ({self.summary}) what {asked} redirects to; {self.who} itself answered",
+                f"Allow {host} in firewall and proxy; access to {self.who} is not the problem.",
             )
         return None
 
@@ -134,7 +134,7 @@ def reject_web_page(response: urllib3.BaseHTTPResponse, file: WeightsFile) -> No
         title = read_message(response.headers, body)
         raise RedirectError(
             f"{redact_url(response.url or file.url)} sends a web page{title and f' ({title})'} in place of {file.path}",
-            "A login page or a proxy may stand between: check the network, or the endpoint in the settings.",
+            "Check the network for a login page or a proxy, and the endpoint in the settings.",
         )
 
 

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     parts = [] if options.dry_run else [f"the store holds the plan: {done}"]
     leave_message("; ".join([*parts, *pruned]), options.termination_log)
     if reporter.lost:
-        _warn(f"the store holds the plan; {reporter.lost} lines about it found nobody who reads stdout")
+        _warn(f"the store holds the plan; {reporter.lost} lines of progress could not be written to stdout")
     return 0
 
 
@@ -72,9 +72,7 @@ def _run(
     prune = Prune(plan, options.root, options.forget, reporter, options.lease_seconds, options.if_there)
     if options.dry_run:
         reporter.event("would-free", bytes=(freed := prune.preview()))
-        return Summary(0, 0, 0.0), [
-            f"nothing was removed; {_describe_plans(prune)} would be forgotten and free {freed} bytes"
-        ]
+        return Summary(0, 0, 0.0), [f"nothing was removed; to forget {_describe_plans(prune)} would free {freed} bytes"]
     summary = _fill(plan, options, reporter, verified, left)
     if not options.prune:
         return summary, []
@@ -91,7 +89,7 @@ def _fill(
 ) -> Summary:
     if options.link:
         if options.copy_from or options.wait is not None:
-            raise PlanError("--link goes with neither --copy-from nor --wait", "Images are there when the pod starts.")
+            raise PlanError("--link with --copy-from or --wait", "Remove the others: images are mounted at once.")
         return link(plan, options.root, options.link, reporter)
     if options.copy_from:
         return copy(plan, options.root, options.copy_from, reporter, wait_seconds=options.wait or 0)
@@ -122,9 +120,9 @@ def _make_patience(options: argparse.Namespace, left: float) -> Patience:
 def _check_pruning(options: argparse.Namespace) -> None:
     """Raise PlanError for options that exclude each other."""
     if (options.forget or options.dry_run or options.if_there) and not options.prune:
-        raise PlanError("--forget, --if-there and --dry-run say how to --prune", "Add --prune, or leave them out.")
+        raise PlanError("--forget, --if-there and --dry-run need --prune", "Add --prune, or remove them.")
     if options.prune and (options.link or options.copy_from or options.wait is not None):
-        raise PlanError("--prune goes with none of --link, --copy-from and --wait", "Prune the store that fetch fills.")
+        raise PlanError("--prune with --link, --copy-from or --wait", "Prune the store that fetch fills.")
 
 
 def leave_message(text: str, path: Path | None) -> None:

@@ -33,7 +33,7 @@ T = TypeVar("T")
 CHUNK = 1 << 19
 """Bytes of a read, for a single file. Measured with four connections: twice as many cost 5 MB and gain nothing."""
 _ENCODINGS = {"gzip", "x-gzip", "deflate"}
-_CHECK_ENTRY = "Check the catalog entry; the file at the source may have been replaced."
+_CHECK_ENTRY = "Check the catalog entry; the source may have replaced the file."
 
 
 class Download:
@@ -100,7 +100,7 @@ class Download:
                 part.discard()
                 raise ContentError(
                     f"{redact_url(self._file.url)}: the content has sha256 {found}, expected {expected}",
-                    "The part was deleted. The source, or something on the way, altered the file: try another source.",
+                    "Use another source: this one, or a proxy, alters the file. The part was deleted.",
                 )
             resumed = False
             self._reporter.event("restarted", file=self._file.path, reason="the resumed part had a wrong hash")
@@ -178,27 +178,28 @@ class Download:
         stop = parse_range_end(response, piece, size)
         if response.status == 416 or (response.status == 206 and stop is None and self._ranges):
             self._ranges = False
-            self._start_over(part, workers, "the source cannot resume at this place")
+            self._start_over(part, workers, "the source cannot resume at this position")
         if response.status == 206:
             if stop is None:
                 workers.stop()
                 part.discard()
                 content_range = response.headers.get("Content-Range", "")[:80]
                 raise ContentError(
-                    f"{where}: asked from byte {piece.start} of {size}, got {content_range!r}", _CHECK_ENTRY
+                    f"{where}: requested byte {piece.start} of {size}, got Content-Range {content_range!r}",
+                    _CHECK_ENTRY,
                 )
             if part.held == 0 and not workers.started:
                 part.restart(etag)
             elif etag and part.etag and etag != part.etag:
-                self._start_over(part, workers, "the file has changed since its first bytes came")
+                self._start_over(part, workers, "the file changed during the download")
             self._attempts.served = True
             workers.start(min(self._host.limit, part.pieces) - 1)
             return piece.start, stop
         packed = compression(response)
         if packed and packed not in _ENCODINGS:
             raise HubError(
-                f"{where} comes compressed ({packed[:40]}), which was not asked for",
-                "Have the server, and what stands before it, send this file as it is.",
+                f"{where} sends a compressed file ({packed[:40]}), which was not requested",
+                "Turn compression off for this file in the server and its proxies.",
             )
         announced = None if packed else parse_size(response.headers.get("Content-Length", ""))
         if announced not in (None, size):

@@ -130,7 +130,7 @@ class _Filling:
         blob = self._root / blob_path(sha256)
         if not blob.is_file():
             if blob.is_dir():
-                raise StoreError(f"{blob}: a folder lies in the place of the file", "Remove it; nothing was fetched.")
+                raise StoreError(f"{blob}: a folder has the name of the file", "Remove it; nothing was fetched.")
             return False
         return blob_path(sha256) in self._known or self._verify_blob(sha256, size)
 

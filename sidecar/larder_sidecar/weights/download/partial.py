@@ -25,7 +25,7 @@ class Part:
         self.path, self._notes = path, path.with_name(f"{path.name}.json")
         self._lock = threading.Lock()
         if size > MAX_FILE:
-            raise DiskFullError(f"{path}: no disk holds {size} bytes", "Choose another file.")
+            raise DiskFullError(f"{path}: the file has {size} bytes, more than any disk", "Choose another file.")
         self._file = untrusted.open_descriptor(path, os.O_RDWR | os.O_CREAT)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._file)

@@ -124,7 +124,7 @@ class Pull:
         found = self.hub.look_up(main)
         if not found.bytes or not re.fullmatch(r"[0-9a-f]{40}", found.commit):
             raise HubError(
-                f"{redact_url(main.url)}: the hub tells no size or no commit", "Pull a file that the hub keeps in LFS."
+                f"{redact_url(main.url)}: the hub states no size or no commit", "Pull a file that the hub keeps in LFS."
             )
         return self.wanted.at(self.endpoint, found.commit, found)
 
@@ -159,9 +159,7 @@ class Pull:
 
     def _check_stopped(self) -> None:
         if self.stop.is_set():
-            raise PullStoppedError(
-                f"{self.wanted.filename}: the pull was stopped", "Pull again: what is here is resumed."
-            )
+            raise PullStoppedError(f"{self.wanted.filename}: the pull was stopped", "Pull again: the pull resumes.")
 
     def _require_equal(self, target: Path, file: WeightsFile) -> None:
         if (
@@ -171,7 +169,7 @@ class Pull:
         ):
             return
         raise OccupiedError(
-            f"{target} is there already and is another file", "Nothing was overwritten; remove it, then pull again."
+            f"{target} exists and is another file", "Remove it and pull again; nothing was overwritten."
         )
 
     def _require_space(self, missing: int) -> None:
@@ -195,9 +193,9 @@ def list_models(folder: Path) -> list[str]:
 def _check_kind(info: GgufInfo, name: str) -> None:
     if info.splits != 1 or info.kind != "model" or info.architecture == "clip":
         kind = f"part of {info.splits} files" if info.splits != 1 else f"a {info.kind} ({info.architecture})"
-        raise GgufError(f"{name}: the file is {kind}, not a whole model", "Pull a model that is one file.")
+        raise GgufError(f"{name}: the file is {kind}, not a whole model", "Pull a model that has one file.")
     if not info.tensors:
-        raise GgufError(f"{name}: the file has no tensors, so it is no model", "Pull a model.")
+        raise GgufError(f"{name}: the file has no tensors", "Pull the file of a model.")
 
 
 def _part_name(file: WeightsFile) -> str:

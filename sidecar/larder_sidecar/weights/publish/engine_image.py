@@ -28,7 +28,7 @@ _LAYERS: Mapping[str, str] = {
 STORE_OF = "store of plan "
 """Mark in the history of our images: an image with two sets of weights would serve both."""
 _EPOCH = "1970-01-01T00:00:00Z"
-_CHOOSE_ANOTHER = "Choose an image that docker, buildah or BuildKit of these years built."
+_CHOOSE_ANOTHER = "Choose an image from a current version of Docker, Buildah or BuildKit."
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ def select_platforms(found: Sequence[PlatformManifest], platforms: Sequence[str]
     """Return the manifests for `platforms`, or all; `linux/arm64` selects every variant. Raises ImageError."""
     missing = [wish for wish in platforms if not any(_matches(wish, it) for it in found)]
     if missing or not found:
-        has = ", ".join(it.name for it in found) or "nothing for Linux"
+        has = ", ".join(it.name for it in found) or "no platform of Linux"
         what = f"no {' and no '.join(missing)}" if missing else "no platform"
-        raise ImageError(f"{where} has {what}; it has {has}", "Choose other platforms, or another base.")
+        raise ImageError(f"{where}: the image has {what}; it has {has}", "Choose one of them, or another base.")
     return [it for it in found if not platforms or any(_matches(wish, it) for wish in platforms)]
 
 
@@ -100,10 +100,10 @@ def parse_base(it: PlatformManifest | None, manifest: bytes, config: bytes, wher
             raise _unsupported_error(where, f"a layer of type {layer.get('mediaType')}")
     steps = about["history"] if isinstance(about.get("history"), list) else []
     if any(isinstance(step, dict) and str(step.get("created_by")).startswith(STORE_OF) for step in steps):
-        raise ImageError(f"{where} holds weights already", "Name the engine's image as it is without any.")
+        raise ImageError(f"{where}: the image contains weights already", "Use the engine's image without weights.")
     root = about.get("rootfs")
     if not isinstance(root, dict) or not isinstance(root.get("diff_ids"), list) or len(root["diff_ids"]) != len(layers):
-        raise ImageError(f"{where}: its config does not name as many layers as its manifest", _CHOOSE_ANOTHER)
+        raise ImageError(f"{where}: config and manifest have different numbers of layers", _CHOOSE_ANOTHER)
     if it is None:
         keys = ("architecture", "os", "variant")
         it = PlatformManifest({key: about[key] for key in keys if isinstance(about.get(key), str)}, "")
@@ -145,9 +145,9 @@ def _parse_object(content: bytes, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise _unsupported_error(where, "something that is no manifest")
+        raise _unsupported_error(where, "an answer that is not a manifest")
     return value
 
 
 def _unsupported_error(where: str, what: object) -> ImageError:
-    return ImageError(f"{where}: {str(what)[:100]} is nothing that we can build upon", _CHOOSE_ANOTHER)
+    return ImageError(f"{where}: {str(what)[:100]} is not supported as a base", _CHOOSE_ANOTHER)

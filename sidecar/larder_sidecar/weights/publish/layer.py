@@ -79,7 +79,8 @@ class Layer:
                 yield chunk
         if left:
             raise ImageError(
-                f"{self.path} has {self.size - left} bytes, not {self.size}", "It changed on the disk: start again."
+                f"{self.path} has {self.size - left} bytes, not {self.size}",
+                "Start again: the file has changed.",
             )
 
 

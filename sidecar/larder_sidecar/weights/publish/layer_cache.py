@@ -49,7 +49,10 @@ class LayerCache:
         self._reporter.event("hashing", file=blob, bytes=size)
         descriptor, found = layer.describe()
         if found != sha256:
-            raise ImageError(f"{self._root / blob} has sha256 {found}", "Mend the store: larder-sidecar fetch --verify")
+            raise ImageError(
+                f"{self._root / blob}: the file has sha256 {found}",
+                "Repair the store with larder-sidecar fetch --verify.",
+            )
         made = CachedLayer(path=path, sha256=sha256, bytes=size, digest=descriptor.digest, size=descriptor.size)
         self._write(made)
         return layer, made

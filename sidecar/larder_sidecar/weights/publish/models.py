@@ -28,7 +28,7 @@ class PublishModels:
         for model in self.plan.models:
             if not re.fullmatch(COMPONENT, model.id):
                 raise PlanError(
-                    f"model {model.id}: no registry takes this as the name of a repository", "Rename the entry."
+                    f"model {model.id}: this is not a valid name of a repository", "Rename the catalog entry."
                 )
         with translate_os_errors(self.root), UploadStates(self.root) as sessions:
             layers, recorded = LayerCache(self.root, self.to.reporter), first_pulls(self.root)

@@ -30,7 +30,7 @@ _OF_ANY_REQUEST = {401, 407, 413, *TRANSIENT}
 """Refusals that do not mean that parts are unsupported."""
 _NOT_YET = {"BLOB_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"}
 _STREAM = {"Content-Type": "application/octet-stream"}
-_OTHER = "Ask for the image again; if it stays so, the registry's copy is damaged: push the base anew."
+_OTHER = "Start again. If it fails again, the registry's copy is damaged: push the base image again."
 
 
 class PartError(TransientError):
@@ -122,9 +122,8 @@ class Registry:
         other = answer.status == 400 and error_code(answer.body) in {"DIGEST_INVALID", "SIZE_INVALID"}
         if other or (answer.status in _DONE and _is_other(answer, digest)):
             raise ContentError(
-                f"{self.host}/{repository}: what arrived is not {digest[:19]}… (DIGEST_INVALID)",
-                "The source changed, or the way damages it. Mend the store, larder-sidecar fetch --verify, and start "
-                "again.",
+                f"{self.host}/{repository}: the registry received other bytes than {digest[:19]}… (DIGEST_INVALID)",
+                "Repair the store with larder-sidecar fetch --verify and start again: bytes were changed.",
             )
         if answer.status not in _DONE:
             error = self._http.refusal(answer, repository)
@@ -144,8 +143,8 @@ class Registry:
             self._check_kept(repository, manifest)
         if _is_other(answer, manifest.descriptor.digest):
             raise ContentError(
-                f"{self.host}/{repository}: what was stored is not manifest {manifest.descriptor.digest[:19]}…",
-                "Something before the registry rewrites manifests: push past it.",
+                f"{self.host}/{repository}: the registry stored other bytes than {manifest.descriptor.digest[:19]}…",
+                "Push without the proxy in front of the registry: it rewrites manifests.",
             )
 
     def _check_kept(self, repository: str, manifest: Document) -> None:
@@ -156,7 +155,7 @@ class Registry:
             pass  # the right to push may lack the right to read
         except HubError:
             raise ContentError(
-                f"{self.host}/{repository}: a manifest was taken and is not there",
+                f"{self.host}/{repository}: the registry accepted a manifest and does not have it",
                 "Check the registry's name: a web page or a proxy may answer in its place.",
             ) from None
 
@@ -168,7 +167,7 @@ class Registry:
                 raise self._refusal(answer, repository)
             content = answer.read(MAX_MANIFEST)
         if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
-            raise ContentError(f"{self.host}/{repository}: a manifest is not its digest {digest[:19]}…", _OTHER)
+            raise ContentError(f"{self.host}/{repository}: a manifest does not have its digest {digest[:19]}…", _OTHER)
         return content
 
     def blob(self, repository: str, blob: Descriptor, start: int = 0) -> Iterator[bytes]:
@@ -196,7 +195,8 @@ class Registry:
                 yield piece
         if have != blob.size or (start == 0 and f"sha256:{digest.hexdigest()}" != blob.digest):
             raise ContentError(
-                f"{self.host}/{repository}: {blob.digest[:19]}… has {have} bytes of {blob.size}, or others", _OTHER
+                f"{self.host}/{repository}: {blob.digest[:19]}… has {have} of {blob.size} bytes, or other content",
+                _OTHER,
             )
 
     def _refusal(self, answer: urllib3.BaseHTTPResponse, repository: str) -> HubError:

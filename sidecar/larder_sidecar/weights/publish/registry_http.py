@@ -77,7 +77,9 @@ class RegistryHttp:
         upload, location = headers.get("Docker-Upload-UUID", ""), headers.get("Location", "").strip()
         if not location and sender.url.endswith("/uploads/"):
             if not re.fullmatch(r"[A-Za-z0-9_.=-]{1,200}", upload) or not upload.strip("."):
-                raise RedirectError(f"{self.host} names no place to send a blob to", "Check that this is a registry.")
+                raise RedirectError(
+                    f"{self.host}: the answer has no address for an upload", "Check that this is a registry."
+                )
             location = sender.url + upload
         if sender.origin == self._home.origin:
             with contextlib.suppress(UrlError):
@@ -149,5 +151,5 @@ def _login_remedy(headers: urllib3.HTTPHeaderDict, may: str) -> str:
     schemes = {it.scheme for it in parse_challenges(headers.getlist("WWW-Authenticate"))}
     if schemes and not schemes & _SCHEMES:
         offered = ", ".join(sorted(schemes))[:100]
-        return f"The registry logs in by {offered} alone: have it take passwords (Basic) or tokens (Bearer)."
-    return f"Pass credentials that may {may} there with --token-file or --credentials-file, not by --plain-http."
+        return f"Allow passwords (Basic) or tokens (Bearer) in the registry: it accepts {offered} only."
+    return f"Pass credentials that may {may} there with --token-file or --credentials-file, and not --plain-http."

@@ -31,7 +31,7 @@ _MANIFESTS = (
 )
 _TITLES = ("org.opencontainers.image.title", "org.cnai.model.filepath")
 """Annotations with a file's name, of ORAS and of ModelPack."""
-_PUBLIC = "Make the artifact public: only what anybody may pull is fetched."
+_PUBLIC = "Make the artifact public: Larder fetches public artifacts only."
 _URL = re.compile(r"oci(\+http)?://([^/]+)/([^@]+)@(sha256:[0-9a-f]{64})")
 
 
@@ -92,13 +92,13 @@ class Artifact:
         if not named:
             there = ", ".join(sorted(title for layer in layers for title in layer.titles))[:300]
             raise NotFoundError(
-                f"{file.url}: no file {file.path} is in the artifact",
-                f"It has {there or 'no named files'}. Check `oci.files` of the catalog entry.",
+                f"{file.url}: the artifact has no file {file.path}; it has {there or 'no named files'}",
+                "Check `oci.files` of the catalog entry.",
             )
         if re.search(r"[.+](tar|gzip|zstd)\b", named[0].media_type):
             raise HubError(
                 f"{file.url}: {file.path} is packed ({named[0].media_type})",
-                "Push it as it is: `oras push` of the file, or `modctl build` with raw layers.",
+                "Push the unpacked file, with `oras push` or with `modctl build` and raw layers.",
             )
         return named[0]
 
@@ -110,13 +110,13 @@ class Artifact:
             content = response.read(MAX_MANIFEST + 1)
         if len(content) > MAX_MANIFEST or f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
             raise ContentError(
-                f"{file.url}: what the registry sends is not the manifest of that digest", "Try another registry."
+                f"{file.url}: the registry sends other bytes than the manifest of that digest", "Use another registry."
             )
         try:
             return _Manifest.model_validate(json.loads(content))
         except (ValidationError, ValueError, RecursionError):
             raise HubError(
-                f"{file.url} is no manifest with layers", "An index names several: take the digest of one of them."
+                f"{file.url} is not a manifest with layers", "Use the digest of one manifest if this is an index."
             ) from None
 
     def _ask(
@@ -145,6 +145,6 @@ def _parse_url(url: str) -> tuple[str, str]:
     """Return the repository's URL in the registry's API, and the manifest's digest."""
     parts = _URL.fullmatch(url)
     if parts is None:  # a plan was validated when it was read
-        raise HubError(f"{url[:300]} names no artifact", "Write oci://HOST/REPOSITORY@sha256:….")
+        raise HubError(f"{url[:300]} is not the URL of an artifact", "Write oci://HOST/REPOSITORY@sha256:….")
     scheme, host = "http" if parts[1] else "https", registry_address(parts[2])
     return f"{scheme}://{host}/v2/{repository_name(host, parts[3])}", parts[4]

@@ -70,8 +70,8 @@ class Hub:
         is_name = file.sha256 != FIRST_PULL and _NAME.fullmatch(found.commit)
         if found.commit.lower() not in {"", file.revision} and not is_name:
             raise RevisionError(
-                f"{redact_url(file.url)} is at commit {found.commit[:64]}, the plan pins {file.revision}",
-                "Pin that commit in the catalog entry after checking what changed.",
+                f"{redact_url(file.url)}: the hub has commit {found.commit[:64]}, the plan pins {file.revision}",
+                "Check what changed, and pin that commit in the catalog entry.",
             )
         return found
 
@@ -86,9 +86,9 @@ class Hub:
             found = self._read_metadata("GET", file)
         if not found.commit:
             raise HubError(
-                f"{redact_url(file.url)} answers without X-Repo-Commit: no hub, or a repository manager before one",
+                f"{redact_url(file.url)} answers without X-Repo-Commit, as no hub does but some repository managers",
                 "Check the endpoint in the settings, or write the file's revision and sha256, or its URL as `https`, "
-                "into the catalog entry: then the sha256 decides.",
+                "into the catalog entry.",
             )
         return found if found.bytes else replace(found, bytes=self._read_total(file))
 
@@ -110,8 +110,8 @@ class Hub:
             if not commit and response.status in REDIRECTS:
                 elsewhere = redact_url(resolve_redirect(require_address(file.url), headers.get("Location", "")).url)
                 raise RedirectError(
-                    f"{redact_url(file.url)} redirects to {elsewhere} without saying what the file is",
-                    "A login page or proxy may stand between: check the network, or the endpoint in the settings.",
+                    f"{redact_url(file.url)} redirects to {elsewhere} without metadata of the file",
+                    "Check the network for a login page or a proxy, and the endpoint in the settings.",
                 )
             etag = headers.get("X-Linked-Etag", "").strip().removeprefix("W/").strip('"').lower()
             return HubFile(

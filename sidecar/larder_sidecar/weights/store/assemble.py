@@ -23,7 +23,7 @@ from .ollama_layout import StoredFile, blob_path, write_model
 Place = Callable[[ModelWeights, WeightsFile], str]
 """Puts the blob of a file into the store and returns its sha256. Raises FetchError."""
 _READ = 4 << 20
-_DAMAGED = "The shared copy is damaged: run `larder-sidecar fetch --verify` on that store, or delete the file."
+_DAMAGED = "Repair the shared copy: run `larder-sidecar fetch --verify` on that store, or delete the file."
 
 
 def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Summary:
@@ -39,8 +39,8 @@ def link(plan: WeightsPlan, root: Path, images: Path, reporter: Reporter) -> Sum
         target = image / MODELS / file.path
         if not target.is_file() or target.stat().st_size != file.bytes:
             raise ImageError(
-                f"{target} is missing or has not {file.bytes} bytes, as the image's own {INDEX} says",
-                "Publish the model again and name the new reference.",
+                f"{target} is missing or does not have {file.bytes} bytes, as {INDEX} of the image states",
+                "Publish the model again, and write the new reference into the settings.",
             )
         link_atomically(root / blob_path(sha256), str(target), scratch=root / SCRATCH)
         reporter.event("linked", model=model.id, file=file.path, sha256=sha256)
@@ -91,7 +91,7 @@ def _assemble(plan: WeightsPlan, root: Path, place: Place) -> Summary:
 def _sha256_in(contents: Contents, file: WeightsFile, image: Path) -> str:
     held = contents.files.get(file.path)
     if held is None or held.bytes != file.bytes or file.sha256 not in (FIRST_PULL, held.sha256):
-        what = f"it with sha256 {held.sha256[:12]}… and {held.bytes} bytes" if held else "no such file"
+        what = f"sha256 {held.sha256[:12]}… and {held.bytes} bytes" if held else "no such file"
         raise ImageError(
             f"{image}: the plan wants {file.path} ({file.sha256[:12]}…, {file.bytes} bytes), the image has {what}",
             "Name the image of this model in larder:cache.image-volume.images; `larder-sidecar publish` prints it.",
@@ -108,12 +108,12 @@ def _copy(source: Path, target: Path, scratch: Path, sha256: str, size: int, rep
     ):
         while chunk := read.read(_READ):
             if write.tell() + len(chunk) > size:
-                raise StoreError(f"{source} has more than the {size} bytes of the plan", _DAMAGED)
+                raise StoreError(f"{source} has more bytes than the plan ({size})", _DAMAGED)
             digest.update(chunk)
             write.write(chunk)
             transfer.at(write.tell())
         write.flush()
         os.fsync(write.fileno())
         if digest.hexdigest() != sha256:
-            raise StoreError(f"{source} has sha256 {digest.hexdigest()[:12]}…, which is not its name", _DAMAGED)
+            raise StoreError(f"{source} has sha256 {digest.hexdigest()[:12]}…, not that of its name", _DAMAGED)
     reporter.event("copied", file=source.name, bytes=size)

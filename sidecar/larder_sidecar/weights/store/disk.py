@@ -48,7 +48,7 @@ def require_own_folders(root: Path) -> None:
     require_inside(root, (root / name for name in _OURS))
     for path in (root / name for name in _OURS):
         if path.is_symlink():
-            raise StoreError(f"{path} is a link, to {path.readlink()}", "Remove that link; nothing was written.")
+            raise StoreError(f"{path} is a link, to {path.readlink()}", "Remove the link; nothing was written.")
 
 
 def require_inside(root: Path, folders: Iterable[Path]) -> None:
@@ -58,9 +58,9 @@ def require_inside(root: Path, folders: Iterable[Path]) -> None:
         try:
             target = path.resolve()
         except RuntimeError:  # a link to itself
-            raise StoreError(f"{path} is a link, to itself", "Remove that link; nothing was written.") from None
+            raise StoreError(f"{path} is a link, to itself", "Remove the link; nothing was written.") from None
         if not target.is_relative_to(inside):
-            raise StoreError(f"{path} leads out of the store, to {target}", "Remove that link; nothing was written.")
+            raise StoreError(f"{path} leads out of the store, to {target}", "Remove the link; nothing was written.")
 
 
 def list_entries(folder: Path, depth: int = 0) -> Iterator[Path]:
@@ -75,7 +75,10 @@ def list_entries(folder: Path, depth: int = 0) -> Iterator[Path]:
             for entry in found:
                 count += 1
                 if count > MAX_ENTRIES:
-                    raise StoreError(f"{folder}: more than {MAX_ENTRIES} entries lie there", "Remove what is not ours.")
+                    raise StoreError(
+                        f"{folder}: the folder has more than {MAX_ENTRIES} entries",
+                        "Remove files that Larder did not write.",
+                    )
                 path = Path(entry)
                 if not below:
                     yield path
@@ -88,7 +91,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise StoreError(f"{path}: this must be a folder, and is none", "Remove it; it is none of ours.") from None
+        raise StoreError(f"{path}: this must be a folder and is a file", "Remove it: it is not Larder's.") from None
 
 
 def sweep(root: Path) -> None:
@@ -164,18 +167,16 @@ def translate_os_errors(root: Path) -> Iterator[None]:
     except OSError as error:
         where = f"{error.filename or root}: {error.strerror or error}"
         if error.errno in {errno.EISDIR, errno.ENOTEMPTY} and error.filename2:  # of a rename
-            where = f"{error.filename2}: a folder lies in the place of the file"
-            raise StoreError(where, "Remove it, and start again.") from error
+            where = f"{error.filename2}: a folder has the name of the file"
+            raise StoreError(where, "Remove it and start again.") from error
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            remedy = "Make the volume larger, or remove models from larder:models. What is here is resumed."
+            remedy = "Make the volume larger, or remove models from larder:models. The next run resumes."
             raise DiskFullError(where, remedy) from error
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
             raise ReadOnlyError(
-                f"{where}, and the store is not complete",
-                "Mount it writable for uid 1000 (fsGroup), or fill it by the populate Job and use --wait here.",
+                f"{where}; the store is not complete",
+                "Mount it writable for uid 1000 (fsGroup), or fill it with the populate Job and use --wait here.",
             ) from error
         if error.errno in {errno.ENOTDIR, errno.EEXIST}:
-            raise StoreError(
-                f"{where}: something lies in the place of a folder", "Remove it, and start again."
-            ) from error
+            raise StoreError(f"{where}: a file has the name of a folder", "Remove it and start again.") from error
         raise StoreError(where, "Check the volume and its mount.") from error

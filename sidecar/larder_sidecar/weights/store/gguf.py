@@ -93,7 +93,7 @@ def read_gguf(file: BinaryIO, size: int) -> GgufInfo:
     metadata = _metadata(reader, keys)
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1) or alignment > 2**30:
-        raise GgufError(f"GGUF: general.alignment {alignment!r} is no power of two")
+        raise GgufError(f"GGUF: general.alignment {alignment!r} is not a power of two")
     parameters, end = _tensor_table(reader, tensors, alignment)
     architecture = metadata.get("general.architecture")
     if not isinstance(architecture, str) or not architecture:
@@ -121,19 +121,19 @@ def _prologue(reader: GgufReader) -> tuple[int, int, int]:
     magic = reader.take(4, "the magic number")
     if magic in LEGACY_MAGICS:
         raise GgufError(
-            f"the file is legacy {LEGACY_MAGICS[magic]}, which no engine loads any more",
+            f"the file has the legacy format {LEGACY_MAGICS[magic]}, which current engines do not load",
             "Choose a GGUF file, or convert it with llama.cpp's convert_llama_ggml_to_gguf.py.",
         )
     if magic != b"GGUF":
-        raise GgufError(f"no GGUF file: it starts with the bytes {magic.hex()} instead of 47475546")
+        raise GgufError(f"the file is not GGUF: it starts with the bytes {magic.hex()}, not 47475546")
     version = reader.number("I", "the version")
     if version and version & 0xFFFF == 0:
         raise GgufError(
-            "GGUF: big-endian file; engines here read little-endian ones",
+            "GGUF: the file is big-endian; engines here read little-endian files",
             "Choose a little-endian file, or convert it with llama.cpp's gguf_convert_endian.py.",
         )
     if version not in (2, 3):
-        raise GgufError(f"GGUF: version {version} is not 2 or 3, which engines load")
+        raise GgufError(f"GGUF: version {version} is not supported; engines load 2 and 3")
     tensors = reader.length("number of tensors", MAX_TENSORS)
     return version, tensors, reader.length("number of keys", MAX_KEYS)
 
@@ -143,12 +143,12 @@ def _metadata(reader: GgufReader, keys: int) -> dict[str, Scalar | None]:
     for number in range(keys):
         key = reader.name("a key").decode("utf-8", "surrogateescape")
         if not key:
-            raise GgufError(f"GGUF: key {number} is without a name")
+            raise GgufError(f"GGUF: key {number} has no name")
         if key in metadata:
             raise GgufError(f"GGUF: the key {key[:80]!r} comes twice")
         kind = reader.number("I", "a value type")
         if key == "general.alignment" and kind != UINT32:
-            raise GgufError(f"GGUF: {key} must be a uint32, and has the value type {kind}")
+            raise GgufError(f"GGUF: {key} has the value type {kind}, not uint32")
         metadata[key] = reader.value(kind, key[:80])
     return metadata
 
@@ -165,7 +165,7 @@ def _tensor_table(reader: GgufReader, tensors: int, alignment: int) -> tuple[int
         kind, offset = reader.number("i", name), reader.number("Q", name)
         block, block_bytes = _block(kind, name)
         if (row := shape[0] if shape else 1) % block:
-            raise GgufError(f"GGUF: rows of tensor {name!r} are {row} long, no multiple of its block of {block}")
+            raise GgufError(f"GGUF: rows of tensor {name!r} have {row} values, not a multiple of its block of {block}")
         count = math.prod(shape)
         # gguf.cpp: each tensor begins where the one before it ends, padded to the alignment.
         if offset != least and (exact or offset < least or offset % alignment):

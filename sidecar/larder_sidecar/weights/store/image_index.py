@@ -39,5 +39,5 @@ def read_contents(path: Path) -> Contents:
     except (OSError, ValidationError) as error:
         why = error.strerror if isinstance(error, OSError) else "not an index"
         raise ImageError(
-            f"{path}: {why}: no weights image is mounted here", "Name an image that `larder-sidecar publish` made."
+            f"{path}: no weights image is mounted here ({why})", "Name an image that `larder-sidecar publish` made."
         ) from error

@@ -92,10 +92,10 @@ class Lease:
                 return self
             if time.monotonic() >= deadline:
                 raise LeaseError(
-                    f"{self._path}: the store is being filled by {holder.host} since {holder.since}, "
+                    f"{self._path}: {holder.host} has been filling the store since {holder.since}, "
                     f"last sign of life {self._silent:.0f} s ago; waited {self._wait:g} s",
-                    "Start again later: what it finishes is used, what it leaves is resumed. "
-                    f"If it hangs, end it (kubectl delete pod {holder.host}): its lease ends with it.",
+                    "Start again later; the work of that writer is used. "
+                    f"If it hangs, end it (kubectl delete pod {holder.host}), which releases the lease.",
                 )
             time.sleep(min(self._poll, max(0.0, deadline - time.monotonic())))
         self.held = True
@@ -118,7 +118,7 @@ class Lease:
         if self._lost.is_set():
             raise LeaseError(
                 f"{self._path}: another writer has taken the store over",
-                "Start again: it waits for that writer and uses what it finished.",
+                "Start again: the run waits for that writer and uses its work.",
             )
 
     def confirm(self) -> None:
@@ -144,8 +144,8 @@ class Lease:
                 self._path.unlink(missing_ok=True)
                 os.close(handle)
                 raise LeaseError(
-                    f"{self._path}: somebody else keeps our lease locked",
-                    "Find out who has that file open, and end it.",
+                    f"{self._path}: another process keeps our lease locked",
+                    "Find the process that has this file open, and end it.",
                 )
             time.sleep(LOCK_SECONDS / 100)
         try:
@@ -179,9 +179,7 @@ class Lease:
         try:
             handle = untrusted.open_descriptor(self._path, os.O_RDWR)
         except untrusted.OddFileError as error:
-            raise StoreError(
-                f"{self._path}: it {error.strerror}, so nobody can hold it", "Remove it; nothing was written."
-            ) from None
+            raise StoreError(f"{self._path}: the lease {error.strerror}", "Remove it; nothing was written.") from None
         except OSError:
             return False
         try:

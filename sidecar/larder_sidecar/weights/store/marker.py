@@ -139,7 +139,7 @@ def load_markers(root: Path) -> Iterator[tuple[Path, Marker | None]]:
             left -= len(content)
             if left < 0:
                 where = f"{root / STATE}: the markers have more than {MAX_BYTES} bytes"
-                raise StoreError(where, "Remove those of plans that nobody wants.")
+                raise StoreError(where, "Remove the markers of plans that no deployment needs.")
             yield path, _parse(content)
 
 
@@ -151,7 +151,7 @@ def wait_for(plan: WeightsPlan, root: Path, seconds: float, reporter: Reporter) 
         if now - began >= seconds:
             raise WaitError(
                 f"{root} does not hold the plan {plan.digest()[:12]} after {seconds:g} s: {problem}",
-                "Look at the Job that fills it: kubectl get jobs, kubectl logs job/populate-...",
+                "Look at the Job that fills the store: kubectl get jobs, kubectl logs job/populate-...",
             )
         if now - reported >= PERIOD:
             reporter.event("waiting", reason=problem, seconds=round(now - began))

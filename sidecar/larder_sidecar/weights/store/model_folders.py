@@ -25,7 +25,7 @@ def make_model_folders(plan: WeightsPlan, root: Path) -> None:
             for file in model.files:
                 target = root / MODEL_FOLDERS / model.id / file.path
                 if not target.parent.resolve().is_relative_to(inside):
-                    raise StoreError(f"{target.parent} leads out of the store", "Remove that link.")
+                    raise StoreError(f"{target.parent} leads out of the store", "Remove the link.")
                 _link(root / blob_path(sha256_of(file, recorded)), target, scratch=root / SCRATCH)
 
 

@@ -65,12 +65,12 @@ def lay_out(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
     parts = max([len(weights), *(file.info.splits for file in weights)])
     if parts != 1 or not weights:
         raise PlanError(
-            f"model {model.id}: Ollama loads one GGUF file a model, this one has {parts if weights else 'none'}",
+            f"model {model.id}: Ollama loads one GGUF file per model, this model has {parts if weights else 'none'}",
             "Join a split model with llama.cpp's gguf-split --merge, or serve it with another engine.",
         )
     info = weights[0].info
     if not info.tensors:
-        raise PlanError(f"model {model.id}: its file has no tensors, so it is no model", "Choose another file.")
+        raise PlanError(f"model {model.id}: the file has no tensors", "Choose the file of a model.")
     config = _json(
         {
             "model_format": model.format,
@@ -147,7 +147,7 @@ def _has_content(path: Path, content: bytes) -> bool:
 def _layer_kind(model: ModelWeights, file: StoredFile) -> str:
     if file.info.kind == "adapter":
         raise PlanError(
-            f"model {model.id}: a LoRA adapter is among its files", "Name only models in the catalog entry."
+            f"model {model.id}: one of its files is a LoRA adapter", "Remove the adapter from the catalog entry."
         )
     # Vision projectors are GGUF files of architecture clip; `general.type` is mmproj in newer ones.
     return "projector" if file.info.architecture == "clip" or file.info.kind == "mmproj" else "model"

@@ -85,12 +85,12 @@ class Prune:
         for path, marker in sorted(all_markers(self.root), key=lambda it: it[0]):
             if marker is None:
                 # A newer version may have written it: the files that its plan needs are unknown.
-                raise PlanError(f"{path}: cannot be read", "Remove it where nobody wants its plan any more.")
+                raise PlanError(f"{path}: the marker cannot be read", "Remove it if no deployment needs its plan.")
             markers[path] = marker
         for word in self.forget:
             if word != OTHERS and not _DIGEST.fullmatch(word):
                 raise PlanError(
-                    f"--forget {word!r}: is no digest", "Write four or more of its hex digits, or `others`."
+                    f"--forget {word!r} is not a digest", "Write four or more hex digits of a digest, or `others`."
                 )
         named = {path for path, marker in markers.items() if self._forgets(marker.plan, ours)}
         withdrawn = (path for path in list_entries(folder) if path.suffix == _FORGOTTEN)
@@ -103,9 +103,12 @@ class Prune:
             if self.if_there and not found:
                 self.reporter.event("plan", plan=word, state="not there")
             else:
-                what = "is the plan at hand" if found == [ours] else f"names {len(found)} plans"
+                what = "is the current plan" if found == [ours] else f"matches {len(found)} plans"
                 known = ", ".join(marker.plan[:_SHOWN] for marker in markers.values() if marker.plan != ours)
-                raise PlanError(f"--forget {word}: {what} of {self.root}", f"Others there: {known or 'none'}.")
+                raise PlanError(
+                    f"--forget {word} {what} of {self.root}",
+                    f"Write one of the other plans: {known or 'there are none'}.",
+                )
         for path, marker in markers.items():
             state = "forgotten" if path in named else "kept"
             self.reporter.event("plan", plan=marker.plan[:_SHOWN], state=state, completed_at=marker.completed_at)

@@ -70,7 +70,7 @@ def test_tls_does_not_end_on_the_way() -> None:
     plain, secure = parse_address("http://hub.test/f"), parse_address("https://hub.test/f")
     for sender, target in [(plain, plain), (plain, secure), (secure, secure)]:
         check_tls(sender, target)
-    with pytest.raises(RedirectError, match="not over TLS"):
+    with pytest.raises(RedirectError, match="without TLS"):
         check_tls(secure, plain)
 
 

@@ -148,7 +148,9 @@ def test_a_password_goes_to_no_place_that_weakens_it(realm: str) -> None:
     ("status", "body"), [(401, b"{}"), (200, b"{}"), (200, b"hunter2"), (200, b'{"token": "a b"}')]
 )
 def test_no_token_is_one_line_that_holds_no_secret(status: int, body: bytes) -> None:
-    with pytest.raises(DeniedError, match=r"auth\.example/token: gives no token .*--credentials-file") as caught:
+    with pytest.raises(
+        DeniedError, match=r"auth\.example/token: the token service gives no token .*--credentials-file"
+    ) as caught:
         Login(password=USER).renew("team/x", REGISTRY, [CHALLENGE], Office(status, body), {}, SCOPE)
     assert "hunter2" not in str(caught.value)
 

@@ -173,7 +173,7 @@ def test_a_hub_in_a_listed_range_is_asked_without_the_proxy(
     hub = kitchen.hub()
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1:1")
-    with pytest.raises(TransientError, match="cannot get through the proxy"):
+    with pytest.raises(TransientError, match="cannot connect through the proxy"):
         kitchen.fetch(kitchen.plan(hub))
     monkeypatch.setenv("NO_PROXY", listed.format(port=hub.server_port))
     assert kitchen.fetch(kitchen.plan(hub)).fetched_bytes == it.bytes

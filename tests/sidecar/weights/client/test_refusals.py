@@ -98,8 +98,8 @@ def test_a_cdn_that_refuses_everything_is_named_and_not_the_source(kitchen: Kitc
     assert words.startswith(
         f"model tiny-model, file tiny.gguf: {server.elsewhere}/blob refuses (403: AccessDenied: Request has"
     )
-    assert "itself had answered" in words
-    assert "let localhost through" in words
+    assert "itself answered" in words
+    assert "Allow localhost" in words
     assert "X-Signature" not in words
     assert "private" not in words
 
@@ -332,7 +332,7 @@ def test_a_size_that_the_hub_does_not_tell_is_the_cdns(tmp_path: Path, cdn_has_h
 def test_a_compression_that_cannot_be_undone_is_named(kitchen: Kitchen) -> None:
     with (
         Scripted(lambda it: it.send(200, MODEL, [("Content-Encoding", "br")])) as server,
-        pytest.raises(HubError, match=r"comes compressed \(br\)"),
+        pytest.raises(HubError, match=r"sends a compressed file \(br\)"),
     ):
         kitchen.fetch(plan(server, "https"))
 
@@ -396,13 +396,11 @@ def test_a_page_in_place_of_a_file_is_named(kitchen: Kitchen, source: str, redir
 def test_what_stands_between_is_named(kitchen: Kitchen, source: str) -> None:
     told = [("Via", "1.1 proxy.corp (squid/6)"), ("Content-Type", "text/html")]
     page = b"<title>ERROR: blocked</title>"
-    words = (
-        r"403 by way of 1\.1 proxy\.corp \(squid/6\): ERROR: blocked.* If a proxy said that, have it let 127\.0\.0\.1"
-    )
+    words = r"403 by way of 1\.1 proxy\.corp \(squid/6\): ERROR: blocked.* If a proxy answered, allow 127\.0\.0\.1"
     refused = pytest.raises(DeniedError, match=words)
     with Scripted(lambda it: it.send(403, page, told)) as server, refused:
         kitchen.fetch(plan(server, source))
-    login = pytest.raises(TransientError, match="the network between asks for a login")
+    login = pytest.raises(TransientError, match="the network asks for a login")
     with Scripted(lambda it: it.send(511, page)) as server, login:
         kitchen.fetch(plan(server, source))
 

@@ -189,7 +189,7 @@ def test_an_old_version_serves_until_the_new_one_is_complete(kitchen: Kitchen) -
 
 def test_a_file_that_is_no_gguf_is_never_placed(kitchen: Kitchen) -> None:
     kitchen.publish(chunks=[b"lmgg" + bytes(1000)])
-    with pytest.raises(GgufError, match=r"^model tiny, file tiny\.gguf: the file is legacy GGML"):
+    with pytest.raises(GgufError, match=r"^model tiny, file tiny\.gguf: the file has the legacy format GGML"):
         kitchen.fetch(kitchen.plan(kitchen.hub()))
     assert kitchen.models() == set()
     assert kitchen.part_bytes() == 0
@@ -213,7 +213,7 @@ def test_a_split_model_is_refused_with_the_way_out(kitchen: Kitchen) -> None:
 
 def test_one_part_of_a_split_model_is_not_taken_for_the_model(kitchen: Kitchen) -> None:
     kitchen.publish(chunks=[gguf({"general.architecture": "llama", "split.count": 3}, [])])
-    with pytest.raises(PlanError, match="this one has 3"):
+    with pytest.raises(PlanError, match="this model has 3"):
         kitchen.fetch(kitchen.plan(kitchen.hub()))
     assert kitchen.models() == set()
 

@@ -147,7 +147,7 @@ def test_another_writer_is_named_when_the_wait_is_over(kitchen: Kitchen) -> None
     second = kitchen.process(plan, "--lease-seconds", "0")
     _, errors = second.communicate(timeout=20)
     assert second.returncode == 1
-    assert f"is being filled by {os.uname().nodename}" in errors
+    assert f"{os.uname().nodename} has been filling the store" in errors
     assert first.poll() is None
 
 

@@ -234,7 +234,7 @@ def test_a_manifest_is_stored_whatever_good_status_says_it(status: int, reads: i
 
 def test_a_web_page_that_answers_everything_keeps_no_manifest() -> None:
     respond: Callable[[Request], None] = lambda it: it.send(200, b"<html>", [("Content-Type", "text/html")])  # noqa: E731
-    refused = pytest.raises(ContentError, match="taken and is not there")
+    refused = pytest.raises(ContentError, match="accepted a manifest and does not have it")
     with Scripted(respond) as server, Registry(host(server), plain_http=True) as registry, refused:
         registry.push_manifest("team/x", "tag", make_document(MANIFEST, {}))
 
@@ -294,7 +294,7 @@ def host(server: Scripted) -> str:
 
 
 def test_a_registry_that_names_no_place_says_so() -> None:
-    no_place = pytest.raises(RedirectError, match="names no place to send a blob to")
+    no_place = pytest.raises(RedirectError, match="the answer has no address for an upload")
     with Scripted(lambda it: it.send(202)) as server, Registry(host(server), plain_http=True) as registry, no_place:
         registry.start("team/x")
 
@@ -303,7 +303,7 @@ WORDS: dict[str, tuple[int, Headers, bytes, type[HubError], str]] = {
     "its words": (403, [], b'{"errors":[{"code":"DENIED","message":"quota"}]}', DeniedError, r"\(403: DENIED: quota\)"),
     "no words": (404, [], b"", NotFoundError, r"not found \(404\)\. Check the registry's name"),
     "of a proxy": (403, [("Via", "1.1 squid")], b"", DeniedError, "by the registry \\(403 by way of 1.1 squid"),
-    "ways that we cannot": (401, [("WWW-Authenticate", "Negotiate")], b"", DeniedError, "logs in by negotiate alone"),
+    "ways that we cannot": (401, [("WWW-Authenticate", "Negotiate")], b"", DeniedError, "accepts negotiate only"),
     "a body without an end": (400, [("Content-Length", str(10**15))], b"x" * 10**6, HubError, "answers 400"),
 }
 

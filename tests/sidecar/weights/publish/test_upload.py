@@ -149,7 +149,9 @@ def test_a_token_that_runs_out_on_the_way_is_renewed(small: SmallRegistry, tmp_p
 
 def test_who_gets_no_token_is_told_what_to_pass(small: SmallRegistry, tmp_path: Path) -> None:
     small.wants, small.challenge = "Bearer abc", f'Bearer realm="http://{small.host}/token"'
-    with pytest.raises(DeniedError, match=r"/token: gives no token \(401\)\. Pass --credentials-file"):
+    with pytest.raises(
+        DeniedError, match=r"/token: the token service gives no token \(401\)\. Pass --credentials-file"
+    ):
         push(small.host, tmp_path)
 
 

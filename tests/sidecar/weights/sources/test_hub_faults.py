@@ -48,7 +48,7 @@ CASES = {
     "cut before progress": Case(Faults(cut_after=0), TransientError, "connection lost"),
     "silence": Case(Faults(stall_after=CUT), StallError, "no bytes came", kept=CUT, patience=IMPATIENT),
     "trickle": Case(Faults(stall_after=CUT, trickle=True), StallError, "fewer than", patience=IMPATIENT),
-    "redirect to nonsense": Case(Faults(redirect="http://[nonsense"), RedirectError, "no URL"),
+    "redirect to nonsense": Case(Faults(redirect="http://[nonsense"), RedirectError, "invalid URL"),
     "redirect to another scheme": Case(Faults(redirect="file://"), RedirectError, "not http or https"),
     "redirect to a host that is no name": Case(Faults(redirect=f"http://{'a' * 70}.test"), TransientError, "a{70}"),
     "a commit that is no text": Case(Faults(wrong_commit="\x1b[31m"), RevisionError, r"commit \[31m"),

@@ -26,7 +26,11 @@ def foreign(path: Path, age: float) -> None:
 
 
 def test_the_second_writer_waits_for_the_first(tmp_path: Path) -> None:
-    with lease(tmp_path / "lease"), pytest.raises(LeaseError, match="is being filled by"), lease(tmp_path / "lease"):
+    with (
+        lease(tmp_path / "lease"),
+        pytest.raises(LeaseError, match="has been filling the store"),
+        lease(tmp_path / "lease"),
+    ):
         pass
     with lease(tmp_path / "lease") as second:
         second.confirm()
@@ -85,14 +89,16 @@ def test_a_holder_that_lives_but_does_not_move_is_named_with_the_way_out(tmp_pat
     with lease(tmp_path / "lease", renew=60), pytest.raises(LeaseError) as caught, waiter:
         pass
     host = os.uname().nodename
-    assert re.search(rf"filled by {host} since 2\d{{3}}-.*T.*, last sign of life \d+ s ago", caught.value.reason)
+    assert re.search(
+        rf"{host} has been filling the store since 2\d{{3}}-.*T.*, last sign of life \d+ s ago", caught.value.reason
+    )
     assert f"kubectl delete pod {host}" in caught.value.remedy
 
 
 @pytest.mark.parametrize("host", ["x; reboot", "\x1b[31m", 7])
 def test_a_name_that_no_host_has_is_not_repeated(tmp_path: Path, host: object) -> None:
     (tmp_path / "lease").write_text(json.dumps({"id": "theirs", "host": host, "kernel": "other"}))
-    with pytest.raises(LeaseError, match="filled by unknown"), lease(tmp_path / "lease"):
+    with pytest.raises(LeaseError, match="unknown has been filling"), lease(tmp_path / "lease"):
         pass
 
 

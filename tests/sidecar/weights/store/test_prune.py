@@ -92,7 +92,7 @@ def _paths(kitchen: Kitchen, event: str) -> list[str]:
     return [line["path"] for line in lines if line["event"] == event]
 
 
-@pytest.mark.parametrize(("forget", "says"), [("ffff0000ffff", "names 0 plans"), ("ours", "is the plan at hand")])
+@pytest.mark.parametrize(("forget", "says"), [("ffff0000ffff", "matches 0 plans"), ("ours", "is the current plan")])
 def test_a_name_that_is_no_other_plans_removes_nothing(shared: Shared, forget: str, says: str) -> None:
     before = listing(shared.kitchen.root)
     with pytest.raises(PlanError, match=rf"{says}.*{shared.theirs.digest()[:12]}"):
@@ -217,7 +217,7 @@ def test_the_command_prunes_after_it_has_fetched(shared: Shared) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--dry-run"], r"nothing was removed; plan \w{12} would be forgotten and free [1-9]\d+ bytes"),
+        (["--dry-run"], r"nothing was removed; to forget plan \w{12} would free [1-9]\d+ bytes"),
         ([], r"the store holds the plan: 0 bytes fetched.*; plan \w{12} forgotten, [1-9]\d+ bytes freed"),
         (["--forget", "ffff0000ffff", "--if-there"], r"; plan \w{12} forgotten, [1-9]\d+ bytes freed"),
     ],
@@ -244,7 +244,7 @@ def test_a_word_that_is_no_digest_is_not_the_one_other_plan(shared: Shared, word
     for plan in (shared.ours, shared.old):
         marker_path(shared.kitchen.root, plan.digest()).unlink()
     before = listing(shared.kitchen.root)
-    with pytest.raises(PlanError, match="is no digest"):
+    with pytest.raises(PlanError, match="is not a digest"):
         shared.prune(word).run()
     assert listing(shared.kitchen.root) == before
 
