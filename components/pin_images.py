@@ -9,7 +9,7 @@ from .settings import Problem, Settings, SettingsError
 KEY = "larder:images"
 
 
-def pinned(settings: Settings) -> Settings:
+def pin_images(settings: Settings) -> Settings:
     """Return the settings with name:version@sha256:… for each name:version. Raise SettingsError.
 
     Asked now and not by an output: names depend on the digest, and previews show it. The version stays in the

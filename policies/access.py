@@ -83,7 +83,7 @@ def _gateway_first(resource: Resource) -> Iterator[str]:
         engines = [(found, part) for part in main_containers(pod) if (found := _engine(part.spec, ends=ends))]
         if engines and not any(map(_is_gateway, items(pod.spec.get("initContainers")))):
             yield (
-                f"{pod.path}.initContainers: no gateway runs beside {engines[0][0]}. "
+                f"{pod.path}.initContainers: no gateway runs in the pod of {engines[0][0]}. "
                 "Fix: add the gateway as a native sidecar: an init container with restartPolicy Always."
             )
         for engine, part in engines:

@@ -52,13 +52,13 @@ def _resource(given: ResourceValidationArgs | PolicyResource) -> Resource:
     return Resource(
         type=given.resource_type,
         name=given.name,
-        props=known(given.props),
+        props=to_plain_value(given.props),
         stack=given.urn.split("::")[0].rpartition(":")[2],
         protect=given.opts.protect,
     )
 
 
-def known(value: Property) -> Property:
+def to_plain_value(value: Property) -> Property:
     """Return the plain value behind the SDK's proxies, which raise for unknown values."""
     if isinstance(value, Mapping):
         return {key: _at(value, key) for key in value}
@@ -69,6 +69,6 @@ def known(value: Property) -> Property:
 
 def _at(holder: Property, key: str | int) -> Property:
     try:
-        return known(holder[key])
+        return to_plain_value(holder[key])
     except UnknownValueError:
         return UNKNOWN

@@ -58,7 +58,7 @@ def _planned(options: argparse.Namespace) -> int:
     from components.plan.plan import make_plan
 
     from .document import document
-    from .findings import findings, refused
+    from .findings import findings, has_mandatory
     from .program import record
     from .report import report
     from .sections import more
@@ -75,7 +75,7 @@ def _planned(options: argparse.Namespace) -> int:
     print(report(options.stack, settings, plan, recording, found, notes, asked), end="")
     if options.json:
         options.json.write_text(planned.to_json())
-    if refused(found):
+    if has_mandatory(found):
         print("Mandatory policies are broken; see Policies above.", file=sys.stderr)
         return 1
     return 0
@@ -146,13 +146,13 @@ def _comment(options: argparse.Namespace) -> int:
 
 
 def _touched(_: argparse.Namespace) -> int:
-    from .touched import touched
+    from .touched import find_touched_stacks
 
     # A path that is not UTF-8 is none of our files.
     paths = sys.stdin.buffer.read().decode(errors="replace").split("\0")
     configs = {name: _readable(name) for name in _stacks()}
     models = {name: config and config.get(f"{NAMESPACE}models") for name, config in configs.items()}
-    found = touched(filter(None, paths), {n: m if isinstance(m, list) else None for n, m in models.items()})
+    found = find_touched_stacks(filter(None, paths), {n: m if isinstance(m, list) else None for n, m in models.items()})
     clusters = {name: (config or {}).get(f"{NAMESPACE}cluster") for name, config in configs.items()}
     elsewhere = [n for n in found if isinstance(cluster := clusters.get(n), dict) and not is_testbed(cluster)]
     print(f"stacks={json.dumps(found)}\ndeployed={json.dumps(elsewhere)}")
@@ -177,7 +177,7 @@ def _render(options: argparse.Namespace) -> int:
         # A tool that applies files resolves no digests.
         raise SettingsError(
             [
-                Problem(image.path, f"{image.text}. Files are written before. Fix: name the image by its digest.")
+                Problem(image.path, f"{image.text}, and files need it before. Fix: name the image by its digest.")
                 for image in unknown
             ]
         )

@@ -92,7 +92,7 @@ class PlanDocument(Model):
         except ValidationError as error:
             what = error.errors()[0]["msg"]
             raise SettingsError(
-                [Problem(str(path), f"is no plan of this version: {what}. Fix: write it with make plan JSON=…")]
+                [Problem(str(path), f"is not a plan of this version: {what}. Fix: write it with make plan JSON=…")]
             ) from error
 
 

@@ -23,7 +23,7 @@ def findings(recording: Recording, stack: str) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.level != Level.MANDATORY.value)
 
 
-def refused(found: Iterable[Finding]) -> bool:
+def has_mandatory(found: Iterable[Finding]) -> bool:
     """Tell whether the policies keep this from being deployed."""
     return any(finding.level == Level.MANDATORY.value for finding in found)
 

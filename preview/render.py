@@ -35,7 +35,7 @@ def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:
                 files[f"{phase(resource):02d}-{name}.yaml"] = MARK + _document(resource)
         elif resource.custom and not resource.type.startswith("pulumi:"):
             # Nodes most of all: a tool that prunes resources would delete them.
-            left_out[f"{kind(resource).lower()}-{resource.name}"] = "is no manifest. Make the node pool yourself"
+            left_out[f"{kind(resource).lower()}-{resource.name}"] = "is not a manifest. Make the node pool yourself"
     return dict(sorted(files.items())), dict(sorted(left_out.items()))
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from components import ROOT
-from components.plan.needs import needs
+from components.plan.needs import list_needs
 from components.plan.plan import make_plan
-from components.plan.support import Verdict, support, tried
+from components.plan.support import Verdict, support, try_strategy
 from components.settings import Problem, Settings, SettingsError, parse
 from components.settings.former import understood
 from components.settings.read import read_catalog
@@ -43,7 +43,7 @@ def more(
     if why:
         verdicts = list(_with_swaps(config, settings, planned, secret_keys))
         planned = planned.model_copy(update={"support": verdicts})
-        sections["Needs of the strategy"] = [f"{need.what}\n    else: {need.checked}" for need in needs(settings)]
+        sections["Needs of the strategy"] = [f"{need.what}\n    else: {need.checked}" for need in list_needs(settings)]
         sections["Strategies"] = matrix(verdicts)
     return sections, planned
 
@@ -55,7 +55,7 @@ def _deployed(file: Path, stack: str) -> PlanDocument:
         msg = f"is a plan of stack {plan.stack}. Fix: name a plan of stack {stack}."
         raise SettingsError([Problem(str(file), msg)])
     if plan.problems:
-        msg = "is a plan of refused settings, which nobody deployed. Fix: name an earlier plan."
+        msg = "is a plan of refused settings, which was never deployed. Fix: name an earlier plan."
         raise SettingsError([Problem(str(file), msg)])
     return plan
 
@@ -64,12 +64,12 @@ def _with_swaps(
     config: Mapping[str, Any], settings: Settings, planned: PlanDocument, secret_keys: frozenset[str]
 ) -> Iterator[Verdict]:
     catalog = read_catalog(ROOT)
-    config = understood(config, catalog).raw  # a former name can name a strategy too, which `tried` replaces
+    config = understood(config, catalog).raw  # a former name can name a strategy too, which `try_strategy` replaces
     read = partial(parse, stack=planned.stack, catalog=catalog, encrypted=secret_keys)
     swaps: dict[str, list[str]] = {}
     for verdict in support(config, settings, read):
         if verdict.status in ("works", "warns") and verdict.strategy not in swaps:
-            attempt = tried(config, settings, verdict.strategy)
+            attempt = try_strategy(config, settings, verdict.strategy)
             found = read(attempt)
             recording = record(attempt, stack=planned.stack, secret_keys=secret_keys)
             after = document(planned.stack, found, make_plan(found), recording, [])

@@ -23,7 +23,7 @@ _HARMLESS = (
 """Paths that no preview can show. The sidecar's code comes as an image, by a digest in a stack file."""
 
 
-def touched(paths: Iterable[str], stacks: Mapping[str, Collection[str] | None]) -> list[str]:
+def find_touched_stacks(paths: Iterable[str], stacks: Mapping[str, Collection[str] | None]) -> list[str]:
     """Return the stacks that these paths touch, sorted; a stack whose file is gone is among them.
 
     `paths` as git names them, `stacks` with the models that each serves; None where that cannot be read. A path that

@@ -34,11 +34,11 @@ def fetch_container(
     }
 
 
-def waiting(demand: Demand) -> tuple[str, ...]:
+def wait_options(demand: Demand) -> tuple[str, ...]:
     """Return the options of a fetch that only reads, until somebody else has filled the store."""
     return ("--wait", str(demand.budget_seconds))
 
 
-def patient(demand: Demand) -> tuple[str, ...]:
+def retry_options(demand: Demand) -> tuple[str, ...]:
     """Return the options of a fetch that retries, and ends before the deadline of its Job so that its reason shows."""
     return ("--patience", str(demand.budget_seconds - START_SECONDS))

@@ -10,7 +10,7 @@ from ..settings import Settings
 from ..settings.node_local import NodeLocalSettings
 from ..storage import NodeDisks
 from .base import CachingStrategy, Demand, Store, Weights
-from .fetch import fetch_container, waiting
+from .fetch import fetch_container, wait_options
 from .populate import populate
 
 NAME = NodeLocalSettings.NAME
@@ -53,7 +53,7 @@ class NodeLocal(CachingStrategy[NodeLocalSettings, NodeDisks]):
             volumes=(_claim(prepared.claim_name), demand.config.volume()),
             mounts=(_mount(read_only=True),),
             # It waits for the Job if nothing else does: rendered manifests, or a lost disk.
-            init_containers=(fetch_container(demand, _mount(read_only=True), way=waiting(demand)),),
+            init_containers=(fetch_container(demand, _mount(read_only=True), way=wait_options(demand)),),
             uri=f"pvc://{prepared.claim_name}/{SUB_PATH}/{MODEL_FOLDERS}/{ID}" if demand.folders else None,
             hosts=prepared.hosts,
             # ReadWriteOnce means one node: two pods of the node may mount the claim together.

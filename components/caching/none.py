@@ -24,7 +24,7 @@ class NoCache(KeepsNothing[NoCacheSettings]):
         volume = f"weights-{NAME}"
         return Weights(
             strategy=NAME,
-            volumes=(roomy(volume, demand.plan), demand.config.volume()),
+            volumes=(empty_dir(volume, demand.plan), demand.config.volume()),
             mounts=({"name": volume, "mount_path": STORE, "read_only": True},),
             init_containers=(fetch_container(demand, {"name": volume, "mount_path": STORE}, on_node=True),),
             sources=demand.sources,
@@ -33,6 +33,6 @@ class NoCache(KeepsNothing[NoCacheSettings]):
         )
 
 
-def roomy(name: str, plan: WeightsPlan) -> Volume:
+def empty_dir(name: str, plan: WeightsPlan) -> Volume:
     """Return an emptyDir that the weights of the plan fit into."""
     return {"name": name, "empty_dir": {"size_limit": in_mebibytes(pod_copy(plan.total_bytes()))}}

@@ -11,7 +11,7 @@ from ..jobs import run_once
 from ..manifest import metadata, scratch, selector
 from ..network import sources_egress
 from .base import Demand, Store
-from .fetch import fetch_container, patient
+from .fetch import fetch_container, retry_options
 
 
 def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
@@ -38,7 +38,7 @@ def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[
         f"fills {store.place} with the weights, once",
         role="populate",
         container=fetch_container(
-            demand, store.mount, way=(*patient(demand), *(("--model-folders",) if demand.folders else ()))
+            demand, store.mount, way=(*retry_options(demand), *(("--model-folders",) if demand.folders else ()))
         ),
         volumes=[store.volume, demand.config.volume(), scratch()],
         host=store.host,

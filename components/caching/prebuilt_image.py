@@ -48,7 +48,7 @@ class PrebuiltImage(CachingStrategy[PrebuiltImageSettings, str]):
         }
         preflight = run_once(
             "preflight",
-            "pulls the engine's image and finds the weights of the plan in it before any pod rolls",
+            "pulls the engine's image and checks that it has the weights of the plan before any pod rolls",
             role="preflight",
             container=proof,
             volumes=[scratch()],

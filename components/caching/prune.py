@@ -11,7 +11,7 @@ from ..jobs import run_once
 from ..manifest import VolumeMount, metadata, scratch, selector
 from ..settings import prune as settings
 from .base import Demand, Store
-from .fetch import fetch_container, patient
+from .fetch import fetch_container, retry_options
 
 
 class Prune(Component):
@@ -55,11 +55,11 @@ class Prune(Component):
         # The API server drops false (see node_local.py).
         mount: VolumeMount = {**store.mount, "read_only": True} if block.dry_run else store.mount
         words = [option for word in block.forget for option in ("--forget", word)]
-        way = (*patient(demand), "--prune", *words, "--if-there", *(("--dry-run",) if block.dry_run else ()))
-        does = f"finds on {store.place}, and leaves there," if block.dry_run else f"takes out of {store.place}"
+        way = (*retry_options(demand), "--prune", *words, "--if-there", *(("--dry-run",) if block.dry_run else ()))
+        does = "lists, without removing them," if block.dry_run else "removes"
         return run_once(
             name,
-            f"{does} what only forgotten plans wanted: {forgotten}",
+            f"{does} the weights on {store.place} that only forgotten plans need: {forgotten}",
             role="prune",
             container=fetch_container(demand, mount, way=way),
             volumes=[store.volume, demand.config.volume(), scratch()],

@@ -8,8 +8,8 @@ from ..settings import Settings
 from ..settings.shared_storage import SharedStorageSettings
 from ..storage import SharedVolume
 from .base import CachingStrategy, Demand, Store, Weights
-from .fetch import fetch_container, waiting
-from .none import roomy
+from .fetch import fetch_container, wait_options
+from .none import empty_dir
 from .populate import populate
 
 NAME = SharedStorageSettings.NAME
@@ -48,11 +48,11 @@ class SharedStorage(CachingStrategy[SharedStorageSettings, SharedVolume]):
         job = populate(self, demand, store, after=prepared.ready)
         if block.read == "direct":
             mount = _mount(ROOT, read_only=True)
-            volumes, fetch = [share], fetch_container(demand, mount, way=waiting(demand))
+            volumes, fetch = [share], fetch_container(demand, mount, way=wait_options(demand))
         else:
             mount = {"name": f"weights-{NAME}", "mount_path": STORE}
-            way = ("--copy-from", f"{SHARE}/{STORE_FOLDER}", *waiting(demand))
-            volumes = [share, roomy(f"weights-{NAME}", demand.plan)]
+            way = ("--copy-from", f"{SHARE}/{STORE_FOLDER}", *wait_options(demand))
+            volumes = [share, empty_dir(f"weights-{NAME}", demand.plan)]
             fetch = fetch_container(demand, mount, _mount(SHARE, read_only=True), way=way, on_node=True)
         return Weights(
             strategy=NAME,

@@ -12,9 +12,9 @@ from ..settings.kserve import GPU
 from ..settings.quantities import lasting, readable, size_bytes
 from ..settings.shimmy import ShimmySettings
 from ..settings.stack import StackSettings
-from .plan import EnginePlan, KServePlan, Plan, most_loaded
-from .room import crowding, shortages
-from .sizing import needed_bytes
+from .plan import EnginePlan, KServePlan, Plan, max_loaded_models
+from .room import replicas_without_nodes, shortages
+from .sizing import required_bytes
 from .storage_classes import about_classes
 
 
@@ -66,8 +66,8 @@ def _about_rules(settings: Settings) -> Iterator[str]:
     names = rules.names()
     for earlier, later in rules.shadowed():
         yield (
-            f"larder:gateway.routing.rules[{later}]: {names[later]} never decides: {names[earlier]} before it "
-            "matches whenever it does. Fix: remove it, or put it first."
+            f"larder:gateway.routing.rules[{later}]: {names[later]} never applies: {names[earlier]} before it "
+            "matches all of its requests. Fix: remove it, or put it first."
         )
     for index, (name, rule) in enumerate(zip(names, rules.rules, strict=True)):
         if rule.pattern and stops_at_lines(rule.pattern):
@@ -80,7 +80,7 @@ def _about_rules(settings: Settings) -> Iterator[str]:
 def about_weights(settings: Settings, plan: Plan) -> Iterator[str]:
     """Yield warnings about the place of the weights: room, replicas, the class of a volume, the cluster."""
     yield from shortages(settings)
-    yield from crowding(settings, plan)
+    yield from replicas_without_nodes(settings, plan)
     yield from about_classes(settings)
     yield from settings.cache.block.warnings(settings.cluster.version)
 
@@ -97,7 +97,7 @@ def warnings(settings: Settings, plan: Plan) -> Iterator[str]:
     if unseen:
         yield f"larder:models: {', '.join(unseen)}: no known sha256; the first pull records the hub's."
     for name, stack in plan.engines.items():
-        if size_bytes(stack.size.memory) < (needed := needed_bytes(stack.models, most_loaded(stack.gateway))):
+        if size_bytes(stack.size.memory) < (needed := required_bytes(stack.models, max_loaded_models(stack.gateway))):
             yield (
                 f"larder:{name}.memory: {stack.size.memory} is less than the {readable(needed)} that models loaded "
                 "together need by the catalog, and the engine would be killed. Fix: lower "

@@ -9,7 +9,7 @@ from ..settings.room import pod_copy
 from ..settings.strategy import Need
 
 
-def needs(settings: Settings) -> list[Need]:
+def list_needs(settings: Settings) -> list[Need]:
     """Return the needs of the strategy in force, with origins and sizes filled in."""
     plan = settings.weights
     origins = sorted({_origin(file.url) for model in plan.models for file in model.files})

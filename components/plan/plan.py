@@ -112,7 +112,7 @@ def _stack(settings: Settings, block: StackSettings) -> StackPlan[StackSettings]
             context=min(entry.context for entry in models),
         )
     gateway = _beside(settings, block, models)
-    size = engine_resources(block, models, most_loaded(gateway))
+    size = engine_resources(block, models, max_loaded_models(gateway))
     return EnginePlan(stack=block, image=image, models=models, size=size, gateway=gateway, replicas=block.replicated)
 
 
@@ -143,7 +143,7 @@ def _auth(settings: Settings) -> Auth:
     return Auth(mutations=settings.gateway.auth.mutations, token_file=token)
 
 
-def most_loaded(gateway: GatewayConfig) -> int | None:
+def max_loaded_models(gateway: GatewayConfig) -> int | None:
     """Return the largest number of models loaded at one time; None if the gateway sets no limit."""
     return gateway.residency.max_models if gateway.residency else None
 

@@ -25,7 +25,7 @@ def shortages(settings: Settings) -> Iterator[str]:
             yield f"{place.setting}: {finding}"
 
 
-def crowding(settings: Settings, plan: Plan) -> Iterator[str]:
+def replicas_without_nodes(settings: Settings, plan: Plan) -> Iterator[str]:
     """Yield a line for each stack with more replicas than nodes that can reach the weights."""
     hosts = settings.weights_hosts
     for name, stack in plan.engines.items():

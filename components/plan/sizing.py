@@ -33,7 +33,7 @@ class EngineResources:
 
 def engine_resources(stack: StackSettings, models: Collection[CatalogEntry], most: int | None) -> EngineResources:
     """Return the resources for `most` loaded models, None for all: memory adds up, and the processor is shared."""
-    memory = stack.memory or in_mebibytes(needed_bytes(models, most))
+    memory = stack.memory or in_mebibytes(required_bytes(models, most))
     needed = EngineResources(memory, max((entry.needs.cpu for entry in models), key=millicores), memory)
     floor = needed if stack.memory or not stack.FLOOR else EngineResources(**stack.FLOOR)
     return EngineResources(
@@ -50,7 +50,7 @@ def predictor_resources(stack: KServeSettings, models: Collection[CatalogEntry])
     return EngineResources(memory, stack.cpu or max((entry.needs.cpu for entry in models), key=millicores), memory)
 
 
-def needed_bytes(models: Collection[CatalogEntry], most: int | None) -> int:
+def required_bytes(models: Collection[CatalogEntry], most: int | None) -> int:
     """Return bytes for the server and the `most` largest of these models together, by the catalog."""
     largest = sorted((size_bytes(entry.needs.memory) for entry in models), reverse=True)
     return sum(largest[:most]) + SERVER_BYTES

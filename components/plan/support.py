@@ -40,7 +40,7 @@ def support(config: Mapping[str, Any], settings: Settings, read: Reading) -> lis
     return [verdict for strategy in STRATEGIES for verdict in _verdicts(strategy, config, settings, read)]
 
 
-def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[str, Any]:
+def try_strategy(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[str, Any]:
     """Return the config with another strategy in force, and with an example of its block if it lacks one."""
     cache = {**config[CACHE], "strategy": strategy}
     block = STRATEGIES[strategy]
@@ -52,7 +52,7 @@ def tried(config: Mapping[str, Any], settings: Settings, strategy: str) -> dict[
 
 
 def _verdicts(strategy: str, config: Mapping[str, Any], settings: Settings, read: Reading) -> Iterator[Verdict]:
-    attempt = tried(config, settings, strategy)
+    attempt = try_strategy(config, settings, strategy)
     try:
         found = read(attempt)
     except SettingsError as error:

@@ -14,7 +14,7 @@ from ..component import Component
 from ..manifest import labels, metadata, pod, scratch, selector, spread
 from ..names import FRONT
 from ..network import Egress, dns_egress, gateway_ingress
-from .gateway import drain_hook, gateway_config_map, gateway_container, gateway_volume, restarts_with
+from .gateway import drain_hook, gateway_config_map, gateway_container, gateway_volume, restart_annotations
 from .stack import Site
 
 REPLICAS = 2
@@ -68,7 +68,7 @@ class Front(Component):
                 "strategy": {"type": "RollingUpdate", "rolling_update": {"max_surge": 1, "max_unavailable": 0}},
                 "selector": {"match_labels": selector(FRONT)},
                 "template": {
-                    "metadata": {"labels": labels(FRONT), "annotations": restarts_with(config)},
+                    "metadata": {"labels": labels(FRONT), "annotations": restart_annotations(config)},
                     "spec": _pod(site.sidecar, grace_seconds=int(config.drain.grace_seconds)),
                 },
             },

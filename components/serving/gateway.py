@@ -38,7 +38,7 @@ def gateway_config_map(
 ) -> core.ConfigMap:
     """Declare the file of a stack's gateway under its fixed name. It changes in place, and replaces no pod.
 
-    A running gateway takes names and rules from it within two minutes; everything else is in `restarts_with`.
+    A running gateway takes names and rules from it within two minutes; everything else is in `restart_annotations`.
     """
     return core.ConfigMap(
         "gateway.json",
@@ -50,7 +50,7 @@ def gateway_config_map(
     )
 
 
-def restarts_with(config: GatewayConfig) -> dict[str, str]:
+def restart_annotations(config: GatewayConfig) -> dict[str, str]:
     """Return annotations that replace a pod when its gateway cannot take a change while it runs.
 
     Names and rules are not among it: they reach the gateway while it runs.
@@ -146,7 +146,7 @@ def stack_service(
         metadata=metadata(
             # Another name, because the address of a Service is immutable.
             f"{stack}-replicas" if headless else stack,
-            f"how the front reaches {'each gateway' if headless else 'the gateway'} beside the engine",
+            f"the address of {'each gateway' if headless else 'the gateway'} of the engine, for the front",
             of=stack,
             namespace=namespace,
             annotations=SKIP_AWAIT,

@@ -9,7 +9,7 @@ from pulumi_kubernetes.core import v1 as core
 from ..caching import Weights
 from ..manifest import Volume, VolumeMount, content_name, metadata
 from ..node_pools import Placement
-from ..plan.plan import EnginePlan, most_loaded
+from ..plan.plan import EnginePlan, max_loaded_models
 from ..settings.shimmy import ShimmySettings
 from . import llama_server
 from .stack import EngineStack, Site
@@ -71,7 +71,7 @@ def _router(engine: EngineSpec, plan: ShimmyPlan, presets: str) -> EngineSpec:
     pulled = plan.gateway.pulls.folder if plan.gateway.pulls else None
     return replace(
         engine,
-        args=llama_server.arguments(most_loaded(plan.gateway) or len(plan.models), pulled=pulled),
+        args=llama_server.arguments(max_loaded_models(plan.gateway) or len(plan.models), pulled=pulled),
         volumes=({"name": "presets", "config_map": {"name": presets}},),
         mounts=({"name": "presets", "mount_path": llama_server.FOLDER, "read_only": True},),
     )

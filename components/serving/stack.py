@@ -14,7 +14,7 @@ from ..manifest import selector
 from ..node_pools import Placement
 from ..plan.plan import EnginePlan, StackPlan
 from ..settings.stack import StackSettings
-from .gateway import gateway_config_map, gateway_policy, restarts_with, stack_service
+from .gateway import gateway_config_map, gateway_policy, restart_annotations, stack_service
 from .workload import EngineSpec, engine_deployment
 
 
@@ -95,7 +95,7 @@ class EngineStack(Stack[EnginePlan[S]], Generic[S]):
             resources=plan.size,
             replicas=plan.replicas,
             placement=placement,
-            annotations=restarts_with(plan.gateway),
+            annotations=restart_annotations(plan.gateway),
             start_seconds=site.budget_seconds,
             grace_seconds=int(plan.gateway.drain.grace_seconds),
             ready_period=self.READY_PERIOD,

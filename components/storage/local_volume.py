@@ -10,7 +10,7 @@ from ..jobs import run_once
 from ..manifest import label_name, metadata
 from ..settings.node_local import Folder
 from ..settings.node_pools import Taint
-from .kept import NOBODY_WAITS, bound_to, kept, kept_for
+from .retention import SKIP_AWAIT, bound_to, claim_reference, protect_options
 
 PREPARE_SECONDS = 120
 """Time to pull the image and run one container that exits at once."""
@@ -55,7 +55,7 @@ class LocalVolume(Component):
             reclaim_policy="Retain",
             opts=self.child(_known_as("class", formerly_alone)),
         )
-        stays = kept(depends_on=[storage_class])
+        stays = protect_options(depends_on=[storage_class])
         self.volume = core.PersistentVolume(
             f"{self._prefix}volume",
             metadata=metadata(self.claim_name, f"the folder {settings.path} of node {node}"),
@@ -66,7 +66,7 @@ class LocalVolume(Component):
                 "storage_class_name": self.claim_name,
                 "volume_mode": "Filesystem",
                 "local": {"path": settings.path},
-                "claim_ref": kept_for(self.claim_name, namespace),
+                "claim_ref": claim_reference(self.claim_name, namespace),
                 "node_affinity": {
                     "required": {
                         "node_selector_terms": [
@@ -87,7 +87,7 @@ class LocalVolume(Component):
                 self.claim_name,
                 "the claim that pods mount to reach the volume",
                 namespace=namespace,
-                annotations=NOBODY_WAITS,
+                annotations=SKIP_AWAIT,
             ),
             spec={
                 "access_modes": ["ReadWriteOnce"],

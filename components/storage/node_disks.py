@@ -11,8 +11,8 @@ from ..manifest import metadata
 from ..settings import Settings
 from ..settings.node_local import NodeLocalSettings
 from ..settings.node_pools import hosts_of, taints_of
-from .kept import NOBODY_WAITS, bound_to, kept, kept_for
 from .local_volume import LocalVolume
+from .retention import SKIP_AWAIT, bound_to, claim_reference, protect_options
 
 MODES = ["ReadOnlyMany"]
 
@@ -76,7 +76,7 @@ class PoolView(Component):
         volume_name = f"{stack_namespace}-{self.claim_name}"
         volume = core.PersistentVolume(
             f"{pool}-view-volume",
-            metadata=metadata(volume_name, f"the folder {settings.path} of whichever node of pool {pool} mounts it"),
+            metadata=metadata(volume_name, f"the folder {settings.path} on each node of pool {pool} that mounts it"),
             spec={
                 "capacity": {"storage": settings.size},
                 "access_modes": MODES,
@@ -86,9 +86,9 @@ class PoolView(Component):
                 # Not `local`: its node affinity is immutable, and a pool may grow. Affinity keeps pods on the pool's
                 # nodes; on other nodes the folder is missing, and the kubelet reports that.
                 "host_path": {"path": settings.path, "type": "Directory"},
-                "claim_ref": kept_for(self.claim_name, namespace),
+                "claim_ref": claim_reference(self.claim_name, namespace),
             },
-            opts=self.child(kept()),
+            opts=self.child(protect_options()),
         )
         self.claim = core.PersistentVolumeClaim(
             f"{pool}-view-claim",
@@ -96,7 +96,7 @@ class PoolView(Component):
                 self.claim_name,
                 "the claim that engines mount to read the weights of their own node",
                 namespace=namespace,
-                annotations=NOBODY_WAITS,
+                annotations=SKIP_AWAIT,
             ),
             spec={
                 "access_modes": MODES,
@@ -105,6 +105,6 @@ class PoolView(Component):
                 "volume_name": volume_name,
                 "resources": {"requests": {"storage": settings.size}},
             },
-            opts=self.child(pulumi.ResourceOptions.merge(kept(), bound_to(volume))),
+            opts=self.child(pulumi.ResourceOptions.merge(protect_options(), bound_to(volume))),
         )
         self.register_outputs({"claim": self.claim_name})

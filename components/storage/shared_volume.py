@@ -7,7 +7,7 @@ from pulumi_kubernetes.storage import v1 as storage
 from ..component import Component
 from ..manifest import metadata
 from ..settings.shared_storage import Nfs, SharedStorageSettings
-from .kept import NOBODY_WAITS, kept, kept_for
+from .retention import SKIP_AWAIT, claim_reference, protect_options
 
 CLAIM = "shared-model-storage"
 MODES = ["ReadWriteMany"]
@@ -71,12 +71,12 @@ class SharedVolume(Component):
                 CLAIM,
                 "the claim that pods mount to reach the shared weights",
                 namespace=namespace,
-                annotations=NOBODY_WAITS,
+                annotations=SKIP_AWAIT,
             ),
             spec=spec,
             opts=self.child(
                 pulumi.ResourceOptions.merge(
-                    kept(),
+                    protect_options(),
                     # A bound claim can grow only if its class allows it, and never without a provisioner.
                     pulumi.ResourceOptions(
                         depends_on=volumes, ignore_changes=["spec.resources"] if settings.nfs else []
@@ -98,7 +98,7 @@ class SharedVolume(Component):
                 # NFS before 4 needs lock daemons on the node. noatime saves a write per read.
                 "mount_options": ["nfsvers=4.1", "noatime"],
                 "nfs": {"server": nfs.server, "path": nfs.path},
-                "claim_ref": kept_for(CLAIM, namespace),
+                "claim_ref": claim_reference(CLAIM, namespace),
             },
-            opts=self.child(kept()),
+            opts=self.child(protect_options()),
         )

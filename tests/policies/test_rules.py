@@ -97,8 +97,8 @@ BROKEN: dict[str, list[tuple[str, list[Resource]]]] = {
         ("data[key]: holds", [config_map(key="-----BEGIN RSA PRIVATE KEY-----\nhunter2")]),
     ],
     "gateway-first": [
-        ("no gateway runs beside ollama", [deployment({"initContainers": []})]),
-        ("no gateway runs beside", [deployment({"initContainers": [{**GATEWAY, "restartPolicy": None}]})]),
+        ("no gateway runs in the pod of ollama", [deployment({"initContainers": []})]),
+        ("no gateway runs in the pod of", [deployment({"initContainers": [{**GATEWAY, "restartPolicy": None}]})]),
         ("OLLAMA_HOST is not set", [engine(env=[])]),
         ("OLLAMA_HOST is '0.0.0.0:11434'", [engine(env=[{"name": "OLLAMA_HOST", "value": "0.0.0.0:11434"}])]),
         ("ports: ollama offers a port", [engine(ports=[{"containerPort": 11434}])]),
@@ -111,7 +111,7 @@ BROKEN: dict[str, list[tuple[str, list[Resource]]]] = {
         ("OLLAMA_HOST is not set", [deployment({"containers": [container("x", **IN_ARGUMENTS)]})]),
         # A script that does not say what it starts, in an image that does.
         ("OLLAMA_HOST is not set", [deployment({"containers": [HIDDEN]})]),
-        ("no gateway runs beside ollama", [job(env=OLLAMA["env"], command=STARTS_OLLAMA)]),
+        ("no gateway runs in the pod of ollama", [job(env=OLLAMA["env"], command=STARTS_OLLAMA)]),
         ("--bind is 'auto'", [engine(image=f"a/shimmy@{DIGEST}", args=["serve", "--bind", "auto"])]),
     ],
     "front-first": [

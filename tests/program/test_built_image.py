@@ -145,10 +145,10 @@ def test_render_refuses_images_without_a_digest(tmp_path: Any, capsys: pytest.Ca
     )
     assert main(["render", "--overlay", str(tmp_path / "overlay"), "--out", str(tmp_path / "files")]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        "larder:images.ollama: docker.io/ollama/ollama:0.32.15 is a tag; `up` asks the registry for its digest. "
-        "Files are written before. Fix: name the image by its digest.",
-        "larder:cache.prebuilt-image.build: `up` builds the image, and its digest is known then. "
-        "Files are written before. Fix: name the image by its digest.",
+        "larder:images.ollama: docker.io/ollama/ollama:0.32.15 is a tag; `up` asks the registry for its digest, "
+        "and files need it before. Fix: name the image by its digest.",
+        "larder:cache.prebuilt-image.build: `up` builds the image, and its digest is known then, "
+        "and files need it before. Fix: name the image by its digest.",
     ]
     assert not (tmp_path / "files").exists()
 

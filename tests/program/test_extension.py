@@ -14,7 +14,7 @@ from larder_sidecar.engines import adapter_of
 from components.settings import SettingsError, parse, schema
 from components.settings.sources import merged
 from preview.__main__ import main
-from preview.findings import findings, refused
+from preview.findings import findings, has_mandatory
 from preview.program import stack_config
 from tests.program.previews import CATALOG, IMAGES, Preview, preview_of
 from tests.program.toys import ENGINE, FACTS, STACK, STRATEGY, ToyAdapter, registered
@@ -66,7 +66,7 @@ def test_engines_mount_what_the_strategy_delivers() -> None:
     seen = preview_of(STRATEGY, CACHED)
     claims = [volume.get("persistentVolumeClaim") for volume in seen.pod()["volumes"]]
     assert {"claimName": "toys"} in claims
-    assert not refused(findings(seen.recording, "dev"))
+    assert not has_mandatory(findings(seen.recording, "dev"))
 
 
 def test_make_plan_tells_the_strategy_with_its_needs_and_the_swap_to_it(
@@ -98,7 +98,7 @@ def test_the_engine_is_behind_its_gateway() -> None:
     gateway = _gateway(seen, f"larder-gateway-{STACK}")
     assert (gateway.engines[0].kind, gateway.residency) == (ENGINE, None)
     assert adapter_of(ENGINE) is ToyAdapter
-    assert not refused(findings(seen.recording, "dev"))
+    assert not has_mandatory(findings(seen.recording, "dev"))
 
 
 def test_the_gateway_moves_the_models_of_an_engine_that_loads_on_demand(toys: pytest.MonkeyPatch) -> None:
@@ -135,4 +135,4 @@ def test_a_container_of_the_engine_without_a_gateway_is_refused() -> None:
     deployment = seen.one("Deployment")
     deployment.inputs["spec"]["template"]["spec"]["initContainers"] = []
     deployment.inputs["spec"]["template"]["spec"]["containers"][0]["name"] = ENGINE
-    assert any("no gateway runs beside toy-engine" in one.text for one in findings(seen.recording, "dev"))
+    assert any("no gateway runs in the pod of toy-engine" in one.text for one in findings(seen.recording, "dev"))

@@ -265,7 +265,7 @@ def test_without_taints_nothing_is_tolerated(preview: Previews) -> None:
 def test_a_pool_is_named_where_manifests_are_rendered_without_it(preview: Previews, stack: str) -> None:
     """A tool that prunes manifests would delete a rendered Node."""
     files, left_out = render(preview(stack=stack).recording)
-    assert list(left_out.values()) == ["is no manifest. Make the node pool yourself"]
+    assert list(left_out.values()) == ["is not a manifest. Make the node pool yourself"]
     assert not [text for text in files.values() if "kind: Node\n" in text]
 
 

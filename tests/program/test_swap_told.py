@@ -117,7 +117,7 @@ def test_an_invalid_plan_before_is_one_line(tmp_path: Path, capsys: pytest.Captu
     (tmp_path / "before.json").write_text("{}")
     assert main(["plan", "--before", str(tmp_path / "before.json")]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"{tmp_path / 'before.json'}: is no plan of this version: ")
+    assert line.startswith(f"{tmp_path / 'before.json'}: is not a plan of this version: ")
 
 
 def test_why_prints_the_matrix_and_writes_it_for_tools(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

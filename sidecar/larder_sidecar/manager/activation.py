@@ -79,10 +79,10 @@ class Activations:
     async def deactivate(self) -> str:
         """Serve nothing; return the model that was active. Raises BusyError, RefusedError, FailedError."""
         self._refuse_if_busy()
-        applied = await self._ask_history(self._history.applied)
+        applied = await self._ask_history(self._history.last_applied)
         if applied is None:
             raise RefusedError(409, "this manager has not activated a model yet")
-        wanted = inference.stopped(applied.object)
+        wanted = inference.with_stop_annotation(applied.object)
         await self._alone(applied.model, wanted, State.STOPPED, self._config.slack_seconds)
         return applied.model
 
@@ -136,7 +136,7 @@ class Activations:
             task.exception()  # the client may have gone; the history has the result
 
     async def _make(self, model: str, wanted: dict[str, Any], wish: State, seconds: float) -> None:
-        before = await self._ask_history(self._history.settled)
+        before = await self._ask_history(self._history.last_success)
         number = await self._ask_history(self._history.begin, model, wanted)
         self._log.say("info", "changing the active model", model=model, to=wish.value)
         try:
@@ -150,7 +150,7 @@ class Activations:
         except _GoneError as reason:
             await self._record_end(number, "refused", str(reason))
             raise RefusedError(
-                409, f"{reason}. Fix: try again when it is gone; its finalizers say who holds it"
+                409, f"{reason}. Fix: try again after the deletion; its finalizers name what delays it"
             ) from None
         except FailedError as reason:
             await self._record_end(number, "failed", str(reason))
@@ -159,7 +159,7 @@ class Activations:
             raise FailedError(f"{reason}. {done}") from reason
         except asyncio.CancelledError:
             with contextlib.suppress(StateError):  # the next start finds it unfinished, and records the same
-                self._history.finish(number, "interrupted", "the manager was stopped while it ran")
+                self._history.finish(number, "interrupted", "the manager stopped during the change")
             raise
         await self._record_end(number, "stopped" if wish is State.STOPPED else "ready")
         self._log.say("info", "the active model has changed", model=model, to=wish.value)
@@ -172,12 +172,12 @@ class Activations:
         try:
             number = await self._ask_history(self._history.begin, before.model, before.object)
         except RefusedError as reason:
-            return f"Going back to {before.model!r} was not tried: {reason}"
+            return f"The manager did not try to return to {before.model!r}: {reason}"
         try:
             await self._bring(before.object, wish, seconds)
         except (ApiError, FailedError) as reason:
             await self._record_end(number, "failed", str(reason))
-            return f"Going back to {before.model!r} failed too: {reason}"
+            return f"The return to {before.model!r} failed too: {reason}"
         await self._record_end(number, "stopped" if wish is State.STOPPED else "ready", "went back")
         return f"{before.model!r} is {wish.value} again"
 
@@ -195,7 +195,7 @@ class Activations:
                         break
                     await asyncio.sleep(0 if verdict.state is wish else self._config.poll_seconds)
         except TimeoutError:
-            msg = f"not {wish.value} within {seconds:.0f} s: {await self._trouble() or verdict.reason}"
+            msg = f"not {wish.value} within {seconds:.0f} s: {await self._find_problem() or verdict.reason}"
             raise FailedError(msg) from None
         if verdict.state is not wish:
             raise FailedError(verdict.reason)
@@ -207,7 +207,7 @@ class Activations:
             # KServe's webhook compares names of modes literally, and has two names for each.
             if "deploymentMode" not in str(reason):
                 raise
-            again = inference.with_mode_of(wanted, await self._get())
+            again = inference.with_deployment_mode(wanted, await self._get())
             if again is wanted:
                 raise
             return await asyncio.to_thread(self._api.apply, self._path, again)
@@ -246,7 +246,7 @@ class Activations:
     async def _get(self) -> Object:
         return await asyncio.to_thread(self._api.get, self._path)
 
-    async def _trouble(self) -> str:
+    async def _find_problem(self) -> str:
         """Return the problem in pods and events; '' if they cannot be read, because there is a reason already."""
         core = f"/api/v1/namespaces/{self._service.namespace}"
         name = self._service.name
@@ -259,13 +259,13 @@ class Activations:
             )
         except ApiError:
             return ""
-        return inference.trouble(pods.get("items") or [], events.get("items") or [])
+        return inference.find_problem(pods.get("items") or [], events.get("items") or [])
 
 
 def _refused(reason: ApiError) -> RefusedError:
     match reason.status:
         case 409:
-            return RefusedError(409, f"another field manager holds it: {reason}")
+            return RefusedError(409, f"another field manager owns its fields: {reason}")
         case 400 | 422:
             return RefusedError(422, f"the API server rejects it: {reason}")
         # For an unknown field in server-side apply the API server answers 500.

@@ -61,7 +61,9 @@ class Manager:
         if not method:
             return error(404, "path_not_found", f"paths: {', '.join(self._routes)}, /models/<id>")
         if request.method != method and (request.method, method) != ("HEAD", "GET"):
-            return error(405, "method_not_allowed", f"this path takes {method}", headers=((b"allow", method.encode()),))
+            return error(
+                405, "method_not_allowed", f"use {method} on this path", headers=((b"allow", method.encode()),)
+            )
         return self._without_token(request) if method == "POST" else None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder:
@@ -171,9 +173,9 @@ def _summary(entry: CatalogEntry) -> dict[str, Any]:
 def _unknown(model: str, catalog: Catalog) -> Answer:
     shown = json.dumps(model[:80])
     if (why := catalog.wrong.get(f"{model}.yaml")) is not None:
-        return error(404, "model_not_found", f"{shown} has a catalog entry that cannot be used: {why}", param="id")
+        return error(404, "model_not_found", f"the catalog entry of {shown} is invalid: {why}", param="id")
     near = difflib.get_close_matches(model[:80].casefold(), catalog.entries, n=3, cutoff=0.5)
-    hint = f"did you mean {', '.join(near)}?" if near else "GET /models lists what there is"
+    hint = f"did you mean {', '.join(near)}?" if near else "GET /models lists the models"
     return error(404, "model_not_found", f"no model {shown} in the catalog; {hint}", param="id")
 
 

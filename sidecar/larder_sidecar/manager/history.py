@@ -69,7 +69,7 @@ class History:
             self._db.execute(
                 "UPDATE activations SET finished = MAX(?, started), outcome = 'interrupted', reason = ? "
                 "WHERE outcome IS NULL",
-                (time.time(), "the manager ended while it ran; the cluster goes on without it"),
+                (time.time(), "the manager stopped during the change; the cluster continues without it"),
             )
             damage = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.Error as reason:
@@ -99,11 +99,11 @@ class History:
             except sqlite3.Error as error:
                 raise _state_error(self._folder, error) from error
 
-    def settled(self) -> Activation | None:
+    def last_success(self) -> Activation | None:
         """Return the last successful activation, to which a failed one goes back. Raises StateError."""
         return self._last(lambda outcome: outcome in ("ready", "stopped"))
 
-    def applied(self) -> Activation | None:
+    def last_applied(self) -> Activation | None:
         """Return the last activation that the cluster accepted, whatever its result. Raises StateError."""
         return self._last(lambda outcome: outcome not in (None, "refused"))
 

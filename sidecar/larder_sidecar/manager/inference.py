@@ -35,7 +35,7 @@ def path(settings: InferenceService) -> str:
     return f"/apis/{GROUP}/namespaces/{settings.namespace}/inferenceservices/{settings.name}"
 
 
-def stopped(content: Object) -> dict[str, Any]:
+def with_stop_annotation(content: Object) -> dict[str, Any]:
     """Return the same object with KServe's annotation that stops it."""
     about = content["metadata"]
     return {**content, "metadata": {**about, "annotations": {**about["annotations"], STOP: "true"}}}
@@ -51,7 +51,7 @@ def annotations(content: Object) -> Mapping[str, str]:
     return metadata(content).get("annotations") or {}
 
 
-def with_mode_of(content: Object, observed: Object) -> Object:
+def with_deployment_mode(content: Object, observed: Object) -> Object:
     """Return the content with the deployment mode's name as in the observed object, if both mean the same."""
     known = (observed.get("status") or {}).get("deploymentMode")
     wanted = annotations(content).get(DEPLOYMENT_MODE)
@@ -69,7 +69,7 @@ def metadata(content: Object) -> Mapping[str, Any]:
 def deletion(observed: Object) -> str:
     """Return the reason why the object will not stay; '' if it is not being deleted."""
     since = metadata(observed).get("deletionTimestamp")
-    return f"InferenceService {metadata(observed).get('name')} is being deleted since {since}" if since else ""
+    return f"InferenceService {metadata(observed).get('name')} has been terminating since {since}" if since else ""
 
 
 def judge(observed: Object, generation: int) -> Verdict:
@@ -86,18 +86,18 @@ def judge(observed: Object, generation: int) -> Verdict:
         gone = conditions.get("Stopped", {}).get("status") == "True"
         return Verdict(State.STOPPED) if gone else Verdict(State.WAITING, "its pods have not ended yet")
     if (status.get("observedGeneration") or 0) < generation:
-        return Verdict(State.WAITING, "KServe's controller has not looked at it yet; does it run?")
+        return Verdict(State.WAITING, "KServe's controller has not processed it yet; check that it runs")
     model = status.get("modelStatus") or {}
     said = _message(model.get("lastFailureInfo") or {})
     if model.get("transitionStatus") == "InvalidSpec":
-        return Verdict(State.FAILED, said or "KServe calls its spec invalid")
+        return Verdict(State.FAILED, said or "KServe rejects its spec as invalid")
     ready = conditions.get("Ready", {})
     if ready.get("status") == "True" and conditions.get("Stopped", {}).get("status") != "True":
         return Verdict(State.READY)
     return Verdict(State.WAITING, said or _message(ready) or "it is not ready, and KServe does not say why")
 
 
-def trouble(pods: Sequence[Object], events: Sequence[Object]) -> str:
+def find_problem(pods: Sequence[Object], events: Sequence[Object]) -> str:
     """Return the problem of its newest pod, else the last warning about it; '' for none."""
     for pod in sorted(pods, key=lambda p: str(p["metadata"].get("creationTimestamp")), reverse=True):
         status = pod.get("status") or {}

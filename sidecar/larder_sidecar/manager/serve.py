@@ -35,7 +35,7 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(config: ManagerConfig, log: Log) -> AsyncIterator[Running]:
+async def run_manager(config: ManagerConfig, log: Log) -> AsyncIterator[Running]:
     """Yield a manager that listens until the block ends.
 
     Raises TokenError, StateError, ApiError and ListenError, before any port is open.
@@ -70,7 +70,7 @@ async def serve(config: ManagerConfig, log: Log) -> None:
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, signals.put_nowait, sign)
-    async with running(config, log) as manager:
+    async with run_manager(config, log) as manager:
         log.say("info", "listening", port=manager.port, admin_port=manager.admin_port)
         log.say("info", "stopping", signal=(await signals.get()).name)
     log.close()

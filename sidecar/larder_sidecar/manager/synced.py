@@ -58,7 +58,9 @@ class SyncedCatalog:
         if self._catalog is None:
             msg = "the catalog is being read"
             raise CatalogMissingError(msg)
-        return replace(self._catalog, problem="another commit is being read; this is the last one that was read")
+        return replace(
+            self._catalog, problem="the manager is reading another commit; this is the last one that it read"
+        )
 
     def _read(self) -> Catalog:
         try:
@@ -67,7 +69,7 @@ class SyncedCatalog:
             if self._catalog is None:
                 raise
             self._target = None  # look again at the next request
-            self._catalog = replace(self._catalog, problem=f"{reason}; this is the last one that was read")
+            self._catalog = replace(self._catalog, problem=f"{reason}; this is the last commit that could be read")
         if self._catalog is None:  # read, or raised above
             raise AssertionError
         return self._catalog
@@ -103,7 +105,7 @@ class SyncedCatalog:
                 f"{name}.yaml": why if isinstance(why, str) else problems(why) for name, why in error.wrong.items()
             }
         except (OSError, RuntimeError) as reason:  # RuntimeError: Python before 3.13, for links in a circle
-            msg = f"{self._link}/{self._path} cannot be followed"
+            msg = f"{self._link}/{self._path} cannot be resolved"
             raise CatalogMissingError(msg) from reason
         return Catalog(target.name if target else "", entries, wrong)
 
@@ -113,7 +115,7 @@ class SyncedCatalog:
             raise CatalogMissingError(msg)
         # Links in a repository must not lead to the rest of the file system.
         if not (checkout.is_relative_to(root) and folder.is_relative_to(checkout)):
-            msg = f"{self._link}/{self._path} leads out of {root}: it is not read"
+            msg = f"{self._link}/{self._path} leads out of {root} and is not read"
             raise CatalogMissingError(msg)
         if not folder.is_dir():
             msg = f"the repository has no folder {self._path!r} (catalog.path)"

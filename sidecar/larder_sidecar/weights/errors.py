@@ -40,9 +40,9 @@ class FetchError(Exception):
     def __str__(self) -> str:
         return f"{self.reason}. {self.remedy}"
 
-    def about(self, what: str) -> None:
+    def add_subject(self, subject: str) -> None:
         """Prefix the reason with a subject, as in `model tiny, file tiny.gguf`."""
-        self.reason = f"{_line(what)}: {self.reason}"
+        self.reason = f"{_line(subject)}: {self.reason}"
 
 
 def _line(text: str) -> str:

@@ -216,7 +216,11 @@ async def test_a_name_of_the_catalog_is_not_taken(pantry: Pantry) -> None:
 @pytest.mark.parametrize(
     ("faults", "status", "said"),
     [
-        (Faults(refuse=(404, "RepoNotFound")), 404, "no such repository (404). Check the repository"),
+        (
+            Faults(refuse=(404, "RepoNotFound")),
+            404,
+            "no such repository (404: RepoNotFound: Refused). Check the repository",
+        ),
         (Faults(refuse=(404, "EntryNotFound")), 404, "case-sensitive"),
         (Faults(refuse=(403, "GatedRepo")), 403, "gated"),
         (Faults(refuse=(503, None)), 502, "503"),
@@ -235,7 +239,11 @@ async def test_a_refusal_of_the_hub_is_a_status_with_the_reason(
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"lmgg" + bytes(400), "legacy GGML"), (b"".join(tiny_model())[:-400], "truncated"), (b"<html>", "no GGUF")],
+    [
+        (b"lmgg" + bytes(400), "legacy format GGML"),
+        (b"".join(tiny_model())[:-400], "truncated"),
+        (b"<html>", "is not GGUF"),
+    ],
 )
 async def test_a_file_that_no_engine_loads_is_deleted(pantry: Pantry, content: bytes, said: str) -> None:
     pantry.publish(FILE, content=content)

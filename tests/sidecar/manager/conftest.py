@@ -15,7 +15,7 @@ import pytest
 import uvloop
 from larder_sidecar.config.manager import ManagerConfig
 from larder_sidecar.log import Log
-from larder_sidecar.manager.serve import running
+from larder_sidecar.manager.serve import run_manager
 
 from tests.sidecar.gateway.conftest import Lines
 from tests.sidecar.manager.scripted import Cluster
@@ -169,7 +169,7 @@ def start(config: dict[str, Any]) -> Start:
     async def starting(**changes: object) -> AsyncIterator[Client]:
         log = Lines()
         settings = ManagerConfig.model_validate({**config, **changes})
-        async with running(settings, Log("debug", log, delay=0)) as manager:
+        async with run_manager(settings, Log("debug", log, delay=0)) as manager:
             yield Client(manager.port, manager.admin_port, log)
 
     return starting

@@ -102,7 +102,7 @@ async def test_a_failed_rollback_is_reported(manager: Client, cluster: Cluster) 
     await manager.activate("alpha")
     cluster.controller = only(otherwise=INVALID)
     reply = await manager.activate("beta")
-    assert "Going back to 'alpha' failed too: NoSupportingRuntime" in reply.message
+    assert "The return to 'alpha' failed too: NoSupportingRuntime" in reply.message
 
 
 async def test_the_problem_of_a_pod_is_the_reason(start: Start, repository: Repository, cluster: Cluster) -> None:
@@ -121,7 +121,7 @@ async def test_the_problem_of_a_pod_is_the_reason(start: Start, repository: Repo
 @pytest.mark.parametrize(
     ("status", "body", "answered", "says"),
     [
-        (409, b'{"message": "conflict with \\"kubectl\\": .spec"}', 409, 'holds it: conflict with "kubectl"'),
+        (409, b'{"message": "conflict with \\"kubectl\\": .spec"}', 409, 'owns its fields: conflict with "kubectl"'),
         (422, b'{"message": "spec is wrong"}', 422, "spec is wrong"),
         (400, b'{"message": "admission webhook denied"}', 422, "admission webhook denied"),
         (403, b'{"message": "forbidden"}', 503, "denies it: forbidden"),
@@ -249,7 +249,7 @@ def test_a_row_that_a_killed_manager_left_open_is_closed_at_the_next_start(tmp_p
     history.begin("beta", {"n": 2})
     history.close()
     again = History(tmp_path)
-    last, settled = again.last(), again.settled()
+    last, settled = again.last(), again.last_success()
     assert last is not None
     assert settled is not None
     assert (last.model, last.outcome, settled.model, settled.object) == ("beta", "interrupted", "alpha", {"n": 1})

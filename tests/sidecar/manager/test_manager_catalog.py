@@ -50,7 +50,7 @@ async def test_an_invalid_entry_is_reported_and_affects_no_other(manager: Client
     assert "hub.files.0.sha256" in wrong["hashless.yaml"]
     refused = await manager.get("/models/hashless")
     assert refused.status == 404
-    assert "has a catalog entry that cannot be used: hub.files.0.sha256" in refused.message
+    assert "is invalid: hub.files.0.sha256" in refused.message
 
 
 async def test_links_out_of_the_checkout_are_not_followed(
@@ -76,7 +76,7 @@ async def test_a_checkout_out_of_its_root_is_no_catalog(manager: Client, reposit
     repository.point(Path(target))
     body = (await manager.get("/models")).body
     assert ids(body) == ["alpha", "beta"]
-    assert "this is the last one that was read" in body["catalog"]["problem"]
+    assert "this is the last commit that could be read" in body["catalog"]["problem"]
     repository.publish("gamma")
     body = (await manager.get("/models")).body
     assert (ids(body), body["catalog"]["problem"]) == (["gamma"], "")

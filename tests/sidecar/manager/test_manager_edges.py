@@ -25,11 +25,11 @@ async def test_an_object_that_is_being_deleted_is_not_ready(manager: Client, clu
     cluster.deleting = "2026-11-30T12:00:00Z"
     reply = await manager.activate("beta")
     assert (reply.status, reply.body["error"]["code"]) == (409, "conflict")
-    assert "is being deleted since 2026-11-30T12:00:00Z" in reply.message
+    assert "has been terminating since 2026-11-30T12:00:00Z" in reply.message
     assert "Fix: " in reply.message
     active = (await manager.get("/active")).body
     assert (active["active"]["state"], active["changing"]) == ("failed", None)
-    assert "being deleted" in active["active"]["reason"]
+    assert "has been terminating" in active["active"]["reason"]
     cluster.deleting, cluster.object = None, None
     assert (await manager.activate("beta")).status == 200
 
@@ -44,8 +44,8 @@ async def test_a_deletion_while_it_is_waited_for_ends_the_wait(manager: Client, 
     reply = await changing
     assert time.monotonic() - began < 5
     assert (reply.status, reply.body["error"]["code"]) == (502, "activation_failed")
-    assert "is being deleted since" in reply.message
-    assert "Going back to 'alpha' failed too" in reply.message
+    assert "has been terminating since" in reply.message
+    assert "The return to 'alpha' failed too" in reply.message
 
 
 async def test_an_object_that_is_gone_while_it_is_waited_for_ends_the_wait(manager: Client, cluster: Cluster) -> None:
@@ -248,7 +248,7 @@ def test_an_invalid_row_is_reported_and_raises_no_other_error(tmp_path: Path) ->
     db.close()
     history = History(tmp_path)
     with pytest.raises(StateError, match="is damaged"):
-        history.settled()
+        history.last_success()
     history.close()
 
 

@@ -58,7 +58,7 @@ async def test_one_bad_file_is_listed_and_takes_nothing_else_away(
         assert 0 < len(wrong["evil.yaml"]) < 16_000
         refused = await client.get("/models/evil")
     assert refused.status == 404
-    assert "has a catalog entry that cannot be used" in refused.message
+    assert "is invalid: " in refused.message
 
 
 async def test_special_files_are_listed_too(start: Start, repository: Repository) -> None:
@@ -125,7 +125,7 @@ async def test_a_commit_that_takes_long_to_read_is_waited_for_within_bounds(
     second = repository.publish("alpha", "beta")
     seen = await asyncio.gather(*(catalog.read() for _ in range(20)))
     assert {(c.commit, c.problem) for c in seen} == {
-        (first, "another commit is being read; this is the last one that was read")
+        (first, "the manager is reading another commit; this is the last one that it read")
     }
     await asyncio.sleep(1.2)
     assert (await catalog.read()).commit == second

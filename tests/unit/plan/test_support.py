@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.plan.support import Verdict, support, tried
+from components.plan.support import Verdict, support, try_strategy
 from components.settings import Problem, Settings, SettingsError, parse
 from components.settings.base import Catalog
 from components.settings.sources import merged
@@ -57,7 +57,7 @@ def test_a_verdict_agrees_with_the_settings(changes: dict[str, Any]) -> None:
     raw = {key: value for key, value in merged(GOOD, changes).items() if value is not None}
     found = parse(raw, stack="dev", catalog=Catalog(CATALOG))
     for verdict in _matrix(changes).values():
-        attempt = tried(raw, found, verdict.strategy)
+        attempt = try_strategy(raw, found, verdict.strategy)
         if verdict.status == "refused":
             with pytest.raises(SettingsError) as refused:
                 parse(attempt, stack="dev", catalog=Catalog(CATALOG))

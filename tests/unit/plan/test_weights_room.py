@@ -6,7 +6,7 @@ import pytest
 from larder_sidecar.catalog import CatalogEntry
 
 from components.plan.admission import about_weights, warnings
-from components.plan.needs import needs
+from components.plan.needs import list_needs
 from components.plan.plan import make_plan
 from components.settings import parse
 from components.settings.base import Catalog
@@ -102,7 +102,7 @@ def test_every_strategy_has_needs() -> None:
 
 
 def test_needs_have_the_figures_of_the_stack() -> None:
-    told = [need.what for need in needs(settings({"larder:cache": {"strategy": "none"}}))]
+    told = [need.what for need in list_needs(settings({"larder:cache": {"strategy": "none"}}))]
     assert told == [
         "every pod reaches https://huggingface.co",
         "257.1 MiB free on the node's disk for each pod",
@@ -115,7 +115,7 @@ def test_needs_name_the_sources_of_the_models() -> None:
     far = entry("far").model_dump(exclude={"hub"}, exclude_none=True) | {"https": https}
     catalog = Catalog(CATALOG | {"far": CatalogEntry.model_validate(far)})
     raw = merged(GOOD, {"larder:models": ["alpha", "far"]})
-    told = [need.what for need in needs(parse(raw, stack="dev", catalog=catalog))]
+    told = [need.what for need in list_needs(parse(raw, stack="dev", catalog=catalog))]
     assert "the Job reaches https://files.example and https://huggingface.co" in told
 
 

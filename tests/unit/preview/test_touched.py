@@ -2,7 +2,7 @@
 
 import pytest
 
-from preview.touched import touched
+from preview.touched import find_touched_stacks
 
 STACKS = {"dev": ["alpha"], "prod": ["alpha", "beta"], "broken": None}
 ALL = sorted(STACKS)
@@ -33,9 +33,13 @@ ALL = sorted(STACKS)
     ],
 )
 def test_a_path_touches(path: str, stacks: list[str]) -> None:
-    assert touched([path], STACKS) == stacks
+    assert find_touched_stacks([path], STACKS) == stacks
 
 
 def test_paths_add_up() -> None:
-    assert touched(["Pulumi.dev.yaml", "docs/a.md", "catalog/models/beta.yaml"], STACKS) == ["broken", "dev", "prod"]
-    assert touched([], STACKS) == []
+    assert find_touched_stacks(["Pulumi.dev.yaml", "docs/a.md", "catalog/models/beta.yaml"], STACKS) == [
+        "broken",
+        "dev",
+        "prod",
+    ]
+    assert find_touched_stacks([], STACKS) == []

@@ -159,7 +159,7 @@ class Download:
             with (
                 self._source.content(self._file, range_headers(part, piece)) as response,
                 self._reading(response),
-                workers.reading(response),
+                workers.register(response),
             ):
                 stop = parse_range_end(response, piece, self._file.bytes)
                 if stop is None or strong_etag(response) != part.etag:

@@ -84,7 +84,7 @@ class Files:
             try:
                 self._here[part_path(self._root, file)] = self._fetch_file(file)
             except HubError as error:
-                error.about(self._name_of(file))
+                error.add_subject(self._name_of(file))
                 raise
 
     def _take(self) -> WeightsFile | None:
@@ -107,7 +107,7 @@ class Files:
             self._patience,
             self._reporter,
             self._check_stopped,
-            reading=self._workers.reading,
+            reading=self._workers.register,
             chunk=CHUNK // self._at_once,  # together they use no more memory than a single file
         )
         metadata = download.metadata()

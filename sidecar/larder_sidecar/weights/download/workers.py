@@ -63,7 +63,7 @@ class Workers:
                 self._change.wait(_LOOK_SECONDS)
 
     @contextmanager
-    def reading(self, body: urllib3.BaseHTTPResponse) -> Iterator[None]:
+    def register(self, body: urllib3.BaseHTTPResponse) -> Iterator[None]:
         """Mark `body` as read by a worker: `stop` shuts it down, and waits for the end of the block."""
         with self._change:
             self.check()

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi_kubernetes.core import v1 as core
 
-NOBODY_WAITS: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
+SKIP_AWAIT: Mapping[str, str] = {"pulumi.com/skipAwait": "true"}
 """Annotation of a claim. Pods wait for the claims that they mount, so `up` need not wait for unmounted ones."""
 
 
-def kept(depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+def protect_options(depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
     """Return options that keep weights, which took hours to get, from `destroy` and from a dropped block."""
     return pulumi.ResourceOptions(protect=True, retain_on_delete=True, depends_on=list(depends_on))
 
 
-def kept_for(claim: str, namespace: pulumi.Input[str]) -> core.ObjectReferenceArgsDict:
+def claim_reference(claim: str, namespace: pulumi.Input[str]) -> core.ObjectReferenceArgsDict:
     """Return the claim of a volume. Without it, any claim of the class in any namespace could take the volume."""
     return {"api_version": "v1", "kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim}
 
