@@ -80,7 +80,8 @@ class Workers:
         with self._change:
             self._over = True
             for body in self._bodies:
-                _cut(body)
+                with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has just ended
+                    body.shutdown()
             self._change.wait_for(lambda: not self._bodies)
 
     def _run(self) -> None:
@@ -93,8 +94,3 @@ class Workers:
             with self._change:
                 self._at_work -= 1
                 self._change.notify_all()
-
-
-def _cut(body: urllib3.BaseHTTPResponse) -> None:
-    with contextlib.suppress(ValueError, RuntimeError, OSError):  # it has just ended
-        body.shutdown()

@@ -31,6 +31,11 @@ class CachedLayer(Model):
     repositories: tuple[str, ...] = ()
     """Repositories that have the layer, each as host/repository."""
 
+    @property
+    def descriptor(self) -> Descriptor:
+        """Return the descriptor of the layer."""
+        return Descriptor(LAYER, self.digest, self.size)
+
 
 class LayerCache:
     """The layers of a store's blobs, from the cache if possible."""
@@ -76,8 +81,3 @@ class LayerCache:
 
 def _key(path: str, sha256: str) -> str:
     return f"{sha256} {path}"
-
-
-def layer_descriptor(layer: CachedLayer) -> Descriptor:
-    """Return the descriptor of a cached layer."""
-    return Descriptor(LAYER, layer.digest, layer.size)

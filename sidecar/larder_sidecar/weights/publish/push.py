@@ -9,7 +9,7 @@ from ..progress import Reporter
 from ..retry import Patience, retry_request
 from .image import Image
 from .layer import Descriptor
-from .layer_cache import LayerCache, layer_descriptor
+from .layer_cache import LayerCache
 from .registry import Registry
 from .upload import CHUNK, Content, Uploads
 from .upload_state import UploadStates
@@ -54,12 +54,12 @@ class ImagePush:
         siblings = [it.removeprefix(host) for it in known.repositories if it.startswith(host)]
         others = [it for it in siblings if it != self._repository]
         try:
-            self.push_blob(layer_descriptor(known), layer.chunks, others)
+            self.push_blob(known.descriptor, layer.chunks, others)
         except ContentError:
             self._layers.forget(known)
             raise
         self._layers.add_repository(known, f"{host}{self._repository}")
-        return layer_descriptor(known)
+        return known.descriptor
 
     def push_blob(self, blob: Descriptor, content: Content, siblings: Iterable[str] = ()) -> None:
         """Push a layer unless it is there, or can be mounted from a sibling. Raises FetchError."""

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import urllib3
@@ -19,7 +19,7 @@ from ..client.address import (
 )
 from ..client.auth import RegistryAuth
 from ..client.challenge import parse_challenges
-from ..client.client import REDIRECTS, Client, Follow
+from ..client.client import REDIRECTS, Client
 from ..client.connections import Body
 from ..client.login import Login
 from ..client.refusal import Refusal, read_start
@@ -27,7 +27,7 @@ from ..client.server_words import read_message
 from ..errors import HubError, RedirectError
 from ..oci import registry_address
 
-_SAME_METHOD = {307, 308}
+_SAME_METHOD = frozenset({307, 308})
 _SCHEMES = {"bearer", "basic"}
 
 
@@ -101,32 +101,33 @@ class RegistryHttp:
 
         A redirect of a change is followed, unless its body is a stream, which is used up by then.
         """
-        may_follow = method not in {"GET", "HEAD"} and isinstance(body, bytes | None)
-
-        def follow(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
-            elsewhere = response.status in _SAME_METHOD and "Location" in response.headers
-            return self._next_hop(response, current) if may_follow and elsewhere else None
-
-        with self._ask(method, url, repository, headers or {}, follow, body) as response:
+        followed = _SAME_METHOD if method not in {"GET", "HEAD"} and isinstance(body, bytes | None) else frozenset()
+        with self._ask(method, url, repository, headers or {}, followed, body) as response:
             return Answer(response.url or url, response.status, response.headers, read_start(response))
 
     def open(
         self, url: str, repository: str, headers: dict[str, str]
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
         """Yield the answer to a GET, after redirects. Raises HubError."""
-
-        def follow(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
-            return self._next_hop(response, current) if response.status in REDIRECTS else None
-
-        return self._ask("GET", url, repository, headers, follow)
-
-    def _next_hop(self, response: urllib3.BaseHTTPResponse, current: Address) -> Address:
-        read_start(response)  # so that its connection can be kept
-        return self.next_address(current, response.headers)
+        return self._ask("GET", url, repository, headers, REDIRECTS)
 
     def _ask(
-        self, method: str, url: str, repository: str, headers: Mapping[str, str], follow: Follow, body: Body = None
+        self,
+        method: str,
+        url: str,
+        repository: str,
+        headers: Mapping[str, str],
+        followed: Collection[int],
+        body: Body = None,
     ) -> contextlib.AbstractContextManager[urllib3.BaseHTTPResponse]:
+        """Send a request, and follow the redirects with one of these statuses."""
+
+        def follow(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
+            if response.status not in followed or "Location" not in response.headers:
+                return None
+            read_start(response)  # so that its connection can be kept
+            return self.next_address(current, response.headers)
+
         origin = require_address(url).origin
         sender = self._senders.get(origin, None if origin == self._home.origin else self._home)
         auth = RegistryAuth(self._home, f"{self.host}/{repository}", repository, self._login)
