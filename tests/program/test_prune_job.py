@@ -103,7 +103,9 @@ def test_another_strategy_prunes_no_volume(preview: Previews, strategy: str) -> 
     assert not [name for name in preview("none", pruning(strategy, OLD)).named() if "prune" in name]
 
 
-@pytest.mark.parametrize(("dry", "says"), [(False, "removes the weights on"), (True, "lists, without removing them, the weights on")])
+@pytest.mark.parametrize(
+    ("dry", "says"), [(False, "removes the weights on"), (True, "lists, without removing them, the weights on")]
+)
 def test_the_plan_describes_the_job(preview: Previews, strategy: str, dry: bool, says: str) -> None:
     printed = tree(preview(strategy, pruning(strategy, OLD, **{"dry-run": dry})).recording)
     (line,) = [line for line in printed if "Job prune" in line]

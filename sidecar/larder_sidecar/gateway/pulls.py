@@ -58,7 +58,6 @@ _STATUS: tuple[tuple[type[FetchError], int], ...] = (
 )
 _REMEDY: dict[int, str] = {
     404: "Check the repository and the exact name of the file; names are case-sensitive.",
-    403: "Only what the hub's token may read can be pulled (larder:shimmy.pulls.hub-secret).",
 }
 _EXPECTED = {
     "model": "'model' must be a repository, as in org/name",
@@ -202,7 +201,7 @@ class Pulls:
         """Run the pull; called in the thread."""
         try:
             token = read_token(Path(self._config.hub_token_file)) if self._config.hub_token_file else None
-            with Hub(token) as hub:
+            with Hub(token, setting="the Secret of larder:shimmy.pulls.hub-secret") as hub:
                 reporter = ForwardingReporter(
                     tell=lambda event, facts: self._from_thread(self._report, job, event, facts)
                 )

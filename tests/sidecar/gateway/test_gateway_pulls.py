@@ -222,7 +222,12 @@ async def test_a_name_of_the_catalog_is_not_taken(pantry: Pantry) -> None:
             "no such repository (404: RepoNotFound: Refused). Check the repository",
         ),
         (Faults(refuse=(404, "EntryNotFound")), 404, "case-sensitive"),
-        (Faults(refuse=(403, "GatedRepo")), 403, "gated"),
+        (
+            Faults(refuse=(403, "GatedRepo")),
+            403,
+            "account of the token of the Secret of larder:shimmy.pulls.hub-secret",
+        ),
+        (Faults(refuse=(401, None)), 403, "Check the token of the Secret of larder:shimmy.pulls.hub-secret"),
         (Faults(refuse=(503, None)), 502, "503"),
         (Faults(wrong_commit="main"), 502, "no commit"),
     ],

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Mapping
 MAX_BODY = 16 << 10
 """Bytes of a body that are read."""
 MAX_MESSAGE = 300
-_URL_SECRETS = re.compile(r"(https?://)(?:[^\s/@\"'<>]{1,512}@)?([^\s?#\"'<>]*)[?#][^\s\"'<>]*")
+_USER = re.compile(r"(https?://)[^\s/@\"'<>]{1,512}@", re.IGNORECASE)
+_QUERY = re.compile(r"(?<=[^\s\"'<>])[?#](?=[\w%&=.-])[^\s\"'<>]*")
 _SHORTEST_SECRET = 4
 
 
 def read_message(headers: Mapping[str, str], body: bytes, hide: Iterable[str] = ()) -> str:
     """Return `code: message` in one line of at most MAX_MESSAGE characters; empty if the server gives no message.
 
-    URLs lose their queries, which may be signatures, and secrets in `hide` are masked.
+    URLs and paths lose user, password and query, which may be a signature; secrets in `hide` are masked.
     """
     code, message = headers.get("X-Error-Code", ""), headers.get("X-Error-Message", "")
     if not (code or message):
@@ -24,7 +25,7 @@ def read_message(headers: Mapping[str, str], body: bytes, hide: Iterable[str] = 
     for secret in hide:
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-    text = _URL_SECRETS.sub(r"\1\2", text)
+    text = _QUERY.sub("", _USER.sub(r"\1", text))
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= MAX_MESSAGE else f"{line[: MAX_MESSAGE - 1]}…"
 

@@ -26,11 +26,6 @@ _OF_ANY_QUESTION = {407, 408, 425, 429, 503}
 """Refusals that do not depend on the method HEAD."""
 _NAME = re.compile(r"(?![0-9a-fA-F]{7,64}\Z)[\w./-]{1,255}", re.ASCII)
 """Names of revisions that are no commits."""
-_NEEDS_ACCESS = "Check the repository's name, or pass a token that may read it with --token-file or HF_TOKEN."
-_NEEDS_RIGHTS = (
-    "Check the repository's name, and what the token of --token-file or HF_TOKEN may read: a fine-grained one needs a "
-    "right of its own for gated and private repositories."
-)
 
 
 @dataclass(frozen=True)
@@ -41,10 +36,20 @@ class HubFile(FileMetadata):
 
 
 class Hub:
-    """A hub. `token` goes to the host of a file's own URL, and to no host that it redirects to."""
+    """A hub. `token` goes to the host of a file's own URL, and to no host that it redirects to.
 
-    def __init__(self, token: str | None = None, *, stall_seconds: float = 30.0) -> None:
-        self._token, self.client = token, Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
+    `setting` names the option or the setting that holds the token.
+    """
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        setting: str = "--token-file or HF_TOKEN",
+        stall_seconds: float = 30.0,
+    ) -> None:
+        self._token, self._setting = token, setting
+        self.client = Client(stall_seconds=stall_seconds, head_seconds=2 * stall_seconds)
         self._places: dict[str, str] = {}
         """Signed URL at another host that sent a file's bytes, by the file's URL."""
 
@@ -165,7 +170,7 @@ class Hub:
             "gatedrepo": (
                 DeniedError,
                 "the repository is gated",
-                "Accept its terms on the hub's page and pass a token of that account with --token-file or HF_TOKEN.",
+                self._gated_remedy(file),
             ),
             "disabledrepo": (DeniedError, "the hub has disabled the repository", "Choose another repository."),
             "reponotfound": (NotFoundError, "there is no such repository", "Check `hub.repo` of the catalog entry."),
@@ -184,8 +189,22 @@ class Hub:
         # The hub calls a repository missing with 401 too, if the request has no token that may read it.
         if not it.general_error() and (kind is DeniedError or (kind is NotFoundError and it.status == 404)):
             return kind(f"{redact_url(file.url)}: {problem} ({it.summary})", remedy)
-        return it.error(
-            _NEEDS_RIGHTS if self._token else _NEEDS_ACCESS, "Check repository, revision and file of the catalog entry."
+        return it.error(self._denied_remedy(it.status), "Check repository, revision and file of the catalog entry.")
+
+    def _gated_remedy(self, file: WeightsFile) -> str:
+        page = redact_url(file.url).partition("/resolve/")[0]
+        if self._token:
+            return f"Accept its terms at {page} with the account of the token of {self._setting}."
+        return f"Accept its terms at {page} and pass a token of that account with {self._setting}."
+
+    def _denied_remedy(self, status: int) -> str:
+        if not self._token:
+            return f"Check the repository's name, or pass a token that may read it with {self._setting}."
+        if status == 401:
+            return f"Check the token of {self._setting}: it may be expired, or unknown to this hub."
+        return (
+            f"Give the token of {self._setting} read access to the repository: a fine-grained token needs a right "
+            "of its own for gated and private repositories."
         )
 
 

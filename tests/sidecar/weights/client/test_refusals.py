@@ -219,6 +219,42 @@ def test_what_the_hub_says_itself_is_told(
     assert str(caught.value).startswith(f"model tiny-model, file tiny.gguf: {server.url}{RESOLVE}: ")
 
 
+TOKENS: dict[str, tuple[int, str, str | None, str]] = {
+    "no token": (401, "", None, "pass a token that may read it with --token-file or HF_TOKEN"),
+    "no token, a private repository": (401, "RepoNotFound", None, "pass a token that may read it"),
+    "no token, 403": (403, "", None, "pass a token that may read it"),
+    "an invalid token": (401, "", "hf_old", "Check the token of --token-file or HF_TOKEN: it may be expired"),
+    "a token without access": (403, "", "hf_weak", "Give the token of --token-file or HF_TOKEN read access"),
+    "no token, gated": (401, "GatedRepo", None, "and pass a token of that account with --token-file or HF_TOKEN"),
+    "a token, gated": (403, "GatedRepo", "hf_weak", "with the account of the token of --token-file or HF_TOKEN"),
+}
+
+
+@pytest.mark.parametrize(("status", "code", "token", "remedy"), TOKENS.values(), ids=TOKENS.keys())
+def test_a_denied_download_says_what_to_do_about_the_token(
+    kitchen: Kitchen, status: int, code: str, token: str | None, remedy: str
+) -> None:
+    respond: Callable[[Request], None] = lambda it: it.send(status, b"", [("X-Error-Code", code)])  # noqa: E731
+    with Scripted(respond) as server, pytest.raises(DeniedError) as caught:
+        kitchen.fetch(plan(server), token=token)
+    assert remedy in caught.value.remedy
+    assert ("accept" in caught.value.remedy.lower()) == (code == "GatedRepo")
+    assert (f"{server.url}/org/tiny-GGUF " in caught.value.remedy) == (code == "GatedRepo")
+    assert token is None or token not in str(caught.value)
+
+
+@pytest.mark.parametrize(("status", "code"), [(403, ""), (403, "GatedRepo"), (401, "")])
+def test_a_hub_whose_token_comes_from_a_secret_names_that_secret(tmp_path: Path, status: int, code: str) -> None:
+    respond: Callable[[Request], None] = lambda it: it.send(status, b"", [("X-Error-Code", code)])  # noqa: E731
+    target = PullTarget(model="org/tiny-GGUF", filename="tiny.gguf")
+    for token in ("hf_weak", None):
+        hub = Hub(token, setting="the Secret of KEY")
+        with Scripted(respond) as server, hub, pytest.raises(DeniedError) as caught:
+            Pull(target, tmp_path, server.url, hub, Reporter()).run()
+        assert "the Secret of KEY" in caught.value.remedy
+        assert "HF_TOKEN" not in caught.value.remedy
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_secret_that_a_server_repeats_is_not_told(kitchen: Kitchen, source: str) -> None:
     def respond(request: Request) -> None:

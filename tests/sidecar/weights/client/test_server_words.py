@@ -32,6 +32,11 @@ WORDS: dict[str, tuple[dict[str, str], bytes, str]] = {
     "deep JSON": ({}, b"[" * 9000, ""),
     "control characters": ({"X-Error-Message": "a\x1b[31m\r\nb\u202e"}, b"", "a [31m b"),
     "a signed URL": ({"X-Error-Message": "see https://me:pw@cdn/x?sig=abc now"}, b"", "see https://cdn/x now"),
+    "a signed URL in capitals": ({"X-Error-Message": "see HTTPS://cdn/x?sig=abc now"}, b"", "see HTTPS://cdn/x now"),
+    "a signed path": ({"Content-Type": "text/plain"}, b"no /x?sig=abc&e=%3D on this host", "no /x on this host"),
+    "a signed path in quotes": ({}, b'{"message":"no \'/x?sig=abc\' here"}', "no '/x' here"),
+    "a password in a URL": ({"X-Error-Message": "see https://me:pw@cdn/x now"}, b"", "see https://cdn/x now"),
+    "a question": ({"X-Error-Message": "Who are you? Log in."}, b"", "Who are you? Log in."),
     "our token": ({"X-Error-Message": "hf_secret is not good"}, b"", "*** is not good"),
 }
 
