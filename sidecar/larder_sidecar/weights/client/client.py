@@ -26,10 +26,9 @@ from .connections import Body, Connections, OutOfReachError
 from .deadline import run_within
 from .failures import translate_failures
 from .reach import Reach
-from .refusal import read_start
+from .refusal import REDIRECTS, read_start
 
 MAX_REDIRECTS = 5
-REDIRECTS = {301, 302, 303, 307, 308}
 _LOCKED = {401, 403}
 """403 too: some registries answer it to a client that has not logged in."""
 

@@ -17,6 +17,7 @@ from .server_words import MAX_BODY, read_message
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 509, *range(520, 531), 598, 599}
 """Statuses that may go away. Those from 509 on belong to hosters and CDNs: a quota, or an origin that is down."""
+REDIRECTS = {301, 302, 303, 307, 308}
 _BUSY = {403, 429, 503}
 _BODY_SECONDS = 5.0
 _PAGES = ("text/html", "application/xhtml")
@@ -81,6 +82,9 @@ class Refusal:
             return DeniedError(f"{where}: access denied by {self.who} ({self.summary})", self.denied_remedy(denied))
         if self.status == 404:
             return NotFoundError(f"{where}: not found ({self.summary})", missing)
+        if self.status in REDIRECTS and not self.headers.get("Location", "").strip():
+            reason = f"{where}: {self.who} redirects without a Location ({self.summary})"
+            return RedirectError(reason, "Check the endpoint, and proxies before it.")
         return HubError(f"{where}: {self.who} answers {self.summary}", other)
 
     def general_error(self) -> HubError | None:

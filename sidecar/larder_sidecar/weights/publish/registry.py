@@ -10,11 +10,10 @@ from urllib.parse import quote
 import urllib3
 
 from ..client.address import require_address
-from ..client.client import REDIRECTS
 from ..client.failures import LostError
 from ..client.headers import parse_size
 from ..client.login import Login
-from ..client.refusal import TRANSIENT, read_start
+from ..client.refusal import REDIRECTS, TRANSIENT, read_start
 from ..errors import ChunkError, ContentError, DeniedError, HubError, StallError, TransientError
 from ..oci import MAX_MANIFEST, registry_name
 from .image import Document

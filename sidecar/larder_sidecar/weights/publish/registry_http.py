@@ -19,10 +19,10 @@ from ..client.address import (
 )
 from ..client.auth import RegistryAuth
 from ..client.challenge import parse_challenges
-from ..client.client import REDIRECTS, Client
+from ..client.client import Client
 from ..client.connections import Body
 from ..client.login import Login
-from ..client.refusal import Refusal, read_start
+from ..client.refusal import REDIRECTS, Refusal, read_start
 from ..client.server_words import read_message
 from ..errors import HubError, RedirectError
 from ..oci import registry_address
@@ -123,7 +123,7 @@ class RegistryHttp:
         """Send a request, and follow the redirects with one of these statuses."""
 
         def follow(response: urllib3.BaseHTTPResponse, current: Address) -> Address | None:
-            if response.status not in followed or "Location" not in response.headers:
+            if response.status not in followed or not response.headers.get("Location", "").strip():
                 return None
             read_start(response)  # so that its connection can be kept
             return self.next_address(current, response.headers)

@@ -15,10 +15,10 @@ import urllib3
 from ...config.weights import FIRST_PULL, WeightsFile
 from ..client.address import is_elsewhere, redact_url, require_address, resolve_redirect
 from ..client.auth import HubAuth
-from ..client.client import REDIRECTS, Client, Follow, follow_anywhere, follow_within_host
+from ..client.client import Client, Follow, follow_anywhere, follow_within_host
 from ..client.failures import LostError
 from ..client.headers import compression, parse_size
-from ..client.refusal import read_refusal, reject_web_page
+from ..client.refusal import REDIRECTS, read_refusal, reject_web_page
 from ..errors import DeniedError, HubError, NotFoundError, RedirectError, RevisionError, StallError
 from .source import CONTENT, FileMetadata
 
@@ -113,7 +113,9 @@ class Hub:
                 raise _HeadError(error) if method == "HEAD" and unexplained else error
             commit = headers.get("X-Repo-Commit", "").strip()
             if not commit and response.status in REDIRECTS:
-                elsewhere = redact_url(resolve_redirect(require_address(file.url), headers.get("Location", "")).url)
+                if not (location := headers.get("Location", "").strip()):
+                    raise self._refusal(response, file)
+                elsewhere = redact_url(resolve_redirect(require_address(file.url), location).url)
                 raise RedirectError(
                     f"{redact_url(file.url)} redirects to {elsewhere} without metadata of the file",
                     "Check the network for a login page or a proxy, and the endpoint in the settings.",

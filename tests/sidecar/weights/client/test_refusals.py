@@ -255,6 +255,24 @@ def test_a_hub_whose_token_comes_from_a_secret_names_that_secret(tmp_path: Path,
         assert "HF_TOKEN" not in caught.value.remedy
 
 
+NO_LOCATION: dict[str, Headers] = {"none": [], "empty": [("Location", "")], "blank": [("Location", " ")]}
+
+
+@pytest.mark.parametrize("location", NO_LOCATION.values(), ids=NO_LOCATION.keys())
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("source", [*SOURCES, "first-pull"])
+def test_a_redirect_without_a_location_is_an_error_after_one_request(
+    kitchen: Kitchen, source: str, status: int, location: Headers
+) -> None:
+    with Scripted(lambda it: it.send(status, b"", location)) as server, pytest.raises(RedirectError) as caught:
+        kitchen.fetch(plan(server, "hub", FIRST_PULL) if source == "first-pull" else plan(server, source))
+    assert f"redirects without a Location ({status}" in caught.value.reason
+    assert server.url in caught.value.reason
+    assert "Check the endpoint" in caught.value.remedy
+    assert caught.value.permanent
+    assert len(server.seen) == (2 if source == "hub" else 1)  # the first asks for metadata, which the plan has
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_secret_that_a_server_repeats_is_not_told(kitchen: Kitchen, source: str) -> None:
     def respond(request: Request) -> None:

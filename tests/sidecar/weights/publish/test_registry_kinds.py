@@ -138,6 +138,22 @@ def push(server: Scripted, store: Path, siblings: tuple[str, ...] = ()) -> list[
     return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
 
 
+@pytest.mark.parametrize("location", [[], [("Location", "")]], ids=["none", "empty"])
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_read_that_is_redirected_without_a_location_is_refused(status: int, location: Headers) -> None:
+    with Scripted(lambda it: it.send(status, b"", location)) as server:
+        host = server.url.removeprefix("http://")
+        with Registry(host, plain_http=True) as registry:
+            reads = [
+                lambda: registry.manifest("team/x", DIGEST, [MANIFEST]),
+                lambda: b"".join(registry.blob("team/x", Descriptor(LAYER, DIGEST, len(BLOB)))),
+            ]
+            for read in reads:
+                with pytest.raises(RedirectError, match=rf"{host}/team/x: .*without a Location \({status}\)"):
+                    read()
+        assert len(server.seen) == len(reads)
+
+
 IN_PARTS: dict[str, Kind] = {
     "ECR: a Range that stands still": Kind(patch=201, upload=404, span=lambda start, size, whole: f"0-{PART - 1}"),
     "no Range": Kind(span=lambda start, size, whole: None),
