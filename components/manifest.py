@@ -166,7 +166,7 @@ _LONGEST_NAME = 63
 def object_name(prefix: str, word: str, content: str) -> str:
     """Return `<prefix>-<word>-<8 hex digits>` for a word that may be no valid name, such as a model's id.
 
-    What a name cannot hold becomes a dash, and what is too long is cut: then the digits are of the whole word too.
+    Characters that a name cannot hold become dashes, and a long word is cut; then the digits cover the whole word too.
     """
     whole = content_name(f"{prefix}-{word}", content)
     if len(whole) <= _LONGEST_NAME and _NAME.fullmatch(whole):

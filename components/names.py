@@ -24,7 +24,7 @@ ONE_AT_A_TIME: Mapping[str, JsonValue] = {
 ROLE = "app.kubernetes.io/component"
 """Label of a Job with its role."""
 Role = Literal["populate", "prepare", "preflight", "prune"]
-"""Role of a Job: fill a volume, make its folder, prove images, or remove weights of pruned plans."""
+"""Role of a Job: fill a volume, make its folder, check images, or remove weights of pruned plans."""
 HOLD_SECONDS = 30
 """Time that a request is held for an engine that takes no connections. A crashed container restarts within seconds,
 and a pod that cannot overlap with its successor is back after its image has started. Clients give up after a minute."""

@@ -1,4 +1,4 @@
-"""The rules as a policy pack of Pulumi, the second runner beside `make plan`."""
+"""The rules as a policy pack of Pulumi, the second runner after `make plan`."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial

@@ -148,7 +148,7 @@ def _comment(options: argparse.Namespace) -> int:
 def _touched(_: argparse.Namespace) -> int:
     from .touched import find_touched_stacks
 
-    # A path that is not UTF-8 is none of our files.
+    # A path that is not UTF-8 does not belong to Larder.
     paths = sys.stdin.buffer.read().decode(errors="replace").split("\0")
     configs = {name: _readable(name) for name in _stacks()}
     models = {name: config and config.get(f"{NAMESPACE}models") for name, config in configs.items()}

@@ -24,7 +24,7 @@ def findings(recording: Recording, stack: str) -> list[Finding]:
 
 
 def has_mandatory(found: Iterable[Finding]) -> bool:
-    """Tell whether the policies keep this from being deployed."""
+    """Tell if one of the findings is mandatory, so that the plan must not be deployed."""
     return any(finding.level == Level.MANDATORY.value for finding in found)
 
 

@@ -14,7 +14,7 @@ from .objects import is_manifest, kind, phase
 from .recorder import Recording, Registered
 
 MARK = "# Rendered by `make render`; changes here are lost.\n"
-"""First line of every file, which distinguishes a stale one from a file of somebody else."""
+"""First line of every file, which distinguishes a stale file from a file of another author."""
 
 
 def render(recording: Recording) -> tuple[dict[str, str], dict[str, str]]:

@@ -86,7 +86,7 @@ class Weights:
     ready: tuple[pulumi.Resource, ...] = ()
     """Resources that come before the engine."""
     stores: tuple[Store, ...] = ()
-    """Stores that keep weights which no plan wants any more."""
+    """Stores that may keep weights of former plans, which a prune Job removes."""
 
 
 S = TypeVar("S", bound=StrategySettings)

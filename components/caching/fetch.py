@@ -35,7 +35,7 @@ def fetch_container(
 
 
 def wait_options(demand: Demand) -> tuple[str, ...]:
-    """Return the options of a fetch that only reads, until somebody else has filled the store."""
+    """Return the options of a fetch that writes nothing, and waits until the store holds the plan."""
     return ("--wait", str(demand.budget_seconds))
 
 

@@ -15,7 +15,7 @@ from .populate import populate
 
 NAME = NodeLocalSettings.NAME
 SUB_PATH = "ollama"
-"""Folder of the volume that is Ollama's store; other engines keep theirs beside it."""
+"""Folder of the volume that is Ollama's store; other engines keep their files next to it."""
 
 
 class NodeLocal(CachingStrategy[NodeLocalSettings, NodeDisks]):

@@ -34,5 +34,5 @@ class NoCache(KeepsNothing[NoCacheSettings]):
 
 
 def empty_dir(name: str, plan: WeightsPlan) -> Volume:
-    """Return an emptyDir that the weights of the plan fit into."""
+    """Return an emptyDir with room for the weights of the plan."""
     return {"name": name, "empty_dir": {"size_limit": in_mebibytes(pod_copy(plan.total_bytes()))}}

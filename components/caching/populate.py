@@ -15,7 +15,7 @@ from .fetch import fetch_container, retry_options
 
 
 def populate(owner: Component, demand: Demand, store: Store, *, after: Sequence[pulumi.Resource]) -> batch.Job:
-    """Declare the Job that fetches the plan into `store`. Jobs of two strategies run beside each other in a swap."""
+    """Declare the Job that fetches the plan into `store`. Jobs of two strategies run at the same time in a swap."""
     name = store.job("populate")
     policy = networking.NetworkPolicy(
         f"{name}-policy",

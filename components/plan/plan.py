@@ -45,17 +45,17 @@ class StackPlan(Generic[S]):
 
 @dataclass(frozen=True, kw_only=True)
 class EnginePlan(StackPlan[S]):
-    """A stack of one engine and the gateway beside it."""
+    """The plan of a stack of one engine with a gateway in its pod."""
 
     gateway: GatewayConfig
-    """gateway.json beside the engine."""
+    """gateway.json of the engine's own gateway."""
     replicas: int
     """Number of its pods."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class KServePlan(StackPlan[KServeSettings]):
-    """The plan of the KServe stack; `size` holds the resources of vLLM beside its GPUs."""
+    """The plan of the KServe stack; `size` holds the resources of vLLM without its GPUs."""
 
     context: int
     """Context of each served model in tokens, prompt and answer together."""
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def engines(self) -> dict[str, EnginePlan[StackSettings]]:
-        """Return the stacks with a gateway beside their engine, by their keys."""
+        """Return the stacks with a gateway in the engine's pod, by their keys."""
         return {name: stack for name, stack in self.stacks.items() if isinstance(stack, EnginePlan)}
 
     @property

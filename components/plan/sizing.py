@@ -10,9 +10,9 @@ from ..settings.quantities import in_mebibytes, millicores, size_bytes
 from ..settings.stack import StackSettings
 
 SERVER_BYTES = 192 * 2**20
-"""Memory of the server beside its runners. Ollama 0.32 has 33 MiB resident when idle, and Go collects late."""
+"""Memory of the server without its runners. Ollama 0.32 has 33 MiB resident when idle, and Go collects late."""
 ROCM_BYTES = 4 * 2**30
-"""Memory of vLLM on the host beside weights in transfer: PyTorch, ROCm, /dev/shm. An estimate, not measured."""
+"""Memory of vLLM on the host without weights in transfer: PyTorch, ROCm, /dev/shm. An estimate, not measured."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Engines and the gateway beside them."""
+"""Engines and their gateways."""
 
 from typing import Any
 

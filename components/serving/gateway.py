@@ -84,7 +84,7 @@ def gateway_sidecar(image: str, *, ready_period: int = 2, mounts: Iterable[Volum
 
 
 def gateway_container(image: str, *, ready_period: int = 2, mounts: Iterable[VolumeMount] = ()) -> Container:
-    """Return the container of a gateway, beside an engine or in a pod of its own."""
+    """Return the container of a gateway, in an engine's pod or in a pod of its own."""
     mount: VolumeMount = {"name": "gateway-config", "mount_path": FOLDER, "read_only": True}
     return {
         "name": "gateway",

@@ -1,4 +1,4 @@
-"""The Ollama stack: the engine on loopback, with its gateway beside it."""
+"""The Ollama stack: the engine on loopback, with the gateway in its pod."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ KEEP_ALIVE = "30m"
 
 
 class Ollama(EngineStack[OllamaSettings]):
-    """Ollama serving the models, reached through the gateway beside it."""
+    """Ollama serving the models, reached through the gateway in its pod."""
 
     TYPE = "larder:serving:Ollama"
     SETTINGS = OllamaSettings

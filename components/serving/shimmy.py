@@ -24,7 +24,7 @@ ShimmyPlan = EnginePlan[ShimmySettings]
 
 
 class Shimmy(EngineStack[ShimmySettings]):
-    """llama-server or Shimmy serving the models, reached through the gateway beside it."""
+    """llama-server or Shimmy serving the models, reached through the gateway in its pod."""
 
     TYPE = "larder:serving:Shimmy"
     SETTINGS = ShimmySettings

@@ -71,7 +71,7 @@ class Stack(Component, ABC, Generic[P]):
 
 
 class EngineStack(Stack[EnginePlan[S]], Generic[S]):
-    """A stack of one engine on loopback, with the gateway beside it."""
+    """A stack of one engine on loopback, with the gateway in its pod."""
 
     READY_PERIOD: ClassVar[int] = 2
     """Period of the pod's readiness probe, in seconds."""

@@ -52,7 +52,7 @@ class EngineSpec:
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Annotations of the pod; a change of them replaces it."""
     volumes: tuple[Volume, ...] = ()
-    """Volumes of the pod beside those of the weights."""
+    """Volumes of the pod in addition to those of the weights."""
     mounts: tuple[VolumeMount, ...] = ()
     """Mounts of the engine."""
     gateway_mounts: tuple[VolumeMount, ...] = ()

@@ -17,10 +17,10 @@ TOKENS = "/run/secrets/larder"
 
 
 def gguf_path(model: str) -> str:
-    """Return the path in a store of the file that engines load which take a path."""
+    """Return the path in a store of a model's file, for engines that take a path."""
     return str(PurePosixPath(GGUF, f"{model}.gguf"))
 
 
 def marker_path(digest: str) -> str:
-    """Return the path in a store of the file that says that a plan is complete. `digest` is the plan's."""
+    """Return the path in a store of the done marker of the plan `digest`."""
     return str(PurePosixPath(STATE, f"{digest}.json"))

@@ -1,4 +1,4 @@
-"""weights.json: which files make up which models, and where they come from.
+"""weights.json: the files of the models, and their sources.
 
 A plan is named by its content, never by where the bytes come from: two plans that end in the same files on disk
 have the same digest, so a mirror or a local hub finds what another source has already filled.

@@ -32,7 +32,7 @@ class RefusedError(Exception):
 
 
 class FailedError(Exception):
-    """The error for a change that was applied and failed; the message tells what was done about it."""
+    """The error for a change that was applied and failed; the message states the result of the rollback."""
 
 
 class _GoneError(FailedError):

@@ -100,7 +100,7 @@ class History:
                 raise _state_error(self._folder, error) from error
 
     def last_success(self) -> Activation | None:
-        """Return the last successful activation, to which a failed one goes back. Raises StateError."""
+        """Return the last successful activation, which a failed one restores. Raises StateError."""
         return self._last(lambda outcome: outcome in ("ready", "stopped"))
 
     def last_applied(self) -> Activation | None:

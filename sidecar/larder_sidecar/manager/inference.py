@@ -42,7 +42,7 @@ def with_stop_annotation(content: Object) -> dict[str, Any]:
 
 
 def is_stopped(content: Object) -> bool:
-    """Tell if the object asks to serve nothing."""
+    """Tell if the object has the annotation that stops it."""
     return annotations(content).get(STOP) == "true"
 
 

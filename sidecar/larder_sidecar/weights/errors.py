@@ -11,7 +11,7 @@
     │   └── TransientError       worth another attempt: connection lost, 5xx, 429
     │       ├── BusyError        429, 503: the host is overloaded
     │       └── StallError       bytes stopped coming
-    ├── GgufError                the file is no GGUF that an engine can load
+    ├── GgufError                the file is not a GGUF that an engine can load
     ├── StoreError               the disk or the store
     │   ├── DiskFullError
     │   ├── OccupiedError        another file has the name
@@ -31,7 +31,7 @@ class FetchError(Exception):
     """Base class; `str()` is one line."""
 
     permanent: ClassVar[bool] = False
-    """True if another try fails the same way until somebody changes something."""
+    """True if another try fails the same way until the settings, the source or the disk change."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         self.reason, self.remedy = _line(reason), _line(remedy)
@@ -107,7 +107,7 @@ class StallError(TransientError):
 
 
 class GgufError(FetchError):
-    """A file that is no GGUF, or none that an engine can load."""
+    """The file is not a GGUF that an engine can load."""
 
     permanent = True
 

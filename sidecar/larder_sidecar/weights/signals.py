@@ -17,7 +17,7 @@ _to_give_back: set[Callable[[], None]] = set()
 
 
 def call_on_stop(give_back: Callable[[], None]) -> None:
-    """Register a function for a stop. It may raise OSError, and runs beside the other threads of the process."""
+    """Register a function for a stop. It may raise OSError, and runs while other threads of the process run."""
     _to_give_back.add(give_back)
 
 

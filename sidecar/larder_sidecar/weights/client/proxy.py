@@ -26,7 +26,7 @@ def proxy_for(address: Address) -> str | None:
 def _bypasses(address: Address, no_proxy: str) -> bool:
     """Return True if NO_PROXY lists an address, as golang.org/x/net/http/httpproxy, curl(1) and requests read it.
 
-    If they differ, the wider reading counts: `.example` matches `example` too, and `*` may stand beside other entries.
+    If they differ, the wider reading counts: `.example` matches `example` too, and `*` may be one of several entries.
     """
     host = address.host.rstrip(".")
     ip = _ip(host)

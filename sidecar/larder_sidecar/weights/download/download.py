@@ -152,7 +152,7 @@ class Download:
         return True
 
     def _fetch_as_helper(self, part: Part, workers: Workers, guard: Callable[[], None], transfer: Transfer) -> bool:
-        """Fetch a piece beside the leader; False if none is left. Raises StoppedError if the source sends another."""
+        """Fetch a piece in parallel to the leader; False if none is left. Raises StoppedError for another file."""
         if (piece := part.take()) is None:
             return False
         try:

@@ -116,7 +116,7 @@ class _Filling:
                 event = "withdrawn"
                 try:
                     path.unlink(missing_ok=True)
-                except OSError:  # it is in a folder of somebody else, and so not ours
+                except OSError:  # another user owns its folder
                     event = "not withdrawn"
                 self._fetch.reporter.event(event, manifest=str(path.relative_to(self._root)))
 

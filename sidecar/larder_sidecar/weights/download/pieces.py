@@ -1,4 +1,4 @@
-"""Pieces of a file, and the journal of the bytes that are here, in a small file beside the part.
+"""Pieces of a file, and the journal of its downloaded bytes, in a small file next to the part.
 
     {"etag": "\"abc\"", "size": 12582912, "length": 4194304, "have": [  4194304,    98304,        0]}
 

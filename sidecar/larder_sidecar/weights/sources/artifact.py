@@ -57,7 +57,7 @@ class _Manifest(BaseModel):
 
 
 class Artifact:
-    """Registries of public artifacts; no credentials of ours go there."""
+    """Registries of public artifacts. They get no credentials."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

@@ -107,7 +107,7 @@ def sweep(root: Path) -> None:
         for entry in found:
             with contextlib.suppress(OSError):
                 facts = entry.stat(follow_symlinks=False)
-                # A file with a second name belongs to somebody else too: a download would write into it.
+                # A file with a second name is in use elsewhere: a download would write into it.
                 if facts.st_mtime < old or not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
                     _remove(entry.name, parts)
 

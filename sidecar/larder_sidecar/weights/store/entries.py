@@ -1,4 +1,4 @@
-"""Small JSON files of ours in a folder of the store: they save work, and everything works without them."""
+"""Small JSON files in a folder of the store. They save work, and no function depends on them."""
 
 import contextlib
 import hashlib

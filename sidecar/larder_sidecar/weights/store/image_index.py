@@ -12,7 +12,7 @@ from . import untrusted
 MODELS = "models"
 """Folder of the files; KServe mounts this folder of an `oci+native://` image."""
 INDEX = "larder.json"
-"""Name of the index. It is beside MODELS, so that engines which read the whole folder do not find it."""
+"""Name of the index. It is outside MODELS, so that engines which read the whole folder do not find it."""
 MAX_INDEX = 1 << 20
 
 

@@ -102,7 +102,7 @@ def lay_out(model: ModelWeights, files: Sequence[StoredFile]) -> ModelLayout:
 
 
 def write_model(model: ModelWeights, files: Sequence[StoredFile], root: Path) -> dict[str, Stored]:
-    """Write the files that engines need beside the weights, and return them for the marker. Raises PlanError."""
+    """Write the files that engines need next to the weights, and return them for the marker. Raises PlanError."""
     made = lay_out(model, files)
     written: dict[str, Stored] = {}
     for contents in (made.blobs, made.manifests):

@@ -1,6 +1,6 @@
 """Files on a disk that others may write: opened only if they are regular, through no link, and without a wait.
 
-An open of a FIFO would block, a device has no end, and a link leads to files of somebody else.
+An open of a FIFO would block, a device has no end, and a link may lead to files outside the store.
 """
 
 import contextlib
