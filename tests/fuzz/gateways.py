@@ -228,7 +228,7 @@ def _requests(pieces: list[bytes]) -> list[tuple[object, ...]]:
     reader = RequestReader(consumer, Limits(body_bytes=2000), Registry(10))
     for piece in pieces:
         rest: bytes | memoryview = piece
-        while rest and not reader.deaf:
+        while rest and not reader.stopped:
             rest = reader.feed(rest)
     return consumer.seen
 

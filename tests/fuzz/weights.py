@@ -13,7 +13,7 @@ from larder_sidecar.weights import oci as reference
 from larder_sidecar.weights.client import proxy, rate_limit
 from larder_sidecar.weights.client.address import Address, parse_address, redact_url, resolve_reference
 from larder_sidecar.weights.client.challenge import parse_challenges
-from larder_sidecar.weights.client.server_words import MAX_MESSAGE, read_message
+from larder_sidecar.weights.client.server_message import MAX_MESSAGE, read_message
 from larder_sidecar.weights.download.pieces import PieceJournal
 from larder_sidecar.weights.errors import FetchError, GgufError
 from larder_sidecar.weights.publish.registry import error_code

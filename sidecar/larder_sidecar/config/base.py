@@ -19,8 +19,8 @@ class Choices:
     The registry is looked up whenever a value is read, so that it may grow after the model is declared.
     """
 
-    def __init__(self, words: Collection[str]) -> None:
-        self.words = words
+    def __init__(self, values: Collection[str]) -> None:
+        self.values = values
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -28,12 +28,12 @@ class Choices:
         )
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"enum": [*self.words], "type": "string"}
+        return {"enum": [*self.values], "type": "string"}
 
     def _read(self, value: object) -> str:
-        if isinstance(value, str) and value in self.words:
+        if isinstance(value, str) and value in self.values:
             return value
-        *others, last = map(repr, self.words)
+        *others, last = map(repr, self.values)
         raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}" if others else last})
 
 

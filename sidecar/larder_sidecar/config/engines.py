@@ -44,6 +44,6 @@ ENGINES: dict[str, EngineFacts] = {
 EngineKind = Annotated[str, Choices(ENGINES)]
 
 
-def those_that(fact: str, engines: Mapping[str, EngineFacts] = ENGINES) -> list[str]:
+def engines_with(fact: str, engines: Mapping[str, EngineFacts] = ENGINES) -> list[str]:
     """Return the kinds for which a fact is true."""
     return [kind for kind, facts in engines.items() if getattr(facts, fact)]

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from .base import Model
 from .cors import Cors, open_to_all
-from .engines import ENGINES, EngineKind, those_that
+from .engines import ENGINES, EngineKind, engines_with
 from .layout import ADMIN, CLIENTS
 from .residency import Residency
 from .routing import Routing
@@ -163,7 +163,7 @@ class GatewayConfig(Model):
         if self.pulls is None:
             return self
         if others := [engine.kind for engine in self.engines if not ENGINES[engine.kind].notices_files]:
-            noticing = " or ".join(those_that("notices_files"))
+            noticing = " or ".join(engines_with("notices_files"))
             msg = f"pulls need engine {noticing}: {others[0]} does not notice new files while it runs"
             raise ValueError(msg)
         if self.auth.mutations == "token" and self.auth.token_file is None:
@@ -213,7 +213,7 @@ class GatewayConfig(Model):
         if self.residency is None:
             return self
         if others := [engine.kind for engine in self.engines if not ENGINES[engine.kind].loads_on_demand]:
-            moving = " and ".join(those_that("loads_on_demand"))
+            moving = " and ".join(engines_with("loads_on_demand"))
             msg = f"residency: {others[0]} loads nothing on demand; {moving} do"
             raise ValueError(msg)
         if self.place == "front":

@@ -39,9 +39,9 @@ def problem_lines(reason: ValidationError) -> list[str]:
 
     str() of a ValidationError would include the values, at any size.
     """
-    told = [error for error in reason.errors(include_url=False, include_input=False) if error["type"] != _FOLLOWS]
-    lines = [f"{_place(error['loc'])}{_short(error['msg'], _LINE_CHARACTERS)}" for error in told[:_MOST_LINES]]
-    return lines + ([f"and {len(told) - _MOST_LINES} problems more"] if len(told) > _MOST_LINES else [])
+    errors = [error for error in reason.errors(include_url=False, include_input=False) if error["type"] != _FOLLOWS]
+    lines = [f"{_place(error['loc'])}{_short(error['msg'], _LINE_CHARACTERS)}" for error in errors[:_MOST_LINES]]
+    return lines + ([f"and {len(errors) - _MOST_LINES} problems more"] if len(errors) > _MOST_LINES else [])
 
 
 def problems(reason: ValidationError) -> str:

@@ -31,7 +31,7 @@ from .pull_stream import refusal
 from .request import GatewayRequest
 from .routes import GENERATE, PULLS, Route, find_route, is_catalog_only
 from .stats import collect_stats
-from .stop import is_stop, stopped
+from .stop import answer_stop, is_stop
 from .turns import Steps, Turns
 from .upstreams import Upstream, Upstreams
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Handler: TypeAlias = Callable[[GatewayRequest, ServerConnection, Route], Outcome]
 DOUBTFUL = frozenset(("engine_unavailable", "engine_failed", "engine_timeout", "engine_error", "truncated_closed"))
 """Outcomes of a request after which the engine's loaded models may have changed."""
-SILENT = LoadOptions(None, splice.NOTHING)
+NO_OPTIONS = LoadOptions(None, splice.NOTHING)
 _AT_ONCE = b"x-larder-cache: hit\r\nx-larder-queue-ms: 0\r\n"
 
 
@@ -192,7 +192,7 @@ class Gateway:
         upstream = self._upstream(request, route, model)
         if isinstance(upstream, Answer):
             return upstream
-        return self._hand_on(request, client, route, upstream, model.engine_name, fields, SILENT)
+        return self._hand_on(request, client, route, upstream, model.engine_name, fields, NO_OPTIONS)
 
     def _infer_in_turns(
         self, request: GatewayRequest, client: ServerConnection, route: Route, fields: splice.Fields | None
@@ -213,18 +213,18 @@ class Gateway:
         if isinstance(upstream, Answer):
             return upstream
         load_members = _load_members(request.body, fields, route.values) if route.values else splice.NOTHING
-        words = SILENT
+        options = NO_OPTIONS
         if upstream.residency and load_members:
             try:
-                words = upstream.residency.load_options(model.id, model.engine_name, load_members)
+                options = upstream.residency.load_options(model.id, model.engine_name, load_members)
                 stops = yield from is_stop(route.path, request.body, load_members)
             except LoadOptionsError as reason:
                 return error(400, "bad_keep_alive", str(reason), param="keep_alive")
             if stops:
-                return stopped(upstream.residency, route.path, model.id, model.engine_name, words)
+                return answer_stop(upstream.residency, route.path, model.id, model.engine_name, options)
         elif load_members:
             fields = {name: field for name, field in fields.items() if name not in load_members}
-        return self._hand_on(request, client, route, upstream, model.engine_name, fields, words)
+        return self._hand_on(request, client, route, upstream, model.engine_name, fields, options)
 
     def _find_named(self, request: GatewayRequest, route: Route, named: str) -> Chosen | Answer | None:
         """Return the model by the front's choice, else by the name in the body; None if rules choose."""
@@ -258,11 +258,11 @@ class Gateway:
         upstream: Upstream,
         engine_name: str,
         fields: splice.Fields,
-        words: LoadOptions,
+        options: LoadOptions,
     ) -> Outcome:
         """Send the request to its engine, at once if the model is there."""
-        body = splice.replace(request.body, fields, engine_name, words.members)
-        residency, keep_alive = upstream.residency, words.keep_alive
+        body = splice.replace(request.body, fields, engine_name, options.members)
+        residency, keep_alive = upstream.residency, options.keep_alive
         if residency is None or not route.loads or enter_loaded(residency, request, keep_alive):
             return self._carry(request, client, route, upstream, body)
         carry = functools.partial(self._carry, request, client, route, upstream, body)

@@ -71,7 +71,7 @@ class Lifecycle:
         await self.drain()
         await unlisten()
         self._clients.retire_idle()
-        await _wait_while(LEAVE_SECONDS, lambda: bool(self._clients.in_flight or self._clients.awaited))
+        await _wait_while(LEAVE_SECONDS, lambda: bool(self._clients.in_flight or self._clients.accepting))
         return self._clients.in_flight
 
     async def _run(self) -> int:

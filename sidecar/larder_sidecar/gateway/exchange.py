@@ -36,7 +36,7 @@ class Line:
     """Filter for the headers of an answer."""
 
 
-async def _nobody() -> UpstreamConnection:
+async def _raise_no_replica() -> UpstreamConnection:
     raise ConnectionRefusedError
 
 
@@ -52,6 +52,7 @@ class Exchange:
 
     __slots__ = (
         "_begun",
+        "_body_begun",
         "_chunked",
         "_client",
         "_extra",
@@ -62,7 +63,6 @@ class Exchange:
         "_over",
         "_request",
         "_reused",
-        "_seen_body",
         "_stream",
         "_task",
         "_upstream",
@@ -97,7 +97,7 @@ class Exchange:
         """Loop time at which the first connection was lost without an answer; 0 before that."""
         self._begun = begun
         self._head_sent = False
-        self._seen_body = False
+        self._body_begun = False
         self._chunked = begun
         self._keep = begun and client.keeps(request)
         self._over = False
@@ -113,7 +113,7 @@ class Exchange:
         else:
             self._task = self._client.loop.create_task(self._connect())
 
-    def _again(self, after: float) -> None:
+    def _retry(self, after: float) -> None:
         """Send the request once more, on a new connection."""
         self._line.metrics.retried()
         self._reused = False
@@ -127,7 +127,7 @@ class Exchange:
             try:
                 # Picked again each time: a replica that has just refused is skipped if there are others.
                 pool = self._line.pick(self._request.model)
-                connection = await (pool.connect() if pool else _nobody())
+                connection = await (pool.connect() if pool else _raise_no_replica())
             except OSError as reason:
                 self._line.metrics.connect_failed()
                 if pause == HOLD_PAUSE and self._client.loop.time() >= held_until:
@@ -155,7 +155,7 @@ class Exchange:
 
     def response_data(self, head: ResponseHead | None, pieces: list[bytes], *, done: bool) -> None:
         """Pass on all that one read from the engine brought, in one write."""
-        if self._over or (head is not None and head.status == 503 and self._turned_away(head)):
+        if self._over or (head is not None and head.status == 503 and self._retry_elsewhere(head)):
             return
         if done:
             self._upstream = None
@@ -182,13 +182,13 @@ class Exchange:
         connection, self._upstream = self._upstream, None
         if self._head_sent:
             self._truncated("closed", reason)
-        elif connection is not None and not connection.answered and self._may_go_again():
-            self._again(after=0 if self._reused else CONNECT_PAUSES[0])
+        elif connection is not None and not connection.answered and self._may_retry():
+            self._retry(after=0 if self._reused else CONNECT_PAUSES[0])
         else:
             self._line.metrics.truncated("closed")
             self._fail(502, "engine_failed", f"{reason} before it answered")
 
-    def _may_go_again(self) -> bool:
+    def _may_retry(self) -> bool:
         """Tell if a request that was lost before a byte of its answer is sent again.
 
         Most likely the engine closed an idle connection, or was dying, as the request was on its way. But it may have
@@ -202,14 +202,14 @@ class Exchange:
             return self._reused or hold > 0
         return hold > 0 and now - self._lost_at < DYING_SECONDS
 
-    def _turned_away(self, head: ResponseHead) -> bool:
+    def _retry_elsewhere(self, head: ResponseHead) -> bool:
         """Retry elsewhere if a gateway that is shutting down did not admit the request; return True if so."""
         if TURNED_AWAY not in head.headers or self._request.seconds() >= self._line.limits.hold_seconds:
             return False
         if self._upstream is not None:
             self._upstream.turned_away()
             self._upstream = None
-        self._again(after=CONNECT_PAUSES[0])
+        self._retry(after=CONNECT_PAUSES[0])
         return True
 
     def _head(self, head: ResponseHead) -> bytes:
@@ -245,7 +245,7 @@ class Exchange:
 
     def _body(self, pieces: list[bytes], out: list[bytes]) -> None:
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        self._seen_body = True
+        self._body_begun = True
         if self._watch is not None:
             self._watch.see(body)
             body = self._watch.lines.take(body)
@@ -288,7 +288,7 @@ class Exchange:
             "connect"
             if self._upstream is None
             else "stream"
-            if self._seen_body
+            if self._body_begun
             else "first_byte"
             if self._head_sent
             else "headers"

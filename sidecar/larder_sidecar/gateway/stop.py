@@ -29,12 +29,12 @@ def is_stop(path: str, body: bytes, load_members: Mapping[str, bytes]) -> Genera
     return found is None or body[found.start : min(found.end, found.start + _LONGEST)] in empty
 
 
-def stopped(residency: Scheduler, path: str, model: str, engine_name: str, words: LoadOptions) -> Answer:
+def answer_stop(residency: Scheduler, path: str, model: str, engine_name: str, options: LoadOptions) -> Answer:
     """Unload the model if the client's keep-alive counts, and answer as Ollama does, without asking the engine."""
     slot = residency.slot(model, engine_name)
     gone = slot.phase in (Phase.COLD, Phase.UNLOADING)
-    if not gone and words.keep_alive is not None:
-        residency.keep(slot, words.keep_alive)
+    if not gone and options.keep_alive is not None:
+        residency.keep(slot, options.keep_alive)
         gone = True
     empty = {"message": {"role": "assistant", "content": ""}} if path == "/api/chat" else {"response": ""}
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")

@@ -37,7 +37,7 @@ class Consumer(Protocol):
         """Queue a request that is complete, or refused, for its answer."""
 
 
-class _DeafError(Exception):
+class _StoppedError(Exception):
     """Ends the parser's work on a read whose rest is not wanted."""
 
 
@@ -70,7 +70,7 @@ class RequestReader:
         """Pieces of bodies in it."""
         self.current: Request | None = None
         """The request that is being read."""
-        self.deaf = False
+        self.stopped = False
         """True if all further bytes are discarded."""
 
     def feed(self, data: bytes | memoryview) -> bytes | memoryview:
@@ -98,8 +98,8 @@ class RequestReader:
                 self._overhead, self._uncounted = 0, len(data)
             elif self._overhead > HEAD_BYTES + _START_LINE or len(self.current.headers) > MOST_HEADERS:
                 self.reject(_head_too_large())
-            if not rest or self.deaf or self._pieces >= MOST_PIECES:
-                return b"" if self.deaf else rest
+            if not rest or self.stopped or self._pieces >= MOST_PIECES:
+                return b"" if self.stopped else rest
             data, rest = self._part(rest)
 
     def _part(self, data: bytes | memoryview) -> tuple[memoryview, memoryview]:
@@ -117,14 +117,14 @@ class RequestReader:
 
     def reject(self, answer: Answer) -> None:
         """Refuse the request that is being read, answer it in its turn, and read no further."""
-        if not self.deaf:
+        if not self.stopped:
             request = self.current or self._consumer.request()
             request.refusal = answer
             self._cut(request)
 
     def stop(self) -> None:
         """Discard further bytes, and those of an unfinished request."""
-        self.deaf = True
+        self.stopped = True
         self.current = None
         self.body.drop()
 
@@ -137,8 +137,8 @@ class RequestReader:
 
     def on_message_begin(self) -> None:
         """Start a request."""
-        if self.deaf:
-            raise _DeafError
+        if self.stopped:
+            raise _StoppedError
         self.current = self._consumer.request()
         self._odd_coding = self._odd_trailer = False
 
@@ -162,7 +162,7 @@ class RequestReader:
     def on_headers_complete(self) -> None:
         """Decide whether the body is worth reading."""
         request = self.current
-        if request is None or self.deaf:
+        if request is None or self.stopped:
             return
         request.method = self._parser.get_method().decode()
         if self._parser.should_upgrade() or (self._odd_coding and _is_coded(request)):
@@ -194,7 +194,7 @@ class RequestReader:
     def on_body(self, piece: bytes) -> None:
         """Store a piece of the body."""
         request = self.current
-        if request is None or self.deaf:
+        if request is None or self.stopped:
             return
         if self._again:
             self._unread.append(piece)
@@ -212,7 +212,7 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """Hand on a complete request."""
         request = self.current
-        if request is None or self.deaf or self._again:
+        if request is None or self.stopped or self._again:
             return
         self.current = None
         self.completed += 1
@@ -239,7 +239,7 @@ class RequestReader:
 
     def _read_again(self, rest: bytes | memoryview) -> None:
         """Parse `_again` in place of the head that has been read, and then `rest`."""
-        while self._again and not self.deaf:
+        while self._again and not self.stopped:
             head, self._again, self._unread = self._again, b"", []
             self._parser = self._new_parser()
             try:
@@ -262,7 +262,7 @@ class RequestReader:
         return b"%b %b HTTP/%b\r\n%b\r\n" % (request.method.encode(), request.target, version, render(headers))
 
     def _refuse(self, reason: httptools.HttpParserError) -> None:
-        if self.deaf:
+        if self.stopped:
             return
         cause = reason.__context__
         if isinstance(reason, httptools.HttpParserCallbackError) and cause is not None:

@@ -68,23 +68,23 @@ class RegisteredConnection(abc.ABC):
         )
 
     @property
-    def hears(self) -> bool:
+    def accepts_requests(self) -> bool:
         """Tell if it will answer another request."""
-        return not (self._reader.deaf or self._transport.is_closing())
+        return not (self._reader.stopped or self._transport.is_closing())
 
     def retire(self) -> None:
         """Close if it is idle, so that a request which crosses the end is not reset."""
-        if self.hears and not (self.busy or self._fresh or self._unread()):
+        if self.accepts_requests and not (self.busy or self._fresh or self._unread()):
             self._end(linger=True)
 
-    def waited(self, now: float) -> float:
+    def used_share(self, now: float) -> float:
         """Return the fraction of its client's time that is used up; -inf if the connection must stay."""
         if self._active is not None:
             return -1 / (1 + self._active.seconds()) if self._active.yields else -math.inf
         reading = self._reader.current
         if self._queue:
             return -math.inf
-        if self._resting or self._reader.deaf:
+        if self._resting or self._reader.stopped:
             return 1 - (self.deadline - now) / max(self._limits.idle_seconds, 1)
         if reading is None or not reading.head_done:
             return 1 - (self._read_by - now) / max(self._limits.header_seconds, 1)
@@ -95,7 +95,7 @@ class RegisteredConnection(abc.ABC):
 
     def make_room(self) -> bool:
         """Close at once, unless the client has just sent a request; return True if closed."""
-        if self.hears and self._unread():
+        if self.accepts_requests and self._unread():
             return False
         if self._active is None and self._reader.current is not None:
             self._reader.reject(too_many())
@@ -108,7 +108,7 @@ class RegisteredConnection(abc.ABC):
             self.close()
         return True
 
-    def stands_still(self, now: float) -> float:
+    def seconds_without_growth(self, now: float) -> float:
         """Return the seconds since its waiting bodies grew, 0 without any; `now` is monotonic."""
         reading = self._reader.current
         if reading is not None and self._reader.body:
@@ -117,7 +117,7 @@ class RegisteredConnection(abc.ABC):
             return now - self._moved(self._queue[-1])
         return 0.0
 
-    def shed(self) -> None:
+    def discard_bodies(self) -> None:
         """Refuse the requests whose bodies wait, and discard the bodies."""
         if self._active is not None:
             for request in self._queue:

@@ -19,17 +19,17 @@ class Member(Protocol):
     def turn(self) -> None:
         """Answer the next waiting request."""
 
-    def waited(self, now: float) -> float:
+    def used_share(self, now: float) -> float:
         """Return the fraction of its client's time that is used up; -inf if the connection must stay."""
 
-    def stands_still(self, now: float) -> float:
+    def seconds_without_growth(self, now: float) -> float:
         """Return the seconds since its waiting bodies grew, 0 without any; `now` is monotonic."""
 
-    def shed(self) -> None:
+    def discard_bodies(self) -> None:
         """Refuse the requests whose bodies wait, and discard the bodies."""
 
     @property
-    def hears(self) -> bool:
+    def accepts_requests(self) -> bool:
         """Tell if it will answer another request."""
 
     def expire(self, now: float) -> None:
@@ -48,7 +48,7 @@ class Member(Protocol):
         """Break off."""
 
 
-LOOKS = 4096
+MAX_EXAMINED = 4096
 """Members that one turn of the loop examines to find one that makes room: 2 ms on a slow machine."""
 STALE_SECONDS = 1.0
 """Age limit for the order in which members make room; also the time without growth after which a body makes room."""
@@ -71,12 +71,12 @@ class Registry:
         self._members: set[Member] = set()
         self._queue: deque[Member] = deque()
         """Members with requests that wait for their turn."""
-        self._leaving: list[tuple[float, int, Member]] = []
+        self._candidates: list[tuple[float, int, Member]] = []
         """Members that make room, the first one last."""
         self._ordered = -math.inf
         """Loop time at which that order was made."""
-        self._looked_at = -math.inf
-        self._looked = 0
+        self._examined_at = -math.inf
+        self._examined = 0
         """Members examined in the turn of the loop that began then."""
 
     def add(self, member: Member) -> bool:
@@ -100,13 +100,13 @@ class Registry:
     def free(self, share: int) -> bool:
         """Have bodies without growth make room until at most `share` is held; return True if there is room."""
         now = asyncio.get_running_loop().time()
-        if self._may_look(now):
+        if self._may_examine(now):
             clock = time.monotonic()
-            still = [(member.stands_still(clock), id(member), member) for member in self._members]
+            still = [(member.seconds_without_growth(clock), id(member), member) for member in self._members]
             for seconds, _, member in sorted(still, reverse=True):
                 if seconds < STALE_SECONDS or self.held <= share:
                     break
-                member.shed()
+                member.discard_bodies()
         return self.held <= share
 
     def discard(self, member: Member) -> None:
@@ -122,9 +122,9 @@ class Registry:
         return sum(member.busy for member in self._members)
 
     @property
-    def awaited(self) -> int:
+    def accepting(self) -> int:
         """Return the number of connections on which a request would be answered."""
-        return sum(member.hears for member in self._members)
+        return sum(member.accepts_requests for member in self._members)
 
     def retire_idle(self) -> None:
         """Close every connection that has been answered and waits for another request."""
@@ -161,26 +161,26 @@ class Registry:
 
     def _make_room(self) -> bool:
         now = asyncio.get_running_loop().time()
-        if now - self._ordered <= STALE_SECONDS and self._one_leaves(now):
+        if now - self._ordered <= STALE_SECONDS and self._close_one(now):
             return True
-        if not self._may_look(now):
+        if not self._may_examine(now):
             return False
         self._ordered = now
-        order = ((member.waited(now), id(member), member) for member in self._members)
-        self._leaving = sorted(one for one in order if one[0] > -math.inf)
-        return self._one_leaves(now)
+        order = ((member.used_share(now), id(member), member) for member in self._members)
+        self._candidates = sorted(one for one in order if one[0] > -math.inf)
+        return self._close_one(now)
 
-    def _one_leaves(self, now: float) -> bool:
-        while self._leaving:
-            waited, _, member = self._leaving.pop()
+    def _close_one(self, now: float) -> bool:
+        while self._candidates:
+            used_share, _, member = self._candidates.pop()
             # It may have moved since the order was made.
-            if member in self._members and member.waited(now) >= waited and member.make_room():
+            if member in self._members and member.used_share(now) >= used_share and member.make_room():
                 self._members.discard(member)
                 return True
         return False
 
-    def _may_look(self, now: float) -> bool:
-        if now != self._looked_at:  # the clock is constant during one turn of the loop
-            self._looked_at, self._looked = now, 0
-        self._looked += len(self._members)
-        return self._looked <= max(LOOKS, len(self._members))
+    def _may_examine(self, now: float) -> bool:
+        if now != self._examined_at:  # the clock is constant during one turn of the loop
+            self._examined_at, self._examined = now, 0
+        self._examined += len(self._members)
+        return self._examined <= max(MAX_EXAMINED, len(self._members))

@@ -58,7 +58,7 @@ class ServerConnection(RegisteredConnection, asyncio.Protocol):
         """Read on, and answer complete requests."""
         self._fresh = False
         reader = self._reader
-        if reader.deaf:
+        if reader.stopped:
             return
         self._unfed = reader.feed(data)
         self._burst += len(data)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from .policy import NEVER, ModelState, Phase
 
-UNTOLD = -1.0
+UNKNOWN = -1.0
 """Stands for an unknown keep-alive in the engine."""
 
 
@@ -72,7 +72,7 @@ class ModelSlot:
         """The gateway is not ready before this load has been tried."""
         self.used = self.loaded = self.took = 0.0
         self.keep_alive = keep_alive
-        self.engine_keep_alive: float | None = UNTOLD
+        self.engine_keep_alive: float | None = UNKNOWN
         """The keep-alive that the engine was sent, in seconds; None for ever."""
         self.pinned = False
         self.unload_waiters: list[asyncio.Future[None]] = []
@@ -89,7 +89,7 @@ class ModelSlot:
             self.used = self.loaded = now
             self.wanted, self.not_before, self.first = NEVER, 0.0, False
         elif phase is Phase.COLD:
-            self.engine_keep_alive = UNTOLD
+            self.engine_keep_alive = UNKNOWN
             self.wanted = now if self.pinned else NEVER
 
     def answer_unload_waiters(self, refusal: RefusedError | None = None) -> None:

@@ -232,7 +232,7 @@ async def test_a_connection_with_an_unread_request_is_not_idle(reap: Callable[[R
         assert (await ask_raw(client)).startswith(b"HTTP/1.1 200")
         client.sendall(request(CHAT, b"{}"))
         reap(registry)  # before the loop could read it
-        assert registry.awaited == 1
+        assert registry.accepting == 1
         assert (await asyncio.get_running_loop().sock_recv(client, 4096)).startswith(b"HTTP/1.1 200")
     listener.close()
 

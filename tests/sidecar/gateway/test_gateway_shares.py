@@ -12,7 +12,7 @@ from larder_sidecar.http import registry as registries
 from larder_sidecar.http.application import Outcome
 from larder_sidecar.http.body import SMALL_BODY
 from larder_sidecar.http.reader import MOST_HEADERS
-from larder_sidecar.http.registry import LOOKS, Registry
+from larder_sidecar.http.registry import MAX_EXAMINED, Registry
 from larder_sidecar.http.request import Request
 from larder_sidecar.http.server import PIPELINED, ServerConnection
 
@@ -151,10 +151,10 @@ async def test_the_search_for_room_is_bounded_per_turn(monkeypatch: pytest.Monke
     def counted(self: ServerConnection, now: float) -> float:
         nonlocal looks
         looks += 1
-        return waited(self, now)
+        return used_share(self, now)
 
-    waited = ServerConnection.waited
-    monkeypatch.setattr(ServerConnection, "waited", counted)
+    used_share = ServerConnection.used_share
+    monkeypatch.setattr(ServerConnection, "used_share", counted)
     registry = Registry(500)
     await asyncio.sleep(0.01)  # a turn of its own
     taken = 0
@@ -165,7 +165,7 @@ async def test_the_search_for_room_is_bounded_per_turn(monkeypatch: pytest.Monke
         connection.data_received(b"G")
         taken += not wire.ended
     assert taken > 500
-    assert looks < 3 * LOOKS
+    assert looks < 3 * MAX_EXAMINED
 
 
 @pytest.mark.parametrize("drip", ["\r\n", "X"])

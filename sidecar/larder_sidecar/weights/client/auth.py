@@ -89,12 +89,12 @@ class RegistryAuth(Auth):
             lines = self._front_door_challenges(ask) or lines or ["Basic"]
         scope = f"repository:{self.repository}:{'pull' if method in {'GET', 'HEAD'} else 'pull,push'}"
 
-        def buy(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+        def request_token(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
             with ask(url, headers) as answer:
                 raise_if_busy(answer, url, "the token service")
                 return answer.status, answer.read(MAX_TOKEN_ANSWER)
 
-        return self.login.renew(self.repository, response.url or self.home.url, lines, buy, sent, scope)
+        return self.login.renew(self.repository, response.url or self.home.url, lines, request_token, sent, scope)
 
     def _front_door_challenges(self, ask: Aside) -> list[str]:
         if self.login.front_door is None:

@@ -38,6 +38,6 @@ def translate_failures(url: str) -> Iterator[None]:
 
 
 def _tls_problem(error: object) -> str:
-    """Return the kind of a TLS error and OpenSSL's words for it, in which there is no URL."""
-    words = getattr(error, "verify_message", None) or getattr(error, "reason", None)
-    return f"{type(error).__name__}{f' ({words})' if words else ''}"[:300]
+    """Return the kind of a TLS error and OpenSSL's message for it, in which there is no URL."""
+    message = getattr(error, "verify_message", None) or getattr(error, "reason", None)
+    return f"{type(error).__name__}{f' ({message})' if message else ''}"[:300]

@@ -15,7 +15,7 @@ from ...config.url import UrlError
 from ..errors import DeniedError, RedirectError
 from .address import Address, check_tls, keep_tls, redact_url, require_address, resolve_reference
 from .challenge import Challenge, parse_challenges
-from .server_words import read_message
+from .server_message import read_message
 
 MAX_TOKEN_ANSWER = 64 << 10
 """Bytes of a token service's answer."""
@@ -39,7 +39,7 @@ class Login:
     """Remedy for a registry that gives no token without credentials."""
     front_door: list[str] | None = field(default=None, repr=False)
     """Challenges of /v2/, once they were asked for: some registries explain the login there only."""
-    _bought: dict[str, str] = field(default_factory=dict, repr=False)
+    _authorizations: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def secret(self) -> bool:
@@ -48,13 +48,13 @@ class Login:
 
     def header(self, repository: str) -> dict[str, str]:
         """Return the header for requests about `repository`."""
-        value = f"Bearer {self.token}" if self.token else self._bought.get(repository)
+        value = f"Bearer {self.token}" if self.token else self._authorizations.get(repository)
         return {"Authorization": value} if value else {}
 
     def secrets(self) -> list[str]:
         """Return the texts that no message may repeat."""
         given = [it for it in (self.token, self.password, (self.password or "").partition(":")[2]) if it]
-        return [*given, *(value.partition(" ")[2] for value in self._bought.values())]
+        return [*given, *(value.partition(" ")[2] for value in self._authorizations.values())]
 
     def renew(
         self,
@@ -75,9 +75,9 @@ class Login:
         found = parse_challenges(lines)
         bearers = [it for it in found if it.scheme == "bearer"]
         if place := next((place for it in bearers if (place := _token_address(registry, it))), None):
-            self._bought[repository] = f"Bearer {self._buy_token(registry, *place, scope, ask)}"
+            self._authorizations[repository] = f"Bearer {self._request_token(registry, *place, scope, ask)}"
         elif self.password and any(it.scheme == "basic" for it in found):
-            self._bought[repository] = self._basic()
+            self._authorizations[repository] = self._basic()
         elif bearers:
             raise RedirectError(
                 f"{redact_url(registry)} asks for a token, and its realm is not the URL of a token service: "
@@ -89,7 +89,7 @@ class Login:
     def _basic(self) -> str:
         return f"Basic {base64.b64encode((self.password or '').encode()).decode()}"
 
-    def _buy_token(self, registry: str, place: Address, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
+    def _request_token(self, registry: str, place: Address, parts: Mapping[str, str], scope: str, ask: Ask) -> str:
         check_tls(require_address(registry), place)
         realm = place.url
         # Several scopes come as one value, separated by blanks, and are asked for one by one.
@@ -103,9 +103,9 @@ class Login:
         except (ValueError, AttributeError, RecursionError):
             token = ""
         if not _TOKEN.fullmatch(token):
-            words = read_message({}, answer, hide=self.secrets()) if status not in _DONE else ""
+            message = read_message({}, answer, hide=self.secrets()) if status not in _DONE else ""
             raise DeniedError(
-                f"{redact_url(realm)}: the token service gives no token ({status}){words and f': {words}'}",
+                f"{redact_url(realm)}: the token service gives no token ({status}){message and f': {message}'}",
                 "Check user and password in --credentials-file." if self.password else self.remedy,
             )
         return token

@@ -102,7 +102,7 @@ def credentials_error(url: str) -> HubError:
 
 
 def proxy_error(url: str, error: Exception) -> HubError:
-    """Return the error for a proxy that cannot be reached or makes no tunnel; its own words are not repeated."""
+    """Return the error for a proxy that cannot be reached or makes no tunnel; its own message is not repeated."""
     status = re.match(r"Tunnel connection failed: (\d{3})\b", str(error))
     if status and status[1] == "407":
         return credentials_error(url)
@@ -112,11 +112,11 @@ def proxy_error(url: str, error: Exception) -> HubError:
     return TransientError(f"{url}: cannot connect through the proxy{describe_proxy(url, ' {}')}", _CHECK)
 
 
-def describe_proxy(url: str, words: str) -> str:
-    """Format host and port of the proxy for a URL with `words`; empty if there is none, or it cannot be parsed."""
+def describe_proxy(url: str, template: str) -> str:
+    """Format host and port of the proxy for a URL with `template`; empty if there is none, or it cannot be parsed."""
     try:
         way = proxy_for(parse_address(url)) or ""
     except UrlError:
         return ""
     place = re.split(r"[/?#]", way.rpartition("://")[2])[0].rpartition("@")[2]
-    return words.format(place) if re.fullmatch(r"[A-Za-z0-9.:\[\]_-]{1,100}", place) else ""
+    return template.format(place) if re.fullmatch(r"[A-Za-z0-9.:\[\]_-]{1,100}", place) else ""

@@ -83,9 +83,9 @@ def _seconds_until(text: str, headers: Mapping[str, str], clock: float) -> float
     while end >= _THOUSANDTHS:
         end /= 1000
     # By the clock of the server, which may differ from ours, where it tells it.
-    theirs = _date(_header(headers, "Date"))
-    by_theirs = end - theirs if theirs is not None else math.inf
-    return by_theirs if by_theirs <= LONGEST else end - clock
+    server_time = _date(_header(headers, "Date"))
+    by_server_time = end - server_time if server_time is not None else math.inf
+    return by_server_time if by_server_time <= LONGEST else end - clock
 
 
 def _first(text: str) -> float | None:

@@ -13,7 +13,7 @@ from .address import is_elsewhere, redact_url, require_address
 from .deadline import run_within
 from .headers import parse_size
 from .rate_limit import is_exhausted, requested_pause
-from .server_words import MAX_BODY, read_message
+from .server_message import MAX_BODY, read_message
 
 TRANSIENT = {408, 425, 429, 500, 502, 503, 504, 509, *range(520, 531), 598, 599}
 """Statuses that may go away. Those from 509 on belong to hosters and CDNs: a quota, or an origin that is down."""
@@ -36,7 +36,7 @@ class CdnError(TransientError):
 class Refusal:
     """An answer that is not content. `asked` is the first URL of the request, `url` the one that answered.
 
-    `who` names the server at the first URL, as in `the hub`; `words` is the message of the host that answered. Errors
+    `who` names the server at the first URL, as in `the hub`; `message` is the message of the host that answered. Errors
     begin with `subject`, or with the first URL.
     """
 
@@ -45,7 +45,7 @@ class Refusal:
     url: str
     status: int
     headers: Mapping[str, str]
-    words: str
+    message: str
     subject: str = ""
 
     @property
@@ -66,7 +66,7 @@ class Refusal:
     @property
     def summary(self) -> str:
         """Return status and message in one text."""
-        return f"{self.code}: {self.words}" if self.words else self.code
+        return f"{self.code}: {self.message}" if self.message else self.code
 
     def denied_remedy(self, remedy: str) -> str:
         """Return the remedy for 401 and 403, with the one for a proxy if a proxy may have answered."""

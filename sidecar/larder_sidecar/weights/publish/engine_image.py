@@ -57,12 +57,12 @@ class Base:
 
 def list_platforms(index: bytes, where: str) -> list[PlatformManifest] | None:
     """Return the manifests of an index for Linux; None for a manifest instead of an index. Raises ImageError."""
-    said = _parse_object(index, where)
-    if said.get("mediaType") in MANIFESTS or "layers" in said:
+    document = _parse_object(index, where)
+    if document.get("mediaType") in MANIFESTS or "layers" in document:
         return None
-    if said.get("mediaType", IMAGE_INDEX) not in INDEXES or not isinstance(said.get("manifests"), list):
-        raise _unsupported_error(where, said.get("mediaType", "a manifest without a media type"))
-    named = [it for it in said["manifests"] if _is_descriptor(it)]
+    if document.get("mediaType", IMAGE_INDEX) not in INDEXES or not isinstance(document.get("manifests"), list):
+        raise _unsupported_error(where, document.get("mediaType", "a manifest without a media type"))
+    named = [it for it in document["manifests"] if _is_descriptor(it)]
     found = [PlatformManifest(it["platform"], it["digest"]) for it in named if isinstance(it.get("platform"), dict)]
     # BuildKit lists attestations as manifests for unknown/unknown.
     return [it for it in found if it.platform.get("os") == "linux"]
@@ -70,20 +70,20 @@ def list_platforms(index: bytes, where: str) -> list[PlatformManifest] | None:
 
 def select_platforms(found: Sequence[PlatformManifest], platforms: Sequence[str], where: str) -> list[PlatformManifest]:
     """Return the manifests for `platforms`, or all; `linux/arm64` selects every variant. Raises ImageError."""
-    missing = [wish for wish in platforms if not any(_matches(wish, it) for it in found)]
+    missing = [wanted for wanted in platforms if not any(_matches(wanted, it) for it in found)]
     if missing or not found:
         has = ", ".join(it.name for it in found) or "no platform of Linux"
         what = f"no {' and no '.join(missing)}" if missing else "no platform"
         raise ImageError(f"{where}: the image has {what}; it has {has}", "Choose one of them, or another base.")
-    return [it for it in found if not platforms or any(_matches(wish, it) for wish in platforms)]
+    return [it for it in found if not platforms or any(_matches(wanted, it) for wanted in platforms)]
 
 
 def config_descriptor(manifest: bytes, where: str) -> Descriptor:
     """Return the descriptor of a manifest's config. Raises ImageError."""
-    said = _parse_object(manifest, where)
-    config = said.get("config")
-    if said.get("schemaVersion") != 2 or not isinstance(config, dict) or not _is_descriptor(config):
-        raise _unsupported_error(where, f"a manifest of schema {said.get('schemaVersion')}")
+    document = _parse_object(manifest, where)
+    config = document.get("config")
+    if document.get("schemaVersion") != 2 or not isinstance(config, dict) or not _is_descriptor(config):
+        raise _unsupported_error(where, f"a manifest of schema {document.get('schemaVersion')}")
     if config.get("mediaType") not in CONFIGS or config["size"] > MAX_MANIFEST:
         raise _unsupported_error(where, f"a config of type {config.get('mediaType')} and {config['size']} bytes")
     return Descriptor(CONFIG, config["digest"], config["size"])
@@ -91,8 +91,8 @@ def config_descriptor(manifest: bytes, where: str) -> Descriptor:
 
 def parse_base(it: PlatformManifest | None, manifest: bytes, config: bytes, where: str) -> Base:
     """Return the base of a manifest and its config; `it` is its entry in an index. Raises ImageError."""
-    said, about = _parse_object(manifest, where), _parse_object(config, where)
-    layers = said.get("layers")
+    document, about = _parse_object(manifest, where), _parse_object(config, where)
+    layers = document.get("layers")
     if not isinstance(layers, list) or not all(map(_is_descriptor, layers)):
         raise _unsupported_error(where, "a manifest without layers")
     for layer in layers:
@@ -121,12 +121,12 @@ def _config(base: Base, layers: Sequence[tuple[Descriptor, str]]) -> dict[str, o
     root = {**base.config["rootfs"], "diff_ids": [*base.config["rootfs"]["diff_ids"], *(it.digest for it, _ in layers)]}
     config = {**base.config, "rootfs": root}
     if isinstance(history := base.config.get("history"), list):
-        config["history"] = [*history, *({"created": _EPOCH, "created_by": words} for _, words in layers)]
+        config["history"] = [*history, *({"created": _EPOCH, "created_by": text} for _, text in layers)]
     return config
 
 
-def _matches(wish: str, it: PlatformManifest) -> bool:
-    return it.name == wish or it.name.startswith(f"{wish}/")
+def _matches(wanted: str, it: PlatformManifest) -> bool:
+    return it.name == wanted or it.name.startswith(f"{wanted}/")
 
 
 def _is_descriptor(value: object) -> bool:

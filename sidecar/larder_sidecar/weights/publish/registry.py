@@ -126,8 +126,8 @@ class Registry:
             )
         if answer.status not in _DONE:
             error = self._http.refusal(answer, repository)
-            whole_or_no = body is not None or answer.status in _OF_ANY_REQUEST
-            raise error if whole_or_no else PartError(error.reason, error.remedy)
+            not_about_parts = body is not None or answer.status in _OF_ANY_REQUEST
+            raise error if not_about_parts else PartError(error.reason, error.remedy)
 
     def push_manifest(self, repository: str, reference: str, manifest: Document) -> None:
         """Store a manifest or an index under a tag or its digest. Raises HubError."""
@@ -199,8 +199,8 @@ class Registry:
             )
 
     def _refusal(self, answer: urllib3.BaseHTTPResponse, repository: str) -> HubError:
-        heard = Answer(answer.url or self._http.base, answer.status, answer.headers, read_start(answer))
-        return self._http.refusal(heard, repository, reading=True)
+        beginning = Answer(answer.url or self._http.base, answer.status, answer.headers, read_start(answer))
+        return self._http.refusal(beginning, repository, reading=True)
 
     def _next_url(self, answer: Answer) -> str:
         self.min_part = parse_size(answer.headers.get("OCI-Chunk-Min-Length", "")) or self.min_part

@@ -23,7 +23,7 @@ from ..client.client import Client
 from ..client.connections import Body
 from ..client.login import Login
 from ..client.refusal import REDIRECTS, Refusal, read_start
-from ..client.server_words import read_message
+from ..client.server_message import read_message
 from ..errors import HubError, RedirectError
 from ..oci import registry_address
 
@@ -135,9 +135,9 @@ class RegistryHttp:
 
     def refusal(self, answer: Answer, repository: str, *, reading: bool = False) -> HubError:
         """Return the error for an unexpected answer."""
-        words = read_message(answer.headers, answer.body, hide=self._login.secrets())
+        message = read_message(answer.headers, answer.body, hide=self._login.secrets())
         where = f"{self.host}/{repository}"
-        it = Refusal("the registry", self.base, answer.asked, answer.status, answer.headers, words, where)
+        it = Refusal("the registry", self.base, answer.asked, answer.status, answer.headers, message, where)
         if it.status == 413:
             remedy = "Pass a smaller --chunk-size: something before the registry limits the size of requests."
             return HubError(f"{where}: the registry answers {it.summary}", remedy)

@@ -77,7 +77,7 @@ class Lease:
         self._path, self._wait, self._waiting = path, wait_seconds, waiting
         self._renew, self._poll = renew_seconds, poll_seconds
         self._watch, self._silent = LeaseClock(renew_seconds, stale_seconds), 0.0
-        self._us, self._handle = Holder.ourselves(), -1
+        self._holder, self._handle = Holder.this_process(), -1
         self._over, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._renew_until_over, name="lease", daemon=True)
         self.held = False
@@ -123,12 +123,12 @@ class Lease:
 
     def confirm(self) -> None:
         """Read the file, and raise LeaseError if the lease is lost: before a file is made visible."""
-        if Holder.read(self._path) != self._us:
+        if Holder.read(self._path) != self._holder:
             self._lost.set()
         self.check()
 
     def _give_back(self) -> None:
-        if Holder.read(self._path) == self._us:
+        if Holder.read(self._path) == self._holder:
             self._path.unlink(missing_ok=True)
 
     def _create(self) -> bool:
@@ -149,7 +149,7 @@ class Lease:
                 )
             time.sleep(LOCK_SECONDS / 100)
         try:
-            name = json.dumps(vars(self._us)).encode()
+            name = json.dumps(vars(self._holder)).encode()
             while name:  # a full disk takes a part; the next call raises
                 name = name[os.write(handle, name) :]
         except OSError:  # A full disk: a lease without a name would block the next start.
@@ -162,7 +162,7 @@ class Lease:
     def _renew_until_over(self) -> None:
         while not self._over.wait(self._renew):
             try:
-                if Holder.read(self._path) != self._us:
+                if Holder.read(self._path) != self._holder:
                     self._lost.set()
                     return
                 os.utime(self._path, follow_symlinks=False)
@@ -190,7 +190,7 @@ class Lease:
             if locked is False:
                 return False
             holder = Holder.parse(os.read(handle, MAX_LEASE))
-            dead = bool(locked) and holder.kernel == self._us.kernel
+            dead = bool(locked) and holder.kernel == self._holder.kernel
             if not dead and not self._watch.is_abandoned(sign, age=self._age(facts)):
                 return False
             return self._rename_away(handle, holder)
@@ -201,7 +201,7 @@ class Lease:
 
     def _age(self, lease: os.stat_result) -> float:
         """Return the seconds since the last renewal by the storage's own clock, which wrote both times."""
-        probe = self._path.with_name(f"lease.{self._us.id}.probe")
+        probe = self._path.with_name(f"lease.{self._holder.id}.probe")
         try:
             probe.write_bytes(b"")
             return probe.stat().st_mtime - lease.st_mtime
@@ -211,7 +211,7 @@ class Lease:
     def _rename_away(self, handle: int, holder: Holder) -> bool:
         if not os.path.samestat(os.fstat(handle), self._path.stat()):
             return False
-        away = self._path.with_name(f"lease.{self._us.id}.away")
+        away = self._path.with_name(f"lease.{self._holder.id}.away")
         self._path.rename(away)
         if Holder.read(away) != holder:
             with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ class Holder:
     since: str = "some time ago"
 
     @classmethod
-    def ourselves(cls) -> Self:
+    def this_process(cls) -> Self:
         """Return a new holder in this process."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         return cls(id=uuid.uuid4().hex, host=socket.gethostname(), kernel=_kernel(), since=now)

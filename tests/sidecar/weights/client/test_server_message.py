@@ -5,7 +5,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from larder_sidecar.weights.client.server_words import MAX_MESSAGE, read_message
+from larder_sidecar.weights.client.server_message import MAX_MESSAGE, read_message
 from urllib3 import HTTPHeaderDict
 
 XML = (
