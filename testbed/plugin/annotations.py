@@ -1,7 +1,6 @@
 """The `pulumi.com/` annotations: no wait, another wait, a replacement."""
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from testbed.plugin.values import Manifest
@@ -11,45 +10,33 @@ _PREFIX: Final = "pulumi.com/"
 _WAIT: Final = re.compile(r"condition=(?P<condition>\w+)|jsonpath=\{(?P<path>(?:\.\w+)+)\}=(?P<expected>.+)")
 
 
-def annotation(manifest: Manifest, name: str) -> str:
-    """Return the value of `pulumi.com/<name>`, empty when it is absent."""
+def stated(manifest: Manifest) -> dict[str, str]:
+    """Return the values of all such annotations by their names after the prefix."""
     annotations = (manifest.get("metadata") or {}).get("annotations") or {}
-    return str(annotations.get(_PREFIX + name, ""))
+    return {key.removeprefix(_PREFIX): str(value) for key, value in annotations.items() if key.startswith(_PREFIX)}
 
 
 def asks(manifest: Manifest, name: str) -> bool:
     """Tell whether `pulumi.com/<name>` is switched on."""
-    return annotation(manifest, name).lower() == "true"
+    return stated(manifest).get(name, "").lower() == "true"
 
 
-@dataclass(frozen=True)
-class WaitFor:
-    """The expression of `pulumi.com/waitFor`: a condition that is true, or a path and the text it must hold."""
-
-    expression: str
-    condition: str
-    path: tuple[str, ...]
-    expected: str
-
-    def met_by(self, live: Manifest) -> bool:
-        """Tell whether the object fulfils it. A condition is void while its controller has not seen the last change."""
-        status, generation = live.get("status") or {}, (live.get("metadata") or {}).get("generation", 0)
-        if self.condition:
-            fresh = status.get("observedGeneration", generation) >= generation
-            true = {one.get("type") for one in status.get("conditions") or [] if one.get("status") == "True"}
-            return fresh and self.condition in true
-        found: Any = live
-        for key in self.path:
-            found = found.get(key) if isinstance(found, dict) else None
-        return found is not None and str(found) == self.expected
+def can_read(expression: str) -> bool:
+    """Tell whether an expression of `pulumi.com/waitFor` is a condition, or a path and the text that it must hold."""
+    return _WAIT.fullmatch(expression) is not None
 
 
-def wait_for(manifest: Manifest) -> WaitFor | None:
-    """Return the expression of `pulumi.com/waitFor`, if there is one. Raises ValueError for what it cannot read."""
-    stated = annotation(manifest, "waitFor")
-    if not stated:
-        return None
-    if (read := _WAIT.fullmatch(stated)) is None:
-        raise ValueError(f"pulumi.com/waitFor: the stand-in plugin cannot read {stated!r}")
-    path = tuple((read["path"] or "").split(".")[1:])
-    return WaitFor(stated, read["condition"] or "", path, read["expected"] or "")
+def is_met(expression: str, live: Manifest) -> bool:
+    """Tell whether the object meets it. A condition is void while its controller has not seen the last change."""
+    wanted = _WAIT.fullmatch(expression)
+    status, generation = live.get("status") or {}, (live.get("metadata") or {}).get("generation", 0)
+    if wanted is None:
+        return False
+    if wanted["condition"]:
+        fresh = status.get("observedGeneration", generation) >= generation
+        true = {one.get("type") for one in status.get("conditions") or [] if one.get("status") == "True"}
+        return fresh and wanted["condition"] in true
+    found: Any = live
+    for key in wanted["path"].split(".")[1:]:
+        found = found.get(key) if isinstance(found, dict) else None
+    return found is not None and str(found) == wanted["expected"]

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 import urllib3
 
 from testbed.plugin.kubeconfig import Cluster
+from testbed.plugin.refusals import RefusedError
 from testbed.plugin.values import Manifest
 
 REQUEST_TIMEOUT: Final = 30.0  # seconds; the API server answers within its own 60 s or not at all
@@ -14,7 +15,7 @@ CONNECTIONS: Final = 16  # that stay open; Pulumi runs 4 operations a CPU at onc
 FIELD_MANAGER: Final = "pulumi-kubernetes"
 
 
-class UnreachableError(Exception):
+class UnreachableError(RefusedError):
     """No API server answers at the address."""
 
 
@@ -30,7 +31,7 @@ class Client:
     """One API server; safe to use from many threads."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
+        self._cluster = cluster
         # Never a second try: a POST that got through and lost its answer must not be sent twice.
         self._pool = urllib3.HTTPSConnectionPool(
             cluster.host,
@@ -69,17 +70,24 @@ class Client:
         return self._request("DELETE", path, {"kind": "DeleteOptions", "propagationPolicy": propagation})
 
     def _request(
-        self, method: str, path: str, body: object = None, *, query: dict[str, str] | None = None, content: str = ""
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: dict[str, str] | None = None,
+        content: str = "application/json",
     ) -> Manifest:
         target = f"{path}?{urlencode(query)}" if query else path
-        headers = {"Accept": "application/json", "Content-Type": content or "application/json"}
-        if self.cluster.token:
-            headers["Authorization"] = f"Bearer {self.cluster.token}"
+        headers = {"Accept": "application/json", "Content-Type": content}
+        if self._cluster.token:
+            headers["Authorization"] = f"Bearer {self._cluster.token}"
         payload = None if body is None else json.dumps(body).encode()
         try:
             response = self._pool.request(method, target, body=payload, headers=headers)
         except urllib3.exceptions.HTTPError as error:
-            raise UnreachableError(f"{self.cluster.server}: {error}") from error
+            msg = f"configured Kubernetes cluster is unreachable: {self._cluster.server}: {error}"
+            raise UnreachableError(msg) from error
         try:
             answer: Manifest = json.loads(response.data) if response.data else {}
         except ValueError:

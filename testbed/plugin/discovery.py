@@ -3,10 +3,11 @@
 import threading
 
 from testbed.plugin.client import ApiError, Client, segment
+from testbed.plugin.refusals import NotSupportedError, RefusedError
 from testbed.plugin.values import Manifest
 
 
-class NoSuchKindError(Exception):
+class NoSuchKindError(RefusedError):
     """The API server serves no such apiVersion and kind: usually a CRD that is not there yet."""
 
 
@@ -18,32 +19,25 @@ class Discovery:
         self._lock = threading.Lock()
         self._known: dict[str, dict[str, tuple[str, bool]]] = {}
 
-    def namespaced(self, manifest: Manifest) -> bool:
-        """Tell whether objects of this kind live in a namespace."""
-        return self._resource(manifest)[1]
-
     def collection(self, manifest: Manifest) -> str:
         """Return the URL path that lists and creates objects like this one."""
-        plural, namespaced = self._resource(manifest)
-        root = _root(manifest["apiVersion"])
+        version, kind, metadata = manifest["apiVersion"], manifest["kind"], manifest["metadata"]
+        with self._lock:
+            if kind not in self._known.get(version, {}):
+                self._known[version] = self._ask(version)
+            if (resource := self._known[version].get(kind)) is None:
+                missing = f'no matches for kind "{kind}" in version "{version}"'
+                raise NoSuchKindError(f"Verify that any required CRDs have been created: {missing}")
+        plural, namespaced = resource
         if not namespaced:
-            return f"{root}/{plural}"
-        return f"{root}/namespaces/{segment(manifest['metadata']['namespace'])}/{plural}"
+            return f"{_root(version)}/{plural}"
+        if not metadata.get("namespace"):
+            raise NotSupportedError(f"a {kind} without metadata.namespace")
+        return f"{_root(version)}/namespaces/{segment(metadata['namespace'])}/{plural}"
 
     def object(self, manifest: Manifest) -> str:
         """Return the URL path of this very object."""
         return f"{self.collection(manifest)}/{segment(manifest['metadata']['name'])}"
-
-    def _resource(self, manifest: Manifest) -> tuple[str, bool]:
-        version, kind = manifest["apiVersion"], manifest["kind"]
-        with self._lock:
-            if kind not in self._known.get(version, {}):
-                self._known[version] = self._ask(version)
-            try:
-                return self._known[version][kind]
-            except KeyError:
-                missing = f'no matches for kind "{kind}" in version "{version}"'
-                raise NoSuchKindError(f"Verify that any required CRDs have been created: {missing}") from None
 
     def _ask(self, version: str) -> dict[str, tuple[str, bool]]:
         try:

@@ -12,68 +12,55 @@ from urllib.parse import urlsplit
 
 import yaml
 
-
-class KubeconfigError(Exception):
-    """The kubeconfig cannot be used; the text says which part."""
+from testbed.plugin.refusals import NotSupportedError, RefusedError
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """One reachable-in-principle API server with credentials and the namespace for objects that name none."""
+    """One reachable-in-principle API server with credentials."""
 
     host: str
     port: int
     tls: ssl.SSLContext
     token: str | None
-    namespace: str
     server: str
 
 
-def read(given: str | None, context: str | None, namespace: str | None) -> Cluster:
-    """Return the cluster of a kubeconfig: of a file, else found as kubectl does ($KUBECONFIG, ~/.kube/config)."""
-    config = _load(given)
-    wanted = context or config.get("current-context")
-    if not wanted:
-        raise KubeconfigError("kubeconfig has no current-context; set kubernetes:context")
-    entry = _named(config, "contexts", "context", wanted)
-    cluster = _named(config, "clusters", "cluster", entry.get("cluster", ""))
-    user = _named(config, "users", "user", entry["user"]) if entry.get("user") else {}
+def read(file: str, context: str = "") -> Cluster:
+    """Return the cluster of a context, or of the current one."""
+    config = _load(file)
+    chosen = _named(config, "context", context or config.get("current-context", ""))
+    cluster = _named(config, "cluster", chosen.get("cluster", ""))
+    user = _named(config, "user", chosen["user"]) if chosen.get("user") else {}
+    if others := [key for key in ("exec", "auth-provider", "username", "tokenFile") if user.get(key)]:
+        raise NotSupportedError(f"users of a kubeconfig with {others[0]!r}")
     server = str(cluster.get("server", ""))
     url = urlsplit(server)
     if url.scheme != "https" or not url.hostname:
-        raise KubeconfigError(f"cluster {entry.get('cluster')!r}: server {server!r} is not an https URL")
-    return Cluster(
-        host=url.hostname,
-        port=url.port or 443,
-        tls=_tls(cluster, user),
-        token=_token(user),
-        namespace=namespace or entry.get("namespace") or "default",
-        server=server,
-    )
+        raise RefusedError(f"cluster {chosen.get('cluster')!r}: server {server!r} is not an https URL")
+    return Cluster(url.hostname, url.port or 443, _tls(cluster, user), user.get("token"), server)
 
 
-def _load(given: str | None) -> dict[str, Any]:
-    candidates = [given] if given else [*os.environ.get("KUBECONFIG", "").split(os.pathsep), "~/.kube/config"]
-    path = next((found for name in candidates if name and (found := Path(name).expanduser()).is_file()), None)
-    if path is None:
-        raise KubeconfigError(f"no kubeconfig at {given or '$KUBECONFIG or ~/.kube/config'}")
+def _load(file: str) -> dict[str, Any]:
+    if os.pathsep in file:
+        raise NotSupportedError("a kubeconfig that is not one file")
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(Path(file).expanduser().read_text())
+    except OSError as error:
+        raise RefusedError(f"no kubeconfig at {file}") from error
     except yaml.YAMLError as error:
         # The parser's own message quotes the text around the fault, which may be a key.
-        raise KubeconfigError(f"{path} is not YAML") from error
+        raise RefusedError(f"{file} is not YAML") from error
     if not isinstance(config, dict):
-        raise KubeconfigError(f"{path} is not a kubeconfig")
+        raise RefusedError(f"{file} is not a kubeconfig")
     return config
 
 
-def _named(config: dict[str, Any], group: str, field: str, name: str) -> dict[str, Any]:
-    entries = config.get(group) or []
-    for entry in entries:
-        if entry.get("name") == name:
-            return entry.get(field) or {}
-    known = ", ".join(str(entry.get("name")) for entry in entries) or "none"
-    raise KubeconfigError(f"kubeconfig has no {field} {name!r}; known: {known}")
+def _named(config: dict[str, Any], field: str, name: str) -> dict[str, Any]:
+    entries = {entry.get("name"): entry.get(field) or {} for entry in config.get(f"{field}s") or []}
+    if name not in entries:
+        raise RefusedError(f"kubeconfig has no {field} {name!r}; known: {', '.join(map(str, entries)) or 'none'}")
+    return entries[name]
 
 
 def _tls(cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:
@@ -95,15 +82,7 @@ def _pem(section: dict[str, Any], field: str) -> str | None:
         try:
             return base64.b64decode(data).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
-            raise KubeconfigError(f"{field}-data is not base64 of a PEM file") from error
+            raise RefusedError(f"{field}-data is not base64 of a PEM file") from error
     if path := section.get(field):
         return Path(path).read_text()
     return None
-
-
-def _token(user: dict[str, Any]) -> str | None:
-    for helper in ("exec", "auth-provider", "username", "tokenFile"):
-        if user.get(helper):
-            raise KubeconfigError(f"the stand-in plugin takes client certificates and tokens, not {helper!r} users")
-    token = user.get("token")
-    return str(token) if token else None

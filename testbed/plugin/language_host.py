@@ -9,12 +9,11 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from pulumi.automation._server import LanguageServer
-from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc
 
 from testbed.plugin.rpc import serve
 
@@ -34,17 +33,6 @@ class LanguageHost(LanguageServer):
         result = super().Run(request, context)  # type: ignore[no-untyped-call] # the SDK leaves it without types
         # What went wrong was logged when it did; as an error of the run the CLI would print it twice more.
         return language_pb2.RunResponse(bail=True) if result.error else result
-
-    def GetPluginInfo(self, request: Any, context: Any) -> plugin_pb2.PluginInfo:
-        return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
-
-    def InstallDependencies(self, request: Any, context: Any) -> Iterator[Any]:
-        yield language_pb2.InstallDependenciesResponse(stderr=b"testbed: dependencies come from the lock file\n")
-
-    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
-        names = ("pulumi", "pulumi_kubernetes", "pydantic", "PyYAML")
-        found = [language_pb2.DependencyInfo(name=name, version=metadata.version(name)) for name in names]
-        return language_pb2.GetProgramDependenciesResponse(dependencies=found)
 
     def RunPlugin(self, request: Any, context: Any) -> Iterator[Any]:
         """Start a policy pack: `python -m pulumi.policy ENGINE PACK`, its output handed on as it comes."""

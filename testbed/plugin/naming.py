@@ -4,6 +4,8 @@ import hashlib
 
 from testbed.plugin.values import Manifest
 
+_PATCH = "Patch"
+
 
 def identifier(manifest: Manifest) -> str:
     """Return the Pulumi id: `namespace/name`, or the name alone for cluster-scoped kinds."""
@@ -16,20 +18,16 @@ def resource_type(urn: str) -> str:
     return urn.split("::")[2].rpartition("$")[2]
 
 
-def patch_manager(urn: str, manifest: Manifest) -> str | None:
+def patch_manager(urn: str) -> str | None:
     """Return the field manager of a `…Patch` resource, None for objects: undoing one patch leaves the others."""
-    if not resource_type(urn).endswith(f":{manifest.get('kind')}Patch"):
+    if not resource_type(urn).endswith(_PATCH):
         return None
     return f"pulumi-kubernetes-{hashlib.sha256(urn.encode()).hexdigest()[:8]}"
 
 
-def identity(known: Manifest, urn: str, object_id: str) -> Manifest:
-    """Return enough of a manifest to find the object: its kind is in the state, else in the urn (`Node.get`)."""
+def identity(urn: str, object_id: str) -> Manifest:
+    """Return enough of a manifest to find the object of a resource."""
     namespace, _, name = object_id.rpartition("/")
     _, module, kind = resource_type(urn).split(":")
-    version = module.removeprefix("core/")
-    return {
-        "apiVersion": known.get("apiVersion", version),
-        "kind": known.get("kind", kind),
-        "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}),
-    }
+    metadata = {"name": name} | ({"namespace": namespace} if namespace else {})
+    return {"apiVersion": module.removeprefix("core/"), "kind": kind.removesuffix(_PATCH), "metadata": metadata}

@@ -1,11 +1,11 @@
 """Verdicts on objects: ready, not yet, or failed, as functions of what the API server shows; no I/O here."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from testbed.plugin.annotations import asks, wait_for
+from testbed.plugin import annotations
 from testbed.plugin.values import Manifest
 
 
@@ -25,44 +25,23 @@ class Verdict:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Surroundings:
-    """Facts beside the object: the claim's binding mode, the Service's endpoints, seconds waited."""
-
-    binding_mode: str = ""
-    endpoints: list[Manifest] = field(default_factory=list)
-    waited: float = 0.0
-
-
 READY: Final = Verdict(State.READY)
-# A Service whose selector finds nobody counts as ready after this long: it may be declared before its pods.
-SETTLE: Final = 10.0
 DEFAULT_TIMEOUT: Final = 600.0
-STORAGE_TIMEOUT: Final = 300.0
+"""Seconds that the official plugin grants when nobody says otherwise."""
 
 
 def _waiting(reason: str) -> Verdict:
     return Verdict(State.WAITING, reason)
 
 
-def default_timeout(kind: str) -> float:
-    """Return the seconds that the official plugin grants when nobody says otherwise."""
-    return STORAGE_TIMEOUT if kind.startswith("PersistentVolume") else DEFAULT_TIMEOUT
-
-
-def verdict(inputs: Manifest, live: Manifest, around: Surroundings) -> Verdict:
+def verdict(inputs: Manifest, live: Manifest) -> Verdict:
     """Return the verdict on a live object; annotations (skipAwait, waitFor) replace the rule of its kind."""
-    if asks(inputs, "skipAwait"):
+    if annotations.asks(inputs, "skipAwait"):
         return READY
-    if wanted := wait_for(inputs):
-        return READY if wanted.met_by(live) else _waiting(f"waiting for {wanted.expression}")
+    if wanted := annotations.stated(inputs).get("waitFor"):
+        return READY if annotations.is_met(wanted, live) else _waiting(f"waiting for {wanted}")
     rule = _RULES.get((live["apiVersion"], live["kind"]))
-    return rule(live, around) if rule else READY
-
-
-def has_rule(live: Manifest) -> bool:
-    """Tell whether a refresh can find objects of this kind not ready."""
-    return (live["apiVersion"], live["kind"]) in _RULES
+    return rule(live) if rule else READY
 
 
 def _condition(live: Manifest, name: str) -> Manifest:
@@ -70,7 +49,7 @@ def _condition(live: Manifest, name: str) -> Manifest:
     return next((entry for entry in conditions if entry.get("type") == name), {})
 
 
-def _deployment(live: Manifest, _: Surroundings) -> Verdict:
+def _deployment(live: Manifest) -> Verdict:
     status, wanted = live.get("status", {}), live["spec"].get("replicas", 1)
     updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
     progressing = _condition(live, "Progressing")
@@ -92,7 +71,7 @@ def _deployment(live: Manifest, _: Surroundings) -> Verdict:
 _JOB_FAILED: Final = ("BackoffLimitExceeded", "DeadlineExceeded")
 
 
-def _job(live: Manifest, _: Surroundings) -> Verdict:
+def _job(live: Manifest) -> Verdict:
     failed = _condition(live, "Failed")
     if failed.get("status") == "True" and failed.get("reason") in _JOB_FAILED:
         return Verdict(State.FAILED, f"[{failed['reason']}] {failed.get('message', '')}".rstrip())
@@ -103,44 +82,15 @@ def _job(live: Manifest, _: Surroundings) -> Verdict:
     return _waiting(f"waiting for the Job to succeed ({counts})")
 
 
-def _claim(live: Manifest, around: Surroundings) -> Verdict:
+def _volume(live: Manifest) -> Verdict:
     phase = live.get("status", {}).get("phase", "Pending")
-    # Such a claim binds when its first pod is scheduled, which may well wait for this very claim.
-    if phase == "Bound" or (phase == "Pending" and around.binding_mode == "WaitForFirstConsumer"):
-        return READY
-    return _waiting(f"claim is {phase}")
+    return READY if phase in ("Available", "Bound") else _waiting(f"volume is {phase}")
 
 
-def _volume(live: Manifest, _: Surroundings) -> Verdict:
-    phase = live.get("status", {}).get("phase", "Pending")
-    if phase in ("Available", "Bound"):
-        return READY
-    claim = live["spec"].get("claimRef") or {}
-    hint = f"; its claimRef still names {claim.get('namespace')}/{claim.get('name')}" if phase == "Released" else ""
-    return _waiting(f"volume is {phase}{hint}")
-
-
-def _service(live: Manifest, around: Surroundings) -> Verdict:
-    spec = live["spec"]
-    if spec.get("type") == "LoadBalancer" and not live.get("status", {}).get("loadBalancer", {}).get("ingress"):
-        return _waiting("waiting for an IP address of the load balancer")
-    if spec.get("type") == "ExternalName" or spec.get("clusterIP") == "None" or not spec.get("selector"):
-        return READY
-    endpoints = [endpoint for piece in around.endpoints for endpoint in piece.get("endpoints") or []]
-    pending = [one for one in endpoints if one.get("conditions", {}).get("ready") is False]
-    if pending:
-        return _waiting(f"{len(pending)} of {len(endpoints)} endpoints are not ready")
-    if not endpoints and around.waited < SETTLE:
-        return _waiting("waiting for pods that the selector matches")
-    return READY
-
-
-_RULES: Final[dict[tuple[str, str], Callable[[Manifest, Surroundings], Verdict]]] = {
+_RULES: Final[dict[tuple[str, str], Callable[[Manifest], Verdict]]] = {
     ("apps/v1", "Deployment"): _deployment,
     ("batch/v1", "Job"): _job,
-    ("v1", "PersistentVolumeClaim"): _claim,
     ("v1", "PersistentVolume"): _volume,
-    ("v1", "Service"): _service,
 }
 
 

@@ -1,4 +1,5 @@
 """The gRPC edge: serving on a loopback port, talking back to the engine, and errors in the form Pulumi reads."""
+# ruff: noqa: ANN401 - protobuf messages and contexts of gRPC share no type
 
 import os
 import signal
@@ -7,13 +8,16 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent import futures
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import grpc
-from google.protobuf import any_pb2
-from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, status_pb2
+from google.protobuf import any_pb2, struct_pb2
+from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
-from testbed.plugin.values import Manifest, encode
+from testbed.plugin.client import ApiError
+from testbed.plugin.refusals import NotSupportedError, RefusedError
+from testbed.plugin.values import Manifest, decode, encode, redacted
+from testbed.plugin.waiting import NotReadyError
 
 # Pulumi's own limit for messages of its plugins.
 _OPTIONS: Final = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
@@ -25,47 +29,45 @@ WORKERS: Final = 64  # each wait holds one thread; Pulumi runs 4 operations a CP
 class InitFailedError(Exception):
     """The object exists and its state must be kept, but it did not become ready."""
 
-    def __init__(self, object_id: str, message: str, reasons: list[str], outputs: Manifest, inputs: Manifest) -> None:
-        super().__init__(message)
-        self.detail = provider_pb2.ErrorResourceInitFailed(
-            id=object_id, reasons=reasons, properties=encode(outputs), inputs=encode(inputs)
-        )
+    def __init__(self, object_id: str, reasons: list[str], outputs: Manifest, inputs: Manifest) -> None:
+        super().__init__("\n  ".join(reasons))
+        self.object_id, self.reasons, self.outputs, self.inputs = object_id, reasons, outputs, inputs
 
 
-class RefusedError(Exception):
-    """The request cannot be served; the text says why."""
+def servicer(provider: object) -> provider_pb2_grpc.ResourceProviderServicer:
+    """Return a servicer that answers with `provider.<Method>(request)`, and refuses methods it lacks by their names."""
+    made = provider_pb2_grpc.ResourceProviderServicer()
+    for name in vars(provider_pb2_grpc.ResourceProviderServicer):
+        if name[0].isupper():
+            method = getattr(provider, name, None)
+            setattr(made, name, _handler(method) if method else _refusal(name))
+    return made
 
 
-class NotOfferedError(Exception):
-    """The stand-in does not have this function."""
+def _refusal(name: str) -> Callable[[Any, Any], None]:
+    return lambda _, context: context.abort(grpc.StatusCode.UNIMPLEMENTED, str(NotSupportedError(name)))
 
 
-class Context(Protocol):
-    """The part of a gRPC call that is used here."""
+def _handler(method: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return a handler whose exceptions reach the user as Pulumi shows errors, without the secrets of the request."""
 
-    def abort(self, code: Any, details: str) -> None:  # noqa: ANN401 - grpc.StatusCode has no types
-        """End the call with an error."""
-
-    def set_trailing_metadata(self, metadata: tuple[tuple[str, bytes], ...]) -> None:
-        """Send details beside the error."""
-
-
-def answers(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Context], Any]:
-    """Make `method(self, request)` a gRPC handler whose exceptions reach the user as Pulumi shows errors."""
-
-    def handler(self: Any, request: Any, context: Context) -> Any:  # noqa: ANN401 - protobuf has no common type
+    def handler(request: Any, context: Any) -> Any:
         try:
-            return method(self, request)
+            return method(request)
         except InitFailedError as error:
-            detail = any_pb2.Any()
-            detail.Pack(error.detail)
-            status = status_pb2.Status(code=2, message=str(error), details=[detail])
+            failed = provider_pb2.ErrorResourceInitFailed(
+                id=error.object_id,
+                reasons=[_redacted(reason, request) for reason in error.reasons],
+                properties=encode(error.outputs),
+                inputs=encode(error.inputs),
+            )
+            message, detail = _redacted(str(error), request), any_pb2.Any()
+            detail.Pack(failed)
+            status = status_pb2.Status(code=2, message=message, details=[detail])
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
-        except NotOfferedError as error:
-            context.abort(grpc.StatusCode.UNIMPLEMENTED, str(error))
-        except RefusedError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            context.abort(grpc.StatusCode.UNKNOWN, message)
+        except (ApiError, NotReadyError, RefusedError) as error:
+            context.abort(grpc.StatusCode.UNKNOWN, _redacted(str(error), request))
         except Exception as error:  # noqa: BLE001 - a fault of this plugin: say where, not what values it held
             frames = traceback.format_list(traceback.extract_tb(error.__traceback__)[-4:])
             context.abort(grpc.StatusCode.INTERNAL, f"stand-in plugin: {type(error).__name__}\n{''.join(frames)}")
@@ -73,26 +75,20 @@ def answers(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any, Context], 
     return handler
 
 
-class Engine:
-    """The engine's log. Safe to use from many threads; without an address it stays silent."""
+def _redacted(text: str, request: Any) -> str:
+    for _, field in request.ListFields():
+        if isinstance(field, struct_pb2.Struct):
+            text = redacted(text, decode(field))
+    return text
 
-    def __init__(self) -> None:
-        self._stub: Any = None
+
+class Engine:
+    """The progress lines of the engine. Safe to use from many threads."""
+
+    def __init__(self, address: str) -> None:
+        self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, options=_OPTIONS))
         self._lock = threading.Lock()
         self._last: dict[str, str] = {}
-
-    def connect(self, address: str) -> None:
-        """Log to the engine at this address from now on."""
-        if address:
-            self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(address, options=_OPTIONS))
-
-    def debug(self, message: str) -> None:
-        """Log a line for `--debug` only."""
-        self._log(engine_pb2.DEBUG, "", message)
-
-    def warn(self, urn: str, message: str) -> None:
-        """Log a warning in the diagnostics."""
-        self._log(engine_pb2.WARNING, urn, message)
 
     def status(self, urn: str, message: str) -> None:
         """Set the progress line of one resource; send repeated words once."""
@@ -100,12 +96,7 @@ class Engine:
             if self._last.get(urn, "") == message:
                 return
             self._last[urn] = message
-        self._log(engine_pb2.INFO, urn, message, ephemeral=True)
-
-    def _log(self, severity: Any, urn: str, message: str, *, ephemeral: bool = False) -> None:  # noqa: ANN401 - enum
-        if self._stub is None:
-            return
-        request = engine_pb2.LogRequest(severity=severity, urn=urn, message=message, ephemeral=ephemeral)
+        request = engine_pb2.LogRequest(severity=engine_pb2.INFO, urn=urn, message=message, ephemeral=True)
         try:
             self._stub.Log(request, timeout=10)
         except grpc.RpcError:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from google.protobuf import struct_pb2
+from google.protobuf import json_format, struct_pb2
 
 # A Kubernetes object: JSON whose shape only the API server knows.
 Manifest = dict[str, Any]
@@ -13,18 +13,8 @@ Manifest = dict[str, Any]
 # Markers of the wire format, fixed by Pulumi's SDKs (sdk/python/lib/pulumi/runtime/rpc.py).
 _SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
-_OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
-_UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-
-
-class Unknown:
-    """A value that exists only after `up`; equal to itself alone, so a diff against a known value is a change."""
-
-    def __repr__(self) -> str:
-        return "<unknown>"
-
-
-UNKNOWN: Final = Unknown()
+UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""A value that exists only after `up`."""
 
 
 @dataclass(frozen=True)
@@ -39,60 +29,41 @@ class Secret:
 
 def decode(struct: struct_pb2.Struct) -> Manifest:
     """Return properties as Python values; whole numbers become int, for Kubernetes refuses `replicas: 3.0`."""
-    return {key: _decode(value) for key, value in struct.fields.items()}
+    decoded: Manifest = _decoded(json_format.MessageToDict(struct))
+    return decoded
 
 
-def _decode(value: struct_pb2.Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "struct_value":
-            fields = decode(value.struct_value)
-            match fields.get(_SIGNATURE):
-                case None:
-                    return fields
-                case sign if sign == _SECRET:
-                    return Secret(fields.get("value"))
-                case sign if sign == _OUTPUT:
-                    inner = fields.get("value", UNKNOWN)
-                    return Secret(inner) if fields.get("secret") else inner
-                case sign:
-                    raise ValueError(f"a manifest can hold no asset, archive or resource (signature {sign})")
-        case "list_value":
-            return [_decode(item) for item in value.list_value.values]
-        case "number_value":
-            number = value.number_value
-            return int(number) if number.is_integer() else number
-        case "string_value":
-            return UNKNOWN if value.string_value == _UNKNOWN else value.string_value
-        case "bool_value":
-            return value.bool_value
+def _decoded(value: Any) -> Any:
+    match value:
+        case dict() if _SIGNATURE in value:
+            if value[_SIGNATURE] != _SECRET:
+                raise ValueError("a manifest can hold no asset, archive or resource")
+            return Secret(_decoded(value.get("value")))
+        case dict():
+            return {key: _decoded(item) for key, item in value.items()}
+        case list():
+            return [_decoded(item) for item in value]
+        case float() if value.is_integer():
+            return int(value)
         case _:
-            return None
+            return value
 
 
 def encode(values: Manifest) -> struct_pb2.Struct:
     """Return Pulumi's wire values: the inverse of decode."""
-    return struct_pb2.Struct(fields={key: _encode(value) for key, value in values.items()})
+    return json_format.ParseDict(_encoded(values), struct_pb2.Struct())
 
 
-def _encode(value: Any) -> struct_pb2.Value:
+def _encoded(value: Any) -> Any:
     match value:
         case Secret():
-            fields = {_SIGNATURE: struct_pb2.Value(string_value=_SECRET), "value": _encode(value.value)}
-            return struct_pb2.Value(struct_value=struct_pb2.Struct(fields=fields))
-        case Unknown():
-            return struct_pb2.Value(string_value=_UNKNOWN)
+            return {_SIGNATURE: _SECRET, "value": _encoded(value.value)}
         case dict():
-            return struct_pb2.Value(struct_value=encode(value))
-        case list() | tuple():
-            return struct_pb2.Value(list_value=struct_pb2.ListValue(values=[_encode(item) for item in value]))
-        case bool():
-            return struct_pb2.Value(bool_value=value)
-        case int() | float():
-            return struct_pb2.Value(number_value=value)
-        case None:
-            return struct_pb2.Value(null_value=struct_pb2.NULL_VALUE)
+            return {key: _encoded(item) for key, item in value.items()}
+        case list():
+            return [_encoded(item) for item in value]
         case _:
-            return struct_pb2.Value(string_value=str(value))
+            return value
 
 
 def plain(value: Any) -> Any:
@@ -110,7 +81,7 @@ def plain(value: Any) -> Any:
 
 def has_unknown(value: Any) -> bool:
     """Tell whether any leaf waits for `up`."""
-    return any(leaf is UNKNOWN for leaf, _ in _leaves(value))
+    return any(leaf == UNKNOWN for leaf, _ in _leaves(value))
 
 
 def redacted(text: str, values: Manifest) -> str:
@@ -125,11 +96,8 @@ def _leaves(value: Any, secret: bool = False) -> Iterator[tuple[Any, bool]]:
     match value:
         case Secret():
             yield from _leaves(value.value, secret=True)
-        case dict():
-            for item in value.values():
-                yield from _leaves(item, secret)
-        case list():
-            for item in value:
+        case dict() | list():
+            for item in value.values() if isinstance(value, dict) else value:
                 yield from _leaves(item, secret)
         case _:
             yield value, secret

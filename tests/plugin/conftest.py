@@ -51,7 +51,7 @@ def kubeconfig_path() -> Path:
 @pytest.fixture(scope="session")
 def api(kubeconfig_path: Path) -> Iterator[Client]:
     """Return a client of the API server, independent of Pulumi."""
-    client = Client(kubeconfig.read(str(kubeconfig_path), None, None))
+    client = Client(kubeconfig.read(str(kubeconfig_path)))
     yield client
     client.close()
 

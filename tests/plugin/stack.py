@@ -22,6 +22,7 @@ STAND_IN_ONLY = pytest.mark.skipif(
 )
 IN_PLACE = {"enable_config_map_mutable": True, "enable_secret_mutable": True}
 """Settings of the provider that the program always has."""
+CLUSTER_SCOPED = ("Node", "PersistentVolume", "StorageClass")
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).parent / "program"
 
@@ -42,7 +43,6 @@ class Stack:
     cli: Path
     environment: dict[str, str]
     namespace: str
-    kubeconfig: Path
 
     @classmethod
     def made(cls, folder: Path, cli: Path, kubeconfig: Path, namespace: str) -> "Stack":
@@ -61,20 +61,23 @@ class Stack:
         environment = {
             "HOME": str(folder),
             "PATH": f"{folder}/bin:{os.environ['PATH']}",
+            "KUBECONFIG": str(kubeconfig),
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{folder}/state",
             "PULUMI_CONFIG_PASSPHRASE": "of a test",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
-        stack = cls(folder, folder / "bin" / "pulumi", environment, namespace, kubeconfig)
+        stack = cls(folder, folder / "bin" / "pulumi", environment, namespace)
         stack.done("stack", "init", "test")
         return stack
 
-    def declare(self, *objects: dict[str, Any], **provider: Any) -> None:
-        """Replace what the program declares; see `declared`."""
-        given = {"kubeconfig": str(self.kubeconfig), "namespace": self.namespace, **IN_PLACE} | provider
-        document = {"provider": given, "objects": objects}
+    def declare(self, *objects: dict[str, Any]) -> None:
+        """Replace what the program declares, in this stack's namespace if it names none; see `declared`."""
+        for one in objects:
+            if one["manifest"]["kind"] not in CLUSTER_SCOPED:
+                one["manifest"]["metadata"].setdefault("namespace", self.namespace)
+        document = {"provider": IN_PLACE, "objects": objects}
         (self.folder / "program" / "objects.json").write_text(json.dumps(document))
 
     def run(self, *command: str) -> Outcome:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from testbed.plugin.annotations import asks, wait_for
+from testbed.plugin.annotations import asks, can_read, is_met, stated
 
 
 def annotated(**annotations: str) -> dict:
@@ -36,23 +36,20 @@ LIVE = {
     ],
 )
 def test_the_waits_of_the_program(expression, met):
-    wanted = wait_for(annotated(waitFor=expression))
-    assert wanted is not None
-    assert wanted.met_by(LIVE) is met
-    assert not wanted.met_by({})
+    assert can_read(expression)
+    assert is_met(expression, LIVE) is met
+    assert not is_met(expression, {})
 
 
 def test_a_condition_that_was_met_before_the_last_change_is_not_met():
-    wanted = wait_for(annotated(waitFor="condition=Ready"))
-    assert wanted is not None
     status = {"conditions": [{"type": "Ready", "status": "True"}]}
-    assert wanted.met_by({"metadata": {"generation": 2}, "status": status})
-    assert not wanted.met_by({"metadata": {"generation": 2}, "status": {**status, "observedGeneration": 1}})
-    assert wanted.met_by({"metadata": {"generation": 2}, "status": {**status, "observedGeneration": 2}})
+    assert is_met("condition=Ready", {"metadata": {"generation": 2}, "status": status})
+    assert not is_met("condition=Ready", {"metadata": {"generation": 2}, "status": {**status, "observedGeneration": 1}})
+    assert is_met("condition=Ready", {"metadata": {"generation": 2}, "status": {**status, "observedGeneration": 2}})
 
 
-def test_no_annotation_is_no_wait():
-    assert wait_for({"metadata": {"name": "n"}}) is None
+def test_no_annotation_states_nothing():
+    assert stated({"metadata": {"name": "n", "annotations": {"kubernetes.io/description": "d"}}}) == {}
 
 
 @pytest.mark.parametrize(
@@ -66,6 +63,5 @@ def test_no_annotation_is_no_wait():
         '["condition=Ready"]',
     ],
 )
-def test_a_wait_that_cannot_be_read_is_refused_and_not_skipped(expression):
-    with pytest.raises(ValueError, match=r"pulumi\.com/waitFor"):
-        wait_for(annotated(waitFor=expression))
+def test_other_waits_cannot_be_read(expression):
+    assert not can_read(expression)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from testbed.plugin import kubeconfig
-from testbed.plugin.kubeconfig import KubeconfigError
+from testbed.plugin.refusals import RefusedError
 
 CONFIG = {
     "current-context": "one",
@@ -34,20 +34,17 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_current_context_is_used_unless_one_is_named(file: Path):
-    one = kubeconfig.read(str(file), None, None)
-    two = kubeconfig.read(str(file), "two", None)
-    assert (one.host, one.port, one.token, one.namespace) == ("10.0.0.1", 6443, "t", "ai")
-    assert (two.host, two.port, two.namespace) == ("two.example", 443, "default")
+    one = kubeconfig.read(str(file))
+    two = kubeconfig.read(str(file), "two")
+    assert (one.host, one.port, one.token) == ("10.0.0.1", 6443, "t")
+    assert (two.host, two.port) == ("two.example", 443)
 
 
-def test_the_provider_s_namespace_wins(file: Path):
-    assert kubeconfig.read(str(file), None, "other").namespace == "other"
-
-
-def test_a_path_and_the_environment_lead_to_the_same_file(file: Path, monkeypatch):
-    monkeypatch.setenv("KUBECONFIG", f"{file.parent}/missing:{file}")
-    found = {kubeconfig.read(given, None, None).server for given in (str(file), None)}
-    assert found == {"https://10.0.0.1:6443"}
+@pytest.mark.parametrize("given", ["/one/config:/two/config", "users: [{name: u, user: {token: geheim}}]"])
+def test_what_is_not_one_file_is_refused_and_not_quoted(given):
+    with pytest.raises(RefusedError) as caught:
+        kubeconfig.read(given)
+    assert str(caught.value) == "not supported by the stand-in: a kubeconfig that is not one file"
 
 
 @pytest.mark.parametrize(
@@ -55,28 +52,28 @@ def test_a_path_and_the_environment_lead_to_the_same_file(file: Path, monkeypatc
     [
         (json.dumps(CONFIG), "nine", "no context 'nine'; known: one, two, plain, exec"),
         (json.dumps(CONFIG), "plain", "is not an https URL"),
-        (json.dumps(CONFIG), "exec", "not 'exec' users"),
-        ("{}", None, "no current-context"),
-        ("- a\n- b", None, "is not a kubeconfig"),
-        ("a: [\nb", None, "is not YAML"),
+        (json.dumps(CONFIG), "exec", "not supported by the stand-in: users of a kubeconfig with 'exec'"),
+        ("{}", "", "no context ''; known: none"),
+        ("- a\n- b", "", "is not a kubeconfig"),
+        ("a: [\nb", "", "is not YAML"),
     ],
 )
 def test_what_cannot_be_used_is_named(file: Path, text, context, words):
     file.write_text(text)
-    with pytest.raises(KubeconfigError, match=words):
-        kubeconfig.read(str(file), context, None)
+    with pytest.raises(RefusedError, match=words):
+        kubeconfig.read(str(file), context)
 
 
 def test_a_file_that_is_not_there_is_named():
-    with pytest.raises(KubeconfigError, match="no kubeconfig at /does/not/exist"):
-        kubeconfig.read("/does/not/exist", None, None)
+    with pytest.raises(RefusedError, match="no kubeconfig at /does/not/exist"):
+        kubeconfig.read("/does/not/exist")
 
 
 def test_a_broken_key_is_not_quoted(file: Path):
     broken = CONFIG | {"users": [{"name": "u", "user": {"client-certificate-data": "geheim!"}}]}
     file.write_text(json.dumps(broken))
-    with pytest.raises(KubeconfigError) as caught:
-        kubeconfig.read(str(file), None, None)
+    with pytest.raises(RefusedError) as caught:
+        kubeconfig.read(str(file))
     assert "client-certificate-data" in str(caught.value)
     assert "geheim" not in str(caught.value)
 

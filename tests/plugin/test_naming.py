@@ -21,20 +21,19 @@ def test_ids_are_namespace_and_name():
 def test_what_is_read_has_its_kind_in_the_urn(type_, version, kind):
     urn = f"urn:pulumi:dev::larder::{type_}::larder"
     assert resource_type(urn) == type_.rpartition("$")[2]
-    assert identity({}, urn, "ai/larder") == {
+    assert identity(urn, "ai/larder") == {
         "apiVersion": version,
         "kind": kind,
         "metadata": {"name": "larder", "namespace": "ai"},
     }
 
 
-def test_the_state_knows_the_kind_better_than_the_urn():
-    known = {"apiVersion": "example.org/v1", "kind": "Thing"}
-    urn = "urn:pulumi:dev::larder::kubernetes:example.org/v1beta1:Thing::t"
-    assert identity(known, urn, "t") == known | {"metadata": {"name": "t"}}
+def test_a_patch_is_of_an_object_with_the_kind_before_the_suffix():
+    urn = "urn:pulumi:dev::larder::kubernetes:core/v1:NodePatch::venus"
+    assert identity(urn, "venus") == {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "venus"}}
 
 
 def test_each_patch_has_a_manager_of_its_own_and_an_object_has_none():
     urns = [f"urn:pulumi:dev::larder::kubernetes:core/v1:NodePatch::{host}" for host in ("venus", "mars")]
-    assert len({patch_manager(urn, {"kind": "Node"}) for urn in urns}) == 2
-    assert patch_manager(urns[0].replace("NodePatch", "Node"), {"kind": "Node"}) is None
+    assert len({patch_manager(urn) for urn in urns}) == 2
+    assert patch_manager(urns[0].replace("NodePatch", "Node")) is None

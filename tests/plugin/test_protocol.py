@@ -20,7 +20,7 @@ NOBODY = """
 apiVersion: v1
 current-context: c
 clusters: [{name: c, cluster: {server: "https://127.0.0.1:9"}}]
-contexts: [{name: c, context: {cluster: c, namespace: ai}}]
+contexts: [{name: c, context: {cluster: c}}]
 """
 
 
@@ -40,7 +40,6 @@ def plugin(process, tmp_path_factory):
     port = int(process.stdout.readline())
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = provider_pb2_grpc.ResourceProviderStub(channel)
-        stub.Handshake(provider_pb2.ProviderHandshakeRequest())
         configured = stub.Configure(provider_pb2.ConfigureRequest(args=encode({"kubeconfig": str(nobody), **IN_PLACE})))
         assert configured.acceptSecrets
         assert configured.supportsPreview
@@ -51,10 +50,10 @@ def manifest(**metadata: object) -> dict:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
 
 
-def check(plugin, news: dict, olds: dict | None = None, urn: str = URN, **rest: Any):
-    request = provider_pb2.CheckRequest(urn=urn, news=encode(news), olds=encode(olds or {}), **rest)
-    answer = plugin.Check(request)
-    return decode(answer.inputs), [(failure.property, failure.reason) for failure in answer.failures]
+def check(plugin, news: dict) -> dict:
+    answer = plugin.Check(provider_pb2.CheckRequest(urn=URN, news=encode(news)))
+    assert not answer.failures
+    return decode(answer.inputs)
 
 
 def diff(plugin, old: dict, new: dict, **rest: Any):
@@ -62,38 +61,26 @@ def diff(plugin, old: dict, new: dict, **rest: Any):
 
 
 def test_a_name_that_is_known_only_after_up_stays_unknown(plugin):
-    checked, failures = check(plugin, manifest(name=UNKNOWN))
-    assert not failures
-    assert checked["metadata"]["name"] is UNKNOWN
+    assert check(plugin, manifest(name=UNKNOWN))["metadata"]["name"] == UNKNOWN
 
 
 def test_secrets_stay_secret_through_check(plugin):
-    checked, _ = check(plugin, manifest(name="w") | {"data": {"token": Secret("t"), "open": "o"}})
+    checked = check(plugin, manifest(name="w") | {"data": {"token": Secret("t"), "open": "o"}})
     assert checked["data"] == {"token": Secret("t"), "open": "o"}
 
 
-@pytest.mark.parametrize(
-    ("metadata", "property_"),
-    [
-        ({}, "metadata.name"),
-        ({"name": "w", "annotations": {"pulumi.com/waitFor": "nonsense"}}, "metadata.annotations"),
-    ],
-)
-def test_inputs_that_cannot_work_fail_the_check(plugin, metadata, property_):
-    _, failures = check(plugin, manifest(**metadata))
-    assert [name for name, _ in failures] == [property_]
-
-
-def test_a_preview_without_a_cluster_returns_the_inputs(plugin):
-    given = encode(manifest(name="w", namespace="ai"))
+def test_a_preview_of_what_is_known_only_after_up_returns_the_inputs(plugin):
+    given = encode(manifest(name=UNKNOWN, namespace="ai"))
     created = plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=given, preview=True))
     updated = plugin.Update(provider_pb2.UpdateRequest(urn=URN, id="ai/w", olds=given, news=given, preview=True))
     assert created.properties == updated.properties == given
 
 
-def test_an_up_without_a_cluster_says_which_server_did_not_answer(plugin):
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_cluster_that_does_not_answer_is_named(plugin, preview):
+    given = encode(manifest(name="w", namespace="ai"))
     with pytest.raises(grpc.RpcError, match=r"unreachable: https://127\.0\.0\.1:9: .*refused"):
-        plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=encode(manifest(name="w", namespace="ai"))))
+        plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=given, preview=preview))
 
 
 def test_equal_inputs_are_no_change_whatever_the_live_object_says(plugin):
@@ -115,27 +102,35 @@ def test_a_diff_names_properties_and_replacements(plugin):
     assert answer.deleteBeforeReplace
 
 
-def test_ignored_changes_are_no_change(plugin):
-    old, new = manifest(name="w", namespace="ai"), manifest(name="w", namespace="ai") | {"data": {"a": "2"}}
-    assert diff(plugin, old, new).changes == provider_pb2.DiffResponse.DIFF_SOME
-    assert diff(plugin, old, new, ignoreChanges=["data"]).changes == provider_pb2.DiffResponse.DIFF_NONE
+@pytest.mark.parametrize(
+    ("old", "new", "replaced"),
+    [
+        ({"clusterIdentifier": "i"}, {"clusterIdentifier": "j"}, ["clusterIdentifier"]),
+        ({"context": "a", "clusterIdentifier": "i"}, {"context": "b", "clusterIdentifier": "i"}, []),
+        ({"context": "a"}, {"context": "a", "clusterIdentifier": "i"}, []),
+    ],
+)
+def test_only_another_cluster_replaces_everything(plugin, old, new, replaced):
+    answer = plugin.DiffConfig(provider_pb2.DiffRequest(olds=encode(old), news=encode(new)))
+    assert answer.changes == provider_pb2.DiffResponse.DIFF_SOME
+    assert list(answer.replaces) == replaced
 
 
 def test_what_the_stand_in_does_not_do_is_said_and_not_faked(plugin):
-    failures = plugin.CheckConfig(
-        provider_pb2.CheckRequest(news=encode({"renderYamlToDirectory": "out", **IN_PLACE}))
-    ).failures
-    assert [failure.property for failure in failures] == ["renderYamlToDirectory"]
-    with pytest.raises(grpc.RpcError, match="stand-in plugin has no functions") as caught:
+    with pytest.raises(grpc.RpcError, match="not supported by the stand-in: renderYamlToDirectory"):
+        plugin.Configure(provider_pb2.ConfigureRequest(args=encode({"renderYamlToDirectory": "out", **IN_PLACE})))
+    with pytest.raises(grpc.RpcError, match=r"not supported by the stand-in: an object without metadata\.name"):
+        check(plugin, manifest())
+    with pytest.raises(grpc.RpcError, match="not supported by the stand-in: Invoke") as caught:
         plugin.Invoke(provider_pb2.InvokeRequest(tok="kubernetes:helm:template"))
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-    with pytest.raises(grpc.RpcError, match="single objects only"):
-        check(plugin, {**manifest(name="w"), "items": []}, urn=URN.replace("ConfigMap", "ConfigMapList"))
 
 
-def test_a_patch_says_what_it_changes(plugin):
-    _, ((path, _),) = check(plugin, manifest(), urn=URN.replace("ConfigMap", "ConfigMapPatch"))
-    assert path == "metadata.name"
+def test_a_fault_says_where_and_not_what_values_it_held(plugin):
+    with pytest.raises(grpc.RpcError, match="stand-in plugin: KeyError") as caught:
+        plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=encode({"data": {"token": "geheim"}})))
+    assert "objects.py" in str(caught.value)
+    assert "geheim" not in str(caught.value)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

@@ -2,14 +2,7 @@
 
 import pytest
 
-from testbed.plugin.readiness import (
-    SETTLE,
-    State,
-    Surroundings,
-    default_timeout,
-    pod_warnings,
-    verdict,
-)
+from testbed.plugin.readiness import State, pod_warnings, verdict
 
 
 def live(kind: str, version: str = "v1", *, spec: dict | None = None, status: dict | None = None) -> dict:
@@ -26,31 +19,26 @@ def condition(name: str, status: str = "True", **rest: str) -> dict:
     return {"conditions": [{"type": name, "status": status, **rest}]}
 
 
-SEEN = {"observedGeneration": 2}
 ROLLED_OUT = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2}
-READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions": {"ready": False}}
 
 
 @pytest.mark.parametrize(
-    ("object_", "around", "state", "words"),
+    ("object_", "state", "words"),
     [
-        (live("Deployment", "apps/v1", spec={"replicas": 2}), Surroundings(), State.WAITING, "controller"),
-        (live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT), Surroundings(), State.READY, ""),
+        (live("Deployment", "apps/v1", spec={"replicas": 2}), State.WAITING, "controller"),
+        (live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT), State.READY, ""),
         (
             live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT | {"observedGeneration": 1}),
-            Surroundings(),
             State.WAITING,
             "controller",
         ),
         (
             live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT | {"updatedReplicas": 1}),
-            Surroundings(),
             State.WAITING,
             "1 of 2 pods are of the new version",
         ),
         (
             live("Deployment", "apps/v1", spec={"replicas": 2}, status=ROLLED_OUT | {"replicas": 3}),
-            Surroundings(),
             State.WAITING,
             "1 pods of the old version",
         ),
@@ -63,27 +51,23 @@ READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions
                 | {"availableReplicas": 0}
                 | condition("Progressing", "False", reason="ProgressDeadlineExceeded", message="too slow"),
             ),
-            Surroundings(),
             State.WAITING,
             "[ProgressDeadlineExceeded] too slow",
         ),
         (
             live("Deployment", "apps/v1", spec={"replicas": 0}, status={"observedGeneration": 2}),
-            Surroundings(),
             State.READY,
             "",
         ),
-        (live("Job", "batch/v1", status={"active": 1}), Surroundings(), State.WAITING, "active 1"),
-        (live("Job", "batch/v1", status=condition("Complete")), Surroundings(), State.READY, ""),
+        (live("Job", "batch/v1", status={"active": 1}), State.WAITING, "active 1"),
+        (live("Job", "batch/v1", status=condition("Complete")), State.READY, ""),
         (
             live("Job", "batch/v1", status=condition("Failed", reason="BackoffLimitExceeded", message="gave up")),
-            Surroundings(),
             State.FAILED,
             "[BackoffLimitExceeded] gave up",
         ),
         (
             live("Job", "batch/v1", status=condition("Failed", reason="DeadlineExceeded", message="too long")),
-            Surroundings(),
             State.FAILED,
             "[DeadlineExceeded] too long",
         ),
@@ -91,58 +75,20 @@ READY_ENDPOINT, PENDING_ENDPOINT = {"conditions": {"ready": True}}, {"conditions
         *(
             (
                 live("Job", "batch/v1", status={"failed": 1} | condition("Failed", reason=reason, message="m")),
-                Surroundings(),
                 State.WAITING,
                 "failed 1",
             )
             for reason in ("PodFailurePolicy", "MaxFailedIndexesExceeded", "FailedIndexes", "")
         ),
-        (live("PersistentVolumeClaim", status={"phase": "Pending"}), Surroundings(), State.WAITING, "Pending"),
-        (live("PersistentVolumeClaim", status={"phase": "Bound"}), Surroundings(), State.READY, ""),
-        (
-            live("PersistentVolumeClaim", status={"phase": "Pending"}),
-            Surroundings(binding_mode="WaitForFirstConsumer"),
-            State.READY,
-            "",
-        ),
-        (
-            live("PersistentVolumeClaim", status={"phase": "Lost"}),
-            Surroundings(binding_mode="WaitForFirstConsumer"),
-            State.WAITING,
-            "Lost",
-        ),
-        (live("PersistentVolume", status={"phase": "Available"}), Surroundings(), State.READY, ""),
-        (
-            live("PersistentVolume", spec={"claimRef": {"namespace": "ai", "name": "c"}}, status={"phase": "Released"}),
-            Surroundings(),
-            State.WAITING,
-            "claimRef still names ai/c",
-        ),
-        (live("Service", spec={"selector": {"a": "b"}}), Surroundings(), State.WAITING, "selector"),
-        (live("Service", spec={"selector": {"a": "b"}}), Surroundings(waited=SETTLE), State.READY, ""),
-        (live("Service", spec={"selector": {"a": "b"}, "clusterIP": "None"}), Surroundings(), State.READY, ""),
-        (live("Service"), Surroundings(), State.READY, ""),
-        (
-            live("Service", spec={"selector": {"a": "b"}}),
-            Surroundings(
-                endpoints=[{"endpoints": [{"conditions": {"ready": False}}, {"conditions": {"ready": True}}]}]
-            ),
-            State.WAITING,
-            "1 of 2 endpoints",
-        ),
-        (
-            live("Service", spec={"selector": {"a": "b"}}),
-            Surroundings(endpoints=[{"endpoints": [READY_ENDPOINT]}]),
-            State.READY,
-            "",
-        ),
-        (live("Service", spec={"type": "LoadBalancer"}), Surroundings(waited=SETTLE), State.WAITING, "IP address"),
-        (live("ConfigMap"), Surroundings(), State.READY, ""),
-        (live("Whatever", "example.org/v1"), Surroundings(), State.READY, ""),
+        (live("PersistentVolume", status={"phase": "Available"}), State.READY, ""),
+        (live("PersistentVolume", status={"phase": "Bound"}), State.READY, ""),
+        (live("PersistentVolume", status={"phase": "Released"}), State.WAITING, "volume is Released"),
+        (live("ConfigMap"), State.READY, ""),
+        (live("Whatever", "example.org/v1"), State.READY, ""),
     ],
 )
-def test_each_kind_has_its_rule(object_, around, state, words):
-    found = verdict({}, object_, around)
+def test_each_kind_has_its_rule(object_, state, words):
+    found = verdict({}, object_)
     assert found.state is state
     assert words in found.reason
 
@@ -152,14 +98,9 @@ def test_annotations_replace_the_rule_of_the_kind():
     skipped = {"metadata": {"annotations": {"pulumi.com/skipAwait": "true"}}}
     awaited = {"metadata": {"annotations": {"pulumi.com/waitFor": "jsonpath={.status.active}=1"}}}
     never = {"metadata": {"annotations": {"pulumi.com/waitFor": "condition=Done"}}}
-    assert verdict(skipped, pending, Surroundings()).state is State.READY
-    assert verdict(awaited, pending, Surroundings()).state is State.READY
-    assert verdict(never, pending, Surroundings()).reason == "waiting for condition=Done"
-
-
-def test_storage_gets_five_minutes_and_the_rest_ten():
-    assert default_timeout("PersistentVolumeClaim") == default_timeout("PersistentVolume") == 300
-    assert default_timeout("Deployment") == 600
+    assert verdict(skipped, pending).state is State.READY
+    assert verdict(awaited, pending).state is State.READY
+    assert verdict(never, pending).reason == "waiting for condition=Done"
 
 
 SCHEDULED = {"type": "PodScheduled", "status": "True"}

@@ -17,6 +17,7 @@ from testbed.plugin.values import (
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 UNKNOWN_TEXT = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+PARTS: dict = {"none": None, "list": [1, {"a": "b"}], "empty": {"list": [], "map": {}, "text": ""}}
 
 
 def wire(values: dict) -> struct_pb2.Struct:
@@ -28,7 +29,7 @@ def wire(values: dict) -> struct_pb2.Struct:
     [
         ({"replicas": 3}, {"replicas": 3}),
         ({"weight": 0.5}, {"weight": 0.5}),
-        ({"on": True, "none": None, "list": [1, {"a": "b"}]}, {"on": True, "none": None, "list": [1, {"a": "b"}]}),
+        ({"on": True, **PARTS}, {"on": True, **PARTS}),
         ({"name": UNKNOWN_TEXT}, {"name": UNKNOWN}),
         ({"key": {SIGNATURE: SECRET, "value": {"a": "b"}}}, {"key": Secret({"a": "b"})}),
     ],

@@ -32,7 +32,7 @@ CRD = "inferenceservices.serving.kserve.io"
 def api(request: pytest.FixtureRequest) -> Iterator[Client]:
     """The API server as its admin: of KUBECONFIG_TEST, else of the embedded cluster."""
     path = os.environ.get("KUBECONFIG_TEST") or request.getfixturevalue("platform").cluster.kubeconfig
-    client = Client(kubeconfig.read(str(path), None, None))
+    client = Client(kubeconfig.read(str(path)))
     yield client
     client.close()
 
