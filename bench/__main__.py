@@ -64,11 +64,11 @@ def _rows(suite: str, figures: Mapping[str, float | str]) -> list[str]:
     peers = sorted({key.split(".")[1] for key in theirs})
     if not ours:
         return []
-    told = [
+    rows = [
         [f"`{key}`", f"{figures[key]:g}", *(_cell(figures.get(f"peer.{peer}.{word}")) for peer in peers)]
         for word, key in ours.items()
     ]
-    return [f"| {' | '.join(row)} |" for row in (["figure", "value", *peers], ["---"] * (2 + len(peers)), *told)]
+    return [f"| {' | '.join(row)} |" for row in (["figure", "value", *peers], ["---"] * (2 + len(peers)), *rows)]
 
 
 def _cell(value: float | str | None) -> str:

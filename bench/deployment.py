@@ -99,10 +99,10 @@ class Deployment:
         answer.readline()
         seconds = time.perf_counter() - began
         load = int(answer.headers["x-larder-queue-ms"]) / 1000
-        told = answer.read()
+        rest = answer.read()
         connection.close()
         if answer.status != 200:
-            msg = f"{self._model}: {answer.status} {told[:300].decode(errors='replace')}"
+            msg = f"{self._model}: {answer.status} {rest[:300].decode(errors='replace')}"
             raise RuntimeError(msg)
         return load, seconds - load
 

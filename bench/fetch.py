@@ -105,11 +105,11 @@ def _rounds(folder: Path, base: str, made: Published, rounds: int) -> tuple[dict
 
     def curl(place: Path) -> None:
         script = 'curl -sS "$1" | tee "$2" | openssl dgst -sha256 && sync "$2"'
-        told = subprocess.run(
+        done = subprocess.run(
             ["sh", "-c", script, "sh", url, str(place / "file")], check=True, capture_output=True, text=True
         ).stdout
-        if made.sha256 not in told:
-            raise RuntimeError(told)
+        if made.sha256 not in done:
+            raise RuntimeError(done)
 
     def hub(place: Path) -> None:
         environment = os.environ | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}

@@ -49,8 +49,8 @@ class Peer:
 
     def told_version(self, program: str) -> str:
         """Return name and version, as in `nginx 1.22.1`."""
-        told = subprocess.run([program, *self.version], capture_output=True, text=True, check=False, timeout=10)
-        found = re.search(r"\bv?(\d[\w.+-]*)", re.sub(r"\x1b\[[0-9;]*m", "", told.stdout + told.stderr))
+        printed = subprocess.run([program, *self.version], capture_output=True, text=True, check=False, timeout=10)
+        found = re.search(r"\bv?(\d[\w.+-]*)", re.sub(r"\x1b\[[0-9;]*m", "", printed.stdout + printed.stderr))
         return f"{self.name} {found[1] if found else 'of unknown version'}"
 
 

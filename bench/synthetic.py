@@ -104,13 +104,13 @@ class Synthetic:
             "--root",
             store,
         ]
-        told = subprocess.run(
+        done = subprocess.run(
             [*publish, "--to", f"{self._cluster.registry}/bench", "--plain-http", *upon],
             stdout=subprocess.PIPE,
             check=True,
         )
         shutil.rmtree(store)
-        events = [json.loads(line) for line in told.stdout.splitlines()]
+        events = [json.loads(line) for line in done.stdout.splitlines()]
         (pushed,) = (event for event in events if event["event"] == "pushed")
         return str(pushed["reference"]).replace(self._cluster.registry, REGISTRY_NAME, 1)
 

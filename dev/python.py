@@ -59,8 +59,8 @@ def _interpreter() -> str:
     """
     ask = [DEBIAN, "-c", "import ensurepip, sys; print(sys.implementation.cache_tag)"]
     with contextlib.suppress(OSError):
-        told = subprocess.run(ask, capture_output=True, text=True, check=False)
-        if told.returncode == 0 and told.stdout.strip() == sys.implementation.cache_tag:
+        answer = subprocess.run(ask, capture_output=True, text=True, check=False)
+        if answer.returncode == 0 and answer.stdout.strip() == sys.implementation.cache_tag:
             return DEBIAN
     return sys.executable
 

@@ -46,19 +46,19 @@ class Residency(Block):
 
     def rules(self, models: Collection[str], *, load_seconds: float, more: bool = False) -> Rules:
         """Return the rules for an engine with these models, and with `more` that clients bring."""
-        told = self.model_dump(exclude_none=True)
-        for word in {"keep_alive", "min_residency", "max_wait"} & told.keys():
-            told[word] = seconds(told[word])
+        rules = self.model_dump(exclude_none=True)
+        for key in {"keep_alive", "min_residency", "max_wait"} & rules.keys():
+            rules[key] = seconds(rules[key])
         if self.heartbeat is not None:
-            told["heartbeat_seconds"] = seconds(told.pop("heartbeat"))
+            rules["heartbeat_seconds"] = seconds(rules.pop("heartbeat"))
         if self.memory is not None:
-            told["memory"] = size_bytes(self.memory)
-        for word in ("pin", "preload"):
-            told[word] = [model for model in told[word] if model in models]
+            rules["memory"] = size_bytes(self.memory)
+        for key in ("pin", "preload"):
+            rules[key] = [model for model in rules[key] if model in models]
         most = self.max_models or DEFAULTS[self.strategy].max_models
-        told["max_models"] = most if more else min(most, len(models))
+        rules["max_models"] = most if more else min(most, len(models))
         longest = min(load_seconds, LONGEST_WAIT)
-        return Rules(**told, load_seconds=longest, wait_seconds=longest)
+        return Rules(**rules, load_seconds=longest, wait_seconds=longest)
 
     def problem(self, models: Collection[str], *, more: bool) -> tuple[str, str] | None:
         """Return a setting that is wrong for such an engine, and its problem; None without one."""

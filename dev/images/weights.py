@@ -33,8 +33,8 @@ def publish(stack: str, overlay: Mapping[str, object], registry: str, name: str)
     with step("the engine's image with the weights inside" if prebuilt else "images of the weights", 20):
         secure = ("--plain-http",) if plain(registry) else ()
         to = f"{registry}/{ENGINES if prebuilt else PREFIX}"
-        told = _python("larder_sidecar", "publish", "--config", weights, "--root", STORE, "--to", to, *secure, *upon)
-    pushed = [event for event in map(json.loads, told.splitlines()) if event["event"] == "pushed"]
+        output = _python("larder_sidecar", "publish", "--config", weights, "--root", STORE, "--to", to, *secure, *upon)
+    pushed = [event for event in map(json.loads, output.splitlines()) if event["event"] == "pushed"]
     named = [(event.get("model"), str(event["reference"]).replace(registry, name, 1)) for event in pushed]
     block = {"image": named[0][1]} if prebuilt else {"images": dict(named)}
     cache = overlay.get("larder:cache")

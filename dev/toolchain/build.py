@@ -96,14 +96,14 @@ class GoModules:
 def go_source(pin: Path, log: Path) -> Path:
     """Download a whole module and return its folder; `pin` has path, version and hash. Raise CommandError."""
     path, version, checksum = pin.read_text().split()
-    said = run(
+    output = run(
         ["go", "mod", "download", "-json", f"{path}@{version}"],
         log=log,
         cwd=pin.parent,
         env=_go_environment(),
         capture=True,
     )
-    found = json.loads(said)
+    found = json.loads(output)
     if found["Sum"] != checksum:
         msg = f"{path}@{version} does not match its pin: its hash is {found['Sum']}, and {pin.name} has {checksum}"
         raise CommandError(msg)

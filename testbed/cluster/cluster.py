@@ -91,7 +91,7 @@ def start(*, egress: bool = False) -> Cluster:
 
 
 def drop(*, keep_disk: bool) -> None:
-    """End every process of the cluster and forget its state; the disk and the pushed images only when told to."""
+    """End every process of the cluster and forget its state; the disk and the pushed images only if asked to."""
     _stop()
     shutil.rmtree(HOST, ignore_errors=True)
     if not keep_disk:

@@ -66,7 +66,7 @@ def sync(root: Path, repo: str, ref: str, link: Path, stale_seconds: float) -> N
 
 def git(root: Path, *words: str) -> str:
     """Run git on the repository and return what it says."""
-    # The folder of a volume is root's; git works below another's folder only when told so.
+    # The folder of a volume is root's; git works below another's folder only if its settings allow that.
     command = ["git", "-c", "safe.directory=*", "-C", str(root), *words]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
