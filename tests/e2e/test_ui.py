@@ -55,7 +55,7 @@ def test_it_says_why_a_question_goes_where(page: Browser) -> None:
 
 def test_without_the_token_it_changes_nothing(page: Browser) -> None:
     page.click(f"{ROW.format(2)} [data-word=preload]")
-    page.until("#done", "this needs the token")
+    page.until("#done", "a token is required")
     page.until(f"{ROW.format(2)} .state", "cold")
 
 

@@ -36,18 +36,18 @@ class Authority(NamedTuple):
 def authority(url: str) -> Authority:
     """Read scheme, host and port of a URL. Raises UrlError."""
     if _AMBIGUOUS.search(url):
-        raise UrlError("holds a blank, a backslash or a control character")
+        raise UrlError("contains a blank, a backslash or a control character")
     found = _URL.match(url)
     if found is None or not found[2]:
-        raise UrlError("names no host")
+        raise UrlError("has no host")
     if "@" in found[2]:
         raise UserError("holds a user or password")
     host = _HOST.fullmatch(found[2])
     if host is None or (host[1].startswith("[") and not _is_ipv6(host[1][1:-1])):
-        raise UrlError("names no host that is a name or an address in ASCII")
+        raise UrlError("has a host that is neither a name nor an address in ASCII")
     port = host[2] or None
     if port is not None and not (re.fullmatch(r"0{0,9}[1-9][0-9]{0,4}", port) and int(port) < 65536):
-        raise PortError("has a port that is not one of 1 to 65535")
+        raise PortError("has a port outside 1-65535")
     return Authority(found[1].lower(), host[1].strip("[]").lower(), int(port) if port else None)
 
 

@@ -57,7 +57,12 @@ class Admin:
         if request.path not in self._paths:
             return error(404, "path_not_found", f"admin paths: {', '.join(self._paths)}")
         if request.method not in ("GET", "HEAD"):
-            return error(405, "method_not_allowed", f"{request.path} takes GET", headers=((b"allow", b"GET, HEAD"),))
+            return error(
+                405,
+                "method_not_allowed",
+                f"{request.path} does not accept {request.method}. Fix: send GET",
+                headers=((b"allow", b"GET, HEAD"),),
+            )
         return _not_the_hook(request) if request.path == "/drain" else None
 
     def respond(self, request: Request, client: ServerConnection) -> Responder:

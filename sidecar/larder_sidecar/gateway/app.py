@@ -112,7 +112,8 @@ class Gateway:
         request.route = route
         if request.method != route.method and (request.method, route.method) != ("HEAD", "GET"):
             allowed = "GET, HEAD" if route.method == "GET" else route.method
-            message, headers = f"{request.path[:100]} takes {allowed}", ((b"allow", allowed.encode()),)
+            message = f"{request.path[:100]} does not accept {request.method}. Fix: send {allowed}"
+            headers = ((b"allow", allowed.encode()),)
             if route.kind == "pulls":
                 return refusal(405, message, headers=headers)
             return error(405, "method_not_allowed", message, headers=headers)
@@ -122,7 +123,7 @@ class Gateway:
         """Answer from here, or carry the request to the engine."""
         route = request.route
         if route is None:  # admit has refused it already
-            return error(404, "path_not_found", "there is nothing here")
+            return error(404, "path_not_found", "no such path")
         return self._handlers[route.kind](request, client, route)
 
     def finished(self, request: GatewayRequest) -> None:
@@ -162,15 +163,17 @@ class Gateway:
             # Behind a front, the gateway in the engine's pod checks the token.
             refused = self._control.admit(request)
         if refused is None and route.changes and not request.is_json():
-            refused = error(415, "json_wanted", f"{request.path} takes JSON: send Content-Type: application/json")
+            refused = error(
+                415, "json_wanted", f"{request.path} accepts JSON only. Fix: send Content-Type: application/json"
+            )
         return refused
 
     def _refuse_unknown(self, path: str, route: Route | None) -> Answer:
         if is_catalog_only(path):
-            message = "models come from the catalog: add the id to larder:models and run `pulumi up`"
+            message = "models come from the catalog. Fix: add the id to larder:models and run `pulumi up`"
             return error(403, "catalog_only", message)
         kinds = " and ".join(sorted({upstream.adapter.kind for upstream in self._upstreams}))
-        what = f"engine {kinds} does not answer" if route else "there is nothing at"
+        what = f"engine {kinds} does not answer" if route else "no such path:"
         return error(404, "path_not_found", f"{what} {path[:100]}")
 
     def _id(self, request: GatewayRequest) -> bytes:
@@ -236,7 +239,7 @@ class Gateway:
             if isinstance(model, Chosen):
                 return model
             # The front and this gateway come from two deployments, one of which is about to end.
-            message = f"model {chosen[:100]!r} is moving to another engine; try again"
+            message = f"model {chosen[:100]!r} is moving to another engine. Fix: try again"
             return error(503, "model_moving", message, param="model", headers=(*RETRY_SOON, TURNED_AWAY))
         return None if is_open(named) else self._chooser.named(named)
 
@@ -339,7 +342,7 @@ def _model_name(fields: splice.Fields, route: Route) -> str:
 
 def _refuse_path(request: GatewayRequest, kind: str) -> Answer:
     message = f"model {request.model!r} is on engine {kind}, which does not answer {request.path[:100]}"
-    return error(400, "api_not_served", message, param="model")
+    return error(400, "api_not_served", f"{message}. Fix: use another path or model", param="model")
 
 
 def _describe(model: Model) -> dict[str, str | int]:

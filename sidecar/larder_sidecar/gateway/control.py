@@ -22,8 +22,12 @@ from .upstreams import Upstreams
 
 BODY_BYTES = 4096
 _CHALLENGE = ((b"www-authenticate", b'Bearer realm="larder"'),)
-TOO_LARGE = error(413, "body_too_large", f"the body is larger than {BODY_BYTES} bytes")
-NAME_IT = error(400, "model_required", "name the model: rules choose only for inference", param="model")
+TOO_LARGE = error(
+    413, "body_too_large", f"the body is larger than {BODY_BYTES} bytes. Fix: send the name of the model only"
+)
+NAME_IT = error(
+    400, "model_required", "the body names no model. Fix: name one; rules apply to inference only", param="model"
+)
 
 
 class Wanted(Document):
@@ -53,7 +57,9 @@ class Control:
         except TokenError as reason:  # the file was there at the start
             return error(503, "token_unreadable", str(reason), headers=RETRY_SOON)
         if not admitted:
-            return error(401, "unauthorized", "this needs the token: Authorization: Bearer …", headers=_CHALLENGE)
+            return error(
+                401, "unauthorized", "a token is required. Fix: send Authorization: Bearer …", headers=_CHALLENGE
+            )
         if (request.content_length or 0) > BODY_BYTES:
             return TOO_LARGE
         return None

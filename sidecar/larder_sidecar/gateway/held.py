@@ -131,8 +131,8 @@ class Held:
             return
         self._give_up()
         seconds = self._residency.config.wait_seconds
-        message = f"model {self._request.model!r} was not loaded within {seconds:g} s; others are in its way"
-        self.refused(RefusedError(503, "model_wait_timeout", message, 10))
+        message = f"model {self._request.model!r} was not loaded within {seconds:g} s: other models are in use"
+        self.refused(RefusedError(503, "model_wait_timeout", f"{message}. Fix: try again", 10))
 
     # --- inside
 

@@ -63,7 +63,10 @@ _EXPECTED = {
     "model": "'model' must be a repository, as in org/name",
     "filename": "'filename' must be a GGUF file of the repository, as in name.Q4_K_M.gguf",
 }
-_GOING = "this gateway is going away; pull again, what is here is kept"
+_UNAUTHORIZED = (
+    "a pull requires a token. Fix: send Authorization: Bearer <key `token` of the Secret of larder:gateway.auth.secret>"
+)
+_GOING = "this gateway is shutting down. Fix: pull again; the pull resumes"
 
 
 class Job:
@@ -117,8 +120,7 @@ class Pulls:
         except TokenError as reason:  # the file was there at the start
             return refusal(503, str(reason), headers=RETRY_SOON)
         if not admitted:
-            message = "a pull needs the token: send Authorization: Bearer <key token of Secret larder-api-token>"
-            return refusal(401, message, headers=_CHALLENGE)
+            return refusal(401, _UNAUTHORIZED, headers=_CHALLENGE)
         if (request.content_length or 0) > BODY_BYTES:
             return refusal(413, f"the body is larger than {BODY_BYTES} bytes. Fix: send a repository and a file name")
         return None
@@ -166,7 +168,7 @@ class Pulls:
 
     def _read_target(self, request: Request) -> PullTarget | Answer:
         if len(request.body) > BODY_BYTES:  # sent in chunks, without its length
-            return refusal(413, f"the body is larger than {BODY_BYTES} bytes")
+            return refusal(413, f"the body is larger than {BODY_BYTES} bytes. Fix: send a repository and a file name")
         try:
             wanted = PullTarget.model_validate_json(request.body)
         except ValidationError as error:
@@ -176,9 +178,9 @@ class Pulls:
             )
         stem = wanted.name.removesuffix(".gguf")
         if why := unservable(stem):
-            return refusal(400, f"{wanted.name} could not be asked for: {why}")
+            return refusal(400, f"{wanted.name} cannot be the name of a model: {why}")
         if (owner := self._names.owner(stem)) is not None:
-            return refusal(409, f"{wanted.name} would be called like {owner!r} of the catalog, which is served here")
+            return refusal(409, f"{wanted.name} has the name of model {owner!r} of the catalog. Fix: use that model")
         return wanted
 
     def _follow(

@@ -106,4 +106,4 @@ def _failed(reason: Exception, request: Request, client: ServerConnection) -> No
     if request.status:
         client.abort()
     else:
-        client.answer(request, error(500, "internal", f"{message}; the log says why"))
+        client.answer(request, error(500, "internal", f"{message}; the log has the reason"))

@@ -70,4 +70,4 @@ TURNED_AWAY = (b"x-larder-turned-away", b"1")
 
 def going_away() -> Answer:
     """Return the answer of a gateway that is shutting down."""
-    return error(503, "draining", "this gateway is going away; try again", headers=(*RETRY_SOON, TURNED_AWAY))
+    return error(503, "draining", "this gateway is shutting down. Fix: try again", headers=(*RETRY_SOON, TURNED_AWAY))

@@ -41,6 +41,6 @@ def _write(task: asyncio.Task[Answer], request: Request, client: ServerConnectio
     if (reason := task.exception()) is not None:
         message = f"cannot answer {request.method} {request.path[:100]}"
         asyncio.get_running_loop().call_exception_handler({"message": message, "exception": reason, "task": task})
-        client.answer(request, error(500, "internal", f"{message}; the log says why"))
+        client.answer(request, error(500, "internal", f"{message}; the log has the reason"))
         return
     client.answer(request, task.result())

@@ -70,4 +70,4 @@ class Body:
 
 def overloaded() -> Answer:
     """Return the answer for a request whose body finds no room, or has to make room."""
-    return error(503, "overloaded", "too many large requests at once", headers=RETRY_SOON)
+    return error(503, "overloaded", "too many large requests at once. Fix: try again", headers=RETRY_SOON)

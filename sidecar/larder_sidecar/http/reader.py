@@ -268,7 +268,7 @@ class RequestReader:
         if isinstance(reason, httptools.HttpParserCallbackError) and cause is not None:
             message = "cannot read a request"
             asyncio.get_running_loop().call_exception_handler({"message": message, "exception": cause})
-            self.reject(error(500, "internal", f"{message}; the log says why"))
+            self.reject(error(500, "internal", f"{message}; the log has the reason"))
         else:
             self.reject(error(400, "bad_request", f"not HTTP/1.1: {reason}"))
 
@@ -279,7 +279,9 @@ class RequestReader:
         self._consumer.request_read(request)
 
     def _too_large(self) -> Answer:
-        return error(413, "request_too_large", f"the body is larger than {self._limits.body_bytes} bytes")
+        return error(
+            413, "request_too_large", f"the body is larger than {self._limits.body_bytes} bytes. Fix: send less"
+        )
 
 
 def _is_coded(request: Request) -> bool:
@@ -287,5 +289,5 @@ def _is_coded(request: Request) -> bool:
 
 
 def _head_too_large() -> Answer:
-    message = f"the request's head, or what goes with its chunks, is larger than {HEAD_BYTES} bytes"
-    return error(431, "headers_too_large", f"{message} or has more than {MOST_HEADERS} headers")
+    message = f"the head of the request has more than {HEAD_BYTES} bytes or {MOST_HEADERS} headers, or its chunks do"
+    return error(431, "headers_too_large", f"{message}. Fix: send fewer or shorter headers")

@@ -138,7 +138,9 @@ class RegisteredConnection(abc.ABC):
             return  # it waits for its turn
         elif reading is not None:
             what = "body" if reading.head_done else "head"
-            self._reader.reject(error(408, "request_timeout", f"the request's {what} did not arrive in time"))
+            self._reader.reject(
+                error(408, "request_timeout", f"the request's {what} did not arrive in time. Fix: send it again")
+            )
             self._next()
         else:
             self._transport.abort()
@@ -199,5 +201,5 @@ class RegisteredConnection(abc.ABC):
 
 def too_many() -> Answer:
     """Return the answer for a client that finds no room among the connections, or has to make room."""
-    message = "the gateway has reached its limit of connections"
+    message = "the gateway has reached its limit of connections. Fix: try again"
     return error(503, "too_many_connections", message, headers=RETRY_SOON)

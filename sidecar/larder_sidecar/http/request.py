@@ -121,21 +121,21 @@ def read_head(request: Request, version: str) -> Answer | None:
     if version == "1.0":
         request.minor = 0
     elif version != "1.1":
-        return error(505, "http_version", f"HTTP/{version} is not spoken here; use HTTP/1.1")
+        return error(505, "http_version", f"HTTP/{version} is not supported. Fix: use HTTP/1.1")
     for name, value in request.headers:
         check = _CHECKS.get(name)
         if check is not None and (refusal := check(request, value)) is not None:
             return refusal
     if request.host is None and request.minor:
-        return error(400, "bad_request", "no Host header; send exactly one")
+        return error(400, "bad_request", "the request has no Host header. Fix: send one")
     if request.chunked and request.content_length is not None:  # a proxy before us may use the other one
-        return error(400, "bad_request", "send Transfer-Encoding or Content-Length, not both")
+        return error(400, "bad_request", "the request has Transfer-Encoding and Content-Length. Fix: send one of them")
     return None
 
 
 def _host(request: Request, value: bytes) -> Answer | None:
     if request.host is not None:
-        return error(400, "bad_request", "more than one Host header; send exactly one")
+        return error(400, "bad_request", "the request has more than one Host header. Fix: send one")
     if len(value) > _HOST_BYTES or not _is_host(value):
         return error(400, "bad_request", "the Host header is not host[:port]")
     request.host = value
@@ -167,7 +167,9 @@ def _transfer_encoding(request: Request, value: bytes) -> Answer | None:
 
 def _expect(request: Request, value: bytes) -> Answer | None:
     if value.lower() != b"100-continue":
-        return error(417, "expectation_failed", "the only expectation understood is 100-continue")
+        return error(
+            417, "expectation_failed", "the expectation is not supported. Fix: send Expect: 100-continue, or none"
+        )
     request.expects_continue = bool(request.minor)
     return None
 
@@ -175,7 +177,9 @@ def _expect(request: Request, value: bytes) -> Answer | None:
 def _content_encoding(_request: Request, value: bytes) -> Answer | None:
     # The model field is in it, and a few bytes of gzip unpack to gigabytes in the engine.
     if value.lower() not in (b"", b"identity"):
-        return error(415, "unsupported_encoding", "compressed request bodies are not accepted; send the JSON as it is")
+        return error(
+            415, "unsupported_encoding", "compressed bodies are not supported. Fix: send the JSON uncompressed"
+        )
     return None
 
 

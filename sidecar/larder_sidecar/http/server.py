@@ -223,7 +223,7 @@ class ServerConnection(RegisteredConnection, asyncio.Protocol):
             self.abort()
             return
         request.forget_choice()
-        self.answer(request, error(500, "internal", f"{message}; the log says why"))
+        self.answer(request, error(500, "internal", f"{message}; the log has the reason"))
 
     def _report(self, request: Request, reason: Exception) -> str:
         message = f"cannot answer {request.method} {request.path[:100]}"

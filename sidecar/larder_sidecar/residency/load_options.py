@@ -114,7 +114,7 @@ def drop_reloading_options(raw: bytes) -> bytes:
     try:
         options = json.loads(raw)
     except (ValueError, RecursionError):
-        message = "options cannot be read as JSON"
+        message = "options is not valid JSON. Fix: send a JSON object"
         raise LoadOptionsError(message) from None
     if not isinstance(options, dict) or not (found := {key for key in options if key.lower() in RELOADING}):
         return raw

@@ -16,7 +16,7 @@ async def preload(residency: Scheduler, model: str, named: str) -> None:
         async with asyncio.timeout(seconds):
             await asking.answer
     except TimeoutError:
-        message = f"model {model!r} was not loaded within {seconds:g} s; others are in its way"
+        message = f"model {model!r} was not loaded within {seconds:g} s: other models are in use. Fix: try again"
         raise RefusedError(503, "model_wait_timeout", message, 10) from None
     finally:
         residency.cancel(slot, asking)
@@ -27,7 +27,7 @@ async def unload(residency: Scheduler, model: str, named: str) -> None:
     await residency.look()  # the operator may know more than the last answer of the engine
     slot = residency.slot(model, named)
     if slot.pinned:
-        raise RefusedError(409, "pinned", f"model {model!r} is pinned; take the pin away first")
+        raise RefusedError(409, "pinned", f"model {model!r} is pinned. Fix: remove the pin first")
     if slot.phase is Phase.COLD:
         return
     unloaded: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -44,7 +44,7 @@ def pin(residency: Scheduler, model: str, named: str, *, pinned: bool) -> None:
         raise RefusedError(409, "no_room", f"model {model!r} cannot be pinned beside the others: {room}")
     slot.pinned = pinned
     if pinned:
-        slot.answer_unload_waiters(RefusedError(409, "pinned", f"model {model!r} has been pinned meanwhile"))
+        slot.answer_unload_waiters(RefusedError(409, "pinned", f"model {model!r} was pinned in the meantime"))
     if slot.phase is Phase.COLD:
         slot.wanted = residency.now() if pinned else NEVER
     residency.soon()

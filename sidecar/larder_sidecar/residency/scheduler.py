@@ -77,7 +77,7 @@ class Scheduler:
         """Queue a request for a model that is not open. Raises RefusedError if the queue is full."""
         if self.waiting >= self.config.queue:
             seconds = max(1, math.ceil(self.figures.mean_load() or 1))
-            message = f"{self.waiting} requests wait for their models already; try again in {seconds} s"
+            message = f"{self.waiting} requests wait for their models already. Fix: try again in {seconds} s"
             raise RefusedError(429, "queue_full", message, seconds)
         self.figures.misses += 1
         return self.join(model, named, waiting)
@@ -217,7 +217,7 @@ class Scheduler:
         for handle in (self._next, self._timer):
             if handle is not None:
                 handle.cancel()
-        going = RefusedError(503, "draining", "this gateway is going away; try again", 2)
+        going = RefusedError(503, "draining", "this gateway is shutting down. Fix: try again", 2)
         for slot in self._slots.values():
             slot.answer_unload_waiters(going)
             self._refuse(slot, going, at_once=True)

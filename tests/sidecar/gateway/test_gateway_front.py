@@ -81,7 +81,7 @@ async def test_it_names_the_chosen_model_itself_whatever_the_client_claims(front
 
 async def test_a_path_that_its_engine_does_not_know_is_refused_with_the_engine_s_kind(front: Front) -> None:
     refused = await front.chat("phi", path="/api/chat")
-    said = "model 'phi-3-mini' is on engine vllm, which does not answer /api/chat"
+    said = "model 'phi-3-mini' is on engine vllm, which does not answer /api/chat. Fix: use another path or model"
     assert (refused.status, refused.json()) == (400, {"error": said})
     assert front.kserve.requests == []
 

@@ -324,7 +324,7 @@ async def test_a_drain_is_reported_to_clients_of_a_pull(pantry: Pantry) -> None:
     async with pantry.gateway(stalled, drain=drain) as (running, _), connect(running.port) as client:
         await follow(client)
         assert await asyncio.wait_for(running.lifecycle.drain(), 5) == 0
-        assert "going away" in json.loads(await client.chunk())["error"]
+        assert "shutting down" in json.loads(await client.chunk())["error"]
     assert pantry.files() == []
 
 

@@ -58,7 +58,7 @@ async def test_options_that_cannot_be_read_are_refused(resident: With, ollama: H
     """Go's parser would accept them, and reload the model."""
     async with resident() as running:
         refused = await ask(running.port, "/api/chat", b'{"model":"a","options":' + options + b"}")
-        assert "options cannot be read" in str(refused.json()["error"])
+        assert "options is not valid JSON" in str(refused.json()["error"])
         assert (refused.status, ollama.told) == (400, [])
 
 
