@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from .quantities import amount
 from .reading import Property
 
 
@@ -12,11 +13,12 @@ class Fixed:
 
     replaced: tuple[str, ...] = ()
     """Fields for which Pulumi's kubernetes plugin replaces the object."""
-    replaced_if_immutable: tuple[str, ...] = ()
-    """Further such fields of an object with `immutable: true`."""
+    frozen: tuple[str, ...] = ()
+    """Fields that `immutable: true` fixes: the plugin replaces the object if it is immutable after the change, and the
+    API server refuses the change if it was immutable before."""
     refused: tuple[str, ...] = ()
     """Immutable fields that the plugin does not know as such: it requests the change of the object, and the API server
-    refuses it, already in the preview."""
+    refuses it, most often in the preview already. It refuses the removal of some in `up` alone."""
     refused_if_smaller: tuple[str, ...] = ()
     """Quantities that may grow; the API server refuses to shrink them."""
 
@@ -25,9 +27,12 @@ NAMES = ("metadata.name", "metadata.namespace")
 """Fields whose change replaces an object of any kind."""
 
 FIXED: Mapping[str, Fixed] = {
-    "ConfigMap": Fixed(replaced_if_immutable=("binaryData", "data", "stringData")),
+    "ConfigMap": Fixed(frozen=("binaryData", "data")),
     "Deployment": Fixed(replaced=("spec.selector",)),
-    "Job": Fixed(replaced=("spec.completions", "spec.parallelism", "spec.selector", "spec.template")),
+    "Job": Fixed(
+        replaced=("spec.completions", "spec.parallelism", "spec.selector", "spec.template"),
+        refused=("spec.completionMode", "spec.podFailurePolicy"),
+    ),
     "LocalModelCache": Fixed(refused=("spec.sourceModelUri",)),
     "PersistentVolume": Fixed(
         replaced=("spec.csi", "spec.hostPath", "spec.local", "spec.nfs"),
@@ -39,7 +44,7 @@ FIXED: Mapping[str, Fixed] = {
         refused_if_smaller=("spec.resources.requests.storage",),
     ),
     "RoleBinding": Fixed(replaced=("roleRef",)),
-    "Secret": Fixed(replaced=("type",), replaced_if_immutable=("binaryData", "data", "stringData")),
+    "Secret": Fixed(replaced=("type",), frozen=("data", "stringData")),
     "Service": Fixed(replaced=("spec.clusterIP",)),
     "StorageClass": Fixed(
         replaced=("parameters", "provisioner"),
@@ -51,11 +56,18 @@ kinds that the program declares. The program's provider changes ConfigMaps and S
 immutable."""
 
 
-def replacing(kind: str, inputs: Mapping[str, Property]) -> tuple[str, ...]:
-    """Return the fields whose change replaces an object of the kind."""
+def replacing(kind: str, after: Mapping[str, Property]) -> tuple[str, ...]:
+    """Return the fields whose change replaces an object of the kind; `after` are its inputs after the change."""
     fixed = FIXED.get(kind, Fixed())
-    data = fixed.replaced_if_immutable if inputs.get("immutable") is True else ()
-    return (*NAMES, *fixed.replaced, *data)
+    return (*NAMES, *fixed.replaced, *(fixed.frozen if after.get("immutable") is True else ()))
+
+
+def refusing(kind: str, before: Mapping[str, Property], after: Mapping[str, Property]) -> tuple[str, ...]:
+    """Return the fields whose change the API server refuses, unless another one replaces the object."""
+    fixed = FIXED.get(kind, Fixed())
+    smaller = [field for field in fixed.refused_if_smaller if _shrinks(at(before, field), at(after, field))]
+    frozen = ("immutable", *fixed.frozen) if fixed.frozen and before.get("immutable") is True else ()
+    return (*fixed.refused, *smaller, *frozen)
 
 
 def among(
@@ -71,6 +83,11 @@ def at(value: Property, path: str) -> Property:
     for key in path.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
+
+
+def _shrinks(before: Property, after: Property) -> bool:
+    one, other = amount(before), amount(after)
+    return one is not None and other is not None and other < one
 
 
 def _touches(path: str, field: str, before: Property, after: Property) -> bool:

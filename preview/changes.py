@@ -1,11 +1,11 @@
 """Differences between the resources of two plans, as Pulumi would carry them out."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.names import ROLE
-from components.settings.quantities import size_bytes
-from manifests.fixed import FIXED, Fixed, among, at, replacing
+from manifests.fixed import NAMES, among, at, refusing, replacing
+from manifests.quantities import are_normalized, same_amount
 from manifests.reading import mapping
 
 from .document import Planned
@@ -35,6 +35,8 @@ class Change:
     """Property paths that differ, with the names of list items where all have one."""
     replaced_for: tuple[str, ...] = ()
     """Those of them that replace the resource."""
+    deletes_first: bool = False
+    """True if a replacement deletes the old resource before it creates the new one."""
     inputs: Mapping[str, Property] = field(default_factory=dict)
     """The inputs as they will be."""
 
@@ -76,12 +78,26 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
             return Change(
                 what="created", urn=one.urn, kind=one.kind, name=one.name, reason=one.purpose, inputs=one.inputs
             )
-        return Change(what="deleted", urn=one.urn, kind=one.kind, name=one.name, reason=_stays(one))
+        what = "refused" if one.protect else "deleted"
+        return Change(what=what, urn=one.urn, kind=one.kind, name=one.name, reason=_stays(one))
     inputs = with_ignored(before.inputs, after.inputs, after.ignored)
-    paths = list(_differing("", before.inputs, inputs))
+    paths = list(_differing("", before.inputs, inputs, amounts=are_normalized(inputs)))
     if not paths:
         return None
-    what, why, deciding = _outcome(before, after, inputs, paths)
+    anew = among(paths, replacing(after.kind, inputs), before.inputs, inputs)
+    refused = among(paths, refusing(after.kind, before.inputs, inputs), before.inputs, inputs)
+    first = after.delete_before_replace or _same_name(before, after)
+    what, why, deciding = "changed", "", paths
+    # The engine checks both sides, and replaces the resource if either leaves it unprotected (step_generator.go).
+    if anew and before.protect and after.protect:
+        what, why = "refused", ": protected, so pulumi does not replace it until `pulumi state unprotect`"
+    elif anew and before.retain_on_delete and _same_name(before, after):
+        what, why = "refused", ": retained, so the old one stays, and the new one cannot have its name. Keep the value"
+    elif anew:
+        what, why = "replaced", "; the old one goes first" if first else ""
+    elif refused:
+        what, why, deciding = "refused", ": cannot be changed: the API server refuses it. Keep the value", refused
+    deciding = anew or deciding
     fields = [path.removeprefix("spec.template.spec.") for path in deciding]
     more = f" and {len(fields) - _SHOWN} more" if len(fields) > _SHOWN else ""
     renamed = f"was {before.name}; " if before.name != after.name else ""
@@ -93,9 +109,16 @@ def _change(before: Planned | None, after: Planned | None) -> Change | None:
         reason=renamed + ", ".join(fields[:_SHOWN]) + more + why,
         rolls=any(path.startswith(_POD.get(after.kind, "no such path")) for path in paths),
         paths=tuple(paths),
-        replaced_for=tuple(deciding) if what == "replaced" else (),
+        replaced_for=tuple(anew),
+        deletes_first=what == "replaced" and first,
         inputs=inputs,
     )
+
+
+def _same_name(before: Planned, after: Planned) -> bool:
+    """Tell if both are objects of one name. The plugin deletes the old one first where the new one needs its name."""
+    names = [[at(side.inputs, path) for path in NAMES] for side in (before, after)]
+    return names[0] == names[1] and names[0][0] is not None
 
 
 def _stays(resource: Planned) -> str:
@@ -105,50 +128,23 @@ def _stays(resource: Planned) -> str:
     return "stays in the cluster, and pulumi no longer manages it" if resource.retain_on_delete else ""
 
 
-def _outcome(
-    before: Planned, after: Planned, inputs: Mapping[str, Property], paths: list[str]
-) -> tuple[str, str, list[str]]:
-    """Return the kind of a change, its reason, and the paths that decide it."""
-    anew = among(paths, replacing(after.kind, before.inputs), before.inputs, inputs)
-    # The engine checks both sides, and replaces the resource if either leaves it unprotected (step_generator.go).
-    if anew and before.protect and after.protect:
-        return "refused", ": protected, so pulumi does not replace it until `pulumi state unprotect`", anew
-    if anew:
-        return "replaced", "; the old one goes first" if after.delete_before_replace else "", anew
-    if fixed := _refused(after.kind, paths, before.inputs, inputs):
-        return "refused", ": cannot be changed: the API server refuses it. Keep the value", fixed
-    return "changed", "", paths
+def _differing(path: str, before: Property, after: Property, *, amounts: bool) -> Iterator[str]:
+    """Yield the paths that differ, as deep as both sides have one shape; the list itself if named items move.
 
-
-def _refused(
-    kind: str, paths: Iterable[str], before: Mapping[str, Property], after: Mapping[str, Property]
-) -> list[str]:
-    """Return the paths whose change the API server refuses."""
-    fixed = FIXED.get(kind, Fixed())
-    smaller = [field for field in fixed.refused_if_smaller if _shrinks(at(before, field), at(after, field))]
-    return among(paths, [*fixed.refused, *smaller], before, after)
-
-
-def _shrinks(before: Property, after: Property) -> bool:
-    try:
-        return size_bytes(after) < size_bytes(before)
-    except (ValueError, TypeError, AttributeError):
-        return False
-
-
-def _differing(path: str, before: Property, after: Property) -> Iterator[str]:
-    """Yield the paths that differ, as deep as both sides have one shape; the list itself if named items move."""
+    With `amounts`, another spelling of a quantity is no difference.
+    """
     if before == after:
         return
     one, other = _members(before), _members(after)
     if one is None or other is None or type(before) is not type(after):
-        yield path
+        if not (amounts and same_amount(path, before, after)):
+            yield path
         return
     if isinstance(before, list) and [*one] != [*other]:
         yield path
     for key in dict.fromkeys([*one, *other]):
         if key in one and key in other:
-            yield from _differing(f"{path}{key}".lstrip("."), one[key], other[key])
+            yield from _differing(f"{path}{key}".lstrip("."), one[key], other[key], amounts=amounts)
         elif isinstance(before, Mapping):
             yield f"{path}{key}".lstrip(".")
 

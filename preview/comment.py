@@ -5,7 +5,7 @@ HTML and mentions have no effect.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from manifests.reading import overlaps
 
@@ -62,7 +62,8 @@ def _stack(before: PlanDocument | None, after: PlanDocument | None, most: int) -
     parts = [title + ("" if old else " (new)" if before is None else " (was refused before)")]
     parts.append(f"**For users**\n\n{_block(effects, most)}" if notable else "**For users** nothing changes.")
     if found:
-        parts.append(f"**Resources**: {_counts(found, len(after.resources))}\n\n{_block(map(_line, found), most)}")
+        counts = _counts(found, {resource.urn for resource in after.resources})
+        parts.append(f"**Resources**: {counts}\n\n{_block(map(_line, found), most)}")
     else:
         parts.append(f"**Resources**: all {len(after.resources)} as before.")
     if after.findings:
@@ -97,9 +98,9 @@ def _line(change: Change) -> str:
     return f"{_SIGNS[change.what]} {change.what:<8}  {change.title:<44}  {change.reason}".rstrip()
 
 
-def _counts(found: Sequence[Change], now: int) -> str:
+def _counts(found: Sequence[Change], now: Set[str]) -> str:
     counts = [f"{n} {what}" for what in _SIGNS if (n := sum(change.what == what for change in found))]
-    same = now - sum(change.what != "deleted" for change in found)
+    same = len(now) - sum(change.urn in now for change in found)
     return ", ".join([*counts, f"{same} as before"])
 
 

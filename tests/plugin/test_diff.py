@@ -72,6 +72,19 @@ def test_changed_data_replaces_what_is_immutable(kind, frozen):
     assert paths(old, new) == {"data.a": ("UPDATE", frozen)}
 
 
+def test_the_texts_of_a_secret_are_compared_as_the_data_that_they_become():
+    old, new = manifest("Secret", stringData={"a": "1"}), manifest("Secret", stringData={"a": "2"})
+    assert paths(old, new) == {"data.a": ("UPDATE", False)}
+    assert paths(old, manifest("Secret", data={"a": "MQ=="})) == {}
+    unknown = manifest("Secret", stringData={"a": UNKNOWN})
+    assert paths(old, unknown) == {"data": ("DELETE", False), "stringData": ("ADD", False)}
+
+
+def test_quantities_of_a_kind_that_is_not_of_kubernetes_are_compared_as_they_are():
+    old, new = ({"limits": {"cpu": cpu}, "apiVersion": "serving.kserve.io/v1alpha1"} for cpu in ("0.5", "500m"))
+    assert paths(old, new) == {"limits.cpu": ("UPDATE", False)}
+
+
 def test_deletion_comes_first_only_where_the_name_must_be_free():
     fixed, renamed, moved = manifest("ConfigMap"), manifest("ConfigMap"), manifest("ConfigMap")
     renamed["metadata"]["name"] = "m"

@@ -93,8 +93,10 @@ def test_it_reports_a_fetch_by_kserve(preview: Previews) -> None:
 
 def test_it_names_a_volume_that_the_swap_drops(preview: Previews) -> None:
     dropped = {"larder:cache": {"node-local": None}}
-    *_, kept = swap(_document(preview, "node-local"), _document(preview, "none", dropped))
+    *_, kept, volume, claim = swap(_document(preview, "node-local"), _document(preview, "none", dropped))
     assert kept.endswith("no longer declared: larder-model-storage")
+    for line, kind in ((claim, "PersistentVolumeClaim"), (volume, "PersistentVolume")):
+        assert line == f"refused {kind} larder-model-storage: protected: pulumi refuses until it is unprotected"
 
 
 def test_it_is_empty_if_the_strategy_stays(preview: Previews) -> None:
