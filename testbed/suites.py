@@ -37,7 +37,12 @@ SUITES = {
     "ollama": Suite(part=CORE, files=("tests/e2e/test_ollama.py",), minutes=2.5),
     "ui": Suite(part=CORE, files=("tests/e2e/test_ui.py",), minutes=1),
     "front": Suite(part=CORE, files=("tests/e2e/test_front.py",), minutes=2),
-    "plugin": Suite(part="2", files=("tests/plugin",), minutes=5, touched_by=("testbed/plugin/*", "dev/pulumi.py")),
+    "plugin": Suite(
+        part="2",
+        files=("tests/plugin",),
+        minutes=7,
+        touched_by=("testbed/plugin/*", "manifests/*", "dev/pulumi.py"),
+    ),
     "swap": Suite(part=CORE, files=("tests/e2e/test_swap.py",), minutes=3),
     "weights": Suite(
         part="2",

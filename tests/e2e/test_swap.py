@@ -9,8 +9,8 @@ import pytest
 
 from dev.paths import STATE
 from preview.changes import changes
+from tests.agreement import disagreements
 
-from .agreement import disagreements
 from .conftest import ROOT, Platform
 from .load import Load
 from .walk import Step, Stopwatch, Walk, readable_seconds, tour

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from dev.paths import CACHE, ROOT
 from testbed.cluster import cluster
 from testbed.cluster.cluster import Cluster
 from testbed.plugin import kubeconfig
-from testbed.plugin.client import Client
+from testbed.plugin.client import ApiError, Client
 from tests.plugin.stack import Stack
 
 
@@ -75,9 +76,10 @@ def namespace(api: Client) -> Iterator[str]:
     for collection in ("/api/v1/persistentvolumes", "/apis/storage.k8s.io/v1/storageclasses"):
         for item in api.get(collection, labelSelector=f"test={name}")["items"]:
             path = f"{collection}/{item['metadata']['name']}"
-            if "finalizers" in item["metadata"]:
-                api.json_patch(path, [{"op": "remove", "path": "/metadata/finalizers"}])
-            api.delete(path, "Background")
+            with suppress(ApiError):  # it may be on its way out already
+                if "finalizers" in item["metadata"]:
+                    api.json_patch(path, [{"op": "remove", "path": "/metadata/finalizers"}])
+                api.delete(path, "Background")
     api.delete(f"/api/v1/namespaces/{name}", "Background")
 
 

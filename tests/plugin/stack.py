@@ -22,7 +22,7 @@ STAND_IN_ONLY = pytest.mark.skipif(
 )
 IN_PLACE = {"enable_config_map_mutable": True, "enable_secret_mutable": True}
 """Settings of the provider that the program always has."""
-CLUSTER_SCOPED = ("Node", "PersistentVolume", "StorageClass")
+CLUSTER_SCOPED = ("LocalModelCache", "LocalModelNodeGroup", "Namespace", "Node", "PersistentVolume", "StorageClass")
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).parent / "program"
 
@@ -122,8 +122,8 @@ class Stack:
         assert outcome.code != 0, outcome.text
         return outcome.text
 
-    def steps(self) -> dict[str, dict[str, Any]]:
-        """Return the operations of a preview, by resource name."""
+    def planned(self) -> dict[str, Any]:
+        """Return a preview: its steps and its diagnostics, with the errors."""
         done = subprocess.run(
             [self.cli, "preview", "--json", "--non-interactive"],
             cwd=self.folder / "program",
@@ -133,8 +133,15 @@ class Stack:
             timeout=100,
             check=False,
         )
-        planned = json.loads(done.stdout)
-        assert done.returncode == 0, [entry["message"] for entry in planned.get("diagnostics", [])]
+        planned: dict[str, Any] = {"steps": [], "diagnostics": []} | json.loads(done.stdout)
+        errors = [entry for entry in planned["diagnostics"] if entry["severity"] == "error"]
+        assert bool(errors) == (done.returncode != 0), done.stdout + done.stderr
+        return planned
+
+    def steps(self) -> dict[str, dict[str, Any]]:
+        """Return the operations of a preview, by resource name."""
+        planned = self.planned()
+        assert not [e["message"] for e in planned["diagnostics"] if e["severity"] == "error"]
         # A replacement shows up as several steps; `replace` is the one that carries its reasons.
         order = sorted(planned["steps"], key=lambda step: step["op"] == "replace")
         return {step["urn"].rpartition("::")[2]: step for step in order}

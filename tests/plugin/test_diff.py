@@ -2,8 +2,13 @@
 
 import pytest
 
+from preview.ignoring import with_ignored
 from testbed.plugin.diff import changes, delete_first
 from testbed.plugin.values import UNKNOWN
+from tests.plugin.cases import CASES
+from tests.plugin.recording import read
+
+RECORDED = read()
 
 
 def manifest(kind: str, version: str = "v1", **rest: object) -> dict:
@@ -109,3 +114,13 @@ def test_values_of_two_types_differ(old, new):
 
 def test_a_path_quotes_what_is_not_a_plain_key():
     assert paths({"a": [{}]}, {"a": [{'b"c': 1}]}) == {'a[0]["b\\"c"]': ("ADD", False)}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.before and case.after])
+def test_each_recorded_change_differs_as_with_the_official_plugin(name):
+    case, recorded = CASES[name], RECORDED[name]
+    # Pulumi's engine applies ignore_changes before it asks a plugin.
+    before, after = case.before or {}, case.after or {}
+    found = changes(before, dict(with_ignored(before, after, case.options[1].get("ignore_changes", []))))
+    assert sorted(change.path for change in found) == recorded.differs
+    assert sorted(change.path for change in found if change.replaces) == recorded.replaced_for

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from preview.changes import Change
-from tests.e2e.agreement import disagreements
+from tests.agreement import disagreements
 
 POD = "spec.template.spec"
 

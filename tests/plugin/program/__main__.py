@@ -15,6 +15,7 @@ for item in declared["objects"]:
         options["custom_timeouts"] = pulumi.CustomTimeouts(create=seconds, update=seconds, delete=seconds)
     if (holder := options.pop("after", None)) is not None:
         options["depends_on"] = [resources[name] for name in holder]
+    options["aliases"] = [pulumi.Alias(name=name) for name in options.get("aliases", ())]
     manifest, kind = item["manifest"], options.pop("type", None)
     for key in item["secret"]:
         manifest[key] = pulumi.Output.secret(manifest[key])

@@ -16,6 +16,7 @@ WHAT = {
 }
 """Operations of Pulumi, each with the word of previews. The other half of a replacement (delete-replaced) has none."""
 _QUOTED = re.compile(r"\[\"([^\"]*)\"\]")
+_TEXTS = re.compile(r"^stringData\b")
 _ITEM = re.compile(r"\[[^]]*\]")
 
 
@@ -29,30 +30,42 @@ class Outcome:
     """Property paths that differ."""
     replaced_for: tuple[str, ...]
     """Those that replace the object."""
+    deletes_first: bool | None = None
+    """True if a replacement deletes the old object first; None if Pulumi's preview does not say."""
 
     def agrees(self, other: "Outcome") -> bool:
         """Tell if both do the same for the same properties."""
         same = (self.title, self.what) == (other.title, other.what)
+        if other.deletes_first not in (None, self.deletes_first):
+            return False
         return same and _match(self.paths, other.paths) and _match(self.replaced_for, other.replaced_for)
 
     def __str__(self) -> str:
         """Return the outcome in words."""
         reasons = f" for {', '.join(self.replaced_for)}" if self.replaced_for else ""
-        return f"{self.what}{reasons} {', '.join(self.paths)}".strip()
+        order = " (the old one first)" if self.deletes_first else ""
+        return f"{self.what}{order}{reasons} {', '.join(self.paths)}".strip()
 
 
 def disagreements(ours: Sequence[Change], theirs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return a line for each object of which the two differ: in the operation, or in the properties that change."""
     one = {
-        change.urn: Outcome(change.title, change.what, _plain(change.paths), _plain(change.replaced_for))
+        change.urn: Outcome(
+            change.title,
+            change.what,
+            _plain(change.kind, change.paths),
+            _plain(change.kind, change.replaced_for),
+            change.deletes_first,
+        )
         for change in ours
     }
     other = {
         step["urn"]: Outcome(
             f"{step['kind']} {step['name']}",
             WHAT.get(step["op"], step["op"]),
-            _plain(step["differs"]),
-            _plain(step["replaced_for"]),
+            _plain(step["kind"], step["differs"]),
+            _plain(step["kind"], step["replaced_for"]),
+            step.get("deletes_first"),
         )
         for step in theirs
         if step["op"] != "delete-replaced"
@@ -64,8 +77,10 @@ def disagreements(ours: Sequence[Change], theirs: Sequence[Mapping[str, Any]]) -
     ]
 
 
-def _plain(paths: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({_ITEM.sub("[]", _QUOTED.sub(r".\1", path)) for path in paths}))
+def _plain(kind: str, paths: Iterable[str]) -> tuple[str, ...]:
+    plain = {_ITEM.sub("[]", _QUOTED.sub(r".\1", path)) for path in paths}
+    # The official plugin compares what the API server makes of a Secret's stringData.
+    return tuple(sorted({_TEXTS.sub("data", path) for path in plain} if kind == "Secret" else plain))
 
 
 def _match(ours: Sequence[str], theirs: Sequence[str]) -> bool:
