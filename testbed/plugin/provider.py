@@ -113,7 +113,13 @@ class KubernetesProvider:
         if manager := naming.patch_manager(request.urn):
             live = self._objects.patch(manifest, manager, dry_run=request.preview)
         else:
-            live = self._objects.update(manifest, dry_run=request.preview)
+            try:
+                live = self._objects.update(manifest, dry_run=request.preview)
+            except ApiError as error:
+                # As in the official plugin: a preview goes on where the account may not make a dry run.
+                if request.preview and error.code == 403:
+                    return provider_pb2.UpdateResponse(properties=request.news)
+                raise
             if not request.preview:
                 live = self._awaited(given, live, request)
         return provider_pb2.UpdateResponse(properties=_state(live, given))
