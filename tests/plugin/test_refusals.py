@@ -1,4 +1,4 @@
-"""What the program does not use is refused, and never ignored."""
+"""Refusals of options, objects and annotations that the program does not use; none of them is ignored."""
 
 import pytest
 
