@@ -90,7 +90,7 @@ class NodeLocalSettings(Folder, StrategySettings):
         Need("the folder on each node, or prepare-path: true", "events of Job populate-…'s pod: FailedMount"),
         Need(
             "nodes whose names are those of the stack file",
-            "preview, which reads the nodes of pools with labels or taints; otherwise events of the Job's pod: Pending",
+            "`pulumi preview`, for a pool with labels or taints; otherwise events of the Job's pod: Pending",
         ),
         Need("the Job reaches {sources}", "Job populate-…: its termination message"),
     )
