@@ -31,7 +31,7 @@ class Place:
     """Number of copies of the weights."""
     beside: int = 0
     """Bytes that something else takes."""
-    why: str = ""
+    why: str = "a tenth of it stays free"
     """Reason for having room for less than its size."""
 
     @property
@@ -52,13 +52,12 @@ class Place:
         weights = sum(models.values())
         if weights <= self.room:
             return None
-        because = f" ({self.why})" if self.why else ""
         change = f"Fix: set {self.setting.rpartition('.')[2]}: {self.smallest(weights)}"
         if dropped := to_drop(models, self.room):
             named = " and ".join(f"{model} ({readable(models[model])})" for model in dropped)
             change += f", or drop {named} from larder:models"
         return (
-            f"{self.size} has room for {readable(self.room)} of weights{because}, but larder:models need "
+            f"{self.size} has room for {readable(self.room)} of weights ({self.why}), but larder:models need "
             f"{readable(weights)}. {change}."
         )
 

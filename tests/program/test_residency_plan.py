@@ -85,15 +85,15 @@ BAD = [
     ({"max-models": 0}, "larder:gateway.residency.max-models: "),
     (
         {"strategy": "ssd", "preload": ["tiny-random", "tiny-second"]},
-        "larder:gateway.residency.max-models: is 1, but pin and preload name 2 models. Fix: raise",
+        "larder:gateway.residency.max-models: in larder:ollama, at most 1 may be loaded at a time, but pin and ",
     ),
     (
         {"strategy": "ssd", "pin": ["tiny-random"]},
-        "larder:gateway.residency.pin: takes every place that max-models has (1), so no other model",
+        "larder:gateway.residency.pin: in larder:ollama, the pinned models take every place that max-models has (1)",
     ),
     (
         {"strategy": "none", "preload": ["tiny-random"]},
-        "larder:gateway.residency.preload: has no effect with keep-alive 0, which unloads at once.",
+        "larder:gateway.residency.preload: in larder:ollama, it has no effect with keep-alive 0, which unloads",
     ),
 ]
 
@@ -136,7 +136,7 @@ def test_pulled_models_count_as_slots(preview: Previews) -> None:
     arguments = seen.engine()["args"]
     assert arguments[arguments.index("--models-max") + 1] == "3"
     block = {"larder:gateway": {"residency": {"strategy": "ssd", "pin": ["tiny-random"]}}}
-    with pytest.raises(SettingsError, match="takes every place"):
+    with pytest.raises(SettingsError, match="take every place"):
         preview("none", {**stack, **block})
 
 

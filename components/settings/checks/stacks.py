@@ -88,7 +88,7 @@ def _residency(file: StackFile) -> Iterator[Problem]:
         # A stack without models is a problem of its own.
         if answered[name] and (problem := residency.problem(answered[name], more=stack.pulling)):
             setting, text = problem
-            yield Problem(f"{key}.{setting}", f"{text} (for {stack.key()}).")
+            yield Problem(f"{key}.{setting}", f"in {stack.key()}, {text}.")
     here = [model for name in moved for model in answered[name]]
     for word, models in (("pin", residency.pin), ("preload", residency.preload)):
         if strangers := [model for model in models if model not in here]:

@@ -80,13 +80,12 @@ class Residency(Model):
         first, pins = {*self.pin, *self.preload}, {*self.pin}
         if len(first) > self.max_models:
             named = f"pin and preload name {len(first)} models"
-            return "max-models", f"is {self.max_models}, but {named}. Fix: raise it, or name fewer models"
+            fix = f"Fix: set max-models: {len(first)}, or name fewer models"
+            return "max-models", f"at most {self.max_models} may be loaded at a time, but {named}. {fix}"
         if len(pins) >= self.max_models and (more or pins < {*models}):
             places = f"every place that max-models has ({self.max_models})"
-            return (
-                "pin",
-                f"takes {places}, so no other model would be loaded. Fix: raise max-models, or pin fewer models",
-            )
+            fix = "Fix: raise max-models, or pin fewer models"
+            return "pin", f"the pinned models take {places}, so no other model would be loaded. {fix}"
         if not self.keep_alive and first - pins:
-            return "preload", "has no effect with keep-alive 0, which unloads at once. Fix: pin the models instead"
+            return "preload", "it has no effect with keep-alive 0, which unloads at once. Fix: pin the models instead"
         return None

@@ -369,9 +369,9 @@ async def test_it_counts_for_prometheus(resident: With) -> None:
     ("rules", "said"),
     [
         ({"pin": ["z"]}, "residency.pin: 'z' is not among the models: a, b, c"),
-        ({"pin": ["a"]}, r"residency.pin: takes every place that max-models has \(1\)"),
-        ({"preload": ["a", "b"]}, "max-models: is 1, but pin and preload name 2 models"),
-        ({"strategy": "none", "preload": ["a"]}, "preload: has no effect with keep-alive 0"),
+        ({"pin": ["a"]}, r"residency.pin: the pinned models take every place that max-models has \(1\)"),
+        ({"preload": ["a", "b"]}, "max-models: at most 1 may be loaded at a time, but pin and preload name 2 models"),
+        ({"strategy": "none", "preload": ["a"]}, "preload: it has no effect with keep-alive 0"),
     ],
 )
 def test_rules_that_cannot_hold_are_refused_with_the_file(rules: dict[str, object], said: str) -> None:

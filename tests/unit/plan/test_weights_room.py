@@ -69,7 +69,8 @@ def test_kserve_keeps_one_copy_on_a_machine_s_disk() -> None:
 def test_a_declared_volume_is_checked_under_every_strategy() -> None:
     (line,) = _said({"larder:models": ["beta"], "larder:cache": {"strategy": "none"}})
     assert line == (
-        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
+        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights (a tenth of it stays free), but "
+        "larder:models need 3.0 GiB. Fix: "
         "set size: 4Gi."
     )
 

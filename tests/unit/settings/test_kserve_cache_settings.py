@@ -46,7 +46,9 @@ def test_a_model_of_several_files_needs_a_source_under_every_strategy(strategy: 
 
 def test_a_cache_too_small_for_the_weights_is_refused_under_every_strategy() -> None:
     (line,) = _refused({"larder:cache": {"kserve-cache": {"size": "1Ki"}}})
-    assert line.startswith("larder:cache.kserve-cache.size: 1Ki has room for 921 B of weights")
+    assert line.startswith(
+        "larder:cache.kserve-cache.size: 1Ki has room for 921 B of weights (a tenth of it stays free)"
+    )
 
 
 def test_nodes_without_the_agent_are_refused_under_every_strategy() -> None:

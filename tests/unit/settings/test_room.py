@@ -30,24 +30,28 @@ models = some.dictionaries(some.text("abc", min_size=1), some.integers(1, 500 * 
         (
             "20Gi",
             {"a": 19 * GIB, "b": 2 * GIB},
-            "20Gi has room for 18.0 GiB of weights, but larder:models need 21.0 GiB. Fix: set size: 24Gi, or drop a "
+            "20Gi has room for 18.0 GiB of weights (a tenth of it stays free), but larder:models need 21.0 GiB. "
+            "Fix: set size: 24Gi, or drop a "
             "(19.0 GiB) from larder:models.",
         ),
         (
             "20Gi",
             {"a": 17 * GIB, "b": 2 * GIB},
-            "20Gi has room for 18.0 GiB of weights, but larder:models need 19.0 GiB. Fix: set size: 22Gi, or drop b "
+            "20Gi has room for 18.0 GiB of weights (a tenth of it stays free), but larder:models need 19.0 GiB. "
+            "Fix: set size: 22Gi, or drop b "
             "(2.0 GiB) from larder:models.",
         ),
         (
             "20Gi",
             {"a": 19 * GIB},
-            "20Gi has room for 18.0 GiB of weights, but larder:models need 19.0 GiB. Fix: set size: 22Gi.",
+            "20Gi has room for 18.0 GiB of weights (a tenth of it stays free), but larder:models need 19.0 GiB. "
+            "Fix: set size: 22Gi.",
         ),
         (
             "20Gi",
             {"a": 12 * GIB, "b": 12 * GIB, "c": 12 * GIB},
-            "20Gi has room for 18.0 GiB of weights, but larder:models need 36.0 GiB. Fix: set size: 40Gi, or drop c "
+            "20Gi has room for 18.0 GiB of weights (a tenth of it stays free), but larder:models need 36.0 GiB. "
+            "Fix: set size: 40Gi, or drop c "
             "(12.0 GiB) and b (12.0 GiB) from larder:models.",
         ),
     ],

@@ -151,7 +151,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
             "larder:cache": {"strategy": "shared-storage", "shared-storage": {"size": "2Gi", "nfs": NFS}},
             "larder:models": ["beta"],
         },
-        "larder:cache.shared-storage.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. "
+        "larder:cache.shared-storage.size: 2Gi has room for 1.8 GiB of weights (a tenth of it stays free), but "
+        "larder:models need 3.0 GiB. "
         "Fix: set size: 4Gi.",
     ),
     (
@@ -216,7 +217,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:models": ["beta"]},
-        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights, but larder:models need 3.0 GiB. Fix: "
+        "larder:cache.node-local.size: 2Gi has room for 1.8 GiB of weights (a tenth of it stays free), but "
+        "larder:models need 3.0 GiB. Fix: "
         "set size: 4Gi.",
     ),
     (

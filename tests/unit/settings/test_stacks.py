@@ -81,8 +81,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:kserve": {"pool": "cpu"}},
         "larder:kserve.pool: pool 'cpu' has no amd.com/gpu, which vLLM's ROCm build requires. Fix: choose a pool "
-        "that has it, write `accelerator: amd.com/gpu` in larder:node-pools.cpu, or serve the model by "
-        "larder:ollama.",
+        "whose nodes have it; write `accelerator: amd.com/gpu` in larder:node-pools.cpu if its nodes do; or serve the "
+        "model by larder:ollama.",
     ),
     (
         {"larder:cache": {"strategy": "none"}},
