@@ -211,9 +211,7 @@ class Pulls:
         except FetchError as error:
             self._from_thread(self._end_failed, job, error)
         except Exception as error:  # noqa: BLE001 (after any error the next pull must be possible)
-            self._from_thread(
-                self._end_failed, job, FetchError(f"{type(error).__name__} in the pull", "Look at the log.")
-            )
+            self._from_thread(self._end_broken, job, error)
         else:
             self._from_thread(self._end_pulled, job, pulled)
 
@@ -240,8 +238,18 @@ class Pulls:
         self._log.say("warning", "pull failed", reason=error.reason, **job.wanted.model_dump())
         job.end(lambda stream: stream.fail(status, f"{error.reason}. {remedy}"))
 
+    def _end_broken(self, job: Job, error: BaseException) -> None:
+        """End a pull after a fault of the service itself, so that the next pull is possible."""
+        self._loop.call_exception_handler({"message": "the pull broke off", "exception": error})
+        self._end_failed(job, FetchError(f"{type(error).__name__} in the pull", "The log has the reason."))
+
     def _end_pulled(self, job: Job, pulled: Pulled) -> None:
         self._finishing = self._loop.create_task(self._finish(job, pulled))
+        self._finishing.add_done_callback(lambda task: self._finished(job, task))
+
+    def _finished(self, job: Job, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._end_broken(job, error)
 
     async def _finish(self, job: Job, pulled: Pulled) -> None:
         self._look()

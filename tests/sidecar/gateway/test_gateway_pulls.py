@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from larder_sidecar.bearer import TokenError
 from larder_sidecar.config.gateway import GatewayConfig
+from larder_sidecar.gateway.pulls import Pulls
 from larder_sidecar.gateway.serve import Running
 from pydantic import ValidationError
 
@@ -272,6 +273,23 @@ async def test_a_full_disk_is_reported_before_the_download(pantry: Pantry, monke
         response = await ask(running.port, PULL, body(), AUTHORIZED)
         assert (response.status, "1000 are free" in str(response.json()["error"])) == (507, True)
         assert hub.stats.bytes == {}
+
+
+@pytest.mark.parametrize("broken", ["thread", "loop"])
+async def test_a_fault_of_the_service_ends_the_pull_and_is_in_the_log(
+    pantry: Pantry, broken: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with pantry.gateway() as (running, _):
+        with monkeypatch.context() as patch:
+            if broken == "loop":
+                patch.setattr(Pulls, "_look", lambda _: 1 // 0)
+            else:
+                patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1 // 0))
+            response = await asyncio.wait_for(ask(running.port, PULL, body(), AUTHORIZED), timeout=10)
+        assert "ZeroDivisionError" in response.body.decode()
+        assert "ZeroDivisionError" in capfd.readouterr().err
+        last = lines((await ask(running.port, PULL, body(), AUTHORIZED)).body)[-1]
+        assert last["status"] == "complete"
 
 
 async def test_an_existing_file_is_not_fetched_again(pantry: Pantry) -> None:
