@@ -11,7 +11,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2
 from testbed.plugin import annotations, diff, kubeconfig, naming, objects, refusals, rpc
 from testbed.plugin.client import ApiError, Client
 from testbed.plugin.objects import Objects
-from testbed.plugin.refusals import RefusedError
+from testbed.plugin.refusals import NotSupportedError, RefusedError
 from testbed.plugin.values import Manifest, decode, encode, has_unknown, mark_secrets, plain
 from testbed.plugin.waiting import NotReadyError, Progress
 
@@ -22,7 +22,8 @@ class KubernetesProvider:
     def __init__(self, engine_address: str) -> None:
         self._engine = rpc.Engine(engine_address)
         self._cancelled = threading.Event()
-        self._objects: Objects
+        self._found: Objects | RefusedError
+        """The objects of the cluster, or the reason why its kubeconfig cannot be used."""
 
     def GetPluginInfo(self, _: Any) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=importlib.metadata.version("pulumi_kubernetes"))
@@ -38,9 +39,24 @@ class KubernetesProvider:
     def Configure(self, request: Any) -> provider_pb2.ConfigureResponse:
         options = plain(decode(request.args))
         refusals.check_options(options)
-        cluster = kubeconfig.read(options.get("kubeconfig") or "~/.kube/config", options.get("context", ""))
-        self._objects = Objects(Client(cluster), self._cancelled)
+        try:
+            cluster = kubeconfig.read(options.get("kubeconfig") or "~/.kube/config", options.get("context", ""))
+            self._found = Objects(Client(cluster), self._cancelled)
+        except NotSupportedError:
+            raise
+        except RefusedError as error:  # as in the official plugin, a preview goes on without a cluster
+            self._found = error
         return provider_pb2.ConfigureResponse(acceptSecrets=True, supportsPreview=True)
+
+    @property
+    def _objects(self) -> Objects:
+        if isinstance(self._found, RefusedError):
+            raise self._found
+        return self._found
+
+    def _cannot_try(self, manifest: Manifest) -> bool:
+        """Tell if no dry run is possible: a value is unknown yet, or there is no cluster."""
+        return has_unknown(manifest) or isinstance(self._found, RefusedError)
 
     def Check(self, request: Any) -> provider_pb2.CheckResponse:
         given = decode(request.news)
@@ -83,7 +99,7 @@ class KubernetesProvider:
         given = decode(request.properties)
         manifest = plain(given)
         unchanged = provider_pb2.CreateResponse(properties=request.properties)
-        if request.preview and has_unknown(manifest):
+        if request.preview and self._cannot_try(manifest):
             return unchanged
         if manager := naming.patch_manager(request.urn):
             live = self._objects.patch(manifest, manager, dry_run=request.preview)
@@ -108,7 +124,7 @@ class KubernetesProvider:
     def Update(self, request: Any) -> provider_pb2.UpdateResponse:
         given = decode(request.news)
         manifest = plain(given)
-        if request.preview and has_unknown(manifest):
+        if request.preview and self._cannot_try(manifest):
             return provider_pb2.UpdateResponse(properties=request.news)
         if manager := naming.patch_manager(request.urn):
             live = self._objects.patch(manifest, manager, dry_run=request.preview)

@@ -155,3 +155,13 @@ def test_a_plugin_does_not_outlive_a_cli_that_was_killed(module):
         assert int(cli.stdout.readline()) > 0
         cli.kill()
         assert cli.stdout.read() == ""  # its end: the plugin held the other side
+
+
+def test_a_preview_without_a_kubeconfig_returns_the_inputs_and_an_up_is_refused(plugin):
+    plugin.Configure(provider_pb2.ConfigureRequest(args=encode({"kubeconfig": "/nowhere", **IN_PLACE})))
+    given = encode(manifest(name="w", namespace="ai"))
+    created = plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=given, preview=True))
+    updated = plugin.Update(provider_pb2.UpdateRequest(urn=URN, id="ai/w", olds=given, news=given, preview=True))
+    assert created.properties == updated.properties == given
+    with pytest.raises(grpc.RpcError, match="/nowhere"):
+        plugin.Create(provider_pb2.CreateRequest(urn=URN, properties=given))
