@@ -8,6 +8,8 @@ from .reading import Property
 
 _HOLDERS = frozenset({"requests", "limits", "capacity", "hard", "sizeLimit"})
 """Fields that hold quantities; elsewhere a text that looks like one is a text."""
+_TEXTS = frozenset({"data", "stringData", "binaryData", "metadata"})
+"""Fields of objects whose values are texts, whatever their keys are."""
 _SUFFIXES = {"": Decimal(1), "m": Decimal("1e-3")} | {
     name: Decimal(base) ** power
     for base, names in ((1000, "k M G T P E"), (1024, "Ki Mi Gi Ti Pi Ei"))
@@ -33,7 +35,8 @@ def amount(value: Property) -> Decimal | None:
 
 def same_amount(path: str, one: Property, other: Property) -> bool:
     """Tell if two values at a property path are one amount; False where no quantities stand."""
-    if not _HOLDERS.intersection(re.split(r"[.\[]", path)):
+    steps = re.split(r"[.\[]", path)
+    if not _HOLDERS.intersection(steps) or steps[0] in _TEXTS:
         return False
     before, after = amount(one), amount(other)
     return before is not None and before == after

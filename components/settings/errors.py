@@ -54,8 +54,16 @@ def entry_problems(name: str, why: ValidationError | str) -> list[Problem]:
 def block_problems(key: str, block: FieldInfo, error: ValidationError) -> list[Problem]:
     """Return the problems of one block, which was read as the type of its field."""
     errors = error.errors(include_url=False)
-    more = [Problem(key, f"and {len(errors) - _MOST_LINES} more problems.")] if len(errors) > _MOST_LINES else []
-    return [_problem(key, e, places(block, e)) for e in errors[:_MOST_LINES]] + more
+    return [_problem(key, e, places(block, e)) for e in errors[:_MOST_LINES]] + _more(key, len(errors))
+
+
+def limited(key: str, problems: Sequence[Problem]) -> list[Problem]:
+    """Return the first problems of a block, and the number of the others."""
+    return [*problems[:_MOST_LINES], *_more(key, len(problems))]
+
+
+def _more(key: str, found: int) -> list[Problem]:
+    return [Problem(key, f"and {found - _MOST_LINES} more problems.")] if found > _MOST_LINES else []
 
 
 def _problem(key: str, error: ErrorDetails, way: list[Place]) -> Problem:
@@ -100,8 +108,8 @@ def _text(error: ErrorDetails, way: list[Place]) -> str:
             return f"{_SUBJECT.sub('must ', error['msg'])}, not {given}.{remedy}"
 
 
-_SUBJECT = re.compile(r"^[A-Z]\w* should ")
-"""Begin of pydantic's messages, as in `Input should be a valid string`."""
+_SUBJECT = re.compile(r"^(Input|String|List|Dictionary|Tuple|Value|Data) should ")
+"""Begin of pydantic's messages about the value itself, as in `Input should be a valid string`."""
 
 
 def _unknown_key(key: str, parent: Place) -> str:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from .base import Catalog
 from .checks import check_block, check_stacks
-from .errors import SettingsError, block_problems, entry_problems
+from .errors import SettingsError, block_problems, entry_problems, limited
 from .former import understood
 from .manager import API_TOKEN, SET_TOKEN
 from .names import choices, did_you_mean
@@ -58,7 +58,9 @@ def parse(raw: Mapping[str, Any], *, stack: str, catalog: Catalog, encrypted: fr
     for name in Settings.model_fields:
         block, found = _block(name, raw, encrypted)
         read = replace(file, blocks={**file.blocks, **block})
-        found += check_block(name, read)
+        known = {problem.path for problem in found}
+        more = [problem for problem in check_block(name, read) if problem.path not in known]
+        found += limited(NAMESPACE + kebab(name), more)
         # The checks of other blocks would only repeat its problems.
         file = file if found else read
         problems += found

@@ -84,5 +84,8 @@ def _pem(section: dict[str, Any], field: str) -> str | None:
         except (binascii.Error, UnicodeDecodeError) as error:
             raise RefusedError(f"{field}-data is not base64 of a PEM file") from error
     if path := section.get(field):
-        return Path(path).read_text()
+        try:
+            return Path(path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise RefusedError(f"{field}: cannot read {path}: {error}") from error
     return None

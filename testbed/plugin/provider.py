@@ -10,6 +10,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2
 
 from testbed.plugin import annotations, diff, kubeconfig, naming, objects, refusals, rpc
 from testbed.plugin.client import ApiError, Client
+from testbed.plugin.discovery import NoSuchKindError
 from testbed.plugin.objects import Objects
 from testbed.plugin.refusals import NotSupportedError, RefusedError
 from testbed.plugin.values import Manifest, decode, encode, has_unknown, mark_secrets, plain
@@ -109,11 +110,15 @@ class KubernetesProvider:
         except ApiError as error:
             # As in the official plugin: a preview cannot tell a replacement from a clash.
             missing_namespace = error.code == 404 and error.details.get("kind") == "namespaces"
-            if request.preview and (error.reason == "AlreadyExists" or missing_namespace):
+            if request.preview and (error.reason == "AlreadyExists" or missing_namespace or error.code == 403):
                 return unchanged
             if error.reason == "AlreadyExists":
                 advice = "It is not in this stack: delete it, or give the resource an alias if the program renamed it."
                 raise RefusedError(f"{error}. {advice}") from error
+            raise
+        except NoSuchKindError:
+            if request.preview:  # its definition may come with the same `up`
+                return unchanged
             raise
         if request.preview:
             live.pop("status", None)  # a program that reads a status must see that it is not there yet

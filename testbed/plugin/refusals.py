@@ -7,8 +7,10 @@ from testbed.plugin import annotations
 from testbed.plugin.values import Manifest
 
 _ALWAYS_ON: Final = ("enableConfigMapMutable", "enableSecretMutable")
-_OPTIONS: Final = {"clusterIdentifier", "context", *_ALWAYS_ON, "kubeconfig", "version"}
-"""Inputs of the provider that the program sets, or the SDK (kubeconfig from $KUBECONFIG)."""
+_SILENT: Final = ("suppressDeprecationWarnings", "suppressHelmHookWarnings")
+_OPTIONS: Final = {"clusterIdentifier", "context", *_ALWAYS_ON, "kubeconfig", "version", *_SILENT}
+"""Inputs of the provider that the program sets, or the SDK from the environment, as kubeconfig from $KUBECONFIG."""
+_TRUE: Final = (True, "true")
 _ANNOTATIONS: Final = {"replaceUnready", "skipAwait", "waitFor"}
 _SEVERAL_OBJECTS: Final = ("kubernetes:helm.sh/", "kubernetes:kustomize", "kubernetes:yaml")
 _AWAITED: Final = {
@@ -40,8 +42,10 @@ class NotSupportedError(RefusedError):
 
 def check_options(options: Manifest) -> None:
     """Raise NotSupportedError for inputs of the provider that would be ignored."""
-    given = [key for key, value in options.items() if key not in _OPTIONS and value not in (None, "", False, "false")]
-    off = [f"{key} other than true" for key in _ALWAYS_ON if options.get(key) not in (True, "true")]
+    # The stand-in always applies on the server's side.
+    known = {*_OPTIONS, *(key for key in ("enableServerSideApply",) if options.get(key) in _TRUE)}
+    given = [key for key, value in options.items() if key not in known and value not in (None, "", False, "false")]
+    off = [f"{key} other than true" for key in _ALWAYS_ON if options.get(key) not in _TRUE]
     if given or off:
         raise NotSupportedError(*given, *off)
 

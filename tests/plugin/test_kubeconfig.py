@@ -81,3 +81,13 @@ def test_a_broken_key_is_not_quoted(file: Path):
 def test_data_wins_over_files_and_both_are_pem(tmp_path):
     entry = {"client-key-data": base64.b64encode(b"from data").decode(), "client-key": str(tmp_path / "missing")}
     assert kubeconfig._pem(entry, "client-key") == "from data"
+
+
+def test_a_certificate_that_cannot_be_read_is_named(tmp_path):
+    file = tmp_path / "config"
+    file.write_text(
+        "current-context: c\ncontexts: [{name: c, context: {cluster: c}}]\n"
+        "clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9', certificate-authority: /nowhere/ca.crt}}]\n"
+    )
+    with pytest.raises(RefusedError, match=r"certificate-authority: cannot read /nowhere/ca\.crt"):
+        kubeconfig.read(str(file))

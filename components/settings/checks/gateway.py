@@ -19,7 +19,7 @@ def check(file: StackFile) -> Iterator[Problem]:
 def _names(file: StackFile) -> Iterator[Problem]:
     routing = file.settings.gateway.routing
     named = {f"{KEY}.routing.aliases.{alias}": model for alias, model in routing.aliases.items()}
-    if routing.default:
+    if routing.default is not None:
         yield from _strangers(file, {f"{KEY}.routing.default": routing.default})
     found = list(_strangers(file, named))
     yield from found

@@ -68,7 +68,7 @@ def _routes(file: StackFile) -> Iterator[Problem]:
     ids = [model for models in _answered(file).values() for model in models]
     names = {canonical(name): model.id for model in served(file.entries, routing.aliases) for name in model.names()}
     targets = {f"{key}.rules[{index}].model": rule.model for index, rule in enumerate(routing.rules)}
-    if routing.default:
+    if routing.default is not None:
         targets[f"{key}.default"] = routing.default
     for path, target in targets.items():
         model = names.get(canonical(target))
@@ -92,10 +92,8 @@ def _residency(file: StackFile) -> Iterator[Problem]:
     here = [model for name in moved for model in answered[name]]
     for word, models in (("pin", residency.pin), ("preload", residency.preload)):
         if strangers := [model for model in models if model not in here]:
-            yield Problem(
-                f"{key}.{word}",
-                f"{strangers[0]!r} is in no engine that loads on demand. Fix: choose one of {choices(here)}.",
-            )
+            fix = f"choose one of {choices(here)}" if here else "remove the key"
+            yield Problem(f"{key}.{word}", f"{strangers[0]!r} is in no engine that loads on demand. Fix: {fix}.")
 
 
 def _disks(file: StackFile) -> Iterator[Problem]:

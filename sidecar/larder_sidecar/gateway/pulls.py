@@ -64,7 +64,8 @@ _EXPECTED = {
     "filename": "'filename' must be a GGUF file of the repository, as in name.Q4_K_M.gguf",
 }
 _UNAUTHORIZED = (
-    "a pull requires a token. Fix: send Authorization: Bearer <key `token` of the Secret of larder:gateway.auth.secret>"
+    "a pull requires a token. Fix: send Authorization: Bearer <key `token` of Secret larder-api-token, or of the one "
+    "in larder:gateway.auth.secret>"
 )
 _GOING = "this gateway is shutting down. Fix: pull again; the pull resumes"
 

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.stack_config import EKS, GOOD, problems, problems_of
+from tests.unit.stack_config import AKS, DIGEST, EKS, GOOD, problems, problems_of
+
+NONE = {"strategy": "none"}
 
 BOTH: list[tuple[dict[str, Any], list[str]]] = [
     (
@@ -67,3 +69,41 @@ def test_a_wrong_block_is_not_compared_by_the_blocks_below_it() -> None:
         "larder:ollama": {"pool": "gpu"},
     }
     assert all(line.startswith("larder:node-pools.") for line in problems(changes))
+
+
+@pytest.mark.parametrize("key", ["Big_Pool", 1, True])
+def test_a_wrong_name_of_a_pool_is_one_problem(key: object) -> None:
+    found = problems_of(
+        {
+            **GOOD,
+            "larder:cluster": AKS,
+            "larder:node-pools": {key: {"instance": "Standard_D4s_v5"}},
+            "larder:cache": NONE,
+        }
+    )
+    assert len([line for line in found if line.startswith("larder:node-pools")]) == 1
+
+
+def test_a_block_has_at_most_fifty_problems_and_their_number() -> None:
+    found = problems({"larder:models": [f"m{number}" for number in range(300)]})
+    assert len(found) == 51
+    assert found[-1] == "larder:models: and 250 more problems."
+
+
+def test_a_setting_has_one_problem() -> None:
+    found = problems({"larder:node-pools": {"cpu": {"min": "x"}}, "larder:ollama": {"pool": 7}})
+    assert [line.partition(": ")[0] for line in found] == ["larder:node-pools.cpu.min", "larder:ollama.pool"]
+
+
+def test_an_empty_default_is_no_model() -> None:
+    assert [line.partition(": ")[0] for line in problems({"larder:gateway": {"routing": {"default": ""}}})] == [
+        "larder:gateway.routing.default"
+    ]
+
+
+def test_a_pin_without_an_engine_that_loads_on_demand_is_to_be_removed() -> None:
+    images = {"shimmy": f"registry/shimmy@{DIGEST}"}
+    shimmy = {"pool": "cpu", "engine": "shimmy"}
+    changes = {"larder:ollama": None, "larder:images": images, "larder:shimmy": shimmy}
+    (line,) = problems(changes | {"larder:gateway": {"residency": {"pin": ["alpha"]}}})
+    assert line.endswith("Fix: remove the key.")

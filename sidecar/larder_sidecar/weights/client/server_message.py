@@ -9,7 +9,7 @@ MAX_BODY = 16 << 10
 """Bytes of a body that are read."""
 MAX_MESSAGE = 300
 _USER = re.compile(r"(https?://)[^\s/@\"'<>]{1,512}@", re.IGNORECASE)
-_QUERY = re.compile(r"(?<=[^\s\"'<>])[?#](?=[\w%&=.-])[^\s\"'<>]*")
+_QUERY = re.compile(r"(?<=[^\s\"'<>])[?#][^\s\"'<>]+")
 _SHORTEST_SECRET = 4
 
 

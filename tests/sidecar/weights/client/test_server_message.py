@@ -33,6 +33,14 @@ WORDS: dict[str, tuple[dict[str, str], bytes, str]] = {
     "control characters": ({"X-Error-Message": "a\x1b[31m\r\nb\u202e"}, b"", "a [31m b"),
     "a signed URL": ({"X-Error-Message": "see https://me:pw@cdn/x?sig=abc now"}, b"", "see https://cdn/x now"),
     "a signed URL in capitals": ({"X-Error-Message": "see HTTPS://cdn/x?sig=abc now"}, b"", "see HTTPS://cdn/x now"),
+    **{
+        f"a query that begins with {first}": (
+            {"X-Error-Message": f"https://h/x?{first}tok=abc now"},
+            b"",
+            "https://h/x now",
+        )
+        for first in "$~/[!*("
+    },
     "a signed path": ({"Content-Type": "text/plain"}, b"no /x?sig=abc&e=%3D on this host", "no /x on this host"),
     "a signed path in quotes": ({}, b'{"message":"no \'/x?sig=abc\' here"}', "no '/x' here"),
     "a password in a URL": ({"X-Error-Message": "see https://me:pw@cdn/x now"}, b"", "see https://cdn/x now"),
