@@ -31,7 +31,7 @@ def _origin(text: str) -> str:
         raise ValueError(msg)
     if scheme not in _DEFAULT_PORTS:  # an application's own: vscode-webview://*, tauri://localhost
         if not _APP.fullmatch(rest):
-            msg = f"{text!r} has no host that can be compared. {scheme}://* means all of the scheme."
+            msg = f"{text!r} has no host that can be compared. Fix: write {scheme}://* for all of the scheme."
             raise ValueError(msg)
         return f"{scheme}://{rest.lower()}"
     return f"{scheme}://{_authority(scheme, rest)}"
@@ -82,5 +82,7 @@ class Cors(Model):
 def open_to_all(cors: Cors, mutations: str) -> str | None:
     """Return the problem of a gateway on which every web page of the world may change something, None for others."""
     if ANY in cors.origins and mutations == "open":
-        return "'*' lets any web page load, unload and pull models while auth.mutations is 'open'. List the origins"
+        return (
+            "'*' lets any web page load, unload and pull models while auth.mutations is 'open'. Fix: list the origins"
+        )
     return None

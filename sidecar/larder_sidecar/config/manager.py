@@ -21,7 +21,8 @@ MODEL = "larder/model"
 
 def _names_the_model(uri: str) -> str:
     if ID not in uri:
-        msg = f"must contain {ID} in place of the model's id: otherwise every model would be the same"
+        fix = f"Fix: add it, as in pvc://models/{ID}"
+        msg = f"must contain {ID} in place of the model's id: otherwise every model would be the same. {fix}"
         raise ValueError(msg)
     return uri
 

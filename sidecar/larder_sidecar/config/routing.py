@@ -68,11 +68,11 @@ def _compiles(pattern: str) -> str:
     try:
         compiled(pattern)
     except UnicodeEncodeError:
-        msg = "is not text: it contains half of a surrogate pair"
+        msg = "is not text: it contains half of a surrogate pair. Fix: remove it"
         raise ValueError(msg) from None
     except re2.error as reason:
         problem = reason.args[0].decode(errors="replace") if reason.args else "it does not compile"
-        hint = ""
+        hint = ". Fix: correct the pattern"
         if problem.startswith(_BEYOND_RE2):
             hint = ". RE2 has no look-around and no back-reference, which can take for ever. Fix: use several rules"
         elif "too large" in problem:
@@ -87,7 +87,7 @@ def _in_lower_case(headers: object) -> object:
         return headers
     lower = {name.lower() if isinstance(name, str) else name: value for name, value in headers.items()}
     if len(lower) < len(headers):
-        msg = "names one header twice: header names ignore case"
+        msg = "names one header twice: header names ignore case. Fix: keep one of them"
         raise ValueError(msg)
     return lower
 
@@ -125,7 +125,7 @@ class Rule(Model):
     def _can_hold(self) -> Self:
         least, most = self.min_characters, self.max_characters
         if least is not None and most is not None and least > most:
-            msg = f"min-characters {least} is more than max-characters {most}: no text is both"
+            msg = f"min-characters {least} is more than max-characters {most}: no text is both. Fix: exchange the two"
             raise ValueError(msg)
         if self.conditions() == 0:
             msg = "has no condition and would hold for every request. Fix: write its model as `default`"
@@ -177,8 +177,8 @@ class Routing(Model):
             size += compiled(rule.pattern).programsize if rule.pattern else 0
             if size > MAX_INSTRUCTIONS:
                 msg = (
-                    f"the patterns up to {name} come to {size:,} instructions, more than {MAX_INSTRUCTIONS:,}: say "
-                    "lengths by max-characters, and repeat less with {n,m}"
+                    f"the patterns up to {name} come to {size:,} instructions, more than {MAX_INSTRUCTIONS:,}. Fix: "
+                    "state lengths by max-characters, and repeat less with {n,m}"
                 )
                 raise ValueError(msg)
         return self
@@ -188,6 +188,6 @@ class Routing(Model):
         names = [DEFAULT, *self.names()]
         for index, name in enumerate(names):
             if name in names[:index]:
-                msg = f"{name!r} is the name of another rule, or reserved"
+                msg = f"{name!r} is the name of another rule, or reserved. Fix: choose another name"
                 raise ValueError(msg)
         return self

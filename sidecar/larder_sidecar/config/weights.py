@@ -33,7 +33,9 @@ def _contained(path: str) -> str:
 def _not_cloud(name: str) -> str:
     # Ollama sends such names to ollama.com, or reads them as a choice of source: types/model, server/cloud_proxy.go.
     if is_cloud(name) or name.casefold().endswith(":local"):
-        msg = f"{name!r} ends in a word that Ollama reads as a source of models, not as a name; choose another"
+        msg = (
+            f"{name!r} ends in a word that Ollama reads as a source of models, not as a name. Fix: choose another name"
+        )
         raise ValueError(msg)
     return name
 
@@ -43,7 +45,7 @@ def _plain_url(url: str) -> str:
         authority(url)
     except UrlError as reason:
         # The message must not quote what may be a password.
-        msg = f"{reason}. Write SCHEME://HOST/…; a token comes from --token-file or HF_TOKEN"
+        msg = f"{reason}. Fix: write SCHEME://HOST/…; a token comes from --token-file or HF_TOKEN"
         raise ValueError(msg) from None
     return url
 
@@ -91,7 +93,7 @@ class WeightsFile(Model):
     def _pinned(self) -> "WeightsFile":
         artifact = self.url.startswith("oci")
         if artifact and self.revision is not None:
-            msg = "an artifact is pinned by its digest; leave `revision` out"
+            msg = "an artifact is pinned by its digest. Fix: remove `revision`"
             raise ValueError(msg)
         if not artifact and self.revision is None and self.sha256 == FIRST_PULL:
             msg = "a file at a plain URL has no pin. Fix: write its sha256"

@@ -53,7 +53,7 @@ def changed(block: dict[str, Any]) -> list[str]:
         (
             {"inference": {"storage-uri": "pvc://models/alpha"}},
             "larder:manager.inference.storage-uri: must contain {id} in place of the model's id: "
-            "otherwise every model would be the same",
+            "otherwise every model would be the same. Fix: add it, as in pvc://models/{id}",
         ),
         (
             {"api-token": None},

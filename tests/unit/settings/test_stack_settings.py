@@ -286,7 +286,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (
         {"larder:gateway": {"cors": {"origins": ["*"]}, "auth": {"mutations": "open"}}},
         "larder:gateway.cors: '*' lets any web page load, unload and pull models while auth.mutations is 'open'. "
-        "List the origins, or set auth.mutations: token.",
+        "Fix: list the origins, or set auth.mutations: token.",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"pattern": "a(?=b)", "model": "alpha"}]}}},
@@ -300,7 +300,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"name": "default", "pattern": "a", "model": "alpha"}]}}},
-        "larder:gateway.routing.rules: 'default' is the name of another rule, or reserved",
+        "larder:gateway.routing.rules: 'default' is the name of another rule, or reserved. Fix: choose another name",
     ),
     (
         {"larder:gateway": {"routing": {"rules": [{"header": {"x-a": " b"}, "model": "alpha"}]}}},

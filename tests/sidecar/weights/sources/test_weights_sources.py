@@ -302,7 +302,10 @@ def test_where_bytes_come_from_does_not_name_the_plan(kitchen: Kitchen) -> None:
 
 WRONG = {
     "an artifact by its tag": ({"url": "oci://host/a:latest"}, "url"),
-    "an artifact with a commit": ({"url": f"oci://h/a@sha256:{'0' * 64}", "revision": "main"}, "leave `revision` out"),
+    "an artifact with a commit": (
+        {"url": f"oci://h/a@sha256:{'0' * 64}", "revision": "main"},
+        "Fix: remove `revision`",
+    ),
     "a URL without a hash": ({"url": "https://host/x", "sha256": FIRST_PULL}, "write its sha256"),
     "a password": ({"url": "https://me:pw@host/x"}, "holds a user or password"),
 }
