@@ -84,8 +84,7 @@ class KServeSettings(StackSettings):
                 f"{self.key()}.pool",
                 f"pool {self.pool!r} has no {GPU}, which vLLM's ROCm build requires. Fix: choose a pool whose nodes "
                 f"have it; write `accelerator: {GPU}` in larder:node-pools.{self.pool} if its nodes do; or "
-                f"serve the model "
-                "by larder:ollama.",
+                "serve the model by larder:ollama.",
             )
 
     def _check_strategy(self, file: "StackFile") -> Iterator[Problem]:

@@ -1,10 +1,13 @@
 """Names that models are served under, checked by the gateway's own model of its file."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from larder_sidecar.catalog import CatalogEntry
 from larder_sidecar.config.gateway import Engine, GatewayConfig, ServedModel
 from pydantic import ValidationError
+
+from .names import choices, did_you_mean
+from .problem import Problem
 
 _ANY_ENGINE = "http://127.0.0.1:1"
 
@@ -19,6 +22,12 @@ def served(entries: Iterable[CatalogEntry], aliases: Mapping[str, str]) -> list[
         )
         for entry in entries
     ]
+
+
+def not_listed(path: str, model: str, ids: Collection[str]) -> Problem:
+    """Return the problem of a setting at `path` that names a model beside the `ids` of larder:models."""
+    near = did_you_mean(model, ids)
+    return Problem(path, f"{model!r} is not among larder:models. {near}Fix: choose one of {choices(ids)}.")
 
 
 def ambiguous(models: list[ServedModel]) -> str | None:

@@ -7,12 +7,13 @@ from larder_sidecar.config.gateway import Pulls as PullsConfig
 from pydantic import Field
 
 from .base import Block
-from .names import choices, did_you_mean
+from .names import choices
 from .no_cache import NoCacheSettings
 from .node_local import NodeLocalSettings
 from .node_pools import unknown_pool
 from .problem import Problem, each
 from .quantities import Cores, Size
+from .served import not_listed
 from .sources import NAMESPACE
 from .strategies import STRATEGIES
 
@@ -112,10 +113,7 @@ class StackSettings(Block):
     def check_own(self, file: "StackFile", path: str, model: str) -> Iterator[Problem]:
         """Yield a problem if larder:models does not list the model, or if a stack before this one names it."""
         if model not in (ids := [entry.id for entry in file.entries]):
-            yield Problem(
-                path,
-                f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Fix: choose one of {choices(ids)}.",
-            )
+            yield not_listed(path, model, ids)
         elif other := next((name for name, stack in file.before(self) if model in stack.named), None):
             yield Problem(
                 path,

@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping
 
 from ..gateway import needs_front
-from ..names import choices, did_you_mean
 from ..problem import Problem, each
-from ..served import ambiguous, served
+from ..served import ambiguous, not_listed, served
 from ..stack_file import StackFile
 
 KEY = "larder:gateway"
@@ -38,10 +37,7 @@ def _strangers(file: StackFile, named: Mapping[str, str]) -> Iterator[Problem]:
     ids = [entry.id for entry in file.entries] if named else []
     for path, model in named.items():
         if model not in ids:
-            yield Problem(
-                path,
-                f"{model!r} is not among larder:models. {did_you_mean(model, ids)}Fix: choose one of {choices(ids)}.",
-            )
+            yield not_listed(path, model, ids)
 
 
 def _node_port(file: StackFile) -> Iterator[Problem]:
